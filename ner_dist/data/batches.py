@@ -1,0 +1,83 @@
+"""From flat arrays of subwords to the padded tensors of one forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from ner_dist.data.encoding import Encoded
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch, padded on the right.
+
+    Only first subwords of the words that an example owns carry a target; `positions` points at them.
+    """
+
+    input_ids: torch.Tensor
+    """int64 [examples, longest]"""
+    attention_mask: torch.Tensor
+    """int64 [examples, longest]"""
+    positions: torch.Tensor
+    """int64 [n]: index of each labelled subword in the flattened [examples * longest]."""
+    words: np.ndarray
+    """int [n]: index of the word in its split."""
+    targets: torch.Tensor
+    """int64 [n]: label id of each word."""
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device; the copies overlap with what the device still computes."""
+        moved = {
+            name: getattr(self, name).to(device, non_blocking=True)
+            for name in ("input_ids", "attention_mask", "positions", "targets")
+        }
+        return Batch(words=self.words, **moved)
+
+
+def collate(
+    encoded: Encoded, examples: np.ndarray, tags: np.ndarray, *, pad_id: int, pin: bool = False
+) -> Batch:
+    """Build one micro-batch. No examples give the smallest forward pass there is, with no labelled words.
+
+    Such empty work keeps the ranks in step: every parameter still gets a gradient, of zeros.
+
+    Args:
+        encoded: the split's subwords.
+        examples: ids of the examples, int [examples].
+        tags: label id of every word of the split, int [W].
+        pad_id: subword id that fills the short rows.
+        pin: put the tensors into page-locked memory, for asynchronous copies to a GPU.
+    """
+    empty = len(examples) == 0
+    if empty:
+        examples = np.array([int(np.argmin(encoded.lengths))])
+    starts = encoded.example_offsets[examples]
+    lengths = encoded.example_offsets[examples + 1] - starts
+    longest = int(lengths.max())
+    filled = np.arange(longest) < lengths[:, None]
+    row_starts = np.cumsum(lengths) - lengths
+    source = np.repeat(starts - row_starts, lengths) + np.arange(int(lengths.sum()))
+
+    input_ids = np.full(filled.shape, pad_id, dtype=np.int64)
+    input_ids[filled] = encoded.input_ids[source]
+    words = encoded.word_index[source]
+    owned = words >= 0 if not empty else np.zeros(len(words), dtype=bool)
+    positions = np.flatnonzero(filled)[owned]
+    words = words[owned]
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        made = torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
+        return made.pin_memory() if pin else made
+
+    return Batch(
+        input_ids=tensor(input_ids),
+        attention_mask=tensor(filled),
+        positions=tensor(positions),
+        words=words,
+        targets=tensor(tags[words]),
+    )

@@ -1,0 +1,226 @@
+"""Preparing data once: read, check, tokenise, and keep the result where every process can map it.
+
+The prepared folder depends on the data and the tokenizer only, not on the labels that are learnt, so that
+model A and model B share it. It is written aside and renamed; a lock lets one process of a machine build it
+while the others wait. Training processes map the arrays instead of loading them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.data.encoding import Encoded
+from ner_dist.labels import LabelSet
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from transformers import PreTrainedTokenizerFast
+
+    from ner_dist.data.corpus import Corpus
+    from ner_dist.recipe import Data, Model, Recipe
+
+log = logging.getLogger(__name__)
+
+# Part of the folder's key: raise it when what is stored, or how sentences are cut, changes.
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class PreparedSplit:
+    """One split: its words (on disk until asked for), their tags, and their subwords."""
+
+    folder: Path
+    tags: np.ndarray
+    """int16 [W]: id of every word's tag in `Prepared.labels`, sentence after sentence."""
+    offsets: np.ndarray
+    """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
+    encoded: Encoded
+
+    @property
+    def n_sentences(self) -> int:
+        return len(self.offsets) - 1
+
+    def tokens(self) -> list[list[str]]:
+        """The words of every sentence."""
+        import pyarrow as pa
+
+        with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
+            return pa.ipc.open_file(source).read_all()["tokens"].to_pylist()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data of a recipe, ready for training and scoring."""
+
+    folder: Path
+    splits: dict[str, PreparedSplit]
+    labels: LabelSet
+    """Every label of the data, whatever the recipe learns of them."""
+    report: dict[str, Any]
+    """What reading the data counted: sentences, duplicates, overlaps."""
+    fingerprint: str
+    pad_id: int
+    vocab_size: int
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self.folder / "tokenizer")
+
+
+def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepared:
+    """The recipe's data, from the cache if it was prepared before.
+
+    Args:
+        recipe: its `data` and `model` say what to read and how to cut it.
+        splits: `train`, `validation` and `test` as far as wanted; None is all that the recipe names.
+
+    Raises:
+        UserError: the data or the tokenizer cannot be used.
+    """
+    from filelock import FileLock
+
+    folder = cache_folder(recipe.data) / _key(recipe, splits)
+    if not (folder / "meta.json").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "meta.json").exists():
+                _build(folder, recipe, splits)
+    return _load(folder)
+
+
+def cache_folder(data: Data) -> Path:
+    """Where prepared data is kept."""
+    named = data.cache_dir or os.environ.get("NER_DIST_CACHE") or "~/.cache/ner_dist"
+    return Path(named).expanduser() / "prepared"
+
+
+def window_limit(recipe: Recipe) -> int:
+    """Longest window that the recipe's settings allow: a micro-batch must hold at least one."""
+    micro_batch = recipe.train.batch_tokens // recipe.train.micro_batches
+    return min(micro_batch, recipe.data.max_length or micro_batch)
+
+
+def _key(recipe: Recipe, splits: Collection[str] | None) -> str:
+    from ner_dist.data.sources import source_stamp
+
+    data = recipe.data.model_dump(mode="json", exclude={"cache_dir"})
+    settings = {
+        "format": _FORMAT,
+        "data": data,
+        "source": source_stamp(recipe.data),
+        "splits": sorted(splits) if splits is not None else None,
+        "tokenizer": _tokenizer_stamp(recipe.model),
+        "max_length": window_limit(recipe),
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _tokenizer_stamp(model: Model) -> Any:
+    from ner_dist.model import SCRATCH
+
+    if model.name == SCRATCH:
+        return ["scratch", model.scratch.vocab_size, model.scratch.max_length]
+    folder = Path(model.name)
+    if folder.is_dir():
+        files = sorted(path for path in folder.glob("*") if path.suffix in (".json", ".txt", ".model"))
+        return [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in files]
+    return [model.name, model.revision]
+
+
+def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None) -> None:
+    from ner_dist.data.encoding import encode
+    from ner_dist.data.sources import load_corpus
+    from ner_dist.model import load_config, max_length
+
+    corpus = load_corpus(recipe.data, splits=splits)
+    tokenizer = _tokenizer(recipe.model, corpus)
+    config = load_config(recipe.model, vocab_size=len(tokenizer))
+    limit = min(window_limit(recipe), max_length(config, tokenizer))
+
+    aside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    tokenizer.save_pretrained(aside / "tokenizer")
+    report = dict(corpus.report)
+    for name, split in corpus.splits.items():
+        log.info("tokenising %s: %d sentences", name, len(split.offsets) - 1)
+        encoded = encode(split, tokenizer, max_length=limit, overlap=min(recipe.data.window_overlap, limit // 4))
+        _write_split(aside / name, split, encoded)
+        report[f"{name}_windows"] = len(encoded.example_offsets) - 1
+        report[f"{name}_words_without_subwords"] = len(split.tags) - int((encoded.word_index >= 0).sum())
+    meta = {
+        "splits": list(corpus.splits),
+        "tags": corpus.labels.tags,
+        "report": report,
+        "fingerprint": corpus.fingerprint,
+        "pad_id": tokenizer.pad_token_id,
+        "vocab_size": len(tokenizer),
+    }
+    (aside / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+    aside.rename(folder)
+
+
+def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:
+    from ner_dist.data.tokenizer import load_tokenizer, train_tokenizer
+    from ner_dist.errors import UserError
+    from ner_dist.model import SCRATCH
+
+    if model.name != SCRATCH:
+        return load_tokenizer(model.name, revision=model.revision)
+    if "train" not in corpus.splits:
+        raise UserError("a model from scratch learns its vocabulary from the training split", where="model.name")
+    shape = model.scratch
+    return train_tokenizer(corpus.splits["train"].tokens, vocab_size=shape.vocab_size, max_length=shape.max_length)
+
+
+_ARRAYS = ("input_ids", "example_offsets", "word_index", "sentence")
+
+
+def _write_split(folder: Path, split: Any, encoded: Encoded) -> None:
+    import pyarrow as pa
+
+    folder.mkdir()
+    table = pa.table({"tokens": pa.array(split.tokens, type=pa.list_(pa.string()))})
+    with pa.OSFile(str(folder / "tokens.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    np.save(folder / "tags.npy", split.tags)
+    np.save(folder / "offsets.npy", split.offsets)
+    for name in _ARRAYS:
+        np.save(folder / f"{name}.npy", getattr(encoded, name))
+
+
+def _load(folder: Path) -> Prepared:
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    splits = {}
+    for name in meta["splits"]:
+        arrays = {stem: _map(folder / name / f"{stem}.npy") for stem in ("tags", "offsets", *_ARRAYS)}
+        tags, offsets = arrays.pop("tags"), arrays.pop("offsets")
+        splits[name] = PreparedSplit(folder / name, tags=tags, offsets=offsets, encoded=Encoded(**arrays))
+    return Prepared(
+        folder=folder,
+        splits=splits,
+        labels=LabelSet(tags=tuple(meta["tags"])),
+        report=meta["report"],
+        fingerprint=meta["fingerprint"],
+        pad_id=meta["pad_id"],
+        vocab_size=meta["vocab_size"],
+    )
+
+
+def _map(path: Path) -> np.ndarray:
+    """The array of a file, read when touched; a file without elements cannot be mapped."""
+    array = np.load(path, mmap_mode="r")
+    return np.asarray(array)

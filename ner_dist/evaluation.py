@@ -1,0 +1,200 @@
+"""Scoring a model on a split, on any number of ranks: count, don't gather.
+
+The micro-batches of an evaluation do not depend on the number of ranks, and all windows of a sentence go to
+one rank, which counts its spans. What is exchanged is a few hundred numbers. Predictions themselves are
+exchanged only when asked for, word by word, and it is checked that every word was predicted exactly once.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ner_dist import metrics
+from ner_dist.data.batches import collate
+from ner_dist.data.plan import plan_evaluation
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.labels import LabelSet
+
+# Words whose predictions are exchanged at a time.
+_CHUNK = 4_000_000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The counts of one split over all ranks, and what follows from them."""
+
+    labels: LabelSet
+    strict: metrics.Counts
+    lenient: metrics.Counts
+    loss_sum: float
+    loss_words: int
+    correct_words: int
+    words: int
+    sentences: int
+    seconds: float
+    predicted: np.ndarray | None = None
+    """int16 [W]: predicted label id of every word of the split, if they were asked for."""
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy of the words that have subwords."""
+        return self.loss_sum / max(self.loss_words, 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry of `results.json`: strict figures first, the lenient ones beside them, both named."""
+        strict = metrics.scores(self.strict, self.labels.types)
+        lenient = metrics.scores(self.lenient, self.labels.types)
+        headline = {key: strict[key] for key in ("precision", "recall", "f1")}
+        return {
+            "loss": self.loss,
+            **headline,
+            "accuracy": self.correct_words / max(self.words, 1),
+            "macro": strict["macro"],
+            "per_type": strict["per_type"],
+            "scheme": metrics.STRICT,
+            "lenient": {"scheme": metrics.LENIENT, **lenient},
+            "sentences": self.sentences,
+            "words": self.words,
+            "words_per_second": self.words / self.seconds if self.seconds else None,
+        }
+
+
+def evaluate(
+    model: torch.nn.Module,
+    split: PreparedSplit,
+    tags: np.ndarray,
+    *,
+    labels: LabelSet,
+    accelerator: Accelerator,
+    batch_tokens: int,
+    pad_id: int,
+    to_labels: np.ndarray | None = None,
+    with_predictions: bool = False,
+) -> Evaluation:
+    """Score the model on every sentence of a split, each exactly once.
+
+    Args:
+        model: called as `model(input_ids=, attention_mask=).logits`.
+        split: the sentences.
+        tags: gold label id of every word in `labels`, int [W].
+        labels: the label set that is scored.
+        accelerator: the ranks that share the work.
+        batch_tokens: padded subwords a forward pass holds.
+        pad_id: subword id of padding.
+        to_labels: id in `labels` of each id that the model predicts, where the two differ (the loss is then NaN).
+        with_predictions: return the predictions of all words, on every rank.
+    """
+    began = time.perf_counter()
+    rank, world = accelerator.process_index, accelerator.num_processes
+    plan = plan_evaluation(split.encoded.lengths, split.encoded.sentence, batch_tokens=batch_tokens)
+    predicted = np.full(len(tags), labels.label2id["O"], dtype=np.int16)
+    scored = np.zeros(len(tags), dtype=np.int8)
+    loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
+    pending: tuple[np.ndarray, torch.Tensor] | None = None
+
+    def store() -> None:
+        # One batch late, so that the device computes the next one while this one is copied.
+        if pending is not None:
+            words, ids = pending
+            ids = ids.cpu().numpy()
+            predicted[words] = ids if to_labels is None else to_labels[ids]
+            scored[words] += 1
+
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for examples in plan.rank_micro_batches(rank, world):
+            batch = collate(split.encoded, examples, tags, pad_id=pad_id, pin=accelerator.device.type == "cuda")
+            batch = batch.to(accelerator.device)
+            logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+            logits = logits.flatten(0, 1)[batch.positions].float()
+            if to_labels is None:
+                loss_sum += torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum").double()
+            store()
+            pending = (batch.words, logits.argmax(-1))
+        store()
+    model.train(was_training)
+
+    mine = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
+    totals, loss = _reduce(
+        _count(mine, split.offsets, tags, predicted, scored, labels), loss_sum, accelerator=accelerator
+    )
+    strict, lenient, (correct, words, sentences, loss_words) = _unpack(totals, labels)
+    if sentences != split.n_sentences or words != len(tags):
+        raise AssertionError(f"scored {sentences} of {split.n_sentences} sentences, {words} of {len(tags)} words")
+    return Evaluation(
+        labels=labels,
+        strict=strict,
+        lenient=lenient,
+        loss_sum=loss if to_labels is None else float("nan"),
+        loss_words=loss_words,
+        correct_words=correct,
+        words=words,
+        sentences=sentences,
+        seconds=time.perf_counter() - began,
+        predicted=_exchange(predicted, scored, split, accelerator=accelerator) if with_predictions else None,
+    )
+
+
+def _count(
+    sentences: np.ndarray,
+    offsets: np.ndarray,
+    gold: np.ndarray,
+    predicted: np.ndarray,
+    scored: np.ndarray,
+    labels: LabelSet,
+) -> np.ndarray:
+    """This rank's counts, int64 [6 * types + 4]."""
+    starts, lengths = offsets[sentences], offsets[sentences + 1] - offsets[sentences]
+    own_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    words = np.repeat(starts - own_offsets[:-1], lengths) + np.arange(own_offsets[-1])
+    gold, predicted = gold[words], predicted[words]
+    spans = [metrics.count(gold, predicted, own_offsets, labels, strict=strict).as_array() for strict in (True, False)]
+    rest = [int((gold == predicted).sum()), len(words), len(sentences), int(scored[words].sum())]
+    return np.concatenate([*(array.ravel() for array in spans), rest]).astype(np.int64)
+
+
+def _unpack(totals: np.ndarray, labels: LabelSet) -> tuple[metrics.Counts, metrics.Counts, tuple[int, ...]]:
+    width = 3 * len(labels.types)
+    strict, lenient = (
+        metrics.Counts.from_array(part.reshape(3, -1)) for part in (totals[:width], totals[width : 2 * width])
+    )
+    return strict, lenient, tuple(int(value) for value in totals[2 * width :])
+
+
+def _reduce(counts: np.ndarray, loss: torch.Tensor, *, accelerator: Accelerator) -> tuple[np.ndarray, float]:
+    totals = torch.from_numpy(counts).to(accelerator.device)
+    if accelerator.num_processes > 1:
+        torch.distributed.all_reduce(totals)
+        torch.distributed.all_reduce(loss)
+    return totals.cpu().numpy(), float(loss)
+
+
+def _exchange(
+    predicted: np.ndarray, scored: np.ndarray, split: PreparedSplit, *, accelerator: Accelerator
+) -> np.ndarray:
+    """Every word's prediction from the one rank that made it, int16 [W]."""
+    whole = np.empty_like(predicted)
+    expected = np.zeros(len(predicted), dtype=bool)
+    owned = split.encoded.word_index
+    expected[owned[owned >= 0]] = True
+    for start in range(0, len(predicted), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        both = np.stack([np.where(scored[part] > 0, predicted[part], 0), scored[part]]).astype(np.int32)
+        shared = torch.from_numpy(both).to(accelerator.device)
+        if accelerator.num_processes > 1:
+            torch.distributed.all_reduce(shared)
+        values, times = shared.cpu().numpy()
+        if not np.array_equal(times, expected[part]):
+            raise AssertionError("a word was predicted twice, or not at all")
+        whole[part] = np.where(expected[part], values, predicted[part])
+    return whole

@@ -1,0 +1,173 @@
+"""The encoder with a tagging head: its configuration, its weights, and its training loss."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ner_dist.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerFast
+
+    from ner_dist.labels import LabelSet
+    from ner_dist.recipe import Model, Train
+
+log = logging.getLogger(__name__)
+
+SCRATCH = "scratch"
+
+# Their position ids start behind the padding id, so that a table of 514 positions takes 512 subwords.
+_POSITIONS_AFTER_PADDING = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "xmod"}
+
+
+def load_config(settings: Model, *, vocab_size: int | None = None) -> PretrainedConfig:
+    """The encoder's configuration, from the hub, a local folder, or the recipe's `model.scratch`.
+
+    Args:
+        settings: the recipe's `model`.
+        vocab_size: number of subwords, for a model from scratch only.
+    """
+    from transformers import AutoConfig, RobertaConfig
+
+    if settings.name == SCRATCH:
+        shape = settings.scratch
+        return RobertaConfig(
+            vocab_size=vocab_size or shape.vocab_size,
+            hidden_size=shape.hidden_size,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=4 * shape.hidden_size,
+            max_position_embeddings=shape.max_length + 2,
+            type_vocab_size=1,
+            layer_norm_eps=1e-5,
+        )
+    try:
+        return AutoConfig.from_pretrained(settings.name, revision=settings.revision)
+    except (OSError, ValueError) as error:
+        raise cannot_load(settings, error) from None
+
+
+def max_length(config: PretrainedConfig, tokenizer: PreTrainedTokenizerFast) -> int:
+    """Longest input of the encoder in subwords, special tokens included."""
+    positions = getattr(config, "max_position_embeddings", None) or 512
+    if config.model_type in _POSITIONS_AFTER_PADDING:
+        positions -= config.pad_token_id + 1
+    return min(positions, tokenizer.model_max_length)
+
+
+def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int) -> nn.Module:
+    """A token-classification model in fp32, the same on every rank; what is new in it is drawn from `seed`."""
+    from transformers import AutoModelForTokenClassification
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    config = load_config(settings, vocab_size=vocab_size)
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels.tags))
+    config.label2id = {tag: i for i, tag in enumerate(labels.tags)}
+    if settings.dropout is not None:
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
+            setattr(config, name, settings.dropout)
+    torch.manual_seed(seed)
+    if settings.name == SCRATCH:
+        model = AutoModelForTokenClassification.from_config(config)
+    else:
+        model = _pretrained(settings, config)
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model
+
+
+def _pretrained(settings: Model, config: PretrainedConfig) -> nn.Module:
+    from transformers import AutoModelForTokenClassification
+
+    try:
+        model, info = AutoModelForTokenClassification.from_pretrained(
+            settings.name,
+            revision=settings.revision,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            # A tagging head of another label set is replaced; everything else must fit.
+            ignore_mismatched_sizes=True,
+        )
+    except (OSError, ValueError) as error:
+        raise cannot_load(settings, error) from None
+    body = f"{model.base_model_prefix}."
+    new = [name for name in info["missing_keys"] if name.startswith(body)]
+    new += [str(entry[0]) for entry in info["mismatched_keys"] if str(entry[0]).startswith(body)]
+    if new:
+        log.warning(
+            "%s lacks %d weights of the encoder, which start at random (%s): is it the right model?",
+            settings.name,
+            len(new),
+            ", ".join(new[:3]) + (", …" if len(new) > 3 else ""),
+        )
+    return model
+
+
+def cannot_load(settings: Model, error: Exception) -> UserError:
+    """The error for a model that is neither in the folder, nor in the cache, nor within reach."""
+    log.debug("loading %s failed", settings.name, exc_info=error)
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return UserError(
+        f"cannot load the model `{settings.name}`: {reason}",
+        where="model.name",
+        fix="name a hub model (with a network, or after `ner-dist prepare`) or a folder that holds one",
+    )
+
+
+class TaggingLoss(nn.Module):
+    """Cross-entropy summed over labelled words, and the number to divide it by.
+
+    The gradient of a step is that of (sum over all its words, on all ranks and in all micro-batches) divided
+    by (the sum of the words' weights), so neither padding nor the split into micro-batches changes it.
+    With class weights both sums are weighted, as in `torch.nn.CrossEntropyLoss(reduction="mean")`.
+    """
+
+    def __init__(self, weights: torch.Tensor | None = None, *, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        self.weights: torch.Tensor | None
+        self.register_buffer("weights", weights)
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The summed loss: fp32 scalar, from logits [n, labels] and targets int64 [n]."""
+        return nn.functional.cross_entropy(
+            logits.float(), targets, self.weights, reduction="sum", label_smoothing=self.label_smoothing
+        )
+
+
+def class_weights(settings: Train, labels: LabelSet, tags: Any) -> torch.Tensor | None:
+    """Weight of each label id, fp32 [labels], or None where every word counts the same.
+
+    `balanced` weighs each type (its B- and I- alike) and `O` by the inverse of its share of the words,
+    scaled so that the mean weight of a training word is 1.
+
+    Args:
+        settings: the recipe's `train`.
+        labels: what is learnt.
+        tags: label id of every training word, int [W].
+    """
+    if settings.class_weights is None:
+        return None
+    _, types = labels.coded()
+    group = torch.as_tensor(types, dtype=torch.int64) + 1  # 0 is O, the rest types
+    if settings.class_weights == "balanced":
+        counts = torch.bincount(group[torch.as_tensor(tags, dtype=torch.int64)], minlength=len(labels.types) + 1)
+        weights = counts.sum() / (counts.clamp(min=1) * (counts > 0).sum())
+        return weights.float()[group]
+    unknown = settings.class_weights.keys() - {"O", *labels.types}
+    if unknown:
+        raise UserError(
+            f"`{sorted(unknown)[0]}` is not a type that is learnt",
+            where="train.class_weights",
+            fix=f"the types are O, {', '.join(labels.types)}",
+        )
+    named = [settings.class_weights.get(name, 1.0) for name in ("O", *labels.types)]
+    return torch.tensor(named, dtype=torch.float32)[group]

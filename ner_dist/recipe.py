@@ -1,0 +1,195 @@
+"""Recipes: every setting that decides what is trained, with its type, its default and what it means.
+
+The classes below are the keys of a recipe's YAML file, section by section; `recipe_file.py` reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are refused, values are frozen once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ScratchModel(Section):
+    """The shape of a RoBERTa that is trained from random weights (`model.name: scratch`)."""
+
+    vocab_size: Annotated[int, Field(ge=300)] = 4000
+    """Size of the byte-level BPE vocabulary learnt from the training split."""
+    hidden_size: Positive = 128
+    layers: Positive = 2
+    heads: Positive = 4
+    max_length: Annotated[int, Field(ge=16)] = 128
+    """Longest input in subwords, special tokens included."""
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden_size(self) -> ScratchModel:
+        if self.hidden_size % self.heads:
+            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
+        return self
+
+
+class Model(Section):
+    """The encoder that is fine-tuned."""
+
+    name: Annotated[str, Field(min_length=1)] = "roberta-base"
+    """Hub name, local folder, or `scratch` for random weights and a tokenizer of its own."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub."""
+    dropout: Fraction | None = None
+    """Dropout of hidden states, attention and classifier; null keeps what the model came with."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more compute."""
+    compile: bool = False
+    """Run the encoder through `torch.compile`."""
+    scratch: ScratchModel = ScratchModel()
+
+
+class SplitNames(Section):
+    """What the data calls its splits; null for a split that is not to be used."""
+
+    train: str = "train"
+    validation: str | None = "validation"
+    test: str | None = "test"
+
+
+class Synthetic(Section):
+    """Size and seed of the embedded corpus (`data.path: synthetic`)."""
+
+    seed: int = 0
+    train: Positive = 6000
+    validation: Positive = 800
+    test: Positive = 1200
+
+
+class Data(Section):
+    """Where the sentences come from and how they are read."""
+
+    path: Annotated[str, Field(min_length=1)]
+    """Hub name, local folder, local file, or `synthetic`."""
+    name: str | None = None
+    """Configuration of a hub dataset, where it has several."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub."""
+    splits: SplitNames = SplitNames()
+    files: dict[Literal["train", "validation", "test"], str] = {}
+    """File of each split, relative to `path`, where the folder's file names do not say it."""
+    format: Literal["auto", "jsonl", "json", "parquet", "conll"] = "auto"
+    """Format of local files; auto goes by the file's ending."""
+    language: str | None = None
+    """Keep the sentences whose `language_column` holds this; null keeps all."""
+    language_column: str = "lang"
+    tokens_column: str = "tokens"
+    """Name of the column of words; in CoNLL files the column's number from 0."""
+    tags_column: str = "ner_tags"
+    """Name of the column of tags; in CoNLL files the column's number (-1 is the last)."""
+    separator: str | None = None
+    """What stands between CoNLL columns; null is any white space."""
+    label_names: list[str] | None = None
+    """Tag of each id, where tags are numbers and the data does not name them."""
+    deduplicate: bool = True
+    """Drop exact repeats of a sentence within a split."""
+    drop_test_sentences_from_train: bool = False
+    """Drop training sentences that also stand in validation or test (they are counted in any case)."""
+    max_length: Annotated[int, Field(ge=8)] | None = None
+    """Longest window in subwords, special tokens included; null is what the model can take."""
+    window_overlap: Annotated[int, Field(ge=0)] = 64
+    """Subwords that neighbouring windows of one long sentence share."""
+    cache_dir: str | None = None
+    """Where prepared data is kept; null is $NER_DIST_CACHE or ~/.cache/ner_dist."""
+    synthetic: Synthetic = Synthetic()
+
+
+class Train(Section):
+    """The optimisation, in terms that do not depend on the hardware."""
+
+    epochs: Positive = 2
+    max_steps: Positive | None = None
+    """Stop after this many steps; the schedule is stretched over them."""
+    batch_tokens: Positive = 8192
+    """Padded subwords an optimiser step holds, over all ranks."""
+    micro_batch_tokens: Positive = 2048
+    """Padded subwords one forward pass holds."""
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup_ratio: Fraction = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the learning rate from each layer to the one below; 1 switches it off."""
+    adam_betas: Annotated[tuple[Fraction, Fraction], Field(strict=False)] = (0.9, 0.999)
+    adam_epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    max_grad_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    label_smoothing: Fraction = 0.0
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]] | None = None
+    """Weight of each type in the loss (`O` too; 1 where not named), or `balanced` for inverse frequency."""
+    max_nonfinite_steps: Positive = 5
+    """Stop after this many steps in a row with a loss or gradient that is not finite."""
+    seed: Annotated[int, Field(ge=0)] = 13
+
+    @model_validator(mode="after")
+    def _micro_batch_fits_batch(self) -> Train:
+        if self.micro_batch_tokens > self.batch_tokens:
+            raise ValueError(
+                f"micro_batch_tokens {self.micro_batch_tokens} is larger than batch_tokens {self.batch_tokens}"
+            )
+        return self
+
+    @property
+    def micro_batches(self) -> int:
+        """M, the number of micro-batches a step is cut into."""
+        return -(-self.batch_tokens // self.micro_batch_tokens)
+
+
+class Evaluation(Section):
+    """When and how the model is scored on the validation split while it trains."""
+
+    every: Positive | Literal["epoch"] = "epoch"
+    """Steps between evaluations, or `epoch`."""
+    early_stopping: Positive | None = None
+    """Stop after this many evaluations without a better F1."""
+    batch_tokens: Positive = 8192
+    """Padded subwords a forward pass holds."""
+
+
+class Checkpoint(Section):
+    """When the training state is saved."""
+
+    every: Positive | None = 500
+    """Steps between checkpoints; null for none but the best."""
+    keep_last: Positive = 2
+
+
+class Logging(Section):
+    """What is reported while training."""
+
+    every: Positive = 10
+    """Steps between lines in the log and in metrics.jsonl."""
+    trackers: list[Literal["tensorboard", "wandb", "mlflow"]] = []
+    project: str = "ner_dist"
+    """Project name that the trackers are given."""
+
+
+class Recipe(Section):
+    """One training run: everything that decides what is learnt."""
+
+    name: Annotated[str, Field(min_length=1, pattern=r"^[\w.-]+$")]
+    output_dir: Annotated[str, Field(min_length=1)]
+    overwrite: bool = False
+    """Move another recipe's run out of `output_dir` (to `<output_dir>.old-N`) instead of refusing."""
+    model: Model = Model()
+    data: Data
+    labels: Literal["all"] | list[str] = "all"
+    """Entity types to learn; every other type becomes `O`."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    train: Train = Train()
+    evaluation: Evaluation = Evaluation()
+    checkpoint: Checkpoint = Checkpoint()
+    logging: Logging = Logging()

@@ -1,0 +1,243 @@
+"""Where the process runs: devices, precision, process group, logging. Nothing here knows about data or models.
+
+`accelerate launch` decides the number of processes and the strategy (one process, DDP, ZeRO) and hands both
+over in the environment. `start` turns that into an `Accelerator` that works on GPUs and, with gloo, on CPU
+processes; DeepSpeed included.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.errors import UserError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ner_dist.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+# Ranks wait for rank 0 of their node while it downloads and tokenises, which the 10 or 30 minutes that
+# torch allows by default are too short for.
+COLLECTIVE_TIMEOUT = timedelta(hours=3)
+
+
+@dataclass(frozen=True)
+class Device:
+    """What decides the precision: the kind of device and the number formats it computes in natively."""
+
+    name: str
+    is_gpu: bool
+    native_bf16: bool
+
+    @classmethod
+    def here(cls) -> Device:
+        """The device that this process will use: its GPU if the machine has one, else the CPU."""
+        import torch
+
+        if uses_gpu():
+            index = int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()
+            major, _ = torch.cuda.get_device_capability(index)
+            # torch.cuda.is_bf16_supported() also says yes where bf16 is emulated, as on a V100.
+            return cls(torch.cuda.get_device_name(index), is_gpu=True, native_bf16=major >= 8)
+        can = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        native = bool(can.get("avx512_bf16") or can.get("amx_bf16") or can.get("bf16"))
+        return cls("CPU", is_gpu=False, native_bf16=native)
+
+
+def uses_gpu() -> bool:
+    """Whether this process computes on a GPU: there is one, and the launch config does not forbid it."""
+    import torch
+
+    forbidden = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("1", "true", "yes")
+    return torch.cuda.is_available() and not forbidden
+
+
+def launched_with_deepspeed() -> bool:
+    return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
+
+
+def strategy_name(precision: str) -> str:
+    """The name of the launch config, without its folder, that runs the present strategy in `precision`."""
+    if launched_with_deepspeed():
+        stage = os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")
+        offload = os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE", "none") != "none"
+        return f"zero{stage}{'_offload' if offload else ''}_{precision}"
+    return f"ddp_{precision}" if int(os.environ.get("WORLD_SIZE", 1)) > 1 else "single_gpu"
+
+
+def resolve_precision(asked: str, launch: str | None, device: Device, *, model_type: str) -> tuple[str, str]:
+    """The precision to train in, and why, as `("bf16", "named in the recipe")`.
+
+    Args:
+        asked: the recipe's `precision`; anything but `auto` wins.
+        launch: what the launch config names (`ACCELERATE_MIXED_PRECISION`); `no` and null name nothing.
+        device: what the process runs on.
+        model_type: `config.model_type` of the encoder.
+
+    Raises:
+        UserError: the device or the model cannot train in the precision asked for.
+    """
+    named = launch if launch in ("bf16", "fp16") else None
+    if asked != "auto":
+        why = "named in the recipe"
+        if named not in (None, asked):
+            why = f"named in the recipe, which wins over {named} of the launch config"
+        precision = asked
+    elif named:
+        precision, why = named, "named in the launch config"
+        if named == "bf16" and not device.is_gpu and not device.native_bf16:
+            precision, why = "fp32", "the launch config's bf16 would only be emulated by this CPU"
+    elif device.native_bf16:
+        precision, why = "bf16", f"{device.name} computes in it natively"
+    elif device.is_gpu and "deberta" not in model_type:
+        precision, why = "fp16", f"{device.name} is older than compute capability 8.0"
+    else:
+        precision, why = "fp32", f"{device.name} has no faster format that suits the model"
+    _refuse_impossible(precision, device, model_type=model_type)
+    return precision, why
+
+
+def _refuse_impossible(precision: str, device: Device, *, model_type: str) -> None:
+    if precision == "bf16" and device.is_gpu and not device.native_bf16:
+        raise UserError(
+            f"bf16 needs compute capability 8.0 (A100 or newer), which {device.name} has not",
+            where="precision",
+            fix=_instead("fp16"),
+        )
+    if precision == "fp16" and not device.is_gpu:
+        raise UserError(
+            "fp16 trains only on a GPU, and there is none here", where="precision", fix=_instead("bf16")
+        )
+    if precision == "fp16" and "deberta" in model_type:
+        raise UserError(
+            "DeBERTa's attention overflows in fp16 and gives NaN", where="precision", fix=_instead("bf16")
+        )
+
+
+def _instead(precision: str) -> str:
+    config = f"launch/{strategy_name(precision)}.yaml"
+    return f"launch with {config} and leave precision at auto, or pass precision={precision} or precision=fp32"
+
+
+def start(recipe: Recipe, *, model_type: str) -> Accelerator:
+    """Join the process group and choose device, precision and strategy.
+
+    Args:
+        recipe: the run.
+        model_type: `config.model_type` of its encoder.
+    """
+    device = Device.here()
+    launch = os.environ.get("ACCELERATE_MIXED_PRECISION")
+    precision, why = resolve_precision(recipe.precision, launch, device, model_type=model_type)
+    _limit_threads(device)
+    if launched_with_deepspeed() and not device.is_gpu:
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+    from accelerate import Accelerator
+    from accelerate.utils import InitProcessGroupKwargs
+
+    backend = "nccl" if device.is_gpu else "gloo"
+    accelerator = Accelerator(
+        # Accelerate's cpu=True switches DeepSpeed off without a word.
+        cpu=not device.is_gpu and not launched_with_deepspeed(),
+        mixed_precision="no" if precision == "fp32" else precision,
+        deepspeed_plugin=_deepspeed_plugin(recipe, precision) if launched_with_deepspeed() else None,
+        log_with=list(recipe.logging.trackers) or None,
+        project_dir=recipe.output_dir,
+        kwargs_handlers=[InitProcessGroupKwargs(backend=backend, timeout=COLLECTIVE_TIMEOUT)],
+    )
+    set_up_logging(main=accelerator.is_main_process)
+    _check_world(accelerator)
+    world = accelerator.num_processes
+    log.info("%s on %s, %d process%s", describe(accelerator), device.name, world, "es" if world > 1 else "")
+    log.info("precision %s: %s", precision, why)
+    if not device.is_gpu:
+        log.info("no GPU: the processes run on the CPU and talk over gloo" if world > 1 else "no GPU: using the CPU")
+    return accelerator
+
+
+def describe(accelerator: Accelerator) -> str:
+    """The strategy in a few characters: `one process`, `DDP` or `ZeRO-2`, with `+ offload`."""
+    if launched_with_deepspeed():
+        zero = accelerator.state.deepspeed_plugin.deepspeed_config["zero_optimization"]
+        moved = zero.get("offload_optimizer", {}).get("device", "none") != "none"
+        return f"ZeRO-{zero['stage']}{' + offload' if moved else ''}"
+    return "DDP" if accelerator.num_processes > 1 else "one process"
+
+
+def _deepspeed_plugin(recipe: Recipe, precision: str) -> Any:
+    """The launch config's DeepSpeed settings, completed by what the recipe decides."""
+    try:
+        import deepspeed  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "the launch config asks for DeepSpeed, which is not installed", fix="pip install 'ner_dist[deepspeed]'"
+        ) from None
+    from accelerate.utils import DeepSpeedPlugin
+
+    # The plugin reads the precision from here before the Accelerator tells it.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "no" if precision == "fp32" else precision
+    plugin = DeepSpeedPlugin()
+    plugin.deepspeed_config |= {
+        # The loop decides what a step is: DeepSpeed is told at each backward whether it is the last.
+        "gradient_accumulation_steps": 1,
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_clipping": recipe.train.max_grad_norm or 0.0,
+        "steps_per_print": 10**9,
+    }
+    if precision != "fp32":
+        # Summing the micro-batches' gradients in 8 or 11 bits would lose what accumulation is for.
+        plugin.deepspeed_config["data_types"] = {"grad_accum_dtype": "fp32"}
+    if not uses_gpu():
+        plugin.deepspeed_config["zero_force_ds_cpu_optimizer"] = False
+    return plugin
+
+
+def _check_world(accelerator: Accelerator) -> None:
+    """A launch that meant several processes and got several runs of one must not pass unnoticed."""
+    meant = int(os.environ.get("WORLD_SIZE", 1))
+    if accelerator.num_processes != meant:
+        raise UserError(
+            f"{meant} processes were launched, but they did not find each other ({accelerator.num_processes} in the group)",
+            fix="use one of the configs in launch/, which start several processes on CPU machines too",
+        )
+
+
+def _limit_threads(device: Device) -> None:
+    """Share the cores among this machine's processes; more threads than cores slow each other down."""
+    if device.is_gpu:
+        return
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    torch.set_num_threads(max(1, cores // processes))
+
+
+class _PlainLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+
+
+def set_up_logging(*, main: bool = True) -> None:
+    """Send the package's log to standard error: everything from rank 0, warnings of others swallowed."""
+    root = logging.getLogger("ner_dist")
+    if not root.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_PlainLines("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+        root.addHandler(handler)
+        root.propagate = False
+    root.setLevel(logging.INFO if main else logging.ERROR)
+
+
+def is_main_process() -> bool:
+    """Rank 0, known before the process group exists."""
+    return int(os.environ.get("RANK", 0)) == 0
