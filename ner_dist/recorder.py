@@ -1,0 +1,190 @@
+"""What a training says while it runs: metrics.jsonl, the log, a progress bar, trackers.
+
+Steps arrive with their tensors still on the device. They are read, and summed over the ranks, once every
+`logging.every` steps; only then does the host wait for the device.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ner_dist.errors import UserError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ner_dist.loop import Step
+    from ner_dist.recipe import Recipe
+    from ner_dist.run import Run
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Collects steps and evaluations. Every rank calls it alike; rank 0 writes."""
+
+    def __init__(self, recipe: Recipe, run: Run, *, accelerator: Accelerator) -> None:
+        self.settings, self.run, self.accelerator = recipe.logging, run, accelerator
+        self.max_nonfinite = recipe.train.max_nonfinite_steps
+        self.main = accelerator.is_main_process
+        self.waiting: list[Step] = []
+        self.epoch_loss: dict[int, tuple[float, float]] = {}
+        self.nonfinite = 0
+        self.began = time.perf_counter()
+        self.file = run.metrics.open("a", encoding="utf-8") if self.main else None
+        self.bar = _ProgressBar() if self.main and sys.stderr.isatty() else None
+        if self.settings.trackers:
+            config = {key: str(value) for key, value in recipe.model_dump(mode="json").items()}
+            accelerator.init_trackers(self.settings.project, config=config)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar:
+            self.bar.close()
+        if self.file:
+            self.file.close()
+        if self.settings.trackers:
+            self.accelerator.end_training()
+
+    def add(self, step: Step) -> None:
+        """Take note of a step; write when `logging.every` says so, and at the end of an epoch.
+
+        Raises:
+            UserError: the loss or the gradient was not finite for `train.max_nonfinite_steps` steps in a row.
+        """
+        self.waiting.append(step)
+        if self.bar:
+            self.bar.move(step)
+        if step.number % self.settings.every == 0 or step.ends_epoch or step.number == step.total:
+            self.flush()
+
+    @property
+    def seconds(self) -> float:
+        """Since training began, or went on."""
+        return time.perf_counter() - self.began
+
+    def flush(self) -> None:
+        """Read the waiting steps' losses and write one event for them."""
+        if not self.waiting:
+            return
+        steps, self.waiting = self.waiting, []
+        sums = torch.stack([step.loss for step in steps]).double()
+        if self.accelerator.num_processes > 1:
+            torch.distributed.all_reduce(sums)
+        losses = sums.tolist()
+        norms = [None if step.grad_norm is None else float(step.grad_norm) for step in steps]
+        for step, loss in zip(steps, losses, strict=True):
+            total, weight = self.epoch_loss.get(step.epoch, (0.0, 0.0))
+            self.epoch_loss[step.epoch] = (total + loss, weight + step.weight)
+        self._write_training(steps, losses, norms)
+        self._stop_if_not_finite(steps, losses, norms)
+
+    def _write_training(self, steps: list[Step], losses: list[float], norms: list[float | None]) -> None:
+        last, seconds = steps[-1], sum(step.seconds for step in steps)
+        words, subwords, cells = (sum(getattr(step, name) for step in steps) for name in ("words", "subwords", "cells"))
+        event = {
+            "event": "train",
+            "step": last.number,
+            "epoch": last.epoch + 1,
+            "loss": sum(losses) / sum(step.weight for step in steps),
+            "learning_rate": last.learning_rate,
+            "grad_norm": norms[-1],
+            "words_per_second": words / seconds,
+            "subwords_per_second": subwords / seconds,
+            "padding_share": 1 - subwords / cells,
+            "seconds": self.seconds,
+        }
+        if self.accelerator.device.type == "cuda":
+            event["peak_memory_bytes"] = torch.cuda.max_memory_allocated()
+        self.write(event)
+        left = (last.total - last.number) * seconds / len(steps)
+        log.info(
+            "step %d/%d  epoch %d  loss %.4f  lr %.2e  grad norm %s  %s words/s  padding %.1f %%  %s left",
+            last.number,
+            last.total,
+            last.epoch + 1,
+            event["loss"],
+            last.learning_rate,
+            "–" if norms[-1] is None else f"{norms[-1]:.2f}",
+            f"{event['words_per_second']:,.0f}",
+            100 * event["padding_share"],
+            _duration(left),
+        )
+
+    def _stop_if_not_finite(self, steps: list[Step], losses: list[float], norms: list[float | None]) -> None:
+        # In fp16 an overflowing gradient only lowers the loss scale; the loss itself must stay finite.
+        norm_counts = self.accelerator.mixed_precision != "fp16"
+        for step, loss, norm in zip(steps, losses, norms, strict=True):
+            finite = _finite(loss) and (norm is None or not norm_counts or _finite(norm))
+            self.nonfinite = 0 if finite else self.nonfinite + 1
+            if not finite:
+                log.warning("step %d: loss %s, gradient norm %s: not applied", step.number, loss / step.weight, norm)
+            if self.nonfinite >= self.max_nonfinite:
+                raise UserError(
+                    f"the loss or its gradient was not finite in {self.nonfinite} steps in a row, up to step {step.number}",
+                    where=str(self.run.folder),
+                    fix="lower train.learning_rate, lengthen train.warmup_ratio, or train with precision=fp32",
+                )
+
+    def evaluation(self, split: str, step: int, epoch: int, figures: dict[str, Any]) -> None:
+        """Write the scores of the validation split."""
+        keys = ("loss", "precision", "recall", "f1", "accuracy", "words_per_second")
+        event = {"event": "evaluation", "split": split, "step": step, "epoch": epoch + 1, "scheme": figures["scheme"]}
+        self.write(event | {key: figures[key] for key in keys} | {"seconds": self.seconds})
+        log.info(
+            "%s at step %d: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s)",
+            split,
+            step,
+            *(figures[key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
+            figures["scheme"],
+        )
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Append an event to metrics.jsonl and hand its numbers to the trackers."""
+        if self.file:
+            self.file.write(json.dumps(event) + "\n")
+            self.file.flush()
+        if self.settings.trackers and "step" in event:
+            prefix = event.get("split", event["event"])
+            numbers = {
+                f"{prefix}/{key}": value for key, value in event.items() if isinstance(value, float) and key != "step"
+            }
+            self.accelerator.log(numbers, step=event["step"])
+
+
+class _ProgressBar:
+    """A bar under the log lines of a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+        )
+        self.task = self.progress.add_task("training", total=None)
+        self.progress.start()
+
+    def move(self, step: Step) -> None:
+        self.progress.update(self.task, completed=step.number, total=step.total)
+
+    def close(self) -> None:
+        self.progress.stop()
+
+
+def _finite(value: float) -> bool:
+    return value - value == 0
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,185 @@
+"""The end of a run: the saved model, its predictions, and figures that were computed twice.
+
+What is scored is the model as it was saved, loaded the way any user would. The headline figures come from
+counts over all ranks; they are recomputed with seqeval from the predictions as written, and a run whose two
+answers differ in any digit fails.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ner_dist import __version__
+from ner_dist.checkpoint import replace_folder
+from ner_dist.errors import UserError
+from ner_dist.labels import LabelSet
+from ner_dist.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from transformers import PretrainedConfig
+
+    from ner_dist.data.prepare import Prepared, PreparedSplit
+    from ner_dist.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+class Tagger(torch.nn.Module):
+    """A saved model, computing in a given precision."""
+
+    def __init__(self, model: torch.nn.Module, *, precision: str) -> None:
+        super().__init__()
+        self.model, self.precision = model, precision
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
+        with torch.autocast(input_ids.device.type, dtype=kind, enabled=kind is not None):
+            return self.model(input_ids=input_ids, attention_mask=attention_mask)
+
+
+def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> tuple[Tagger, LabelSet]:
+    """A trained token-classification model and its labels.
+
+    Args:
+        folder: a local folder or a hub name.
+        precision: `fp32`, `bf16` or `fp16`.
+        device: where it computes.
+    """
+    from transformers import AutoModelForTokenClassification
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        model = AutoModelForTokenClassification.from_pretrained(str(folder), dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"cannot load the model: {reason}", where=str(folder), fix="name a run or a model") from None
+    names = model.config.id2label
+    labels = LabelSet.from_tags([names[i] for i in range(len(names))], where=f"{folder}: id2label")
+    if len(labels) != len(names):
+        raise UserError("the model's labels lack the B- or I- tag of a type", where=f"{folder}: id2label")
+    return Tagger(model, precision=precision).to(device), labels
+
+
+def save_model(
+    run: Run, *, weights: dict[str, torch.Tensor], config: PretrainedConfig, data: Prepared, card: str
+) -> None:
+    """Write RUN/model/ in Hugging Face format, from fp32 weights by parameter name."""
+    from safetensors.torch import save_file
+
+    aside = run.folder / ".model.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    save_file(weights, aside / "model.safetensors", metadata={"format": "pt"})
+    config.dtype = torch.float32
+    config.save_pretrained(aside)
+    data.tokenizer.save_pretrained(aside)
+    (aside / "README.md").write_text(card, encoding="utf-8")
+    replace_folder(aside, run.model)
+
+
+def write_predictions(
+    path: Path, split: PreparedSplit, gold: np.ndarray, predicted: np.ndarray, *, labels: LabelSet
+) -> None:
+    """One JSON object a sentence, in the order of the data."""
+    names = np.array(labels.tags, dtype=object)
+    gold_tags, predicted_tags = names[gold].tolist(), names[predicted].tolist()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    with aside.open("w", encoding="utf-8") as file:
+        for i, tokens in enumerate(split.tokens()):
+            start, end = int(split.offsets[i]), int(split.offsets[i + 1])
+            line = {"id": i, "tokens": tokens, "gold": gold_tags[start:end], "predicted": predicted_tags[start:end]}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def read_predictions(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a predictions file, each checked for what the comparison needs."""
+    if not path.exists():
+        raise UserError("there are no predictions", where=str(path), fix="train the run to its end")
+    with path.open(encoding="utf-8") as file:
+        for number, text in enumerate(file, start=1):
+            try:
+                line = json.loads(text)
+                sound = len(line["gold"]) == len(line["predicted"]) == len(line["tokens"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(f"not a prediction: {error!r}", where=f"{path}:{number}") from None
+            if not sound:
+                raise UserError("tokens, gold and predicted differ in length", where=f"{path}:{number}")
+            yield line
+
+
+def verify(path: Path, figures: dict[str, Any]) -> None:
+    """Recompute the headline figures with seqeval from the written predictions.
+
+    Raises:
+        AssertionError: the two differ.
+    """
+    import warnings
+
+    from seqeval.metrics import precision_recall_fscore_support
+    from seqeval.scheme import IOB2
+
+    lines = list(read_predictions(path))
+    gold, predicted = [line["gold"] for line in lines], [line["predicted"] for line in lines]
+    with warnings.catch_warnings():
+        # seqeval warns where a figure is 0/0; it is 0 here and there.
+        warnings.simplefilter("ignore")
+        answers = {
+            "strict": precision_recall_fscore_support(gold, predicted, average="micro", mode="strict", scheme=IOB2),
+            "lenient": precision_recall_fscore_support(gold, predicted, average="micro"),
+        }
+    for mode, ours in (("strict", figures), ("lenient", figures["lenient"])):
+        theirs = dict(zip(("precision", "recall", "f1"), map(float, answers[mode]), strict=False))
+        differing = {name: (ours[name], value) for name, value in theirs.items() if ours[name] != value}
+        assert not differing, f"{path}: {mode} figures differ from seqeval's: {differing}"
+    words = sum(len(line["gold"]) for line in lines)
+    correct = sum(a == b for line in lines for a, b in zip(line["gold"], line["predicted"], strict=True))
+    assert figures["accuracy"] == correct / max(words, 1), f"{path}: accuracy differs"
+
+
+def model_card(recipe: Recipe, labels: LabelSet, results: dict[str, Any] | None = None) -> str:
+    """The README.md of the saved model."""
+    source = recipe.data.path + (f" ({recipe.data.language})" if recipe.data.language else "")
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: token-classification",
+        "tags: [named-entity-recognition, token-classification]",
+        "---",
+        "",
+        f"# {recipe.name}",
+        "",
+        f"`{recipe.model.name}`, fine-tuned by ner_dist {__version__} on {source}.",
+        f"Entity types: {', '.join(labels.types)}. Tags are IOB2; a word's tag is that of its first subword.",
+        "",
+    ]
+    if results:
+        lines += ["| split | precision | recall | F1 | accuracy | loss |", "|---|---|---|---|---|---|"]
+        for name in ("validation", "test"):
+            if name in results:
+                cells = [f"{results[name][key]:.4f}" for key in ("precision", "recall", "f1", "accuracy", "loss")]
+                lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines += ["", "Precision, recall and F1 are micro averages over entities, strict IOB2.", ""]
+    lines += [
+        "```python",
+        "from transformers import pipeline",
+        'tag = pipeline("token-classification", "path/to/this/folder", aggregation_strategy="first")',
+        "```",
+        "",
+    ]
+    return "\n".join(lines)

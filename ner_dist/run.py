@@ -1,0 +1,190 @@
+"""A run's directory: where each file lies, who may write there, and what it records about its making.
+
+    RUN/recipe.yaml          the resolved recipe and its provenance
+    RUN/metrics.jsonl        one JSON object an event
+    RUN/checkpoints/         complete checkpoints only
+    RUN/model/               the trained model, in Hugging Face format
+    RUN/results.json         written last: a run that has it is complete
+    RUN/predictions/         one JSON object a sentence
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ner_dist.errors import UserError
+from ner_dist.recipe import Recipe
+from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
+
+log = logging.getLogger(__name__)
+
+_PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "deepspeed", "datasets", "seqeval", "numpy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The paths of one output directory."""
+
+    folder: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.folder / "recipe.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results.json"
+
+    def predictions(self, split: str) -> Path:
+        return self.folder / "predictions" / f"{split}.jsonl"
+
+    @property
+    def complete(self) -> bool:
+        return self.results.exists()
+
+
+def find_run(path: str | Path) -> Run:
+    """The complete run at `path`."""
+    run = Run(Path(path))
+    if not run.folder.is_dir():
+        raise UserError("there is no such run", where=str(path), fix="name the output directory of a training")
+    if not run.complete:
+        raise UserError(
+            f"holds no complete run ({run.results.name} is missing)", where=str(path), fix="train it to the end first"
+        )
+    return run
+
+
+def read_results(run: Run) -> dict[str, Any]:
+    """The run's `results.json`."""
+    try:
+        return json.loads(run.results.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot be read: {error}", where=str(run.results)) from None
+
+
+def check_output(recipe: Recipe) -> Run:
+    """The run that the recipe may write to. Reads only, so that all ranks can ask the same.
+
+    Raises:
+        UserError: the directory holds another recipe's run or other files, or cannot be written to.
+    """
+    run = Run(Path(recipe.output_dir))
+    if run.folder.exists() and not run.folder.is_dir():
+        raise UserError("is a file, not a directory", where=f"output_dir {run.folder}", fix="name another output_dir")
+    _check_writable(run.folder)
+    if not run.folder.is_dir() or not any(run.folder.iterdir()) or recipe.overwrite:
+        return run
+    if not run.recipe.exists():
+        raise UserError(
+            "holds files that are no run of ner_dist",
+            where=f"output_dir {run.folder}",
+            fix="name another output_dir, or pass overwrite=true to move it aside",
+        )
+    keys = differing_keys(load_recipe(run.recipe), recipe)
+    if keys:
+        shown = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+        raise UserError(
+            f"holds the run of another recipe (they differ in {shown})",
+            where=f"output_dir {run.folder}",
+            fix="name another output_dir, or pass overwrite=true to move the old run aside",
+        )
+    return run
+
+
+def _check_writable(folder: Path) -> None:
+    """Find out before training, not after it, that the results could not be written."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if existing.is_dir() and not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(
+            f"cannot be written to: no permission in {existing}",
+            where=f"output_dir {folder}",
+            fix="name another output_dir",
+        )
+    if not existing.is_dir():
+        raise UserError(f"{existing} is a file", where=f"output_dir {folder}", fix="name another output_dir")
+
+
+def move_aside(run: Run) -> Path | None:
+    """Rename an old run's folder to the first free `<folder>.old-N`; nothing is deleted."""
+    if not run.folder.is_dir() or not any(run.folder.iterdir()):
+        return None
+    number = 1
+    while (target := run.folder.with_name(f"{run.folder.name}.old-{number}")).exists():
+        number += 1
+    run.folder.rename(target)
+    log.info("moved the old run to %s", target)
+    return target
+
+
+def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint: str) -> None:
+    """Record what is trained, with what, on what."""
+    provenance = {
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git_commit": _git_commit(),
+        "data_fingerprint": fingerprint,
+        "python": platform.python_version(),
+        "packages": package_versions(),
+        **world,
+    }
+    write_atomically(run.recipe, to_yaml(recipe, provenance=provenance))
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that decide a run's figures."""
+    versions = {"ner_dist": _version("ner_dist")}
+    return {name: version for name in _PACKAGES if (version := _version(name))} | versions
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    """Commit of the source that runs, with `-dirty` if it was changed since; None outside a checkout."""
+
+    def git(*words: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(["git", *words], cwd=here, check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
