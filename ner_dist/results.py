@@ -131,7 +131,7 @@ def verify(path: Path, figures: dict[str, Any]) -> None:
     """
     import warnings
 
-    from seqeval.metrics import precision_recall_fscore_support
+    from seqeval.metrics import sequence_labeling, v1
     from seqeval.scheme import IOB2
 
     lines = list(read_predictions(path))
@@ -140,8 +140,8 @@ def verify(path: Path, figures: dict[str, Any]) -> None:
         # seqeval warns where a figure is 0/0; it is 0 here and there.
         warnings.simplefilter("ignore")
         answers = {
-            "strict": precision_recall_fscore_support(gold, predicted, average="micro", mode="strict", scheme=IOB2),
-            "lenient": precision_recall_fscore_support(gold, predicted, average="micro"),
+            "strict": v1.precision_recall_fscore_support(gold, predicted, average="micro", scheme=IOB2),
+            "lenient": sequence_labeling.precision_recall_fscore_support(gold, predicted, average="micro"),
         }
     for mode, ours in (("strict", figures), ("lenient", figures["lenient"])):
         theirs = dict(zip(("precision", "recall", "f1"), map(float, answers[mode]), strict=False))

@@ -41,15 +41,15 @@ SHARED = "shared"
 NAME_SPLITS = ("train", "validation", "test")
 # Share of a split's mentions that name something no other split names. Training has many such names,
 # most of them seen once or twice: from these a model learns what names look like, not a list of them.
-OWN_NAMES = {"train": 0.5, "validation": 0.32, "test": 0.32}
-POOL_SIZES = {SHARED: 1.0, "train": 5.0, "validation": 0.5, "test": 0.5}
-AMBIGUOUS_NAMES = 0.10  # share of mentions by a string that also names another type
+OWN_NAMES = {"train": 0.5, "validation": 0.34, "test": 0.34}
+POOL_SIZES = {SHARED: 1.0, "train": 8.0, "validation": 0.5, "test": 0.5}
+AMBIGUOUS_NAMES = 0.08  # share of mentions by a string that also names another type
 HOMONYMS = 40  # coined strings that are a town, a person and a club
 ENTITY_FREE = 0.10  # share of sentences that are planned without a name
-ANY_CONTEXT = 0.05  # share of main clauses that do not tell the type
+ANY_CONTEXT = 0.04  # share of main clauses that do not tell the type
 LOWER_CASED = 0.02  # share of sentences that lost their capitals
 TYPOS = 0.004  # share of words with two letters swapped
-LABEL_NOISE = 0.04  # share of training names with a missing, cut or wrong tag
+LABEL_NOISE = 0.03  # share of training names with a missing, cut or wrong tag
 REPEATED = 0.004  # share of a split's sentences that are copies of another one
 LEAKED = 0.005  # share of test sentences that are copied to training
 NUMBERS = {"year": (1650, 2010), "number": (100, 9000), "age": (20, 99), "digits": (100, 999)}

@@ -1,0 +1,125 @@
+"""Entity types, their BIO tags and ids, and the projection of one label set onto another."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from ner_dist.errors import UserError
+
+OUTSIDE = "O"
+
+# The order of MultiNERD's label ids: 0 is O, 1 B-PER, 2 I-PER, 3 B-ORG, …
+MULTINERD_TYPES = (
+    "PER", "ORG", "LOC", "ANIM", "BIO", "CEL", "DIS", "EVE", "FOOD", "INST", "MEDIA", "MYTH", "PLANT", "TIME", "VEHI",
+)  # fmt: skip
+
+
+class Span(NamedTuple):
+    """An entity: its type, its first word, and the word behind its last."""
+
+    type: str
+    start: int
+    end: int
+
+
+def split_tag(tag: str) -> tuple[str, str | None]:
+    """`B-PER` as `("B", "PER")`, `O` as `("O", None)`. A type may itself hold a hyphen, or be called `BIO`.
+
+    Raises:
+        ValueError: the tag is not BIO.
+    """
+    if tag == OUTSIDE:
+        return OUTSIDE, None
+    prefix, _, name = tag.partition("-")
+    if prefix not in ("B", "I") or not name:
+        raise ValueError(f"tag `{tag}` is not BIO (O, B-TYPE or I-TYPE)")
+    return prefix, name
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The tags that a model or a data set knows; a tag's place is its id."""
+
+    tags: tuple[str, ...]
+
+    @classmethod
+    def from_types(cls, types: Iterable[str]) -> LabelSet:
+        """O, then the B- and I- tags of each type."""
+        return cls((OUTSIDE, *(f"{prefix}-{name}" for name in types for prefix in "BI")))
+
+    @classmethod
+    def from_tags(cls, tags: Sequence[str], *, where: str | None = None) -> LabelSet:
+        """Tags in the order of their ids in the data; the missing B- or I- partner of a type comes last.
+
+        Raises:
+            UserError: a tag is not BIO, stands twice, or there is no O.
+        """
+        for tag in tags:
+            try:
+                split_tag(tag)
+            except ValueError as error:
+                raise UserError(str(error), where=where) from None
+            if list(tags).count(tag) > 1:
+                raise UserError(f"label `{tag}` stands twice", where=where)
+        if OUTSIDE not in tags:
+            raise UserError("there is no label `O`", where=where)
+        types = dict.fromkeys(split_tag(tag)[1] for tag in tags if tag != OUTSIDE)
+        missing = [f"{prefix}-{name}" for name in types for prefix in "BI" if f"{prefix}-{name}" not in tags]
+        return cls((*tags, *missing))
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    @cached_property
+    def types(self) -> tuple[str, ...]:
+        """The entity types, in the order in which their tags come."""
+        return tuple(dict.fromkeys(name for tag in self.tags if (name := split_tag(tag)[1]) is not None))
+
+    @cached_property
+    def label2id(self) -> dict[str, int]:
+        return {tag: i for i, tag in enumerate(self.tags)}
+
+    @property
+    def id2label(self) -> dict[int, str]:
+        return dict(enumerate(self.tags))
+
+    def select(self, types: Literal["all"] | Sequence[str], *, where: str = "labels") -> LabelSet:
+        """The label set of some of the types, in the order they have here.
+
+        Raises:
+            UserError: a type is unknown here or named twice, or none is named.
+        """
+        if types == "all":
+            return self
+        if not types:
+            raise UserError("names no type", where=where, fix=f"the data has {', '.join(self.types)}")
+        for name in types:
+            if name not in self.types:
+                close = difflib.get_close_matches(name, self.types, n=1)
+                hint = f"did you mean `{close[0]}`? " if close else ""
+                raise UserError(
+                    f"the data has no type `{name}`", where=where, fix=f"{hint}it has {', '.join(self.types)}"
+                )
+            if list(types).count(name) > 1:
+                raise UserError(f"names `{name}` twice", where=where)
+        if set(types) == set(self.types):
+            return self
+        return LabelSet.from_types(name for name in self.types if name in types)
+
+    def projection(self, to: LabelSet) -> np.ndarray:
+        """Id in `to` of each id here, int16 [len(self)]; tags that `to` does not have become O."""
+        outside = to.label2id[OUTSIDE]
+        return np.array([to.label2id.get(tag, outside) for tag in self.tags], dtype=np.int16)
+
+    def coded(self) -> tuple[np.ndarray, np.ndarray]:
+        """Each id's prefix (0 O, 1 B, 2 I; int8) and index into `types` (-1 for O; int16)."""
+        parts = [split_tag(tag) for tag in self.tags]
+        kind = np.array(["OBI".index(prefix) for prefix, _ in parts], dtype=np.int8)
+        index = np.array([-1 if name is None else self.types.index(name) for _, name in parts], dtype=np.int16)
+        return kind, index

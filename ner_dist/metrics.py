@@ -1,0 +1,166 @@
+"""Counting entities: exact, vectorised, and equal to seqeval in both of its modes.
+
+Tags come flat: `tags` holds the label ids of all words of all sentences, and sentence i has the words
+`offsets[i]:offsets[i + 1]`. The two schemes are named in every table:
+
+- strict IOB2 (seqeval `mode="strict", scheme=IOB2`): an entity is a B- and the I- of its type that follow;
+  an I- that continues nothing is no entity.
+- lenient (seqeval's default, after CoNLL's `conlleval`): an I- that continues nothing starts an entity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ner_dist.labels import LabelSet
+
+STRICT = "strict IOB2"
+LENIENT = "lenient (seqeval default)"
+
+_BEGIN, _INSIDE = 1, 2
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Entities, in the order of their words."""
+
+    type: np.ndarray
+    """int16 [n]: index into the label set's types."""
+    start: np.ndarray
+    """int64 [n]: first word, counted over all sentences."""
+    end: np.ndarray
+    """int64 [n]: the word behind the last."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Entities found and right, predicted, and in the gold; int64 [types], in the label set's order."""
+
+    true_positive: np.ndarray
+    predicted: np.ndarray
+    gold: np.ndarray
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts.from_array(self.as_array() + other.as_array())
+
+    def as_array(self) -> np.ndarray:
+        """int64 [3, types]: true positives, predicted, gold."""
+        return np.stack([self.true_positive, self.predicted, self.gold])
+
+    @classmethod
+    def from_array(cls, array: np.ndarray) -> Counts:
+        return cls(*np.asarray(array, dtype=np.int64))
+
+
+def extract_spans(tags: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, strict: bool) -> Spans:
+    """The entities of a sequence of tags.
+
+    Args:
+        tags: label ids, int [W].
+        offsets: int64 [N+1].
+        labels: what the ids mean.
+        strict: the scheme.
+    """
+    kind_of, type_of = labels.coded()
+    kind, types = kind_of[tags], type_of[tags]
+    first = np.zeros(len(tags), dtype=bool)
+    first[offsets[:-1][np.diff(offsets) > 0]] = True
+    same_as_before = np.zeros(len(tags), dtype=bool)
+    same_as_before[1:] = types[1:] == types[:-1]
+    # A word goes on with what stands before it: an I- of the same type in the same sentence.
+    continues = (kind == _INSIDE) & same_as_before & ~first
+    starts = np.flatnonzero((kind != 0) & ~continues)
+    breaks = np.append(np.flatnonzero(~continues), len(tags))
+    ends = breaks[np.searchsorted(breaks, starts, side="right")]
+    if strict:
+        # What starts with I- is no entity, and so is nothing that goes on with it.
+        proper = kind[starts] == _BEGIN
+        starts, ends = starts[proper], ends[proper]
+    return Spans(type=types[starts], start=starts, end=ends)
+
+
+def _matches(gold: Spans, predicted: Spans) -> np.ndarray:
+    """Which of the gold entities were predicted with the same words and type, bool [n]."""
+    if not len(predicted.start):
+        return np.zeros(len(gold.start), dtype=bool)
+    # At most one entity starts at a word.
+    nearest = np.minimum(np.searchsorted(predicted.start, gold.start), len(predicted.start) - 1)
+    return (
+        (predicted.start[nearest] == gold.start)
+        & (predicted.end[nearest] == gold.end)
+        & (predicted.type[nearest] == gold.type)
+    )
+
+
+def count(
+    gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, strict: bool
+) -> Counts:
+    """Compare predicted with gold tags, both int [W]."""
+    of_gold = extract_spans(gold, offsets, labels, strict=strict)
+    of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
+    right = of_gold.type[_matches(of_gold, of_predicted)]
+    width = len(labels.types)
+    return Counts(*(np.bincount(types, minlength=width) for types in (right, of_predicted.type, of_gold.type)))
+
+
+def count_per_sentence(
+    gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, strict: bool
+) -> np.ndarray:
+    """The counts of each sentence, int32 [N, 3, types]: true positives, predicted, gold.
+
+    Their sum over any choice of sentences gives that choice's scores, which is what resampling needs.
+    """
+    of_gold = extract_spans(gold, offsets, labels, strict=strict)
+    of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
+    right = _matches(of_gold, of_predicted)
+    shape = (len(offsets) - 1, 3, len(labels.types))
+    counts = np.zeros(shape, dtype=np.int32)
+    parts = ((of_gold.start[right], of_gold.type[right]), (of_predicted.start, of_predicted.type))
+    for row, (start, types) in enumerate((*parts, (of_gold.start, of_gold.type))):
+        sentence = np.searchsorted(offsets, start, side="right") - 1
+        np.add.at(counts, (sentence, row, types), 1)
+    return counts
+
+
+def scores(counts: Counts, types: Sequence[str]) -> dict[str, Any]:
+    """Precision, recall and F1: micro, macro, and per type with its support.
+
+    0/0 is 0. The macro average is over the types that occur in gold or prediction. Both as in seqeval.
+    """
+    true_positive, predicted, gold = (column.astype(np.float64) for column in counts.as_array())
+    precision, recall = _ratio(true_positive, predicted), _ratio(true_positive, gold)
+    f1 = _harmonic_mean(precision, recall)
+    # In the order of seqeval, which decides the last digit of an average.
+    occurring = [i for _, i in sorted((name, i) for i, name in enumerate(types)) if gold[i] + predicted[i] > 0]
+    total = [_ratio(true_positive.sum(keepdims=True), part.sum(keepdims=True)) for part in (predicted, gold)]
+    names = ("precision", "recall", "f1")
+    per_type = {
+        name: {"precision": float(precision[i]), "recall": float(recall[i]), "f1": float(f1[i]), "support": int(gold[i])}
+        for i, name in enumerate(types)
+    }
+    return {
+        **{name: float(value[0]) for name, value in zip(names, (*total, _harmonic_mean(*total)), strict=True)},
+        "macro": {
+            name: float(np.average(values[occurring])) if occurring else 0.0
+            for name, values in zip(names, (precision, recall, f1), strict=True)
+        },
+        "per_type": per_type,
+    }
+
+
+def token_accuracy(gold: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of words with the right tag."""
+    return float((gold == predicted).mean()) if len(gold) else 0.0
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+def _harmonic_mean(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    # In this order of operations the floats are seqeval's to the last digit.
+    return _ratio(2 * precision * recall, precision + recall)
