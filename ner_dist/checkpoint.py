@@ -145,7 +145,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 def gather_weights(accelerator: Accelerator, model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """The whole model in fp32 on rank 0's CPU, by parameter name; empty on other ranks. All ranks must call it."""
     weights = {}
-    for name, parameter in named_parameters(accelerator, model):
+    for name, parameter in named_parameters(model):
         whole = _full_weight(accelerator, parameter)
         if accelerator.is_main_process:
             # safetensors refuses tensors that share memory; a copy never does.
@@ -153,11 +153,11 @@ def gather_weights(accelerator: Accelerator, model: torch.nn.Module) -> dict[str
     return weights
 
 
-def named_parameters(
-    accelerator: Accelerator, model: torch.nn.Module
-) -> Iterator[tuple[str, torch.nn.Parameter]]:
-    """The model's parameters under the names they have without any wrapper."""
-    yield from accelerator.unwrap_model(model, keep_torch_compile=False).named_parameters()
+def named_parameters(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """The model's parameters under the names they have without any wrapper of DDP or DeepSpeed."""
+    while hasattr(model, "module"):
+        model = model.module
+    yield from model.named_parameters()
 
 
 def _full_weight(accelerator: Accelerator, parameter: torch.nn.Parameter) -> torch.Tensor:
@@ -172,7 +172,7 @@ def _gather_moments(
     accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, torch.Tensor]:
     moments = {}
-    for name, parameter in named_parameters(accelerator, model):
+    for name, parameter in named_parameters(model):
         for moment in MOMENTS:
             whole = _full_moment(accelerator, parameter, moment, optimizer)
             if accelerator.is_main_process and whole is not None:

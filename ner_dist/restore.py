@@ -40,7 +40,7 @@ def restore(
     if accelerator.distributed_type == "DEEPSPEED":
         _restore_zero(folder, moments, state["step"], accelerator=accelerator, model=model, optimizer=optimizer)
     else:
-        for name, parameter in named_parameters(accelerator, model):
+        for name, parameter in named_parameters(model):
             entry = {key: moments[f"{key}.{name}"].to(parameter.device) for key in MOMENTS}
             step = torch.tensor(float(state["step"]), device=parameter.device)
             optimizer.optimizer.state[parameter] = {"step": step, **entry}
@@ -73,7 +73,7 @@ def _restore_zero(
     if stage != 3:
         zero._lazy_init_hp_params_optimizer_state()
     weights = read_weights(folder)
-    for name, parameter in named_parameters(accelerator, model):
+    for name, parameter in named_parameters(model):
         tensors = {None: weights[name]} | {key: moments[f"{key}.{name}"] for key in MOMENTS}
         for key, whole in tensors.items():
             (_set_local if stage == 3 else _set_whole)(parameter, whole, key, accelerator=accelerator)

@@ -143,7 +143,9 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     from accelerate import Accelerator
     from accelerate.utils import InitProcessGroupKwargs
 
-    backend = "nccl" if device.is_gpu else "gloo"
+    # Naming a backend makes Accelerate look for a process group, which a process on its own has not.
+    launched = "WORLD_SIZE" in os.environ or launched_with_deepspeed()
+    group = InitProcessGroupKwargs(backend="nccl" if device.is_gpu else "gloo", timeout=COLLECTIVE_TIMEOUT)
     accelerator = Accelerator(
         # Accelerate's cpu=True switches DeepSpeed off without a word.
         cpu=not device.is_gpu and not launched_with_deepspeed(),
@@ -151,7 +153,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
         deepspeed_plugin=_deepspeed_plugin(recipe, precision) if launched_with_deepspeed() else None,
         log_with=list(recipe.logging.trackers) or None,
         project_dir=recipe.output_dir,
-        kwargs_handlers=[InitProcessGroupKwargs(backend=backend, timeout=COLLECTIVE_TIMEOUT)],
+        kwargs_handlers=[group] if launched else None,
     )
     set_up_logging(main=accelerator.is_main_process)
     _check_world(accelerator)

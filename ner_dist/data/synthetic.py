@@ -73,7 +73,7 @@ def generate(settings: recipe.Synthetic) -> dict[str, list[Sentence]]:
     train, test = splits["train"], splits["test"]
     for _ in range(min(round(LEAKED * len(test)), len(train) // 2)):
         train[dice.below(len(train))] = dice.pick(test)
-    splits["train"] = [(tokens, spoil_tags(tags, dice)) for tokens, tags in train]
+    splits["train"] = [(list(tokens), spoil_tags(tags, dice)) for tokens, tags in train]
     return {split: splits[split] for split in NAME_SPLITS}
 
 
@@ -94,7 +94,8 @@ class Dice:
 
     def pick_early(self, items: Sequence[T]) -> T:
         """One of the items, the first ones far more often: a few names are everywhere, most are rare."""
-        return items[int(self.random() ** 2 * len(items))]
+        position = self.random()
+        return items[int(position * position * len(items))]
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
         return [items[i] for _, i in sorted((self.random(), i) for i in range(len(items)))]
@@ -197,7 +198,8 @@ class Writer:
         repeats = round(REPEATED * count)
         sentences = [self._new_sentence(taken) for _ in range(count - repeats)]
         for _ in range(repeats):
-            sentences.insert(self.dice.below(len(sentences)), self.dice.pick(sentences))
+            tokens, tags = self.dice.pick(sentences)
+            sentences.insert(self.dice.below(len(sentences)), (list(tokens), list(tags)))
         return sentences
 
     def _new_sentence(self, taken: set[tuple[str, ...]]) -> Sentence:
@@ -226,8 +228,10 @@ class Writer:
         if dice.chance(0.2):
             self._expand(dice.pick(words.OPENINGS) + " ,", focus, tokens, tags)
         self._clause(focus, tokens, tags)
-        while len(tokens) < 28 and dice.chance(0.35):
-            self._expand(dice.pick(words.MODIFIERS), focus, tokens, tags)
+        for modifier in dice.shuffled(words.MODIFIERS):
+            if len(tokens) >= 28 or not dice.chance(0.35):
+                break
+            self._expand(modifier, focus, tokens, tags)
         if len(tokens) < 24 and dice.chance(0.3):
             self._expand(dice.pick(words.LINKS), focus, tokens, tags)
             self._clause(None if dice.chance(0.4) else dice.pick(("LOC", "PER", "ORG")), tokens, tags)

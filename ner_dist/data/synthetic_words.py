@@ -15,6 +15,10 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(" ".join(word.split()) for word in text.split(","))
 
 
+def _parts(text: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(_words(part) for part in text.split("|"))
+
+
 # Clauses about one type. The first type is what the clause is about; the others keep it company.
 CLAUSES: dict[str, tuple[str, ...]] = {
     "LOC": _entries("""
@@ -211,71 +215,51 @@ AMBIGUOUS: dict[tuple[str, ...], tuple[str, ...]] = {
 
 # Lists that are coined: one part of each kind, glued, so that unseen names share the shapes of seen ones.
 COINED: dict[str, tuple[tuple[str, ...], ...]] = {
-    "town": (
-        _words("""
-            Tor, Kel, Mar, Os, Bran, Vel, Har, Lin, Dun, Fal, Gris, Ald, Ner, Sol, Wes, Cor, Ilm, Rav, Ost,
-            Pel
-            """),
-        _words(", a, e, en, er, in, o"),
-        _words("vik, burg, stead, holm, ford, low, mere, by, dale, grad, ton, haven, wick, mouth"),
-    ),
-    "land": (
-        _words("Kar, Bel, Tav, Mor, Ost, Lur, Ves, Zan, Gal, Ned, Ar, Sil"),
-        _words("a, o, e, an, on"),
-        _words("ria, land, stan, via, nia, dor"),
-    ),
-    "first": (
-        _words("El, Mar, An, Jo, Ka, Ro, Li, Te, Vi, Sa, Ni, Da, Ol, Pe, Iv, Hel"),
-        _words("n, r, l, s, m, d, v, th, ss"),
-        _words("a, ek, ina, o, ette, us, ian, is, ine, an, e"),
-    ),
-    "surname": (
-        _words("""
-            Hol, Mar, Ben, Kov, Ras, Lind, Tor, Pet, Fer, Dra, Sand, Wal, Nov, Cal, Bor, Hav, Gar, Sten, Mel
-            """),
-        _words(", a, e, i, o, er, en, d"),
-        _words("son, sen, ov, ski, ez, man, ini, low, ton, quist, ard, wick, elli, escu"),
-    ),
-    "coined": (
-        _words("Zen, Om, Dyn, Vol, Alt, Syn, Quan, Nex, Vex, Cyr, Prom, Hex"),
-        _words("a, i, o, e, y"),
-        _words("tec, corp, dyne, soft, lux, tron, net, gen, plex, max"),
-    ),
-    "genus": (
-        _words("Urs, Lep, Cory, Pan, Vul, Stri, Micro, Pter, Hydr, Cal"),
-        _words("o, a, i"),
-        _words("don, mys, pus, therium, ornis, saurus, lagus, felis"),
-    ),
-    "flora": (
-        _words("Sal, Bet, Ros, Cam, Ver, Lil, Gent, Prim, Aln, Hed"),
-        _words("i, a, o, ul"),
-        _words("flora, phyllum, anthus, ella, carpus, dendron, nica"),
-    ),
-    "epithet": (
-        _words("alb, mont, rubr, silv, mar, nig, vulg, pal, robust, grac"),
-        _words("a, i, o"),
-        _words("tica, ensis, lis, rum, tus, ris, nana, fera"),
-    ),
-    "bacterium": (
-        _words("Torv, Kelm, Strep, Halo, Therm, Lact, Nitr, Rhiz, Pseud"),
-        _words("o, i, a"),
-        _words("bacter, coccus, monas, bacillus, spira, myces"),
-    ),
-    "god": (
-        _words("Zar, Ath, Ner, Oph, Tal, Ish, Bal, Hes, Myr, Thal"),
-        _words("a, e, i, o, u"),
-        _words("ris, thos, dion, mene, tar, keia, phon, rion"),
-    ),
-    "star": (
-        _words("Cyg, Dra, Lyr, Hyd, Cet, Pho, Aql, Vel, Car"),
-        _words("n, r, l, t"),
-        _words("i, ae, is, oni, orum"),
-    ),
-    "demonym": (
-        _words("Kar, Bel, Tav, Mor, Ost, Lur, Ves, Zan, Gal, Ned, Ar, Sil"),
-        _words("a, o, e, an"),
-        _words("rian, ian, ese, nish, vian"),
-    ),
+    "town": _parts("""
+        Tor, Kel, Mar, Os, Bran, Vel, Har, Lin, Dun, Fal, Gris, Ald, Ner, Sol, Wes, Cor, Ilm, Rav, Ost, Pel
+        | , a, e, en, er, in, o | vik, burg, stead, holm, ford, low, mere, by, dale, grad, ton, haven, wick,
+        mouth
+        """),
+    "land": _parts("""
+        Kar, Bel, Tav, Mor, Ost, Lur, Ves, Zan, Gal, Ned, Ar, Sil | a, o, e, an, on | ria, land, stan, via,
+        nia, dor
+        """),
+    "first": _parts("""
+        El, Mar, An, Jo, Ka, Ro, Li, Te, Vi, Sa, Ni, Da, Ol, Pe, Iv, Hel | n, r, l, s, m, d, v, th, ss | a,
+        ek, ina, o, ette, us, ian, is, ine, an, e
+        """),
+    "surname": _parts("""
+        Hol, Mar, Ben, Kov, Ras, Lind, Tor, Pet, Fer, Dra, Sand, Wal, Nov, Cal, Bor, Hav, Gar, Sten, Mel | ,
+        a, e, i, o, er, en, d | son, sen, ov, ski, ez, man, ini, low, ton, quist, ard, wick, elli, escu
+        """),
+    "coined": _parts("""
+        Zen, Om, Dyn, Vol, Alt, Syn, Quan, Nex, Vex, Cyr, Prom, Hex | a, i, o, e, y | tec, corp, dyne, soft,
+        lux, tron, net, gen, plex, max
+        """),
+    "genus": _parts("""
+        Urs, Lep, Cory, Pan, Vul, Stri, Micro, Pter, Hydr, Cal | o, a, i | don, mys, pus, therium, ornis,
+        saurus, lagus, felis
+        """),
+    "flora": _parts("""
+        Sal, Bet, Ros, Cam, Ver, Lil, Gent, Prim, Aln, Hed | i, a, o, ul | flora, phyllum, anthus, ella,
+        carpus, dendron, nica
+        """),
+    "epithet": _parts("""
+        alb, mont, rubr, silv, mar, nig, vulg, pal, robust, grac | a, i, o | tica, ensis, lis, rum, tus,
+        ris, nana, fera
+        """),
+    "bacterium": _parts("""
+        Torv, Kelm, Strep, Halo, Therm, Lact, Nitr, Rhiz, Pseud | o, i, a | bacter, coccus, monas, bacillus,
+        spira, myces
+        """),
+    "god": _parts("""
+        Zar, Ath, Ner, Oph, Tal, Ish, Bal, Hes, Myr, Thal | a, e, i, o, u | ris, thos, dion, mene, tar,
+        keia, phon, rion
+        """),
+    "star": _parts("Cyg, Dra, Lyr, Hyd, Cet, Pho, Aql, Vel, Car | n, r, l, t | i, ae, is, oni, orum"),
+    "demonym": _parts("""
+        Kar, Bel, Tav, Mor, Ost, Lur, Ves, Zan, Gal, Ned, Ar, Sil | a, o, e, an | rian, ian, ese, nish, vian
+        """),
 }
 
 # Lists of words that make names; of a long list each split has some that the others lack.

@@ -1,0 +1,299 @@
+"""What is read: the rows of one file, the splits of a corpus, and how tags as written become label ids.
+
+Words are kept sentence by sentence, tags in one flat array with offsets, so that millions of words are
+checked, mapped and counted by whole columns; no Python loop runs over words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import chain, compress
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.errors import UserError
+from ner_dist.labels import MULTINERD_TYPES, LabelSet, split_tag
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Data
+
+
+@dataclass
+class Split:
+    """One split of a corpus."""
+
+    tokens: list[list[str]]
+    """The words of every sentence."""
+    tags: np.ndarray
+    """int16 [W]: label id of every word, sentence after sentence."""
+    offsets: np.ndarray
+    """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
+    origin: list[str] | None = None
+    """Where every sentence stands: `file:line`."""
+
+    def __len__(self) -> int:
+        """Number of sentences."""
+        return len(self.tokens)
+
+    def keep(self, chosen: np.ndarray) -> Split:
+        """The sentences that are chosen, bool [N], in the same order."""
+        if chosen.all():
+            return self
+        lengths = np.diff(self.offsets)
+        return Split(
+            tokens=list(compress(self.tokens, chosen)),
+            tags=self.tags[np.repeat(chosen, lengths)],
+            offsets=offsets_of(lengths[chosen]),
+            origin=list(compress(self.origin, chosen)) if self.origin is not None else None,
+        )
+
+
+@dataclass
+class Corpus:
+    """The splits of one data set, under one label set."""
+
+    splits: dict[str, Split]
+    """Those of `train`, `validation` and `test` that were asked for."""
+    labels: LabelSet
+    """Every label of the data, whatever is learnt of them."""
+    report: dict[str, int]
+    """What reading counted, `<split>_<what>`; see `duplicates.py`."""
+    fingerprint: str
+    """sha256 over the words and tags of every split."""
+
+
+@dataclass
+class Rows:
+    """The sentences of one file, in its order, after the language filter."""
+
+    tokens: list[list[str]]
+    tags: np.ndarray
+    """int64 [W]: index into `values` of every word's tag."""
+    values: tuple[str, ...] | tuple[int, ...]
+    """The distinct tags as the file writes them: all text (`B-PER`) or all ids."""
+    offsets: np.ndarray
+    """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
+    file: str
+    numbers: np.ndarray
+    """int64 [N]: line or row of every sentence (its first word's line in CoNLL files), from 1."""
+    unit: str = ""
+    """What `numbers` count: lines where empty, else `row `."""
+    word_lines: bool = False
+    """Every word stands on a line of its own."""
+    names: tuple[str, ...] | None = None
+    """The tag of each id, where the file states it."""
+    read: int = 0
+    """Rows before the language filter."""
+    languages: Counter[str] = field(default_factory=Counter)
+    """Rows of each language, where a language is asked for."""
+
+    def origin(self) -> list[str]:
+        """`file:line` or `file:row N` of every sentence."""
+        return [f"{self.file}:{self.unit}{number}" for number in self.numbers.tolist()]
+
+    def place_of_tag(self, code: int) -> str:
+        """Where the tag `values[code]` first stands."""
+        return self.place(int(np.argmax(self.tags == code)))
+
+    def place(self, word: int) -> str:
+        """Where the word with this index stands."""
+        sentence = int(np.searchsorted(self.offsets, word, side="right")) - 1
+        number = int(self.numbers[sentence])
+        if self.word_lines:
+            number += word - int(self.offsets[sentence])
+        return f"{self.file}:{self.unit}{number}"
+
+
+def rows_from_lists(
+    tokens: list[Any], tags: list[Any], *, file: str, numbers: Iterable[int], unit: str = "", **counts: Any
+) -> Rows:
+    """Rows from a list of words and a list of tags for each sentence, checked.
+
+    Raises:
+        UserError: something that is not a list of text, tags that are not all text or all whole numbers,
+            or a sentence with more or fewer tags than words.
+    """
+    rows = Rows(
+        tokens,
+        np.zeros(0, np.int64),
+        (),
+        offsets_of(()),
+        file,
+        np.fromiter(numbers, np.int64),
+        unit,
+        **counts,
+    )
+
+    def where(sentence: int) -> str:
+        return f"{file}:{unit}{rows.numbers[sentence]}"
+
+    for column, what in ((tokens, "words"), (tags, "tags")):
+        if set(map(type, column)) - {list}:
+            index = next(i for i, cell in enumerate(column) if type(cell) is not list)
+            raise UserError(f"{column[index]!r:.60} stands where a list of {what} should", where=where(index))
+    lengths = np.fromiter(map(len, tokens), np.int64, count=len(tokens))
+    tag_lengths = np.fromiter(map(len, tags), np.int64, count=len(tags))
+    check_lengths(lengths, tag_lengths, where)
+    rows.offsets = offsets_of(lengths)
+
+    if set(map(type, chain.from_iterable(tokens))) - {str}:
+        index, word = next((i, w) for i, words in enumerate(tokens) for w in words if type(w) is not str)
+        raise UserError(
+            f"{word!r:.60} stands where a word should", where=where(index), fix="write words as text"
+        )
+    flat = list(chain.from_iterable(tags))
+    kinds = set(map(type, flat))
+    if kinds - {str} and kinds - {int}:
+        kind = type(flat[0]) if type(flat[0]) in (str, int) else None
+        word = next(i for i, tag in enumerate(flat) if type(tag) is not kind)
+        raise UserError(
+            f"tag {flat[word]!r:.60} among tags that are {'ids' if kind is int else 'text'}",
+            where=rows.place(word),
+            fix="write all tags as text (B-PER) or all as whole numbers",
+        )
+    try:
+        "\n".join(chain.from_iterable(tokens)).encode()
+    except UnicodeEncodeError:
+        index = next(i for i, words in enumerate(tokens) if not _encodable(" ".join(words)))
+        raise UserError("half a surrogate pair (\\ud800-\\udfff) is not text", where=where(index)) from None
+    rows.tags, rows.values = _codes(flat)
+    return rows
+
+
+def check_lengths(lengths: np.ndarray, tag_lengths: np.ndarray, where: Callable[[int], str]) -> None:
+    differ = np.flatnonzero(lengths != tag_lengths)
+    if len(differ):
+        first = int(differ[0])
+        raise UserError(
+            f"{lengths[first]} words but {tag_lengths[first]} tags",
+            where=where(first),
+            fix="give every word exactly one tag",
+        )
+
+
+def _codes(flat: list[Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Every tag as an index into the distinct tags; ids that are written as text become numbers."""
+    values = tuple(dict.fromkeys(flat))
+    code = {value: index for index, value in enumerate(values)}
+    tags = np.fromiter(map(code.__getitem__, flat), np.int64, count=len(flat))
+    return tags, ids_from_text(values)
+
+
+def ids_from_text(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    written_ids = bool(values) and all(isinstance(value, str) and value.isdecimal() for value in values)
+    return tuple(map(int, values)) if written_ids else values
+
+
+def offsets_of(lengths: Any) -> np.ndarray:
+    return np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))).astype(np.int64)
+
+
+def missing_column(column: str, key: str, there: Iterable[str], where: str) -> UserError:
+    """The error for a file without a column that `data.<key>` names."""
+    return UserError(
+        f"no column '{column}'; the columns there are {', '.join(there) or 'none'}",
+        where=where,
+        fix=f"set data.{key}",
+    )
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def label_ids(rows: list[Rows], data: Data) -> tuple[LabelSet, dict[str | int, int]]:
+    """The label set of rows of all splits, and the label id of each tag that may be written in them.
+
+    Ids are named by `data.label_names`, else by the data itself, else, for a path called MultiNERD, by
+    MultiNERD's order. Without ids, types come in MultiNERD's order if they are all MultiNERD's, else sorted.
+
+    Raises:
+        UserError: a tag is not BIO, or ids have no names.
+    """
+    numbered = [part for part in rows if part.values and isinstance(part.values[0], int)]
+    written = [part for part in rows if part.values and isinstance(part.values[0], str)]
+    if numbered and written:
+        raise UserError(f"tags are ids here but text in {written[0].file}", where=numbered[0].file)
+    if numbered:
+        names, where = _names_of_ids(numbered, data)
+        return LabelSet.from_tags(names, where=where), {number: number for number in range(len(names))}
+    if data.label_names is not None:
+        labels = LabelSet.from_tags(data.label_names, where="data.label_names")
+        return labels, {tag: labels.label2id[tag] for tag in data.label_names}
+
+    types: set[str] = set()
+    for part in written:
+        for code, tag in enumerate(part.values):
+            try:
+                name = split_tag(str(tag))[1]
+            except ValueError as error:
+                fix = "see data.tags_column, or convert the data to BIO"
+                raise UserError(str(error), where=part.place_of_tag(code), fix=fix) from None
+            if name is not None:
+                types.add(name)
+    known = types <= set(MULTINERD_TYPES)
+    ordered = [name for name in MULTINERD_TYPES if name in types] if known else sorted(types)
+    labels = LabelSet.from_types(ordered)
+    return labels, dict(labels.label2id)
+
+
+def _names_of_ids(rows: list[Rows], data: Data) -> tuple[tuple[str, ...], str]:
+    if data.label_names is not None:
+        return tuple(data.label_names), "data.label_names"
+    stated = {part.names: part.file for part in rows if part.names is not None}
+    if len(stated) > 1:
+        first, second = list(stated.values())[:2]
+        raise UserError(f"ids have other names than in {first}", where=second, fix="set data.label_names")
+    if stated:
+        return next(iter(stated.items()))
+    if "multinerd" in PurePath(data.path).name.lower():
+        return LabelSet.from_types(MULTINERD_TYPES).tags, rows[0].file
+    raise UserError(
+        "tags are numbers and nothing says what they mean",
+        where=rows[0].place(0),
+        fix="set data.label_names to the tag of each id, from 0",
+    )
+
+
+def to_split(rows: list[Rows], ids: dict[str | int, int]) -> Split:
+    """One split out of the rows of its files, in order.
+
+    Raises:
+        UserError: a tag is none of `ids`.
+    """
+    tags = []
+    for part in rows:
+        unknown = [code for code, value in enumerate(part.values) if value not in ids]
+        if unknown:
+            value = part.values[unknown[0]]
+            what = (
+                f"tag id {value} is none of 0 to {len(ids) - 1}"
+                if isinstance(value, int)
+                else f"tag `{value}` is not among the {len(ids)} tags of data.label_names"
+            )
+            raise UserError(what, where=part.place_of_tag(unknown[0]), fix="mend the tag or data.label_names")
+        table = np.array([ids[value] for value in part.values], dtype=np.int16)
+        tags.append(table[part.tags])
+    lengths = np.concatenate([np.diff(part.offsets) for part in rows])
+    return Split(
+        tokens=list(chain.from_iterable(part.tokens for part in rows)),
+        tags=np.concatenate(tags),
+        offsets=offsets_of(lengths),
+        origin=list(chain.from_iterable(part.origin() for part in rows)),
+    )
+
+
+def fingerprint(splits: dict[str, Split], labels: LabelSet) -> str:
+    """sha256 over names, words and tags of the splits and over the label set, in hexadecimal."""
+    digest = hashlib.sha256(json.dumps(labels.tags).encode())
+    for name in sorted(splits):
+        digest.update(name.encode())
+        digest.update(json.dumps(splits[name].tokens).encode())
+        digest.update(splits[name].tags.astype("<i2").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,102 @@
+"""Sentences that stand twice: repeats within a split, and held-out sentences that training has seen.
+
+Repeats make an epoch longer than it says and confidence intervals narrower than they are (the hub's copy of
+MultiNERD holds every English sentence twice); held-out sentences in training flatter the scores. Two
+sentences are the same if their words are. All is counted; what is dropped is the recipe's choice.
+
+The counts, as `<split>_<what>`: `rows` read, `other_language` filtered out, `without_words` left out,
+`duplicates` and `duplicates_with_other_tags` among them, `sentences` and `words` kept; for held-out splits
+`in_train` (and `test_in_validation`); `train_dropped_as_held_out`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ner_dist.data.corpus import Split
+    from ner_dist.recipe import Data
+
+log = logging.getLogger(__name__)
+
+
+def first_occurrence(split: Split) -> np.ndarray:
+    """int64 [N]: for each sentence the first sentence with the same words, which may be itself."""
+    first: dict[tuple[str, ...], int] = {}
+    found = (first.setdefault(words, index) for index, words in enumerate(map(tuple, split.tokens)))
+    return np.fromiter(found, np.int64, count=len(split))
+
+
+def with_other_tags(split: Split, first: np.ndarray) -> int:
+    """How many repeats bear other tags than their first occurrence."""
+    repeats = np.flatnonzero(first != np.arange(len(first)))
+    lengths = np.diff(split.offsets)[repeats]
+    begins = np.cumsum(lengths) - lengths
+    within = np.arange(int(lengths.sum())) - np.repeat(begins, lengths)
+    differs = (
+        split.tags[within + np.repeat(split.offsets[repeats], lengths)]
+        != split.tags[within + np.repeat(split.offsets[first[repeats]], lengths)]
+    )
+    return len(np.unique(np.repeat(repeats, lengths)[differs]))
+
+
+def shared(split: Split, *others: Split) -> np.ndarray:
+    """bool [N]: the sentences of `split` that also stand in one of the others."""
+    seen = {words for other in others for words in map(tuple, other.tokens)}
+    return np.fromiter((words in seen for words in map(tuple, split.tokens)), bool, count=len(split))
+
+
+def clean(splits: dict[str, Split], data: Data, *, report: dict[str, int]) -> dict[str, Split]:
+    """Leave out sentences without words and, as `data` says, repeats and leaked training sentences.
+
+    Args:
+        splits: the splits as read.
+        data: `deduplicate` and `drop_test_sentences_from_train`.
+        report: counts are added to it.
+    """
+    cleaned = {name: _clean_one(name, split, data, report) for name, split in splits.items()}
+    held_out = [name for name in ("validation", "test") if name in cleaned]
+    for name in held_out:
+        _count_shared(cleaned, name, "train", report)
+    if len(held_out) == 2:
+        _count_shared(cleaned, "test", "validation", report)
+    if data.drop_test_sentences_from_train and "train" in cleaned and held_out:
+        leaked = shared(cleaned["train"], *(cleaned[name] for name in held_out))
+        cleaned["train"] = cleaned["train"].keep(~leaked)
+        report["train_dropped_as_held_out"] = int(leaked.sum())
+        log.info("train: %d sentences dropped that also stand in %s", leaked.sum(), " or ".join(held_out))
+    for name, split in cleaned.items():
+        report[f"{name}_sentences"], report[f"{name}_words"] = len(split), len(split.tags)
+        log.info("%s: %d sentences with %d words", name, len(split), len(split.tags))
+    return cleaned
+
+
+def _clean_one(name: str, split: Split, data: Data, report: dict[str, int]) -> Split:
+    filled = np.diff(split.offsets) > 0
+    report[f"{name}_without_words"] = int((~filled).sum())
+    if not filled.all():
+        log.info("%s: %d sentences without words left out", name, (~filled).sum())
+    split = split.keep(filled)
+
+    first = first_occurrence(split)
+    original = first == np.arange(len(first))
+    repeats, other_tags = int((~original).sum()), with_other_tags(split, first)
+    report[f"{name}_duplicates"], report[f"{name}_duplicates_with_other_tags"] = repeats, other_tags
+    if repeats:
+        done = "dropped, the first kept" if data.deduplicate else "kept (data.deduplicate is false)"
+        what = f"{repeats} of {len(split)} sentences are exact repeats ({other_tags} with other tags)"
+        log.info("%s: %s: %s", name, what, done)
+    return split.keep(original) if data.deduplicate else split
+
+
+def _count_shared(splits: dict[str, Split], name: str, other: str, report: dict[str, int]) -> None:
+    if other not in splits:
+        return
+    count = int(shared(splits[name], splits[other]).sum())
+    report[f"{name}_in_{other}"] = count
+    if count:
+        fix = "; data.drop_test_sentences_from_train=true drops them there" if other == "train" else ""
+        log.info("%s: %d of %d sentences also stand in %s%s", name, count, len(splits[name]), other, fix)

@@ -1,0 +1,316 @@
+"""Sources: the embedded corpus, a local file or folder, or a hub data set becomes a `Corpus`.
+
+`load_corpus` is the way in: it finds the files of each split, reads them, names the labels, filters by
+language and drops repeats. Everything that is wrong with the data ends here as a `UserError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Collection
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.data.corpus import Corpus, Rows, fingerprint, label_ids, rows_from_lists, to_split
+from ner_dist.data.duplicates import clean
+from ner_dist.data.readers import format_by_ending, read_rows
+from ner_dist.data.tables import rows_from_table
+from ner_dist.errors import UserError
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Data
+
+log = logging.getLogger(__name__)
+
+SYNTHETIC = "synthetic"
+SPLITS = ("train", "validation", "test")
+_SAME_NAME = ("validation", "valid", "val", "dev")
+
+
+def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
+    """Read the data that a recipe names.
+
+    Args:
+        data: the recipe's `data` section.
+        splits: those of `train`, `validation` and `test` that are wanted; None is all that `data.splits`
+            names. If `data.path` is a single file, it is the one split that is wanted.
+
+    Raises:
+        UserError: the data cannot be found, read or understood; says where and what to do.
+    """
+    wanted = _wanted(data, splits)
+    needed = wanted
+    if data.drop_test_sentences_from_train and "train" in wanted and not _is_one_file(data):
+        held_out = [name for name in SPLITS[1:] if getattr(data.splits, name) is not None]
+        needed = [name for name in SPLITS if name in wanted or name in held_out]
+    if data.path == SYNTHETIC:
+        rows = _generate(data, needed)
+    elif _is_local(data):
+        rows = {name: [read_rows(path, data) for path in _files(data, name)] for name in needed}
+    else:
+        rows = read_hub(data, needed)
+
+    report: dict[str, int] = {}
+    for name, parts in rows.items():
+        _count_rows(name, parts, data, report)
+    labels, ids = label_ids([part for parts in rows.values() for part in parts], data)
+    cleaned = clean({name: to_split(parts, ids) for name, parts in rows.items()}, data, report=report)
+    found = {name: cleaned[name] for name in wanted}
+    return Corpus(splits=found, labels=labels, report=report, fingerprint=fingerprint(found, labels))
+
+
+def source_stamp(data: Data) -> str:
+    """A key, in hexadecimal, that changes when the data does, without reading it as data.
+
+    Local files are known by their contents, a hub data set by its name and revision (so a branch that moved
+    is not noticed), the embedded corpus by its settings and its generator.
+    """
+    digest = hashlib.sha256()
+    if data.path == SYNTHETIC:
+        digest.update(data.synthetic.model_dump_json().encode())
+        files = sorted(Path(__file__).parent.glob("synthetic*.py"))
+    elif _is_local(data):
+        files = [path for name in SPLITS for path in _files_if_any(data, name)]
+    else:
+        digest.update(json.dumps([data.path, data.name, data.revision]).encode())
+        files = []
+    for path in files:
+        digest.update(f"{path.name}\n".encode())
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _wanted(data: Data, splits: Collection[str] | None) -> list[str]:
+    if splits is None:
+        wanted = [name for name in SPLITS if getattr(data.splits, name) is not None]
+    else:
+        unknown = sorted(set(splits) - set(SPLITS))
+        if unknown:
+            raise UserError(f"there is no split `{unknown[0]}`", fix=f"splits are {', '.join(SPLITS)}")
+        wanted = [name for name in SPLITS if name in splits]
+    if _is_one_file(data):
+        if len(wanted) != 1:
+            raise UserError(
+                f"{data.path} is one file, but {', '.join(wanted)} are wanted",
+                where="data.path",
+                fix="name a folder with a file for each split, or set the other data.splits to null",
+            )
+        return wanted
+    for name in wanted:
+        if getattr(data.splits, name) is None:
+            raise UserError(
+                "the recipe says that there is no such split", where=f"data.splits.{name}", fix="name it"
+            )
+    return wanted
+
+
+def _count_rows(name: str, parts: list[Rows], data: Data, report: dict[str, int]) -> None:
+    """Count what was read, and refuse a split with nothing in it."""
+    read, kept = sum(part.read for part in parts), sum(len(part.tokens) for part in parts)
+    report[f"{name}_rows"], report[f"{name}_other_language"] = read, read - kept
+    if not kept and read:
+        languages = sum((part.languages for part in parts), Counter())
+        there = ", ".join(f"{language} ({count})" for language, count in languages.most_common(20))
+        raise UserError(
+            f"no sentence of {name} has {data.language_column} = {data.language}; there are {there}",
+            where=parts[0].file,
+            fix="set data.language to one of these, or to null",
+        )
+    if not any(len(part.tags) for part in parts):
+        raise UserError(f"there are no words in it to use for {name}", where=parts[0].file)
+    if read > kept:
+        log.info("%s: %d of %d rows are in %s", name, kept, read, data.language)
+
+
+def _generate(data: Data, wanted: list[str]) -> dict[str, list[Rows]]:
+    from ner_dist.data.synthetic import generate
+
+    if data.language is not None:
+        log.warning("data.language has no effect on the embedded corpus")
+    corpus = generate(data.synthetic)
+    rows = {}
+    for name in wanted:
+        tokens, tags = ([list(side) for side in column] for column in zip(*corpus[name], strict=True))
+        numbers = range(1, len(tokens) + 1)
+        rows[name] = [
+            rows_from_lists(
+                tokens, tags, file=f"{SYNTHETIC} {name}", numbers=numbers, unit="sentence ", read=len(tokens)
+            )
+        ]
+    return rows
+
+
+# Local files
+
+
+def _is_local(data: Data) -> bool:
+    path = Path(data.path).expanduser()
+    if path.exists():
+        return True
+    looks_local = data.path.startswith((".", "~", "/")) or data.path.count("/") > 1 or format_by_ending(path)
+    if looks_local:
+        raise UserError("no such file or folder", where=data.path, fix="set data.path")
+    return False
+
+
+def _is_one_file(data: Data) -> bool:
+    return data.path != SYNTHETIC and Path(data.path).expanduser().is_file()
+
+
+def _files(data: Data, split: str) -> list[Path]:
+    """The files of a split, in order: named in `data.files`, or found by the split's name.
+
+    Looked for in the folder, in its sub-folder `data.name`, and in `data/`: `train.jsonl`, the shards
+    `train-00000-of-00002.parquet`, every file in `train/`, or a name with the word in it (`en-train.conll`).
+    """
+    folder = Path(data.path).expanduser()
+    if folder.is_file():
+        return [folder]
+    if split in data.files:
+        path = folder / data.files[split]
+        if not path.is_file():
+            raise UserError(
+                f"no such file; there are {_listed(folder)}", where=str(path), fix=f"set data.files.{split}"
+            )
+        return [path]
+    wanted = getattr(data.splits, split).lower()
+    aliases = (
+        (wanted, *(other for other in _SAME_NAME if other != wanted)) if wanted in _SAME_NAME else (wanted,)
+    )
+    roots = [folder / data.name] if data.name else []
+    for root in filter(Path.is_dir, (*roots, folder, folder / "data")):
+        for alias in aliases:
+            if found := _named(root, alias, data=data, split=split):
+                return found
+    drop = f", or data.splits.{split} to null" if split != "train" else f", or data.splits.{split}"
+    raise UserError(
+        f"no file is called '{wanted}'; there are {_listed(folder)}",
+        where=data.path,
+        fix=f"set data.files.{split}{drop}",
+    )
+
+
+def _named(folder: Path, name: str, *, data: Data, split: str) -> list[Path]:
+    stems = {path: _stem(path) for path in _data_files(folder, data)}
+    shards = {path: re.fullmatch(rf"{re.escape(name)}-\d+-of-(\d+)", stem) for path, stem in stems.items()}
+    sharded = [path for path, match in shards.items() if match]
+    if exact := [path for path, stem in stems.items() if stem == name]:
+        found = exact
+    elif sharded:
+        total = int(shards[sharded[0]][1])
+        if len(sharded) != total:
+            raise UserError(
+                f"{len(sharded)} of {total} parts are there", where=str(sharded[0]), fix="add the others"
+            )
+        return sharded
+    elif (folder / name).is_dir() and (inside := _data_files(folder / name, data)):
+        return inside
+    else:
+        found = [path for path, stem in stems.items() if name in re.split(r"[-_.]", stem)]
+    if len(found) > 1:
+        raise UserError(
+            f"{', '.join(path.name for path in found)} may all be {split}",
+            where=str(folder),
+            fix=f"set data.files.{split}",
+        )
+    return found
+
+
+def _data_files(folder: Path, data: Data) -> list[Path]:
+    """The files in a folder, sorted, whose ending goes with the format that is asked for."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    if data.format == "auto":
+        return [path for path in files if format_by_ending(path)]
+    return [path for path in files if format_by_ending(path) in (data.format, None)]
+
+
+def _stem(path: Path) -> str:
+    name = path.with_suffix("") if path.suffix == ".gz" else path
+    return name.stem.lower()
+
+
+def _listed(folder: Path) -> str:
+    if not folder.is_dir():
+        return "no files"
+    files = sorted(
+        str(path.relative_to(folder)) for path in islice(folder.rglob("*"), 1000) if path.is_file()
+    )
+    return ", ".join(files[:12]) + (" and more" if len(files) > 12 else "") or "no files"
+
+
+def _files_if_any(data: Data, split: str) -> list[Path]:
+    if getattr(data.splits, split) is None and not _is_one_file(data):
+        return []
+    try:
+        return _files(data, split)
+    except UserError:
+        return []  # whoever asks for this split is told
+
+
+# The hub
+
+
+def read_hub(data: Data, splits: Collection[str]) -> dict[str, list[Rows]]:
+    """The rows of a data set on the Hugging Face hub, or in its cache if HF_HUB_OFFLINE is set.
+
+    Raises:
+        UserError: the hub cannot be reached, or has no such data set, configuration, revision or split.
+    """
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    if not datasets.config.HF_HUB_OFFLINE:
+        _check_hub(data)
+    try:
+        found: Any = datasets.load_dataset(data.path, data.name, revision=data.revision)
+    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
+        raise UserError(f"cannot be loaded from the hub ({error})", where=data.path, fix=_OFFLINE) from None
+    rows = {}
+    for split in splits:
+        name = getattr(data.splits, split)
+        if name not in found:
+            raise UserError(
+                f"{data.path} has no split '{name}'; it has {', '.join(found)}", where=f"data.splits.{split}"
+            )
+        table = found[name].with_format("arrow")[:]
+        rows[split] = [rows_from_table(table, data, file=f"{data.path} {name}")]
+    return rows
+
+
+_OFFLINE = (
+    "without a network, set data.path to a folder with the data set's files, or set HF_HUB_OFFLINE=1 "
+    "if this machine has loaded it before"
+)
+
+
+def _check_hub(data: Data) -> None:
+    """Ask the hub for the data set once: `load_dataset` alone would retry for half a minute."""
+    from huggingface_hub import HfApi
+    from huggingface_hub import errors as hub
+
+    try:
+        HfApi().dataset_info(data.path, revision=data.revision, timeout=20)
+    except hub.GatedRepoError:
+        fix = "accept its terms on the hub, and log in with `hf auth login`"
+        raise UserError(f"access to {data.path} must be asked for", where="data.path", fix=fix) from None
+    except hub.RevisionNotFoundError:
+        raise UserError(f"{data.path} has no revision '{data.revision}'", where="data.revision") from None
+    except (hub.RepositoryNotFoundError, hub.HFValidationError):
+        raise UserError(
+            f"'{data.path}' is neither a local file or folder nor a data set on the hub",
+            where="data.path",
+            fix="correct the name; for a private data set, log in with `hf auth login`",
+        ) from None
+    except Exception as error:  # whatever the HTTP client under the hub library calls a lost connection
+        raise UserError(
+            f"'{data.path}' is no local file or folder, and the Hugging Face hub cannot be reached ({error})",
+            where="data.path",
+            fix=_OFFLINE,
+        ) from None

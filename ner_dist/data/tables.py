@@ -1,0 +1,115 @@
+"""Arrow tables, from Parquet files or under Hugging Face data sets, become rows; column by column."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.data.corpus import Rows, check_lengths, ids_from_text, missing_column, offsets_of
+from ner_dist.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ner_dist.recipe import Data
+
+_WORDS = "text"
+_TAGS = "text or whole numbers"
+
+
+def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str] | None = None) -> Rows:
+    """Rows from an Arrow table with a list of words and a list of tags in each row.
+
+    Args:
+        table: read from Parquet, or the table under a Hugging Face dataset.
+        data: names the columns and the language.
+        file: what to call the table in messages.
+        columns: all columns there, if `table` holds only some.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = ("tokens_column", "tags_column") + (("language_column",) if data.language is not None else ())
+    for key in keys:
+        if getattr(data, key) not in table.column_names:
+            raise missing_column(getattr(data, key), key, columns or table.column_names, file)
+    read = table.num_rows
+    languages: Counter[str] = Counter()
+    numbers = np.arange(1, read + 1)
+    if data.language is not None:
+        spoken = table[data.language_column].cast(pa.string())
+        for item in pc.value_counts(spoken).to_pylist():
+            languages[str(item["values"])] = item["counts"]
+        keep = pc.fill_null(pc.equal(spoken, data.language), False)
+        table, numbers = table.filter(keep), numbers[keep.to_numpy()]
+
+    words = _column(table, data.tokens_column, _WORDS, file=file, numbers=numbers)
+    tags = _column(table, data.tags_column, _TAGS, file=file, numbers=numbers)
+    check_lengths(words.lengths, tags.lengths, lambda row: f"{file}:row {numbers[row]}")
+    offsets = offsets_of(words.lengths)
+    # Indexing into the vocabulary shares one string among all the places where the word stands.
+    flat = np.array(words.values, dtype=object)[words.codes].tolist()
+    return Rows(
+        tokens=[flat[start:end] for start, end in pairwise(offsets.tolist())],
+        tags=tags.codes,
+        values=ids_from_text(tags.values),
+        offsets=offsets,
+        file=file,
+        numbers=numbers,
+        unit="row ",
+        names=_class_names(table.schema, data.tags_column),
+        read=read,
+        languages=languages,
+    )
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of lists, taken apart."""
+
+    lengths: np.ndarray
+    """int64 [N]: items of each list."""
+    codes: np.ndarray
+    """int64 [W]: index into `values` of each item."""
+    values: tuple[Any, ...]
+    """The distinct items."""
+
+
+def _column(table: pa.Table, name: str, kind: str, *, file: str, numbers: np.ndarray) -> _Column:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_type, column = pa.types, table[name]
+    if not (is_type.is_list(column.type) or is_type.is_large_list(column.type)):
+        raise UserError(f"column '{name}' holds {column.type}, not lists of {kind}", where=file)
+    if column.null_count:
+        row = int(np.argmax(column.is_null().to_numpy()))
+        raise UserError(f"column '{name}' holds nothing", where=f"{file}:row {numbers[row]}")
+    lengths = pc.list_value_length(column).to_numpy().astype(np.int64)
+    items = pa.chunked_array([chunk.flatten() for chunk in column.chunks], type=column.type.value_type)
+    if is_type.is_dictionary(items.type):
+        items = items.cast(items.type.value_type)
+    if items.null_count:
+        item = int(np.argmax(items.is_null().to_numpy()))
+        row = int(np.searchsorted(np.cumsum(lengths), item, side="right"))
+        raise UserError(f"an item in column '{name}' is missing", where=f"{file}:row {numbers[row]}")
+    if is_type.is_string(items.type) or is_type.is_large_string(items.type):
+        items = items.cast(pa.large_string())  # joined chunks may pass the 2 GiB of `string`
+    elif len(items) and not (kind == _TAGS and is_type.is_integer(items.type)):
+        raise UserError(f"column '{name}' holds lists of {items.type}, not of {kind}", where=file)
+    encoded = items.combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy().astype(np.int64)
+    return _Column(lengths, codes, tuple(encoded.dictionary.to_pylist()))
+
+
+def _class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
+    """The names of ids that the `datasets` library writes into the schema of its tables (`ClassLabel`)."""
+    stated = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    feature = stated.get("info", {}).get("features", {}).get(column, {})
+    names = feature.get("feature", {}).get("names") if isinstance(feature, dict) else None
+    return tuple(names) if names else None
