@@ -172,12 +172,24 @@ def _gather_moments(
     accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, torch.Tensor]:
     moments = {}
+    if accelerator.distributed_type == "DEEPSPEED":
+        link_moments(optimizer.optimizer)
     for name, parameter in named_parameters(model):
         for moment in MOMENTS:
             whole = _full_moment(accelerator, parameter, moment, optimizer)
             if accelerator.is_main_process and whole is not None:
                 moments[f"{moment}.{name}"] = whole.detach().to("cpu", torch.float32, copy=True).contiguous()
     return moments
+
+
+def link_moments(zero: Any) -> None:
+    """Have ZeRO-1 and -2 find the moments of every parameter.
+
+    DeepSpeed links them after the first step of the first parameter group, when the others have none yet.
+    """
+    if hasattr(zero, "_lazy_init_hp_params_optimizer_state"):
+        zero._hp_optimizer_states_linked = False
+        zero._lazy_init_hp_params_optimizer_state()
 
 
 def _full_moment(

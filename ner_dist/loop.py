@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from ner_dist.data.batches import collate
 from ner_dist.data.plan import Plan, plan_epoch, rank_micro_batches
@@ -149,9 +150,8 @@ class Training:
     def _synchronise(self, last: bool):
         """Exchange gradients, or under DeepSpeed make the step, only with the last micro-batch."""
         self.accelerator.sync_gradients = last
-        if last or self.accelerator.distributed_type != "MULTI_GPU" and self.accelerator.num_processes == 1:
-            return nullcontext()
-        return getattr(self.model, "no_sync", nullcontext)()
+        wait = not last and isinstance(self.model, DistributedDataParallel)
+        return self.model.no_sync() if wait else nullcontext()
 
     def _update(self) -> torch.Tensor | float | None:
         """Clip, step and clear; a gradient that is not finite leaves the weights as they were."""

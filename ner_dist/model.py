@@ -66,6 +66,7 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    load_whole()
     config = load_config(settings, vocab_size=vocab_size)
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels.tags))
@@ -109,6 +110,17 @@ def _pretrained(settings: Model, config: PretrainedConfig) -> nn.Module:
             ", ".join(new[:3]) + (", …" if len(new) > 3 else ""),
         )
     return model
+
+
+def load_whole() -> None:
+    """Have transformers load whole models on every rank, under ZeRO-3 too.
+
+    Otherwise it partitions whatever is loaded while a ZeRO-3 engine lives: a model that is only to be scored
+    then has empty weights, and encoders gain nothing from it.
+    """
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    unset_hf_deepspeed_config()
 
 
 def cannot_load(settings: Model, error: Exception) -> UserError:

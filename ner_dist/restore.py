@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ner_dist.checkpoint import MOMENTS, named_parameters, read_moments, read_weights
+from ner_dist.checkpoint import MOMENTS, link_moments, named_parameters, read_moments, read_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,8 +70,7 @@ def _restore_zero(
             "step": torch.tensor(float(step), device=partition.device),
             **{key: torch.zeros_like(partition) for key in MOMENTS},
         }
-    if stage != 3:
-        zero._lazy_init_hp_params_optimizer_state()
+    link_moments(zero)
     weights = read_weights(folder)
     for name, parameter in named_parameters(model):
         tensors = {None: weights[name]} | {key: moments[f"{key}.{name}"] for key in MOMENTS}

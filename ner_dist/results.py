@@ -21,6 +21,7 @@ from ner_dist import __version__
 from ner_dist.checkpoint import replace_folder
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
+from ner_dist.model import load_whole
 from ner_dist.run import Run
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    load_whole()
     try:
         model = AutoModelForTokenClassification.from_pretrained(str(folder), dtype=torch.float32)
     except (OSError, ValueError) as error:

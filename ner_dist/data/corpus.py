@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -119,66 +120,60 @@ def rows_from_lists(
         UserError: something that is not a list of text, tags that are not all text or all whole numbers,
             or a sentence with more or fewer tags than words.
     """
-    rows = Rows(
-        tokens,
-        np.zeros(0, np.int64),
-        (),
-        offsets_of(()),
-        file,
-        np.fromiter(numbers, np.int64),
-        unit,
-        **counts,
-    )
+    at = np.fromiter(numbers, np.int64, count=len(tokens))
 
     def where(sentence: int) -> str:
-        return f"{file}:{unit}{rows.numbers[sentence]}"
+        return f"{file}:{unit}{at[sentence]}"
 
     for column, what in ((tokens, "words"), (tags, "tags")):
         if set(map(type, column)) - {list}:
             index = next(i for i, cell in enumerate(column) if type(cell) is not list)
             raise UserError(f"{column[index]!r:.60} stands where a list of {what} should", where=where(index))
     lengths = np.fromiter(map(len, tokens), np.int64, count=len(tokens))
-    tag_lengths = np.fromiter(map(len, tags), np.int64, count=len(tags))
-    check_lengths(lengths, tag_lengths, where)
-    rows.offsets = offsets_of(lengths)
+    check_lengths(lengths, np.fromiter(map(len, tags), np.int64, count=len(tags)), where)
+    _check_words(tokens, where)
+    _check_tags(tags, where)
+    codes, values = _codes(list(chain.from_iterable(tags)))
+    return Rows(tokens, codes, values, offsets_of(lengths), file, at, unit, **counts)
 
+
+def check_lengths(lengths: np.ndarray, tag_lengths: np.ndarray, where: Callable[[int], str]) -> None:
+    """Refuse a sentence with more or fewer tags than words."""
+    differ = np.flatnonzero(lengths != tag_lengths)
+    if len(differ):
+        first = int(differ[0])
+        what = f"{lengths[first]} words but {tag_lengths[first]} tags"
+        raise UserError(what, where=where(first), fix="give every word exactly one tag")
+
+
+def _check_words(tokens: list[list[Any]], where: Callable[[int], str]) -> None:
     if set(map(type, chain.from_iterable(tokens))) - {str}:
         index, word = next((i, w) for i, words in enumerate(tokens) for w in words if type(w) is not str)
         raise UserError(
-            f"{word!r:.60} stands where a word should", where=where(index), fix="write words as text"
-        )
-    flat = list(chain.from_iterable(tags))
-    kinds = set(map(type, flat))
-    if kinds - {str} and kinds - {int}:
-        kind = type(flat[0]) if type(flat[0]) in (str, int) else None
-        word = next(i for i, tag in enumerate(flat) if type(tag) is not kind)
-        raise UserError(
-            f"tag {flat[word]!r:.60} among tags that are {'ids' if kind is int else 'text'}",
-            where=rows.place(word),
-            fix="write all tags as text (B-PER) or all as whole numbers",
+            f"{word!r:.60} stands where a word should", where=where(index), fix="write it as text"
         )
     try:
         "\n".join(chain.from_iterable(tokens)).encode()
     except UnicodeEncodeError:
-        index = next(i for i, words in enumerate(tokens) if not _encodable(" ".join(words)))
-        raise UserError("half a surrogate pair (\\ud800-\\udfff) is not text", where=where(index)) from None
-    rows.tags, rows.values = _codes(flat)
-    return rows
-
-
-def check_lengths(lengths: np.ndarray, tag_lengths: np.ndarray, where: Callable[[int], str]) -> None:
-    differ = np.flatnonzero(lengths != tag_lengths)
-    if len(differ):
-        first = int(differ[0])
+        index = next(i for i, words in enumerate(tokens) if re.search("[\ud800-\udfff]", " ".join(words)))
         raise UserError(
-            f"{lengths[first]} words but {tag_lengths[first]} tags",
-            where=where(first),
-            fix="give every word exactly one tag",
-        )
+            "half of a surrogate pair (\\ud800 to \\udfff) in a word", where=where(index)
+        ) from None
+
+
+def _check_tags(tags: list[list[Any]], where: Callable[[int], str]) -> None:
+    kinds = list(dict.fromkeys(map(type, chain.from_iterable(tags))))
+    if kinds in ([], [str], [int]):
+        return
+    wrong = kinds[0] if kinds[0] not in (str, int) else kinds[1]
+    index, tag = next((i, tag) for i, sentence in enumerate(tags) for tag in sentence if type(tag) is wrong)
+    others = {str: "text", int: "whole numbers"}.get(kinds[0], "text or whole numbers")
+    fix = "write all tags as text (B-PER) or all as whole numbers"
+    raise UserError(f"{tag!r:.60} stands where tags are {others}", where=where(index), fix=fix)
 
 
 def _codes(flat: list[Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Every tag as an index into the distinct tags; ids that are written as text become numbers."""
+    """Every tag as an index into the distinct tags, and these."""
     values = tuple(dict.fromkeys(flat))
     code = {value: index for index, value in enumerate(values)}
     tags = np.fromiter(map(code.__getitem__, flat), np.int64, count=len(flat))
@@ -186,11 +181,13 @@ def _codes(flat: list[Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
 
 
 def ids_from_text(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Distinct tags, as numbers if all are ids that were written as text."""
     written_ids = bool(values) and all(isinstance(value, str) and value.isdecimal() for value in values)
     return tuple(map(int, values)) if written_ids else values
 
 
-def offsets_of(lengths: Any) -> np.ndarray:
+def offsets_of(lengths: np.ndarray) -> np.ndarray:
+    """int64 [N+1]: where each of N runs of these lengths begins, and where the last ends."""
     return np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))).astype(np.int64)
 
 
@@ -201,10 +198,6 @@ def missing_column(column: str, key: str, there: Iterable[str], where: str) -> U
         where=where,
         fix=f"set data.{key}",
     )
-
-
-def _encodable(text: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def label_ids(rows: list[Rows], data: Data) -> tuple[LabelSet, dict[str | int, int]]:
