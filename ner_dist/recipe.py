@@ -16,7 +16,7 @@ Positive = Annotated[int, Field(gt=0)]
 class Section(BaseModel):
     """A part of a recipe: unknown keys are refused, values are frozen once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class ScratchModel(Section):
@@ -87,9 +87,9 @@ class Data(Section):
     language: str | None = None
     """Keep the sentences whose `language_column` holds this; null keeps all."""
     language_column: str = "lang"
-    tokens_column: str = "tokens"
+    tokens_column: str | int = "tokens"
     """Name of the column of words; in CoNLL files the column's number from 0."""
-    tags_column: str = "ner_tags"
+    tags_column: str | int = "ner_tags"
     """Name of the column of tags; in CoNLL files the column's number (-1 is the last)."""
     separator: str | None = None
     """What stands between CoNLL columns; null is any white space."""

@@ -40,7 +40,7 @@ def load_recipe(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     for text in overrides:
         _override(values, origin, text)
     try:
-        return Recipe.model_validate(values, strict=True)
+        return Recipe.model_validate(values)
     except ValidationError as error:
         raise _as_user_error(error, origin=origin, recipe=str(path)) from None
 

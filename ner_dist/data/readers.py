@@ -61,9 +61,6 @@ def read_rows(path: Path, data: Data) -> Rows:
     return reader[kind](path, data)
 
 
-# Bytes and text
-
-
 def _read_bytes(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
@@ -94,9 +91,6 @@ def _read_text(path: Path) -> str:
             where=f"{path}:{line}",
             fix="save the file as UTF-8",
         ) from None
-
-
-# JSON
 
 
 def _read_jsonl(path: Path, data: Data) -> Rows:
@@ -183,9 +177,6 @@ def _from_objects(numbered: Iterable[tuple[int, Any]], data: Data, *, file: str,
     )
 
 
-# Parquet
-
-
 def _read_parquet(path: Path, data: Data) -> Rows:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -198,9 +189,6 @@ def _read_parquet(path: Path, data: Data) -> Rows:
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"not a readable Parquet file ({error})", where=str(path)) from None
     return rows_from_table(table, data, file=str(path), columns=file.schema_arrow.names)
-
-
-# CoNLL columns
 
 
 def _read_conll(path: Path, data: Data) -> Rows:
@@ -284,7 +272,7 @@ def _word_lines(cells: _Cells, filled: np.ndarray, tag: int) -> np.ndarray:
     hashes = pc.starts_with(cells.lines, "# ").to_numpy(zero_copy_only=False)
     words = filled & ~pc.starts_with(cells.lines, "-DOCSTART-").to_numpy(zero_copy_only=False)
     plain = words & ~hashes
-    width = cells.widths[np.argmax(plain)] if plain.any() else 0
+    width = cells.widths[np.argmax(plain)] if plain.any() else 2
     for line in np.flatnonzero(hashes & words).tolist():
         if line == 0 or not words[line - 1]:
             like_a_word = cells.widths[line] == width >= max(2, -tag, tag + 1)

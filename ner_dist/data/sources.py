@@ -147,9 +147,6 @@ def _generate(data: Data, wanted: list[str]) -> dict[str, list[Rows]]:
     return rows
 
 
-# Local files
-
-
 def _is_local(data: Data) -> bool:
     path = Path(data.path).expanduser()
     if path.exists():
@@ -254,9 +251,6 @@ def _files_if_any(data: Data, split: str) -> list[Path]:
         return []  # whoever asks for this split is told
 
 
-# The hub
-
-
 def read_hub(data: Data, splits: Collection[str]) -> dict[str, list[Rows]]:
     """The rows of a data set on the Hugging Face hub, or in its cache if HF_HUB_OFFLINE is set.
 
@@ -271,7 +265,8 @@ def read_hub(data: Data, splits: Collection[str]) -> dict[str, list[Rows]]:
     try:
         found: Any = datasets.load_dataset(data.path, data.name, revision=data.revision)
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-        raise UserError(f"cannot be loaded from the hub ({error})", where=data.path, fix=_OFFLINE) from None
+        fix = _OFFLINE if isinstance(error, ConnectionError) else "see data.path, data.name and data.revision"
+        raise UserError(f"cannot be loaded from the hub ({error})", where=data.path, fix=fix) from None
     rows = {}
     for split in splits:
         name = getattr(data.splits, split)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ner_dist.data.readers import read_rows
@@ -86,17 +86,18 @@ def test_every_format_gives_the_same_sentences(tmp_path, kind, ending):
     assert sentences(rows) == SENTENCES
     assert rows.read == 3
     expected = {"conll": [":1", ":6", ":8"], "jsonl": [":1", ":2", ":3"]}
-    assert rows.origin() == [
-        f"{path}{place}" for place in expected.get(kind, [":row 1", ":row 2", ":row 3"])
-    ]
+    assert rows.origin() == [f"{path}{place}" for place in expected.get(kind, [":row 1", ":row 2", ":row 3"])]
 
 
 word = st.text(alphabet=string.ascii_letters + "#-.ß日\u00a0\u2028\u200b", min_size=1, max_size=5)
-sentence = st.lists(st.tuples(word, st.sampled_from(["O", "B-PER", "I-PER", "B-a/b-c"])), min_size=1, max_size=6)
+sentence = st.lists(
+    st.tuples(word, st.sampled_from(["O", "B-PER", "I-PER", "B-a/b-c"])), min_size=1, max_size=6
+)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(sentence, min_size=1, max_size=8))
+@example([[("#", "O")], [("#", "B-PER"), ("#", "I-PER")]])
 def test_formats_agree_on_any_words(tmp_path_factory, drawn):
     pairs = [([word for word, _ in pairs], [tag for _, tag in pairs]) for pairs in drawn]
     folder = tmp_path_factory.mktemp("drawn")
@@ -156,7 +157,8 @@ class TestConll:
         assert sentences(read(path, tokens_column="-3", tags_column="-2")) == expected
 
     def test_what_is_no_word_is_skipped_and_lines_are_kept(self, tmp_path):
-        text = "-DOCSTART- -X- O O\r\n\r\n# id 1\tdomain=en\r\n# text = Ann O\r\nAnn _ _ B-PER\r\n \t\r\n\r\nb _ _ O\r\n"
+        text = "-DOCSTART- -X- O O\r\n\r\n# id 1\tdomain=en\r\n# text = Ann O\r\n"
+        text += "Ann _ _ B-PER\r\n \t\r\n\r\nb _ _ O\r\n"
         rows = read(write(tmp_path / "a.conll", text))
         assert sentences(rows) == [(["Ann"], ["B-PER"]), (["b"], ["O"])]
         assert [place.rsplit(":")[1] for place in rows.origin()] == ["5", "8"]
@@ -198,7 +200,9 @@ GOOD = '{"tokens": ["a"], "ner_tags": ["O"]}\n'
 BAD_LINES = {
     "{tokens: []}": "not JSON (Expecting property name enclosed in double quotes at column 2)",
     "[1, 2]": "[1, 2] is no JSON object",
-    '{"tokens": ["a"], "tags": ["O"]}': "no column 'ner_tags'; the columns there are tokens, tags; set data.tags_column",
+    '{"tokens": ["a"], "tags": ["O"]}': (
+        "no column 'ner_tags'; the columns there are tokens, tags; set data.tags_column"
+    ),
     '{"ner_tags": ["O"]}': "no column 'tokens'; the columns there are ner_tags; set data.tokens_column",
     '{"tokens": ["a", "b"], "ner_tags": ["O"]}': "2 words but 1 tags; give every word exactly one tag",
     '{"tokens": "a b", "ner_tags": ["O"]}': "'a b' stands where a list of words should",
@@ -217,7 +221,9 @@ class TestErrors:
 
     def test_ids_that_are_no_whole_numbers(self, tmp_path):
         path = write(tmp_path / "a.jsonl", '{"tokens": ["a"], "ner_tags": [1.0]}\n')
-        assert refused(path).startswith("a.jsonl:1: 1.0 stands where tags are text or whole numbers; write all")
+        assert refused(path).startswith(
+            "a.jsonl:1: 1.0 stands where tags are text or whole numbers; write all"
+        )
 
     def test_missing_language_column(self, tmp_path):
         assert refused(write(tmp_path / "a.jsonl", GOOD), language="en") == (
@@ -226,8 +232,12 @@ class TestErrors:
 
     def test_json_documents(self, tmp_path):
         path = write(tmp_path / "a.json", '[{"tokens": ["a"],\n "ner_tags" ["O"]}]')
-        assert refused(path) == "a.json:2: not JSON (Expecting ':' delimiter at column 13); mend the JSON there"
-        path = write(tmp_path / "a.json", '[{"tokens": ["a"], "ner_tags": ["O"]}, {"tokens": ["a"], "ner_tags": []}]')
+        assert (
+            refused(path) == "a.json:2: not JSON (Expecting ':' delimiter at column 13); mend the JSON there"
+        )
+        path = write(
+            tmp_path / "a.json", '[{"tokens": ["a"], "ner_tags": ["O"]}, {"tokens": ["a"], "ner_tags": []}]'
+        )
         assert refused(path).startswith("a.json:row 2: 1 words but 0 tags")
         path = write(tmp_path / "a.json", '{"words": 3}')
         assert refused(path).startswith("a.json: no column 'tokens'; the columns there are words")
@@ -237,7 +247,7 @@ class TestErrors:
         assert refused(path) == "a.json: neither a list of objects nor a list for each column"
 
     def test_bytes_that_are_no_text(self, tmp_path):
-        path = write(tmp_path / "a.conll", "a O\nM".encode() + "ü".encode("latin-1") + b" O\n")
+        path = write(tmp_path / "a.conll", b"a O\nM" + "ü".encode("latin-1") + b" O\n")
         assert refused(path) == "a.conll:2: byte 0xfc is not UTF-8; save the file as UTF-8"
 
     def test_gzip(self, tmp_path):
@@ -247,12 +257,16 @@ class TestErrors:
             path.write_bytes(damaged)
             assert re.match(r"a\.jsonl\.gz: damaged gzip file \(.+\); copy or make it again$", refused(path))
         path.write_text(GOOD)
-        assert refused(path) == "a.jsonl.gz: not a gzip file, though it is called .gz; rename it or make it again"
+        assert (
+            refused(path)
+            == "a.jsonl.gz: not a gzip file, though it is called .gz; rename it or make it again"
+        )
 
     def test_files(self, tmp_path):
         assert refused(tmp_path / "a.jsonl") == "a.jsonl: the file cannot be read: No such file or directory"
         assert refused(write(tmp_path / "a.xlsx", b"")) == (
-            "a.xlsx: the format of a '.xlsx' file is not known; set data.format to jsonl, json, parquet or conll"
+            "a.xlsx: the format of a '.xlsx' file is not known; "
+            "set data.format to jsonl, json, parquet or conll"
         )
 
 
@@ -286,7 +300,10 @@ class TestParquet:
         path = self.table(tmp_path, tokens=["a b"], ner_tags=[[0, 0]])
         assert refused(path) == "a.parquet: column 'tokens' holds string, not lists of text"
         path = self.table(tmp_path, tokens=[["a"]], ner_tags=[[0.5]])
-        assert refused(path) == "a.parquet: column 'ner_tags' holds lists of double, not of text or whole numbers"
+        assert (
+            refused(path)
+            == "a.parquet: column 'ner_tags' holds lists of double, not of text or whole numbers"
+        )
         path = self.table(tmp_path, tokens=[["a"], None], ner_tags=[[0], [0]])
         assert refused(path) == "a.parquet:row 2: column 'tokens' holds nothing"
         path = self.table(tmp_path, tokens=[["a"], [], ["b", None]], ner_tags=[[0], [], [0, 0]])
