@@ -45,6 +45,20 @@ def load_recipe(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
         raise _as_user_error(error, origin=origin, recipe=str(path)) from None
 
 
+def data_settings(overrides: list[str], *, path: str | None) -> dict[str, Any]:
+    """The keys of `data` that `data.key=value` overrides name, checked; `path` stands for a recipe's `data.path`."""
+    values: dict[str, Any] = {"data": {"path": path or "."}}
+    origin: dict[str, str] = {}
+    for text in overrides:
+        _override(values, origin, text)
+    values |= {"name": "evaluation", "output_dir": "."}
+    try:
+        data = Recipe.model_validate(values).data
+    except ValidationError as error:
+        raise _as_user_error(error, origin=origin, recipe="the command line") from None
+    return {key: getattr(data, key) for key in values["data"] if key != "path"}
+
+
 def to_yaml(recipe: Recipe, **extra: Any) -> str:
     """The recipe with every default written out, and `extra` top-level keys, as YAML."""
     values = recipe.model_dump(mode="json") | extra

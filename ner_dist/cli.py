@@ -1,0 +1,137 @@
+"""The command line. Heavy imports wait until a command needs them, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Annotated, Any, Optional
+
+import typer
+
+from ner_dist.errors import EXIT_USER_ERROR, UserError
+
+app = typer.Typer(
+    help="Fine-tune encoders for named-entity recognition, and compare the results honestly.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's YAML file.")]
+Overrides = Annotated[
+    Optional[list[str]], typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to change, as train.epochs=1.")
+]
+
+
+@app.command("train")
+def train_command(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Train in this process: on a GPU if there is one, else on the CPU.
+
+    For several processes: accelerate launch --config_file launch/CONFIG.yaml -m ner_dist.train RECIPE
+    """
+    from ner_dist.recipe_file import load_recipe
+    from ner_dist.train import train
+
+    train(load_recipe(recipe, overrides or []))
+
+
+@app.command("prepare")
+def prepare_command(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Download and tokenise, before a job holds GPUs."""
+    from ner_dist.data.prepare import prepare
+    from ner_dist.model import SCRATCH, load_model
+    from ner_dist.recipe_file import load_recipe
+    from ner_dist.runtime import set_up_logging
+    from ner_dist.session import report_data
+
+    set_up_logging()
+    settings = load_recipe(recipe, overrides or [])
+    data = prepare(settings)
+    labels = data.labels.select(settings.labels)
+    report_data(data, labels)
+    if settings.model.name != SCRATCH:
+        load_model(settings.model, labels, seed=settings.train.seed, vocab_size=data.vocab_size)
+    print(f"prepared in {data.folder}")
+
+
+@app.command("evaluate")
+def evaluate_command(
+    model: Annotated[str, typer.Argument(metavar="RUN_OR_MODEL", help="A run, a model's folder, or a hub name.")],
+    data: Annotated[
+        Optional[str], typer.Option(help="File, folder or hub dataset; a run's own data if not given.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    out: Annotated[Optional[str], typer.Option(help="Folder for results.json and the predictions.")] = None,
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    settings: Annotated[
+        Optional[list[str]], typer.Argument(metavar="[DATA.KEY=VALUE]...", help="Recipe keys of data.")
+    ] = None,
+) -> None:
+    """Score a model on labelled data, on the entity types that both know."""
+    from ner_dist.recipe_file import data_settings
+    from ner_dist.score import score
+
+    if split not in ("train", "validation", "test"):
+        raise UserError(f"there is no split `{split}`", where="--split", fix="name train, validation or test")
+    if precision not in ("auto", "fp32", "bf16", "fp16"):
+        raise UserError(
+            f"there is no precision `{precision}`", where="--precision", fix="name auto, fp32, bf16 or fp16"
+        )
+    keys = data_settings(settings or [], path=data)
+    figures = score(model, data=data, split=split, settings=keys, precision=precision, out=out)
+    if int(os.environ.get("RANK", 0)) == 0:
+        print_figures(figures)
+
+
+def print_figures(figures: dict[str, Any]) -> None:
+    """Show one model's scores on the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{figures['model']} on {figures['data']}, {figures['split']}", caption=figures["scheme"])
+    for column in ("type", "precision", "recall", "F1", "support"):
+        table.add_column(column, justify="left" if column == "type" else "right")
+    rows = [(name, values, values["support"]) for name, values in figures["per_type"].items()]
+    rows += [("micro", figures, None), ("macro", figures["macro"], None)]
+    rows += [("micro, lenient", figures["lenient"], None)]
+    for name, values, support in rows:
+        cells = [f"{values[key]:.4f}" for key in ("precision", "recall", "f1")]
+        table.add_row(name, *cells, "" if support is None else f"{support:,}")
+    Console().print(table)
+    loss = "" if figures["loss"] is None else f", loss {figures['loss']:.4f}"
+    print(f"accuracy {figures['accuracy']:.4f}{loss}, {figures['sentences']:,} sentences, {figures['words']:,} words")
+
+
+@app.command("compare")
+def compare_command(
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B")],
+    out: Annotated[str, typer.Option(help="Folder for compare.json.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Compare two runs: each on its own labels, and both on the types they share."""
+    from ner_dist.compare import compare, print_table
+    from ner_dist.runtime import set_up_logging
+
+    set_up_logging()
+    comparison = compare(run_a, run_b, out=out)
+    if as_json:
+        print(json.dumps(comparison, indent=1))
+    else:
+        print_table(comparison)
+        print(f"written to {out}/compare.json")
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user is one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+            print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Scoring any token-classification model on any labelled data: `ner-dist evaluate`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from ner_dist import runtime
+from ner_dist.data.prepare import prepare
+from ner_dist.errors import UserError
+from ner_dist.evaluation import evaluate
+from ner_dist.labels import LabelSet
+from ner_dist.model import load_config
+from ner_dist.recipe import Data, Model, Recipe
+from ner_dist.recipe_file import load_recipe
+from ner_dist.results import load_tagger, verify, write_predictions
+from ner_dist.run import Run, write_atomically
+
+log = logging.getLogger(__name__)
+
+
+def score(
+    model: str,
+    *,
+    data: str | None,
+    split: str,
+    settings: dict[str, Any],
+    precision: str = "auto",
+    batch_tokens: int = 8192,
+    out: str | None = None,
+) -> dict[str, Any]:
+    """Score a run or a Hugging Face model on the types that it shares with the data.
+
+    Args:
+        model: a run's directory, a folder with a model, or a hub name.
+        data: what to score on, as `data.path`; None is the run's own data.
+        split: `train`, `validation` or `test`.
+        settings: further keys of the recipe's `data`.
+        precision: as in a recipe.
+        batch_tokens: padded subwords a forward pass holds.
+        out: folder for `results.json` and the predictions; None writes nothing.
+
+    Raises:
+        UserError: the model or the data cannot be used, or they share no type.
+    """
+    run = Run(Path(model))
+    folder = str(run.model) if run.model.is_dir() else model
+    recipe = Recipe(
+        name="evaluation",
+        output_dir=out or ".",
+        model=Model(name=folder),
+        data=_data(run, data, settings),
+        precision=precision,
+    )
+    accelerator = runtime.start(recipe, model_type=load_config(recipe.model).model_type)
+    named = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
+    tagger, known = load_tagger(folder, precision=named, device=accelerator.device)
+    with accelerator.local_main_process_first():
+        prepared = prepare(recipe, splits=[split])
+    labels = _scored_labels(known, prepared.labels, where=model)
+    to_labels = None if labels == known else known.projection(labels)
+    tags = prepared.labels.projection(labels)[prepared.splits[split].tags]
+    evaluation = evaluate(
+        tagger,
+        prepared.splits[split],
+        tags,
+        labels=labels,
+        accelerator=accelerator,
+        batch_tokens=batch_tokens,
+        pad_id=prepared.pad_id,
+        to_labels=to_labels,
+        with_predictions=out is not None,
+    )
+    figures = {"model": model, "data": recipe.data.path, "split": split, "labels": list(labels.types)}
+    figures |= evaluation.as_dict()
+    if to_labels is not None:
+        figures["loss"] = None
+    if out is not None and accelerator.is_main_process:
+        target = Run(Path(out))
+        path = target.predictions(split)
+        write_predictions(path, prepared.splits[split], tags, evaluation.predicted, labels=labels)
+        verify(path, figures)
+        write_atomically(target.results, json.dumps(figures, indent=1) + "\n")
+    return figures
+
+
+def _data(run: Run, data: str | None, settings: dict[str, Any]) -> Data:
+    if data is None:
+        if not run.recipe.exists():
+            raise UserError("no data was named, and this is no run that has its own", fix="pass --data PATH")
+        own = load_recipe(run.recipe).data
+        return own.model_copy(update=settings)
+    return Data(path=data, **settings)
+
+
+def _scored_labels(known: LabelSet, found: LabelSet, *, where: str) -> LabelSet:
+    """The types that model and data share, in the model's order; what either has alone counts as O."""
+    shared = [name for name in known.types if name in found.types]
+    if not shared:
+        raise UserError(
+            f"the model knows {', '.join(known.types)}, the data has {', '.join(found.types)}: no type is shared",
+            where=where,
+        )
+    for owner, types in (("the model", known.types), ("the data", found.types)):
+        alone = [name for name in types if name not in shared]
+        if alone:
+            log.warning("only %s has %s: counted as O", owner, ", ".join(alone))
+    return known.select(shared)
