@@ -1,0 +1,47 @@
+# Everything starts here: `make demo` and `make test` work on a machine that has only Python >= 3.10.
+#
+#   PYTHON=python3.12         the Python that .venv is made with
+#   TORCH_INDEX=URL           another package index for PyTorch; on a CPU-only machine
+#                             https://download.pytorch.org/whl/cpu saves gigabytes of CUDA
+#   ARGS='-k plan'            further arguments of pytest
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+ARGS ?=
+
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Nothing below needs a model hub.
+export HF_HUB_OFFLINE := 1
+
+.PHONY: help install demo test lint format
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile
+	@echo "targets: demo test lint format install"
+
+install: .venv/.installed
+
+.venv/.installed: setup.cfg pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet -c constraints.txt torch --index-url $(TORCH_INDEX))
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[deepspeed,test,dev]'
+	touch $@
+
+demo: install
+	accelerate launch --config_file launch/cpu.yaml -m ner_dist.train recipes/demo_full.yaml
+	accelerate launch --config_file launch/cpu.yaml -m ner_dist.train recipes/demo_subset.yaml
+	ner-dist compare runs/demo_full runs/demo_subset --out runs/demo_comparison
+
+test: install
+	python -m pytest -q --durations=15 $(ARGS)
+
+lint: install
+	ruff check .
+	ruff format --check .
+	mypy ner_dist
+
+format: install
+	ruff format .
+	ruff check --fix .
