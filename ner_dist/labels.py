@@ -1,4 +1,9 @@
-"""Entity types, their BIO tags and ids, and the projection of one label set onto another."""
+"""Entity types, their BIO tags and ids, and the projection of one label set onto another.
+
+A model reads and writes ids; people read and write tags (`B-PER`, `I-PER`, `O`) and speak of types (`PER`).
+A `LabelSet` ties the three together. Training on some of the types (`labels: [PER, LOC]`) selects a smaller
+label set from the data's own and projects the data onto it: every other tag becomes `O`, no sentence goes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,8 @@ OUTSIDE = "O"
 
 # The order of MultiNERD's label ids: 0 is O, 1 B-PER, 2 I-PER, 3 B-ORG, …
 MULTINERD_TYPES = (
-    "PER", "ORG", "LOC", "ANIM", "BIO", "CEL", "DIS", "EVE", "FOOD", "INST", "MEDIA", "MYTH", "PLANT", "TIME", "VEHI",
+    "PER", "ORG", "LOC", "ANIM", "BIO", "CEL", "DIS", "EVE",
+    "FOOD", "INST", "MEDIA", "MYTH", "PLANT", "TIME", "VEHI",
 )  # fmt: skip
 
 
@@ -113,13 +119,17 @@ class LabelSet:
         return LabelSet.from_types(name for name in self.types if name in types)
 
     def projection(self, to: LabelSet) -> np.ndarray:
-        """Id in `to` of each id here, int16 [len(self)]; tags that `to` does not have become O."""
+        """Id in `to` of each id here, int16 [len(self)]; tags that `to` does not have become O.
+
+        Entities of the types that both sets have stay the same in either scheme of `ner_dist.metrics`:
+        to project and then count is to count and then leave the other types out.
+        """
         outside = to.label2id[OUTSIDE]
         return np.array([to.label2id.get(tag, outside) for tag in self.tags], dtype=np.int16)
 
     def coded(self) -> tuple[np.ndarray, np.ndarray]:
         """Each id's prefix (0 O, 1 B, 2 I; int8) and index into `types` (-1 for O; int16)."""
         parts = [split_tag(tag) for tag in self.tags]
-        kind = np.array(["OBI".index(prefix) for prefix, _ in parts], dtype=np.int8)
-        index = np.array([-1 if name is None else self.types.index(name) for _, name in parts], dtype=np.int16)
-        return kind, index
+        kinds = ["OBI".index(prefix) for prefix, _ in parts]
+        types = [-1 if name is None else self.types.index(name) for _, name in parts]
+        return np.array(kinds, dtype=np.int8), np.array(types, dtype=np.int16)

@@ -103,8 +103,8 @@ def count(
     of_gold = extract_spans(gold, offsets, labels, strict=strict)
     of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
     right = of_gold.type[_matches(of_gold, of_predicted)]
-    width = len(labels.types)
-    return Counts(*(np.bincount(types, minlength=width) for types in (right, of_predicted.type, of_gold.type)))
+    found = (right, of_predicted.type, of_gold.type)
+    return Counts(*(np.bincount(types, minlength=len(labels.types)) for types in found))
 
 
 def count_per_sentence(
@@ -117,10 +117,13 @@ def count_per_sentence(
     of_gold = extract_spans(gold, offsets, labels, strict=strict)
     of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
     right = _matches(of_gold, of_predicted)
-    shape = (len(offsets) - 1, 3, len(labels.types))
-    counts = np.zeros(shape, dtype=np.int32)
-    parts = ((of_gold.start[right], of_gold.type[right]), (of_predicted.start, of_predicted.type))
-    for row, (start, types) in enumerate((*parts, (of_gold.start, of_gold.type))):
+    found = (
+        (of_gold.start[right], of_gold.type[right]),
+        (of_predicted.start, of_predicted.type),
+        (of_gold.start, of_gold.type),
+    )
+    counts = np.zeros((len(offsets) - 1, 3, len(labels.types)), dtype=np.int32)
+    for row, (start, types) in enumerate(found):
         sentence = np.searchsorted(offsets, start, side="right") - 1
         np.add.at(counts, (sentence, row, types), 1)
     return counts
@@ -129,27 +132,25 @@ def count_per_sentence(
 def scores(counts: Counts, types: Sequence[str]) -> dict[str, Any]:
     """Precision, recall and F1: micro, macro, and per type with its support.
 
-    0/0 is 0. The macro average is over the types that occur in gold or prediction. Both as in seqeval.
+    0/0 is 0. The macro average is over the types that occur in gold or prediction. Both as in seqeval, but
+    where no type occurs at all: there seqeval's macro average is NaN, and this one 0.
+
+    Args:
+        counts: of the types of a label set.
+        types: their names, in the same order.
     """
-    true_positive, predicted, gold = (column.astype(np.float64) for column in counts.as_array())
-    precision, recall = _ratio(true_positive, predicted), _ratio(true_positive, gold)
-    f1 = _harmonic_mean(precision, recall)
-    # In the order of seqeval, which decides the last digit of an average.
-    occurring = [i for _, i in sorted((name, i) for i, name in enumerate(types)) if gold[i] + predicted[i] > 0]
-    total = [_ratio(true_positive.sum(keepdims=True), part.sum(keepdims=True)) for part in (predicted, gold)]
-    names = ("precision", "recall", "f1")
+    each = _precision_recall_f1(*counts.as_array())
+    total = _precision_recall_f1(*counts.as_array().sum(axis=1, keepdims=True))
+    # In the order of seqeval, by name, which decides the last digit of an average.
+    by_name = sorted(range(len(types)), key=types.__getitem__)
+    occurring = [i for i in by_name if counts.gold[i] + counts.predicted[i] > 0]
+    macro = {name: float(values[occurring].mean()) if occurring else 0.0 for name, values in each.items()}
     per_type = {
-        name: {"precision": float(precision[i]), "recall": float(recall[i]), "f1": float(f1[i]), "support": int(gold[i])}
-        for i, name in enumerate(types)
+        type_name: {name: float(values[i]) for name, values in each.items()}
+        | {"support": int(counts.gold[i])}
+        for i, type_name in enumerate(types)
     }
-    return {
-        **{name: float(value[0]) for name, value in zip(names, (*total, _harmonic_mean(*total)), strict=True)},
-        "macro": {
-            name: float(np.average(values[occurring])) if occurring else 0.0
-            for name, values in zip(names, (precision, recall, f1), strict=True)
-        },
-        "per_type": per_type,
-    }
+    return {name: float(value[0]) for name, value in total.items()} | {"macro": macro, "per_type": per_type}
 
 
 def token_accuracy(gold: np.ndarray, predicted: np.ndarray) -> float:
@@ -157,10 +158,14 @@ def token_accuracy(gold: np.ndarray, predicted: np.ndarray) -> float:
     return float((gold == predicted).mean()) if len(gold) else 0.0
 
 
+def _precision_recall_f1(
+    true_positive: np.ndarray, predicted: np.ndarray, gold: np.ndarray
+) -> dict[str, np.ndarray]:
+    precision, recall = _ratio(true_positive, predicted), _ratio(true_positive, gold)
+    # From the rounded ratios, not from the counts: seqeval does so, and the last digit would differ.
+    f1 = _ratio(2 * precision * recall, precision + recall)
+    return {"precision": precision, "recall": recall, "f1": f1}
+
+
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
-
-
-def _harmonic_mean(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
-    # In this order of operations the floats are seqeval's to the last digit.
-    return _ratio(2 * precision * recall, precision + recall)
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)

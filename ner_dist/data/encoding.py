@@ -9,7 +9,8 @@ zero-width character, say) are owned by none: they cannot be trained on and are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,12 +18,14 @@ from ner_dist.data.tokenizer import special_tokens
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from transformers import PreTrainedTokenizerFast
 
     from ner_dist.data.corpus import Split
 
 # Sentences that the tokenizer's threads are given at a time; bounds the memory for its own objects.
-_CHUNK = 20_000
+_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Encoded:
     example_offsets: np.ndarray
     """int64 [E+1]: example e holds the subwords example_offsets[e]:example_offsets[e + 1]."""
     word_index: np.ndarray
-    """int32 [S]: at the first subword of a word that the example owns, the word's index in the split; else -1."""
+    """int32 [S]: at the first subword of a word that the example owns its index in the split, else -1."""
     sentence: np.ndarray
     """int32 [E]: the sentence of each example, rising."""
 
@@ -56,7 +59,7 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerFast, *, max_length: int,
         split: the words.
         tokenizer: a fast tokenizer.
         max_length: longest example in subwords, special tokens included.
-        overlap: subwords that neighbouring windows share, about.
+        overlap: subwords that neighbouring windows share, at most.
 
     Raises:
         UserError: max_length leaves no room for words.
@@ -65,84 +68,137 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerFast, *, max_length: int,
     room = max_length - len(prefix) - len(suffix)
     if room < 1:
         raise UserError(f"{max_length} subwords leave no room for words", where="data.max_length")
-    ids: list[np.ndarray] = []
-    words: list[np.ndarray] = []
-    lengths: list[int] = []
-    sentences: list[int] = []
-    for first in range(0, len(split.tokens), _CHUNK):
-        chunk = split.tokens[first : first + _CHUNK]
-        encodings = tokenizer.backend_tokenizer.encode_batch(chunk, is_pretokenized=True, add_special_tokens=False)
-        for number, encoding in enumerate(encodings, start=first):
-            subwords = np.array(encoding.ids, dtype=np.int32)
-            word = np.array(encoding.word_ids, dtype=np.int64) if len(subwords) else np.empty(0, np.int64)
-            first_word = int(split.offsets[number])
-            for part, owned in _windows(word, room=room, overlap=overlap):
-                ids.append(np.concatenate([prefix, subwords[part], suffix]).astype(np.int32))
-                index = np.where(owned, word[part] + first_word, -1)
-                words.append(np.concatenate([[-1] * len(prefix), index, [-1] * len(suffix)]).astype(np.int32))
-                lengths.append(len(ids[-1]))
-                sentences.append(number)
+    ids: list[np.ndarray] = [np.empty(0, np.int32)]
+    words: list[np.ndarray] = [np.empty(0, np.int32)]
+    lengths: list[np.ndarray] = [np.empty(0, np.int64)]
+    sentences: list[np.ndarray] = [np.empty(0, np.int32)]
+    for subwords in _tokenise(split, tokenizer):
+        subwords = _shorten_words(subwords, room)
+        windows = _windows(subwords, room=room, overlap=overlap)
+        for parts, part in zip((ids, words, lengths), _write(subwords, windows, prefix, suffix), strict=True):
+            parts.append(part)
+        sentences.append((windows.sentence + subwords.first_sentence).astype(np.int32))
     return Encoded(
-        input_ids=np.concatenate(ids) if ids else np.empty(0, np.int32),
-        example_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        word_index=np.concatenate(words) if words else np.empty(0, np.int32),
-        sentence=np.array(sentences, dtype=np.int32),
+        input_ids=np.concatenate(ids),
+        example_offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
+        word_index=np.concatenate(words),
+        sentence=np.concatenate(sentences),
     )
 
 
-def _windows(word: np.ndarray, *, room: int, overlap: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Cut a sentence into windows.
+class _Subwords(NamedTuple):
+    """The subwords of some sentences, without special tokens."""
+
+    first_sentence: int
+    """The sentence of the split that is number 0 here."""
+    ids: np.ndarray
+    """int32 [n]"""
+    lead: np.ndarray
+    """int64 [n]: at the first subword of a word its index in the split, else -1."""
+    ends: np.ndarray
+    """int64 [sentences + 1]: sentence i holds the subwords ends[i]:ends[i + 1]."""
+
+
+class _Windows(NamedTuple):
+    """Examples as places in the subwords of `_Subwords`, every field int64 [examples]."""
+
+    sentence: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    owned_start: np.ndarray
+    """The window owns the words whose first subword stands in owned_start:owned_end."""
+    owned_end: np.ndarray
+
+
+def _tokenise(split: Split, tokenizer: PreTrainedTokenizerFast) -> Iterator[_Subwords]:
+    for first in range(0, len(split.tokens), _CHUNK):
+        chunk = split.tokens[first : first + _CHUNK]
+        # Its own threads do the work; the tokenizer of transformers would add Python to every sentence.
+        encodings = tokenizer.backend_tokenizer.encode_batch(
+            chunk, is_pretokenized=True, add_special_tokens=False
+        )
+        counts = np.fromiter(map(len, encodings), np.int64, count=len(encodings))
+        total = int(counts.sum())
+        ids = np.fromiter(chain.from_iterable(each.ids for each in encodings), np.int32, count=total)
+        word = np.fromiter(chain.from_iterable(each.word_ids for each in encodings), np.int64, count=total)
+        word += np.repeat(split.offsets[first : first + len(chunk)], counts)
+        leads = np.diff(word, prepend=-1) != 0
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        yield _Subwords(first, ids=ids, lead=np.where(leads, word, -1), ends=ends)
+
+
+def _shorten_words(subwords: _Subwords, room: int) -> _Subwords:
+    """Cut words that are longer than a window, from behind."""
+    place = np.arange(len(subwords.ids))
+    word_start = np.maximum.accumulate(np.where(subwords.lead >= 0, place, 0))
+    kept = place - word_start < room
+    if kept.all():
+        return subwords
+    return _Subwords(
+        subwords.first_sentence,
+        ids=subwords.ids[kept],
+        lead=subwords.lead[kept],
+        ends=np.concatenate([[0], np.cumsum(kept)])[subwords.ends],
+    )
+
+
+def _windows(subwords: _Subwords, *, room: int, overlap: int) -> _Windows:
+    """Cut sentences that are longer than `room`; any other is one window, which owns all its words."""
+    starts, ends = subwords.ends[:-1], subwords.ends[1:]
+    short = np.flatnonzero(ends - starts <= room)
+    parts = [np.stack([short, starts[short], ends[short], starts[short], ends[short]], axis=1)]
+    for sentence in np.flatnonzero(ends - starts > room):
+        start, end = starts[sentence], ends[sentence]
+        word_starts = np.append(np.flatnonzero(subwords.lead[start:end] >= 0), end - start)
+        cut = _cut_sentence(word_starts, room=room, overlap=overlap) + start
+        parts.append(np.insert(cut, 0, sentence, axis=1))
+    rows = np.concatenate(parts)
+    return _Windows(*rows[np.argsort(rows[:, 0], kind="stable")].T)
+
+
+def _cut_sentence(word_starts: np.ndarray, *, room: int, overlap: int) -> np.ndarray:
+    """Cut one sentence into windows that begin and end with whole words.
 
     Args:
-        word: the word of each subword, rising, int [n].
+        word_starts: first subword of each word, and the number of subwords, rising; no word exceeds `room`.
         room: subwords that a window holds.
-        overlap: subwords that neighbours share, about.
+        overlap: subwords that neighbours share, at most.
 
     Returns:
-        Per window the indices of its subwords, and which of them are first subwords that it owns.
+        start, end, owned start and owned end of each window, int64 [windows, 4].
     """
-    leads = np.ones(len(word), dtype=bool)
-    leads[1:] = word[1:] != word[:-1]
-    if len(word) <= room:
-        return [(np.arange(len(word)), leads)]
-    kept = _cut_long_words(leads, longest=max(1, room - overlap))
-    leads = leads[kept]
-    starts = np.append(np.flatnonzero(leads), len(kept))
-    spans = _spans(starts, room=room, overlap=overlap)
-    borders = [0]
-    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
-        # Halfway through what two windows share, both show equally much beyond the word.
-        middle = starts[np.searchsorted(starts, (start + end) / 2)]
-        borders.append(int(max(middle, borders[-1] + 1)))
-    borders.append(len(kept))
-    place = np.arange(len(kept))
-    return [
-        (kept[start:end], (leads & (place >= low) & (place < high))[start:end])
-        for (start, end), low, high in zip(spans, borders, borders[1:], strict=False)
-    ]
+    total = int(word_starts[-1])
+    starts, ends = [0], [int(word_starts[np.searchsorted(word_starts, room, side="right") - 1])]
+    while ends[-1] < total:
+        # The next window begins with a whole word of the overlap, and must hold a word beyond this one's end.
+        beyond = int(word_starts[np.searchsorted(word_starts, ends[-1], side="right")])
+        starts.append(int(word_starts[np.searchsorted(word_starts, max(ends[-1] - overlap, beyond - room))]))
+        ends.append(int(word_starts[np.searchsorted(word_starts, starts[-1] + room, side="right") - 1]))
+    # A word belongs to the later of two windows once it stands farther from that one's start than from the
+    # other's end, that is once the sum of its own two ends reaches the sum of those.
+    borders = np.array(starts[1:]) + np.array(ends[:-1])
+    owner = np.searchsorted(borders, word_starts[:-1] + word_starts[1:], side="right")
+    owned = word_starts[np.searchsorted(owner, np.arange(len(starts) + 1))]
+    cut = np.stack([starts, ends, owned[:-1], owned[1:]], axis=1)
+    return cut[owned[:-1] < owned[1:]]
 
 
-def _cut_long_words(leads: np.ndarray, *, longest: int) -> np.ndarray:
-    """Indices of the subwords that stay when each word keeps at most `longest` of its own."""
-    place = np.arange(len(leads))
-    within = place - np.maximum.accumulate(np.where(leads, place, 0))
-    return np.flatnonzero(within < longest)
+def _write(
+    subwords: _Subwords, windows: _Windows, prefix: list[int], suffix: list[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`input_ids` and `word_index` of the windows with special tokens around them, and their lengths."""
+    inner = windows.end - windows.start
+    lengths = inner + len(prefix) + len(suffix)
+    behind = np.cumsum(lengths)
+    within = np.arange(int(inner.sum())) - np.repeat(np.cumsum(inner) - inner, inner)
+    source = np.repeat(windows.start, inner) + within
+    target = np.repeat(behind - lengths + len(prefix), inner) + within
 
-
-def _spans(starts: np.ndarray, *, room: int, overlap: int) -> list[tuple[int, int]]:
-    """Windows as (first subword, subword behind the last), each beginning and ending with a whole word.
-
-    Args:
-        starts: first subword of each word, and the number of subwords, rising.
-        room: subwords that a window holds; every word is short enough to leave room for the overlap.
-        overlap: subwords that neighbours share, at most.
-    """
-    spans, start, total = [], 0, int(starts[-1])
-    while True:
-        end = int(starts[np.searchsorted(starts, start + room, side="right") - 1])
-        spans.append((start, end))
-        if end == total:
-            return spans
-        # The next window begins with the first word within the overlap, and must hold a word beyond `end`.
-        beyond = int(starts[np.searchsorted(starts, end, side="right")])
-        start = int(starts[np.searchsorted(starts, max(end - overlap, beyond - room))])
+    ids = np.empty(int(lengths.sum()), dtype=np.int32)
+    ids[target] = subwords.ids[source]
+    ids[(behind - lengths)[:, None] + np.arange(len(prefix))] = prefix
+    ids[behind[:, None] - len(suffix) + np.arange(len(suffix))] = suffix
+    words = np.full(len(ids), -1, dtype=np.int32)
+    owned = (source >= np.repeat(windows.owned_start, inner)) & (source < np.repeat(windows.owned_end, inner))
+    words[target[owned]] = subwords.lead[source[owned]]
+    return ids, words, lengths

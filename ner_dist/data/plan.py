@@ -7,6 +7,10 @@ what, never what is computed.
 Examples are sorted by length and cut into micro-batches, which leaves hardly any padding. So that a step
 still sees the whole range of lengths, the sorted micro-batches are dealt into M strata, from the longest to
 the shortest, and every step takes one of each at random.
+
+Chance comes as raw 64-bit words of PCG64 and order as stable sorts of them. Both are the same on every
+platform and in every version of NumPy, which its shuffles and permutations do not promise to be: a run may be
+resumed elsewhere.
 """
 
 from __future__ import annotations
@@ -23,9 +27,9 @@ class Plan:
     """One epoch."""
 
     order: np.ndarray
-    """int32 [E]: every example once."""
+    """int32 [E]: every example once, by falling length."""
     bounds: np.ndarray
-    """int64 [steps, M, 2]: micro-batch m of step s holds order[bounds[s, m, 0]:bounds[s, m, 1]], perhaps none."""
+    """int64 [steps, M, 2]: micro-batch m of step s holds order[start:end], [start, end] = bounds[s, m]."""
 
     @property
     def n_steps(self) -> int:
@@ -47,12 +51,20 @@ class Plan:
 
     def step_cells(self, step: int, lengths: np.ndarray) -> int:
         """Padded subwords that one step holds."""
-        return sum(_cells(lengths[self.micro_batch(step, index)]) for index in range(self.micro_batches))
+        return int(self._cells(self.bounds[step], lengths).sum())
+
+    def cells(self, lengths: np.ndarray) -> np.ndarray:
+        """Padded subwords of every micro-batch, int64 [steps, M]."""
+        return self._cells(self.bounds, lengths)
 
     def padding_share(self, lengths: np.ndarray) -> float:
         """Share of the epoch's cells that hold no subword."""
-        cells = sum(self.step_cells(step, lengths) for step in range(self.n_steps))
-        return 1 - float(lengths.sum()) / cells
+        return 1 - float(lengths.sum(dtype=np.int64)) / float(self.cells(lengths).sum())
+
+    def _cells(self, bounds: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        starts, ends = bounds[..., 0], bounds[..., 1]
+        # The first example of a micro-batch is its longest.
+        return (ends - starts) * lengths[self.order[starts]].astype(np.int64)
 
 
 def plan_epoch(
@@ -63,22 +75,19 @@ def plan_epoch(
     Args:
         lengths: subwords of each example, special tokens included, int [E].
         batch_tokens: padded subwords a step may hold.
-        micro_batch_tokens: padded subwords a forward pass may hold; M = ceil(batch_tokens / micro_batch_tokens).
+        micro_batch_tokens: padded subwords a forward pass may hold; M = ceil(batch_tokens / this).
         seed: the recipe's seed.
         epoch: counted from 0; every epoch has a plan of its own, with the same number of steps.
 
     Raises:
-        UserError: an example does not fit into a micro-batch.
+        UserError: there are no examples, or one does not fit into a micro-batch.
     """
     micro_batches = -(-batch_tokens // micro_batch_tokens)
     limit = batch_tokens // micro_batches
     _check_fit(lengths, limit)
-    random = np.random.default_rng([seed, epoch])
-    order = random.permutation(len(lengths)).astype(np.int32)
-    # Stable, so that examples of one length stay in random order.
-    order = order[np.argsort(-lengths[order].astype(np.int32), kind="stable")]
-    cuts = _cut(lengths[order], limit)
-    return Plan(order=order, bounds=_deal(cuts, micro_batches, random))
+    chance = np.random.PCG64([seed, epoch])
+    order = _falling(lengths, chance)
+    return Plan(order=order, bounds=_deal(_cut(lengths[order], limit), micro_batches, chance))
 
 
 def _check_fit(lengths: np.ndarray, limit: int) -> None:
@@ -90,6 +99,15 @@ def _check_fit(lengths: np.ndarray, limit: int) -> None:
             where="train.micro_batch_tokens",
             fix=f"raise train.micro_batch_tokens and train.batch_tokens, or set data.max_length to {limit}",
         )
+
+
+def _falling(lengths: np.ndarray, chance: np.random.PCG64) -> np.ndarray:
+    """Examples from the longest to the shortest, those of one length in random order, int32 [E]."""
+    keys = chance.random_raw(len(lengths))
+    keys >>= np.uint64(32)
+    # One number to sort by: how far the length is from the longest, then chance.
+    keys |= (lengths.max() - lengths).astype(np.uint64) << np.uint64(32)
+    return np.argsort(keys, kind="stable").astype(np.int32)
 
 
 def _cut(falling: np.ndarray, limit: int) -> np.ndarray:
@@ -104,21 +122,31 @@ def _cut(falling: np.ndarray, limit: int) -> np.ndarray:
     return np.array(cuts, dtype=np.int64)
 
 
-def _deal(cuts: np.ndarray, micro_batches: int, random: np.random.Generator) -> np.ndarray:
+def _deal(cuts: np.ndarray, micro_batches: int, chance: np.random.PCG64) -> np.ndarray:
     """Deal sorted micro-batches to steps, one of each stratum to every step, int64 [steps, M, 2]."""
-    pairs = np.stack([cuts[:-1], cuts[1:]], axis=1)
-    steps = -(-len(pairs) // micro_batches)
+    count = len(cuts) - 1
+    steps = -(-count // micro_batches)
     bounds = np.zeros((steps, micro_batches, 2), dtype=np.int64)
-    for stratum, members in enumerate(np.array_split(np.arange(len(pairs)), micro_batches)):
-        # A stratum that is one short leaves one step, at random, with a micro-batch less.
-        bounds[random.permutation(steps)[: len(members)], stratum] = pairs[members]
+    # The strata that are one short leave their gaps in different steps, as far as there are steps.
+    gap_steps = _shuffled(steps, chance)
+    gaps = 0
+    for stratum, members in enumerate(np.array_split(np.arange(count), micro_batches)):
+        places = _shuffled(steps, chance)
+        if len(members) < steps:
+            places = places[places != gap_steps[gaps % steps]]
+            gaps += 1
+        bounds[places, stratum, 0], bounds[places, stratum, 1] = cuts[members], cuts[members + 1]
     # The place in the step decides the rank: no rank shall always get the longest sentences.
-    places = random.permuted(np.tile(np.arange(micro_batches), (steps, 1)), axis=1)
-    return np.take_along_axis(bounds, places[:, :, None], axis=1)
+    keys = chance.random_raw(steps * micro_batches).reshape(steps, micro_batches)
+    return np.take_along_axis(bounds, np.argsort(keys, axis=1, kind="stable")[:, :, None], axis=1)
+
+
+def _shuffled(count: int, chance: np.random.PCG64) -> np.ndarray:
+    return np.argsort(chance.random_raw(count), kind="stable")
 
 
 def rank_micro_batches(n: int, rank: int, world: int) -> list[int]:
-    """The micro-batches of a step that one rank runs; -1 is empty work, so that all ranks run ceil(n / world)."""
+    """The micro-batches of a step that one rank runs; -1 is empty work, so that all run ceil(n / world)."""
     turns = range(-(-n // world))
     return [index if (index := rank + turn * world) < n else -1 for turn in turns]
 
@@ -127,7 +155,7 @@ def rank_micro_batches(n: int, rank: int, world: int) -> list[int]:
 class EvaluationPlan:
     """The forward passes of an evaluation. Which examples share one does not depend on the number of ranks.
 
-    Micro-batches are grouped into units, dealt to the ranks in turn. All windows of a sentence are in one unit.
+    Micro-batches are grouped into units, dealt to the ranks in turn. A sentence is never split over units.
     """
 
     order: np.ndarray
@@ -140,10 +168,10 @@ class EvaluationPlan:
     """int32 [E]: the sentence of each example."""
 
     def rank_micro_batches(self, rank: int, world: int) -> list[np.ndarray]:
-        """The examples of each forward pass of a rank; all ranks get equally many, the last ones perhaps empty."""
+        """The examples of each forward pass of a rank; all get equally many, the last perhaps empty."""
         owners = self.unit % world
         mine = [self.order[self.cuts[k] : self.cuts[k + 1]] for k in np.flatnonzero(owners == rank)]
-        most = int(np.bincount(owners, minlength=world).max()) if len(owners) else 0
+        most = int(np.bincount(owners, minlength=world).max())
         return mine + [np.empty(0, dtype=np.int32)] * (most - len(mine))
 
     def rank_sentences(self, rank: int, world: int, *, n_sentences: int) -> np.ndarray:
@@ -156,31 +184,35 @@ class EvaluationPlan:
 def plan_evaluation(lengths: np.ndarray, sentence: np.ndarray, *, batch_tokens: int) -> EvaluationPlan:
     """Cut a split into forward passes for scoring.
 
+    Sentences are sorted by their longest window and packed whole; one whose windows do not fit into a
+    micro-batch has several micro-batches of its own, which form one unit.
+
     Args:
         lengths: subwords of each example, int [E].
-        sentence: the sentence of each example, int [E]; the windows of one sentence follow each other.
+        sentence: the sentence of each example, int [E], rising.
         batch_tokens: padded subwords a forward pass may hold; a longer example has a pass of its own.
     """
-    windows = np.bincount(sentence, minlength=1)[sentence] if len(sentence) else sentence
-    single = np.flatnonzero(windows == 1)
-    single = single[np.argsort(-lengths[single].astype(np.int64), kind="stable")]
-    cuts = list(_cut(lengths[single], max(batch_tokens, int(lengths.max(initial=1)))))
-    unit = list(range(len(cuts) - 1))
-    several = np.flatnonzero(windows > 1)
-    for windows_of_one in np.split(several, np.flatnonzero(np.diff(sentence[several])) + 1) if len(several) else []:
-        longest = int(lengths[windows_of_one].max())
-        each = max(1, batch_tokens // longest)
-        number = unit[-1] + 1 if unit else 0
-        for start in range(0, len(windows_of_one), each):
-            cuts.append(cuts[-1] + len(windows_of_one[start : start + each]))
-            unit.append(number)
+    first = np.flatnonzero(np.diff(sentence, prepend=-1))
+    windows = np.diff(first, append=len(sentence))
+    longest = np.maximum.reduceat(lengths, first) if len(first) else np.empty(0, dtype=np.int64)
+    by_length = np.argsort(-longest.astype(np.int64), kind="stable")
+    windows, longest = windows[by_length], longest[by_length]
+    ends = np.concatenate([[0], np.cumsum(windows)])
+
+    cuts, unit, at = [0], [], 0
+    while at < len(by_length):
+        room = max(1, batch_tokens // int(longest[at]))
+        behind = int(np.searchsorted(ends, ends[at] + room, side="right")) - 1
+        # Not even one sentence fits: it is cut into micro-batches that stay together.
+        behind = max(behind, at + 1)
+        pieces = [*range(cuts[-1] + room, int(ends[behind]), room), int(ends[behind])]
+        unit += [unit[-1] + 1 if unit else 0] * len(pieces)
+        cuts += pieces
+        at = behind
+    within = np.arange(len(sentence)) - np.repeat(ends[:-1], windows)
     return EvaluationPlan(
-        order=np.concatenate([single, several]).astype(np.int32),
+        order=(np.repeat(first[by_length], windows) + within).astype(np.int32),
         cuts=np.array(cuts, dtype=np.int64),
         unit=np.array(unit, dtype=np.int64),
         sentence=sentence,
     )
-
-
-def _cells(lengths: np.ndarray) -> int:
-    return len(lengths) * int(lengths.max(initial=0))

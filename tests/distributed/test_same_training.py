@@ -1,0 +1,84 @@
+"""The central promise: one process, DDP and ZeRO compute the same training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.distributed.launching import RECIPE, events, results, train
+
+pytestmark = pytest.mark.distributed
+
+# Launch config, and the precision-neutral strategy it stands for.
+STRATEGIES = {"one": None, "ddp": "cpu", "zero1": "zero1_bf16", "zero2": "zero2_bf16", "zero3": "zero3_bf16"}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(recipe, tmp_path_factory):
+    """Each strategy's run, trained when first asked for."""
+    folder, done = tmp_path_factory.mktemp("runs"), {}
+
+    def of(name: str):
+        if name not in done:
+            config = STRATEGIES[name]
+            train(recipe, f"output_dir={folder / name}", config=config, processes=config and 2)
+            done[name] = folder / name
+        return done[name]
+
+    return of
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "zero1", "zero2", "zero3"])
+def test_losses_gradients_and_rates_agree_at_every_step(runs, strategy):
+    reference, other = events(runs("one")), events(runs(strategy))
+    assert [event["step"] for event in other] == list(range(1, 21))
+    for expected, got in zip(reference, other, strict=True):
+        assert got["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+        assert got["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-3)
+        assert got["learning_rate"] == expected["learning_rate"]
+        assert got["padding_share"] == expected["padding_share"]
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "zero1", "zero2", "zero3"])
+def test_saved_models_agree(runs, strategy):
+    expected, got = (load_file(runs(name) / "model/model.safetensors") for name in ("one", strategy))
+    assert expected.keys() == got.keys()
+    for name, weight in expected.items():
+        assert got[name].shape == weight.shape, name
+        torch.testing.assert_close(got[name], weight, rtol=1e-3, atol=1e-5, msg=lambda text, n=name: f"{n}: {text}")
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "zero3"])
+def test_the_strategy_is_the_one_that_was_asked_for(runs, strategy):
+    environment = results(runs(strategy))["environment"]
+    assert environment["processes"] == 2
+    assert environment["strategy"] == {"ddp": "DDP", "zero3": "ZeRO-3"}[strategy]
+
+
+def test_dropout_is_on_and_seeded_by_step_and_micro_batch(runs, recipe, tmp_path):
+    """The agreement above would prove less if there were nothing random to agree on."""
+    train(recipe, f"output_dir={tmp_path / 'dry'}", "model.dropout=0.0", "train.max_steps=3")
+    with_dropout, without = events(runs("one")), events(tmp_path / "dry")
+    assert with_dropout[1]["loss"] != pytest.approx(without[1]["loss"], rel=1e-4)
+
+
+def test_a_training_repeats_itself_bit_for_bit(runs, recipe, tmp_path):
+    train(recipe, f"output_dir={tmp_path / 'again'}")
+    expected, got = (load_file(folder / "model/model.safetensors") for folder in (runs("one"), tmp_path / "again"))
+    assert all(torch.equal(weight, got[name]) for name, weight in expected.items())
+
+
+def test_the_plan_decides_the_number_of_forward_passes_of_a_rank_and_nothing_else(runs, recipe, tmp_path):
+    """Five processes for three micro-batches a step: two have only empty work, and nothing changes."""
+    done = train(recipe, f"output_dir={tmp_path / 'five'}", "train.max_steps=20", config="cpu", processes=5)
+    assert "2 of 5 processes have no work" in done.stderr
+    for expected, got in zip(events(runs("one")), events(tmp_path / "five"), strict=True):
+        assert got["loss"] == pytest.approx(expected["loss"], rel=1e-4)
