@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from accelerate import Accelerator
+    from accelerate.optimizer import AcceleratedOptimizer
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def save(
     *,
     accelerator: Accelerator,
     model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer | None,
+    optimizer: AcceleratedOptimizer | None,
     state: dict[str, Any],
 ) -> None:
     """Write a checkpoint; all ranks must call this.
@@ -119,7 +120,9 @@ def read_state(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / "state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"the checkpoint cannot be read: {error}", where=str(folder), fix="remove it") from None
+        raise UserError(
+            f"the checkpoint cannot be read: {error}", where=str(folder), fix="remove it"
+        ) from None
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -143,7 +146,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def gather_weights(accelerator: Accelerator, model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The whole model in fp32 on rank 0's CPU, by parameter name; empty on other ranks. All ranks must call it."""
+    """The whole model in fp32 on rank 0's CPU, by parameter name; empty elsewhere. All ranks must call it."""
     weights = {}
     for name, parameter in named_parameters(model):
         whole = _full_weight(accelerator, parameter)
@@ -155,9 +158,10 @@ def gather_weights(accelerator: Accelerator, model: torch.nn.Module) -> dict[str
 
 def named_parameters(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
     """The model's parameters under the names they have without any wrapper of DDP or DeepSpeed."""
-    while hasattr(model, "module"):
-        model = model.module
-    yield from model.named_parameters()
+    inner: Any = model
+    while hasattr(inner, "module"):
+        inner = inner.module
+    yield from inner.named_parameters()
 
 
 def _full_weight(accelerator: Accelerator, parameter: torch.nn.Parameter) -> torch.Tensor:
@@ -169,7 +173,7 @@ def _full_weight(accelerator: Accelerator, parameter: torch.nn.Parameter) -> tor
 
 
 def _gather_moments(
-    accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer
+    accelerator: Accelerator, model: torch.nn.Module, optimizer: AcceleratedOptimizer
 ) -> dict[str, torch.Tensor]:
     moments = {}
     if accelerator.distributed_type == "DEEPSPEED":
@@ -193,7 +197,7 @@ def link_moments(zero: Any) -> None:
 
 
 def _full_moment(
-    accelerator: Accelerator, parameter: torch.nn.Parameter, moment: str, optimizer: torch.optim.Optimizer
+    accelerator: Accelerator, parameter: torch.nn.Parameter, moment: str, optimizer: AcceleratedOptimizer
 ) -> torch.Tensor | None:
     if accelerator.distributed_type != "DEEPSPEED":
         return optimizer.optimizer.state[parameter].get(moment)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Literal
 
 import typer
 
-from ner_dist.errors import EXIT_USER_ERROR, UserError
+from ner_dist.errors import UserError, show
 
 app = typer.Typer(
     help="Fine-tune encoders for named-entity recognition, and compare the results honestly.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's YAML file.")]
 Overrides = Annotated[
-    Optional[list[str]], typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to change, as train.epochs=1.")
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to change, as train.epochs=1."),
 ]
 
 
@@ -57,27 +57,25 @@ def prepare_command(recipe: RecipeArgument, overrides: Overrides = None) -> None
 
 @app.command("evaluate")
 def evaluate_command(
-    model: Annotated[str, typer.Argument(metavar="RUN_OR_MODEL", help="A run, a model's folder, or a hub name.")],
+    model: Annotated[
+        str, typer.Argument(metavar="RUN_OR_MODEL", help="A run, a model's folder, or a hub name.")
+    ],
     data: Annotated[
-        Optional[str], typer.Option(help="File, folder or hub dataset; a run's own data if not given.")
+        str | None, typer.Option(help="File, folder or hub dataset; a run's own data if not given.")
     ] = None,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    out: Annotated[Optional[str], typer.Option(help="Folder for results.json and the predictions.")] = None,
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Which part of it.")] = "test",
+    out: Annotated[str | None, typer.Option(help="Folder for results.json and the predictions.")] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="To compute in; auto goes by the device.")
+    ] = "auto",
     settings: Annotated[
-        Optional[list[str]], typer.Argument(metavar="[DATA.KEY=VALUE]...", help="Recipe keys of data.")
+        list[str] | None, typer.Argument(metavar="[DATA.KEY=VALUE]...", help="Recipe keys of data.")
     ] = None,
 ) -> None:
     """Score a model on labelled data, on the entity types that both know."""
     from ner_dist.recipe_file import data_settings
     from ner_dist.score import score
 
-    if split not in ("train", "validation", "test"):
-        raise UserError(f"there is no split `{split}`", where="--split", fix="name train, validation or test")
-    if precision not in ("auto", "fp32", "bf16", "fp16"):
-        raise UserError(
-            f"there is no precision `{precision}`", where="--precision", fix="name auto, fp32, bf16 or fp16"
-        )
     keys = data_settings(settings or [], path=data)
     figures = score(model, data=data, split=split, settings=keys, precision=precision, out=out)
     if int(os.environ.get("RANK", 0)) == 0:
@@ -89,7 +87,9 @@ def print_figures(figures: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{figures['model']} on {figures['data']}, {figures['split']}", caption=figures["scheme"])
+    table = Table(
+        title=f"{figures['model']} on {figures['data']}, {figures['split']}", caption=figures["scheme"]
+    )
     for column in ("type", "precision", "recall", "F1", "support"):
         table.add_column(column, justify="left" if column == "type" else "right")
     rows = [(name, values, values["support"]) for name, values in figures["per_type"].items()]
@@ -100,7 +100,10 @@ def print_figures(figures: dict[str, Any]) -> None:
         table.add_row(name, *cells, "" if support is None else f"{support:,}")
     Console().print(table)
     loss = "" if figures["loss"] is None else f", loss {figures['loss']:.4f}"
-    print(f"accuracy {figures['accuracy']:.4f}{loss}, {figures['sentences']:,} sentences, {figures['words']:,} words")
+    print(
+        f"accuracy {figures['accuracy']:.4f}{loss}, "
+        f"{figures['sentences']:,} sentences, {figures['words']:,} words"
+    )
 
 
 @app.command("compare")
@@ -126,11 +129,14 @@ def compare_command(
 def main() -> None:
     """Run the command line; a mistake of the user is one line and exit code 2."""
     try:
-        app()
+        app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UserError as error:
-        if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-            print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+        sys.exit(show(error))
+    except Exception as error:
+        # typer's name for a wrong command line differs between its versions; anything else is a bug of ours.
+        if not hasattr(error, "format_message"):
+            raise
+        sys.exit(show(UserError(error.format_message().rstrip("."), fix="see ner-dist --help")))
 
 
 if __name__ == "__main__":

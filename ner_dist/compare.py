@@ -58,7 +58,9 @@ def compare(path_a: str | Path, path_b: str | Path, *, out: str | Path) -> dict[
     results = {name: read_results(run) for name, run in runs.items()}
     for name, run in runs.items():
         if "test" not in results[name]:
-            raise UserError("has no test figures", where=str(run.results), fix="train with data.splits.test set")
+            raise UserError(
+                "has no test figures", where=str(run.results), fix="train with data.splits.test set"
+            )
     comparison = {
         "runs": {
             name: {"path": str(run.folder), "name": results[name]["name"], "labels": results[name]["labels"]}
@@ -90,7 +92,8 @@ def _on_shared_types(runs: dict[str, Run], results: dict[str, Any]) -> dict[str,
     types = [name for name in results["A"]["labels"] if name in results["B"]["labels"]]
     if not types:
         raise UserError(
-            f"the runs share no entity type ({', '.join(results['A']['labels'])}; {', '.join(results['B']['labels'])})",
+            "the runs share no entity type "
+            f"({', '.join(results['A']['labels'])}; {', '.join(results['B']['labels'])})",
             where=f"{runs['A'].folder}, {runs['B'].folder}",
         )
     labels = LabelSet.from_types(types)
@@ -117,7 +120,9 @@ def _on_shared_types(runs: dict[str, Run], results: dict[str, Any]) -> dict[str,
     alone = {name: len(side.keys) - len(pairs) for name, side in sides.items()}
     for name, number in alone.items():
         if number:
-            log.warning("%d of %d sentences of %s are not in the other run", number, len(sides[name].keys), name)
+            log.warning(
+                "%d of %d sentences of %s are not in the other run", number, len(sides[name].keys), name
+            )
     return {
         "types": types,
         "sentences": len(pairs),
@@ -154,9 +159,14 @@ def print_table(comparison: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console()
-    names = {name: f"{name} ({run['name']}, {len(run['labels'])} types)" for name, run in comparison["runs"].items()}
+    names = {
+        name: f"{name} ({run['name']}, {len(run['labels'])} types)"
+        for name, run in comparison["runs"].items()
+    }
     headline = comparison["headline"]
-    table = Table(title="Each model on its own labels", caption=f"Entities: micro average, {comparison['scheme']}.")
+    table = Table(
+        title="Each model on its own labels", caption=f"Entities: micro average, {comparison['scheme']}."
+    )
     for column in ("figure", *names.values()):
         table.add_column(column, justify="left" if column == "figure" else "right")
     table.add_row("training loss", *(_number(headline[name]["train"]["loss"]) for name in names))

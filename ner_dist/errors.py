@@ -5,6 +5,9 @@ Everything that is wrong with a recipe, a data file, a launch config or a folder
 bug in ner_dist itself.
 """
 
+import os
+import sys
+
 EXIT_USER_ERROR = 2
 
 
@@ -23,3 +26,10 @@ class UserError(Exception):
         if fix:
             text = f"{text}; {fix}"
         super().__init__(" ".join(text.split()))
+
+
+def show(error: UserError) -> int:
+    """Print the error and return the exit code. Once a machine is enough: its other ranks met the same."""
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        print(f"error: {error}", file=sys.stderr)
+    return EXIT_USER_ERROR

@@ -90,7 +90,7 @@ def evaluate(
         accelerator: the ranks that share the work.
         batch_tokens: padded subwords a forward pass holds.
         pad_id: subword id of padding.
-        to_labels: id in `labels` of each id that the model predicts, where the two differ (the loss is then NaN).
+        to_labels: id in `labels` of each id that the model predicts, if they differ; the loss is NaN then.
         with_predictions: return the predictions of all words, on every rank.
     """
     began = time.perf_counter()
@@ -105,15 +105,17 @@ def evaluate(
         # One batch late, so that the device computes the next one while this one is copied.
         if pending is not None:
             words, ids = pending
-            ids = ids.cpu().numpy()
-            predicted[words] = ids if to_labels is None else to_labels[ids]
+            on_host = ids.cpu().numpy()
+            predicted[words] = on_host if to_labels is None else to_labels[on_host]
             scored[words] += 1
 
     was_training = model.training
     model.eval()
     with torch.inference_mode():
         for examples in plan.rank_micro_batches(rank, world):
-            batch = collate(split.encoded, examples, tags, pad_id=pad_id, pin=accelerator.device.type == "cuda")
+            batch = collate(
+                split.encoded, examples, tags, pad_id=pad_id, pin=accelerator.device.type == "cuda"
+            )
             batch = batch.to(accelerator.device)
             logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
             logits = logits.flatten(0, 1)[batch.positions].float()
@@ -130,7 +132,9 @@ def evaluate(
     )
     strict, lenient, (correct, words, sentences, loss_words) = _unpack(totals, labels)
     if sentences != split.n_sentences or words != len(tags):
-        raise AssertionError(f"scored {sentences} of {split.n_sentences} sentences, {words} of {len(tags)} words")
+        raise AssertionError(
+            f"scored {sentences} of {split.n_sentences} sentences, {words} of {len(tags)} words"
+        )
     return Evaluation(
         labels=labels,
         strict=strict,
@@ -158,7 +162,10 @@ def _count(
     own_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     words = np.repeat(starts - own_offsets[:-1], lengths) + np.arange(own_offsets[-1])
     gold, predicted = gold[words], predicted[words]
-    spans = [metrics.count(gold, predicted, own_offsets, labels, strict=strict).as_array() for strict in (True, False)]
+    spans = [
+        metrics.count(gold, predicted, own_offsets, labels, strict=strict).as_array()
+        for strict in (True, False)
+    ]
     rest = [int((gold == predicted).sum()), len(words), len(sentences), int(scored[words].sum())]
     return np.concatenate([*(array.ravel() for array in spans), rest]).astype(np.int64)
 

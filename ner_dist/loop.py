@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from accelerate import Accelerator
+    from accelerate.optimizer import AcceleratedOptimizer
 
     from ner_dist.data.prepare import PreparedSplit
     from ner_dist.model import TaggingLoss
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """One finished optimiser step. Tensors stay on the device, so that reading them is the reader's choice."""
+    """One finished optimiser step. Tensors stay on the device: whoever reads them waits for it."""
 
     number: int
     """Counted from 1."""
@@ -49,7 +50,7 @@ class Step:
     loss: torch.Tensor
     """Sum of word losses over this rank's micro-batches, fp32 scalar."""
     weight: float
-    """What the loss of all ranks is divided by: the step's labelled words, or the sum of their class weights."""
+    """What the loss of all ranks is divided by: the step's labelled words, or their class weights."""
     grad_norm: torch.Tensor | float | None
     """Norm of the whole gradient before clipping; None where the engine does not tell."""
     learning_rate: float
@@ -70,7 +71,7 @@ class Training:
         *,
         accelerator: Accelerator,
         model: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: AcceleratedOptimizer,
         loss: TaggingLoss,
         split: PreparedSplit,
         tags: np.ndarray,
@@ -129,7 +130,9 @@ class Training:
             since = time.perf_counter() if not self.model.training else now
             self.model.train()
 
-    def _step(self, plan: Plan, index: int, *, weight: float) -> tuple[torch.Tensor, torch.Tensor | float | None]:
+    def _step(
+        self, plan: Plan, index: int, *, weight: float
+    ) -> tuple[torch.Tensor, torch.Tensor | float | None]:
         """Run this rank's micro-batches of one step and update the weights."""
         world = self.accelerator.num_processes
         mine = rank_micro_batches(plan.micro_batches, self.accelerator.process_index, world)
@@ -137,7 +140,11 @@ class Training:
         for turn, micro_batch in enumerate(mine):
             examples = plan.micro_batch(index, micro_batch) if micro_batch >= 0 else np.empty(0, np.int64)
             batch = collate(
-                self.encoded, examples, self.tags, pad_id=self.pad_id, pin=self.accelerator.device.type == "cuda"
+                self.encoded,
+                examples,
+                self.tags,
+                pad_id=self.pad_id,
+                pin=self.accelerator.device.type == "cuda",
             ).to(self.accelerator.device)
             torch.manual_seed(_dropout_seed(self.settings.seed, self.position, micro_batch))
             with self._synchronise(turn == len(mine) - 1):
@@ -150,8 +157,9 @@ class Training:
     def _synchronise(self, last: bool):
         """Exchange gradients, or under DeepSpeed make the step, only with the last micro-batch."""
         self.accelerator.sync_gradients = last
-        wait = not last and isinstance(self.model, DistributedDataParallel)
-        return self.model.no_sync() if wait else nullcontext()
+        if not last and isinstance(self.model, DistributedDataParallel):
+            return self.model.no_sync()
+        return nullcontext()
 
     def _update(self) -> torch.Tensor | float | None:
         """Clip, step and clear; a gradient that is not finite leaves the weights as they were."""

@@ -11,7 +11,7 @@ from torch import nn
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedTokenizerFast
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
     from ner_dist.labels import LabelSet
     from ner_dist.recipe import Model, Train
@@ -59,8 +59,8 @@ def max_length(config: PretrainedConfig, tokenizer: PreTrainedTokenizerFast) -> 
     return min(positions, tokenizer.model_max_length)
 
 
-def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int) -> nn.Module:
-    """A token-classification model in fp32, the same on every rank; what is new in it is drawn from `seed`."""
+def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int) -> PreTrainedModel:
+    """A tagging model in fp32, the same on every rank; what is new in it is drawn from `seed`."""
     from transformers import AutoModelForTokenClassification
     from transformers.utils import logging as transformers_logging
 
@@ -84,7 +84,7 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
     return model
 
 
-def _pretrained(settings: Model, config: PretrainedConfig) -> nn.Module:
+def _pretrained(settings: Model, config: PretrainedConfig) -> PreTrainedModel:
     from transformers import AutoModelForTokenClassification
 
     try:
@@ -171,7 +171,9 @@ def class_weights(settings: Train, labels: LabelSet, tags: Any) -> torch.Tensor 
     _, types = labels.coded()
     group = torch.as_tensor(types, dtype=torch.int64) + 1  # 0 is O, the rest types
     if settings.class_weights == "balanced":
-        counts = torch.bincount(group[torch.as_tensor(tags, dtype=torch.int64)], minlength=len(labels.types) + 1)
+        counts = torch.bincount(
+            group[torch.as_tensor(tags, dtype=torch.int64)], minlength=len(labels.types) + 1
+        )
         weights = counts.sum() / (counts.clamp(min=1) * (counts > 0).sum())
         return weights.float()[group]
     unknown = settings.class_weights.keys() - {"O", *labels.types}

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(gt=0)]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class Section(BaseModel):
@@ -138,7 +139,7 @@ class Train(Section):
     def _micro_batch_fits_batch(self) -> Train:
         if self.micro_batch_tokens > self.batch_tokens:
             raise ValueError(
-                f"micro_batch_tokens {self.micro_batch_tokens} is larger than batch_tokens {self.batch_tokens}"
+                f"micro_batch_tokens {self.micro_batch_tokens} exceeds batch_tokens {self.batch_tokens}"
             )
         return self
 
@@ -188,7 +189,7 @@ class Recipe(Section):
     data: Data
     labels: Literal["all"] | list[str] = "all"
     """Entity types to learn; every other type becomes `O`."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Precision = "auto"
     train: Train = Train()
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpoint = Checkpoint()

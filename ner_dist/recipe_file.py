@@ -46,7 +46,7 @@ def load_recipe(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
 
 
 def data_settings(overrides: list[str], *, path: str | None) -> dict[str, Any]:
-    """The keys of `data` that `data.key=value` overrides name, checked; `path` stands for a recipe's `data.path`."""
+    """The keys of `data` that `data.key=value` overrides name, checked; `path` stands for `data.path`."""
     values: dict[str, Any] = {"data": {"path": path or "."}}
     origin: dict[str, str] = {}
     for text in overrides:
@@ -125,7 +125,7 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     return values, origin
 
 
-def _note_lines(node: yaml.Node, prefix: str, shown: str, origin: dict[str, str]) -> None:
+def _note_lines(node: yaml.Node | None, prefix: str, shown: str, origin: dict[str, str]) -> None:
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
@@ -160,7 +160,9 @@ def _override(values: dict[str, Any], origin: dict[str, str], text: str) -> None
         below = node.setdefault(name, {})
         if not isinstance(below, dict):
             raise UserError(
-                f"`{'.'.join(parents[:depth])}` has no keys below it", where=f"override {text}", fix=_nearest(key)
+                f"`{'.'.join(parents[:depth])}` has no keys below it",
+                where=f"override {text}",
+                fix=_nearest(key),
             )
         node = below
     node[leaf] = parsed

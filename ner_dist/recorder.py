@@ -89,7 +89,9 @@ class Recorder:
 
     def _write_training(self, steps: list[Step], losses: list[float], norms: list[float | None]) -> None:
         last, seconds = steps[-1], sum(step.seconds for step in steps)
-        words, subwords, cells = (sum(getattr(step, name) for step in steps) for name in ("words", "subwords", "cells"))
+        words, subwords, cells = (
+            sum(getattr(step, name) for step in steps) for name in ("words", "subwords", "cells")
+        )
         event = {
             "event": "train",
             "step": last.number,
@@ -126,18 +128,27 @@ class Recorder:
             finite = _finite(loss) and (norm is None or not norm_counts or _finite(norm))
             self.nonfinite = 0 if finite else self.nonfinite + 1
             if not finite:
-                log.warning("step %d: loss %s, gradient norm %s: not applied", step.number, loss / step.weight, norm)
+                log.warning(
+                    "step %d: loss %s, gradient norm %s: not applied", step.number, loss / step.weight, norm
+                )
             if self.nonfinite >= self.max_nonfinite:
                 raise UserError(
-                    f"the loss or its gradient was not finite in {self.nonfinite} steps in a row, up to step {step.number}",
+                    f"the loss or its gradient was not finite in {self.nonfinite} steps in a row, "
+                    f"up to step {step.number}",
                     where=str(self.run.folder),
-                    fix="lower train.learning_rate, lengthen train.warmup_ratio, or train with precision=fp32",
+                    fix="lower train.learning_rate, raise train.warmup_ratio, or train with precision=fp32",
                 )
 
     def evaluation(self, split: str, step: int, epoch: int, figures: dict[str, Any]) -> None:
         """Write the scores of the validation split."""
         keys = ("loss", "precision", "recall", "f1", "accuracy", "words_per_second")
-        event = {"event": "evaluation", "split": split, "step": step, "epoch": epoch + 1, "scheme": figures["scheme"]}
+        event = {
+            "event": "evaluation",
+            "split": split,
+            "step": step,
+            "epoch": epoch + 1,
+            "scheme": figures["scheme"],
+        }
         self.write(event | {key: figures[key] for key in keys} | {"seconds": self.seconds})
         log.info(
             "%s at step %d: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s)",
@@ -155,7 +166,9 @@ class Recorder:
         if self.settings.trackers and "step" in event:
             prefix = event.get("split", event["event"])
             numbers = {
-                f"{prefix}/{key}": value for key, value in event.items() if isinstance(value, float) and key != "step"
+                f"{prefix}/{key}": value
+                for key, value in event.items()
+                if isinstance(value, float) and key != "step"
             }
             self.accelerator.log(numbers, step=event["step"])
 
@@ -168,7 +181,11 @@ class _ProgressBar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.progress = Progress(
-            TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
         )
         self.task = self.progress.add_task("training", total=None)
         self.progress.start()

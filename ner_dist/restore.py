@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from accelerate import Accelerator
+    from accelerate.optimizer import AcceleratedOptimizer
 
 
 def restore(
@@ -25,7 +26,7 @@ def restore(
     *,
     accelerator: Accelerator,
     model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AcceleratedOptimizer,
 ) -> None:
     """Continue from `folder`: set AdamW's moments and step, and the loss scale.
 
@@ -38,7 +39,9 @@ def restore(
     """
     moments = read_moments(folder)
     if accelerator.distributed_type == "DEEPSPEED":
-        _restore_zero(folder, moments, state["step"], accelerator=accelerator, model=model, optimizer=optimizer)
+        _restore_zero(
+            folder, moments, state["step"], accelerator=accelerator, model=model, optimizer=optimizer
+        )
     else:
         for name, parameter in named_parameters(model):
             entry = {key: moments[f"{key}.{name}"].to(parameter.device) for key in MOMENTS}
@@ -55,7 +58,7 @@ def _restore_zero(
     *,
     accelerator: Accelerator,
     model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AcceleratedOptimizer,
 ) -> None:
     zero = optimizer.optimizer
     stage = accelerator.state.deepspeed_plugin.deepspeed_config["zero_optimization"]["stage"]
@@ -88,11 +91,15 @@ def _set_whole(parameter: torch.nn.Parameter, whole: torch.Tensor, key: str | No
         safe_set_full_optimizer_state(parameter, whole, key)
 
 
-def _set_local(parameter: torch.nn.Parameter, whole: torch.Tensor, key: str | None, *, accelerator) -> None:
-    """Set this rank's slice: ZeRO-3 cuts the flattened parameter into equal parts, the last padded with zeros."""
+def _set_local(parameter: Any, whole: torch.Tensor, key: str | None, *, accelerator) -> None:
+    """Set this rank's slice: ZeRO-3 cuts the flattened parameter into equal parts, zeros behind the last."""
     from deepspeed.utils import safe_set_local_fp32_param, safe_set_local_optimizer_state
 
-    size = parameter.ds_tensor.ds_numel if hasattr(parameter.ds_tensor, "ds_numel") else parameter.ds_tensor.numel()
+    size = (
+        parameter.ds_tensor.ds_numel
+        if hasattr(parameter.ds_tensor, "ds_numel")
+        else parameter.ds_tensor.numel()
+    )
     flat = torch.zeros(size * accelerator.num_processes)
     flat[: whole.numel()] = whole.flatten()
     start = size * accelerator.process_index

@@ -66,7 +66,9 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
         model = AutoModelForTokenClassification.from_pretrained(str(folder), dtype=torch.float32)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"cannot load the model: {reason}", where=str(folder), fix="name a run or a model") from None
+        raise UserError(
+            f"cannot load the model: {reason}", where=str(folder), fix="name a run or a model"
+        ) from None
     names = model.config.id2label
     labels = LabelSet.from_tags([names[i] for i in range(len(names))], where=f"{folder}: id2label")
     if len(labels) != len(names):
@@ -102,7 +104,12 @@ def write_predictions(
     with aside.open("w", encoding="utf-8") as file:
         for i, tokens in enumerate(split.tokens()):
             start, end = int(split.offsets[i]), int(split.offsets[i + 1])
-            line = {"id": i, "tokens": tokens, "gold": gold_tags[start:end], "predicted": predicted_tags[start:end]}
+            line = {
+                "id": i,
+                "tokens": tokens,
+                "gold": gold_tags[start:end],
+                "predicted": predicted_tags[start:end],
+            }
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -174,7 +181,9 @@ def model_card(recipe: Recipe, labels: LabelSet, results: dict[str, Any] | None 
         lines += ["| split | precision | recall | F1 | accuracy | loss |", "|---|---|---|---|---|---|"]
         for name in ("validation", "test"):
             if name in results:
-                cells = [f"{results[name][key]:.4f}" for key in ("precision", "recall", "f1", "accuracy", "loss")]
+                cells = [
+                    f"{results[name][key]:.4f}" for key in ("precision", "recall", "f1", "accuracy", "loss")
+                ]
                 lines.append(f"| {name} | {' | '.join(cells)} |")
         lines += ["", "Precision, recall and F1 are micro averages over entities, strict IOB2.", ""]
     lines += [

@@ -1,11 +1,11 @@
 """A run's directory: where each file lies, who may write there, and what it records about its making.
 
-    RUN/recipe.yaml          the resolved recipe and its provenance
-    RUN/metrics.jsonl        one JSON object an event
-    RUN/checkpoints/         complete checkpoints only
-    RUN/model/               the trained model, in Hugging Face format
-    RUN/results.json         written last: a run that has it is complete
-    RUN/predictions/         one JSON object a sentence
+RUN/recipe.yaml          the resolved recipe and its provenance
+RUN/metrics.jsonl        one JSON object an event
+RUN/checkpoints/         complete checkpoints only
+RUN/model/               the trained model, in Hugging Face format
+RUN/results.json         written last: a run that has it is complete
+RUN/predictions/         one JSON object a sentence
 """
 
 from __future__ import annotations
@@ -69,10 +69,14 @@ def find_run(path: str | Path) -> Run:
     """The complete run at `path`."""
     run = Run(Path(path))
     if not run.folder.is_dir():
-        raise UserError("there is no such run", where=str(path), fix="name the output directory of a training")
+        raise UserError(
+            "there is no such run", where=str(path), fix="name the output directory of a training"
+        )
     if not run.complete:
         raise UserError(
-            f"holds no complete run ({run.results.name} is missing)", where=str(path), fix="train it to the end first"
+            f"holds no complete run ({run.results.name} is missing)",
+            where=str(path),
+            fix="train it to the end first",
         )
     return run
 
@@ -93,7 +97,9 @@ def check_output(recipe: Recipe) -> Run:
     """
     run = Run(Path(recipe.output_dir))
     if run.folder.exists() and not run.folder.is_dir():
-        raise UserError("is a file, not a directory", where=f"output_dir {run.folder}", fix="name another output_dir")
+        raise UserError(
+            "is a file, not a directory", where=f"output_dir {run.folder}", fix="name another output_dir"
+        )
     _check_writable(run.folder)
     if not run.folder.is_dir() or not any(run.folder.iterdir()) or recipe.overwrite:
         return run
@@ -155,8 +161,7 @@ def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that decide a run's figures."""
-    versions = {"ner_dist": _version("ner_dist")}
-    return {name: version for name in _PACKAGES if (version := _version(name))} | versions
+    return {name: version for name in ("ner_dist", *_PACKAGES) if (version := _version(name))}
 
 
 def _version(package: str) -> str | None:
@@ -171,7 +176,9 @@ def _git_commit() -> str | None:
 
     def git(*words: str) -> str:
         here = Path(__file__).parent
-        return subprocess.run(["git", *words], cwd=here, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=here, check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")

@@ -1,4 +1,4 @@
-"""Where the process runs: devices, precision, process group, logging. Nothing here knows about data or models.
+"""Where the process runs: device, precision, process group, logging. Nothing here knows of data or models.
 
 `accelerate launch` decides the number of processes and the strategy (one process, DDP, ZeRO) and hands both
 over in the environment. `start` turns that into an `Accelerator` that works on GPUs and, with gloo, on CPU
@@ -123,7 +123,9 @@ def _refuse_impossible(precision: str, device: Device, *, model_type: str) -> No
 
 def _instead(precision: str) -> str:
     config = f"launch/{strategy_name(precision)}.yaml"
-    return f"launch with {config} and leave precision at auto, or pass precision={precision} or precision=fp32"
+    return (
+        f"launch with {config} and leave precision at auto, or pass precision={precision} or precision=fp32"
+    )
 
 
 def start(recipe: Recipe, *, model_type: str) -> Accelerator:
@@ -161,8 +163,17 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     log.info("%s on %s, %d process%s", describe(accelerator), device.name, world, "es" if world > 1 else "")
     log.info("precision %s: %s", precision, why)
     if not device.is_gpu:
-        log.info("no GPU: the processes run on the CPU and talk over gloo" if world > 1 else "no GPU: using the CPU")
+        log.info(
+            "no GPU: the processes run on the CPU and talk over gloo"
+            if world > 1
+            else "no GPU: using the CPU"
+        )
     return accelerator
+
+
+def precision_of(accelerator: Accelerator) -> str:
+    """The precision that was settled on: `fp32`, `bf16` or `fp16`."""
+    return "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
 
 
 def describe(accelerator: Accelerator) -> str:
@@ -180,7 +191,8 @@ def _deepspeed_plugin(recipe: Recipe, precision: str) -> Any:
         import deepspeed  # noqa: F401
     except ImportError:
         raise UserError(
-            "the launch config asks for DeepSpeed, which is not installed", fix="pip install 'ner_dist[deepspeed]'"
+            "the launch config asks for DeepSpeed, which is not installed",
+            fix="pip install 'ner_dist[deepspeed]'",
         ) from None
     from accelerate.utils import DeepSpeedPlugin
 
@@ -207,7 +219,8 @@ def _check_world(accelerator: Accelerator) -> None:
     meant = int(os.environ.get("WORLD_SIZE", 1))
     if accelerator.num_processes != meant:
         raise UserError(
-            f"{meant} processes were launched, but they did not find each other ({accelerator.num_processes} in the group)",
+            f"{meant} processes were launched, but they did not find each other "
+            f"({accelerator.num_processes} in the group)",
             fix="use one of the configs in launch/, which start several processes on CPU machines too",
         )
 

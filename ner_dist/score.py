@@ -13,7 +13,7 @@ from ner_dist.errors import UserError
 from ner_dist.evaluation import evaluate
 from ner_dist.labels import LabelSet
 from ner_dist.model import load_config
-from ner_dist.recipe import Data, Model, Recipe
+from ner_dist.recipe import Data, Model, Precision, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.results import load_tagger, verify, write_predictions
 from ner_dist.run import Run, write_atomically
@@ -27,7 +27,7 @@ def score(
     data: str | None,
     split: str,
     settings: dict[str, Any],
-    precision: str = "auto",
+    precision: Precision = "auto",
     batch_tokens: int = 8192,
     out: str | None = None,
 ) -> dict[str, Any]:
@@ -55,8 +55,9 @@ def score(
         precision=precision,
     )
     accelerator = runtime.start(recipe, model_type=load_config(recipe.model).model_type)
-    named = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
-    tagger, known = load_tagger(folder, precision=named, device=accelerator.device)
+    tagger, known = load_tagger(
+        folder, precision=runtime.precision_of(accelerator), device=accelerator.device
+    )
     with accelerator.local_main_process_first():
         prepared = prepare(recipe, splits=[split])
     labels = _scored_labels(known, prepared.labels, where=model)
@@ -73,11 +74,17 @@ def score(
         to_labels=to_labels,
         with_predictions=out is not None,
     )
-    figures = {"model": model, "data": recipe.data.path, "split": split, "labels": list(labels.types)}
+    figures: dict[str, Any] = {
+        "model": model,
+        "data": recipe.data.path,
+        "split": split,
+        "labels": list(labels.types),
+    }
     figures |= evaluation.as_dict()
     if to_labels is not None:
         figures["loss"] = None
     if out is not None and accelerator.is_main_process:
+        assert evaluation.predicted is not None
         target = Run(Path(out))
         path = target.predictions(split)
         write_predictions(path, prepared.splits[split], tags, evaluation.predicted, labels=labels)
@@ -100,7 +107,8 @@ def _scored_labels(known: LabelSet, found: LabelSet, *, where: str) -> LabelSet:
     shared = [name for name in known.types if name in found.types]
     if not shared:
         raise UserError(
-            f"the model knows {', '.join(known.types)}, the data has {', '.join(found.types)}: no type is shared",
+            f"no type is shared: the model knows {', '.join(known.types)}, "
+            f"the data has {', '.join(found.types)}",
             where=where,
         )
     for owner, types in (("the model", known.types), ("the data", found.types)):

@@ -13,11 +13,11 @@ from ner_dist.data.prepare import Prepared, prepare
 from ner_dist.errors import UserError
 from ner_dist.evaluation import Evaluation, evaluate
 from ner_dist.loop import Training
-from ner_dist.model import TaggingLoss, class_weights, load_config, load_model
+from ner_dist.model import TaggingLoss, class_weights, load_model
 from ner_dist.optimizer import build_optimizer
 from ner_dist.restore import restore
 from ner_dist.run import Run, check_output, move_aside, read_results, write_atomically, write_recipe
-from ner_dist.runtime import describe
+from ner_dist.runtime import describe, precision_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,15 +72,10 @@ class Session:
             world = {
                 "strategy": describe(self.accelerator),
                 "processes": self.accelerator.num_processes,
-                "precision_used": self.precision,
+                "precision_used": precision_of(self.accelerator),
             }
             write_recipe(self.run, self.recipe, world=world, fingerprint=self.data.fingerprint)
         self.accelerator.wait_for_everyone()
-
-    @property
-    def precision(self) -> str:
-        named = self.accelerator.mixed_precision
-        return "fp32" if named == "no" else named
 
     def build_model(self) -> None:
         """The model, the optimiser and the loop, ready for the first step."""
@@ -122,7 +117,8 @@ class Session:
         idle = self.accelerator.num_processes - settings.micro_batches
         if idle > 0:
             log.warning(
-                "a step has %d micro-batches, so %d of %d processes have no work: lower train.micro_batch_tokens to %d",
+                "a step has %d micro-batches, so %d of %d processes have no work: "
+                "lower train.micro_batch_tokens to %d",
                 settings.micro_batches,
                 idle,
                 self.accelerator.num_processes,
@@ -194,7 +190,7 @@ class Session:
         return every is not None and step.number % every == 0 and step.number < step.total
 
     def save_checkpoint(self) -> None:
-        """Save everything that going on from here needs, and remove what `checkpoint.keep_last` does not keep."""
+        """Save all that going on from here needs, and remove what `checkpoint.keep_last` does not keep."""
         step = self.training.position
         state = {
             "step": step,
@@ -223,7 +219,9 @@ class Session:
             self._save(checkpoint.BEST, optimizer=False, state={"step": self.training.position, "f1": None})
         best = self.run.checkpoints / checkpoint.BEST
         if not best.exists():
-            raise UserError("the trained weights could not be saved", where=str(best), fix="free disk space and resume")
+            raise UserError(
+                "the trained weights could not be saved", where=str(best), fix="free disk space and resume"
+            )
         if self.accelerator.is_main_process:
             card = results.model_card(self.recipe, self.labels)
             weights = checkpoint.read_weights(best)
@@ -256,13 +254,15 @@ class Session:
             "environment": {
                 "strategy": describe(self.accelerator),
                 "processes": self.accelerator.num_processes,
-                "precision": self.precision,
+                "precision": precision_of(self.accelerator),
             },
         }
 
     def _final_scores(self) -> dict[str, Any]:
-        """Score the saved model on validation and test, and check the figures against the written predictions."""
-        tagger, _ = results.load_tagger(self.run.model, precision=self.precision, device=self.accelerator.device)
+        """Score the saved model on validation and test; check the figures against the written predictions."""
+        tagger, _ = results.load_tagger(
+            self.run.model, precision=precision_of(self.accelerator), device=self.accelerator.device
+        )
         figures: dict[str, Any] = {}
         for split in ("validation", "test"):
             if split not in self.data.splits:
@@ -270,13 +270,15 @@ class Session:
             evaluation = self._score(tagger, split, with_predictions=True)
             figures[split] = evaluation.as_dict()
             if self.accelerator.is_main_process:
+                assert evaluation.predicted is not None
                 path = self.run.predictions(split)
                 results.write_predictions(
                     path, self.data.splits[split], self.tags(split), evaluation.predicted, labels=self.labels
                 )
                 results.verify(path, figures[split])
                 log.info(
-                    "%s: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (equal to seqeval's, %s)",
+                    "%s: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f "
+                    "(%s, equal to seqeval's)",
                     split,
                     *(figures[split][key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
                     figures[split]["scheme"],

@@ -5,11 +5,10 @@ The recipe says what is trained, the launch config where. `ner-dist train` is th
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
-from ner_dist.errors import EXIT_USER_ERROR, UserError
+from ner_dist.errors import EXIT_USER_ERROR, UserError, show
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
@@ -56,17 +55,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code is 0, or 2 for a mistake of the user."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: [accelerate launch --config_file launch/CONFIG.yaml -m] ner_dist.train RECIPE [key=value ...]")
+        print(
+            "usage: accelerate launch --config_file launch/CONFIG.yaml "
+            "-m ner_dist.train RECIPE [key=value ...]"
+        )
         return 0 if arguments else EXIT_USER_ERROR
     from ner_dist.recipe_file import load_recipe
 
     try:
         train(load_recipe(arguments[0], arguments[1:]))
     except UserError as error:
-        # One line a machine: its other ranks met the same.
-        if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-            print(f"error: {error}", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return show(error)
     return 0
 
 

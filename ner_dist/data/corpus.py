@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, compress
 from pathlib import PurePath
@@ -200,7 +200,7 @@ def missing_column(column: str, key: str, there: Iterable[str], where: str) -> U
     )
 
 
-def label_ids(rows: list[Rows], data: Data) -> tuple[LabelSet, dict[str | int, int]]:
+def label_ids(rows: list[Rows], data: Data) -> tuple[LabelSet, Mapping[Any, int]]:
     """The label set of rows of all splits, and the label id of each tag that may be written in them.
 
     Ids are named by `data.label_names`, else by the data itself, else, for a path called MultiNERD, by
@@ -254,7 +254,7 @@ def _names_of_ids(rows: list[Rows], data: Data) -> tuple[tuple[str, ...], str]:
     )
 
 
-def to_split(rows: list[Rows], ids: dict[str | int, int]) -> Split:
+def to_split(rows: list[Rows], ids: Mapping[Any, int]) -> Split:
     """One split out of the rows of its files, in order.
 
     Raises:

@@ -58,7 +58,7 @@ def clean(splits: dict[str, Split], data: Data, *, report: dict[str, int]) -> di
         report: counts are added to it.
     """
     cleaned = {name: _clean_one(name, split, data, report) for name, split in splits.items()}
-    held_out = [name for name in ("validation", "test") if name in cleaned]
+    held_out: list[str] = [name for name in ("validation", "test") if name in cleaned]
     for name in held_out:
         _count_shared(cleaned, name, "train", report)
     if len(held_out) == 2:

@@ -199,7 +199,9 @@ def plan_evaluation(lengths: np.ndarray, sentence: np.ndarray, *, batch_tokens: 
     windows, longest = windows[by_length], longest[by_length]
     ends = np.concatenate([[0], np.cumsum(windows)])
 
-    cuts, unit, at = [0], [], 0
+    cuts: list[int] = [0]
+    unit: list[int] = []
+    at = 0
     while at < len(by_length):
         room = max(1, batch_tokens // int(longest[at]))
         behind = int(np.searchsorted(ends, ends[at] + room, side="right")) - 1

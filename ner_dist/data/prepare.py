@@ -77,7 +77,8 @@ class Prepared:
     def tokenizer(self) -> PreTrainedTokenizerFast:
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(self.folder / "tokenizer")
+        tokenizer: Any = AutoTokenizer.from_pretrained(self.folder / "tokenizer")
+        return tokenizer
 
 
 def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepared:
@@ -157,7 +158,9 @@ def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None) -> None
     report = dict(corpus.report)
     for name, split in corpus.splits.items():
         log.info("tokenising %s: %d sentences", name, len(split.offsets) - 1)
-        encoded = encode(split, tokenizer, max_length=limit, overlap=min(recipe.data.window_overlap, limit // 4))
+        encoded = encode(
+            split, tokenizer, max_length=limit, overlap=min(recipe.data.window_overlap, limit // 4)
+        )
         _write_split(aside / name, split, encoded)
         report[f"{name}_windows"] = len(encoded.example_offsets) - 1
         report[f"{name}_words_without_subwords"] = len(split.tags) - int((encoded.word_index >= 0).sum())
@@ -181,9 +184,13 @@ def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:
     if model.name != SCRATCH:
         return load_tokenizer(model.name, revision=model.revision)
     if "train" not in corpus.splits:
-        raise UserError("a model from scratch learns its vocabulary from the training split", where="model.name")
+        raise UserError(
+            "a model from scratch learns its vocabulary from the training split", where="model.name"
+        )
     shape = model.scratch
-    return train_tokenizer(corpus.splits["train"].tokens, vocab_size=shape.vocab_size, max_length=shape.max_length)
+    return train_tokenizer(
+        corpus.splits["train"].tokens, vocab_size=shape.vocab_size, max_length=shape.max_length
+    )
 
 
 _ARRAYS = ("input_ids", "example_offsets", "word_index", "sentence")

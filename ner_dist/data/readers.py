@@ -136,9 +136,10 @@ def _read_json(path: Path, data: Data) -> Rows:
 def _objects_of(document: dict[str, Any], data: Data, where: str) -> list[Any]:
     if isinstance(document.get("data"), list):
         return document["data"]
-    words = document.get(data.tokens_column)
+    column = str(data.tokens_column)
+    words = document.get(column)
     if words is None:
-        raise missing_column(data.tokens_column, "tokens_column", document, where)
+        raise missing_column(column, "tokens_column", document, where)
     if not (isinstance(words, list) and words and isinstance(words[0], list)):
         return [document]
     columns = {name: column for name, column in document.items() if isinstance(column, list)}

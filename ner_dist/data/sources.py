@@ -197,11 +197,11 @@ def _files(data: Data, split: str) -> list[Path]:
 def _named(folder: Path, name: str, *, data: Data, split: str) -> list[Path]:
     stems = {path: _stem(path) for path in _data_files(folder, data)}
     shards = {path: re.fullmatch(rf"{re.escape(name)}-\d+-of-(\d+)", stem) for path, stem in stems.items()}
-    sharded = [path for path, match in shards.items() if match]
+    totals = {path: int(match[1]) for path, match in shards.items() if match}
     if exact := [path for path, stem in stems.items() if stem == name]:
         found = exact
-    elif sharded:
-        total = int(shards[sharded[0]][1])
+    elif sharded := list(totals):
+        total = totals[sharded[0]]
         if len(sharded) != total:
             raise UserError(
                 f"{len(sharded)} of {total} parts are there", where=str(sharded[0]), fix="add the others"

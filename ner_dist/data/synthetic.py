@@ -127,7 +127,7 @@ class Names:
 
     def _vocabulary(self) -> dict[tuple[str, str], list[str]]:
         """Words of each list for each group; a short list belongs to everyone."""
-        vocabulary = {}
+        vocabulary: dict[tuple[str, str], list[str]] = {}
         for symbol, parts in words.COINED.items():
             combinations = [""]
             for part in parts:
@@ -140,7 +140,7 @@ class Names:
         return vocabulary
 
     def _add_ambiguous(self) -> None:
-        towns = [(town,) for town in self.vocabulary[SHARED, "town"][:HOMONYMS]]
+        towns: list[tuple[str, ...]] = [(town,) for town in self.vocabulary[SHARED, "town"][:HOMONYMS]]
         self.ambiguous.update({"LOC": towns, "PER": list(towns), "ORG": list(towns)})
         for entity_types, shared in words.AMBIGUOUS.items():
             for entity_type in entity_types:

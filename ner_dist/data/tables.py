@@ -48,8 +48,8 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
         keep = pc.fill_null(pc.equal(spoken, data.language), False)
         table, numbers = table.filter(keep), numbers[keep.to_numpy()]
 
-    words = _column(table, data.tokens_column, _WORDS, file=file, numbers=numbers)
-    tags = _column(table, data.tags_column, _TAGS, file=file, numbers=numbers)
+    words = _column(table, str(data.tokens_column), _WORDS, file=file, numbers=numbers)
+    tags = _column(table, str(data.tags_column), _TAGS, file=file, numbers=numbers)
     check_lengths(words.lengths, tags.lengths, lambda row: f"{file}:row {numbers[row]}")
     offsets = offsets_of(words.lengths)
     # Indexing into the vocabulary shares one string among all the places where the word stands.
@@ -62,7 +62,7 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
         file=file,
         numbers=numbers,
         unit="row ",
-        names=_class_names(table.schema, data.tags_column),
+        names=_class_names(table.schema, str(data.tags_column)),
         read=read,
         languages=languages,
     )

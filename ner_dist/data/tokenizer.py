@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError
 
@@ -63,7 +63,7 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, **options)
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=revision, **options)
     # Broken files raise whatever the reader of each kind raises, the Rust ones a bare Exception.
     except Exception as error:
         log.debug("loading the tokenizer of %s failed", name, exc_info=error)

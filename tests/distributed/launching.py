@@ -16,7 +16,10 @@ LAUNCH = REPOSITORY / "launch"
 RECIPE = """
 name: tiny
 output_dir: unset
-model: {name: scratch, dropout: 0.1, scratch: {vocab_size: 600, hidden_size: 32, layers: 2, heads: 2, max_length: 48}}
+model:
+  name: scratch
+  dropout: 0.1
+  scratch: {vocab_size: 600, hidden_size: 32, layers: 2, heads: 2, max_length: 48}
 data: {path: synthetic, synthetic: {train: 300, validation: 61, test: 83}, window_overlap: 8}
 precision: fp32
 train: {max_steps: 20, learning_rate: 1.0e-3, batch_tokens: 768, micro_batch_tokens: 256}
@@ -25,12 +28,16 @@ logging: {every: 1}
 
 
 def environment() -> dict[str, str]:
-    """The environment of a child; idle threads sleep, because the test machine has more processes than cores."""
-    return os.environ | {"OMP_WAIT_POLICY": "passive", "PYTHONPATH": str(REPOSITORY), "TOKENIZERS_PARALLELISM": "false"}
+    """The environment of a child; idle threads sleep, since there may be more processes than cores."""
+    return os.environ | {
+        "OMP_WAIT_POLICY": "passive",
+        "PYTHONPATH": str(REPOSITORY),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
 
 
 def launch_arguments(config: str | Path | None, *, processes: int | None = None) -> list[str]:
-    """The command up to the module: plain Python, or `accelerate launch` with one of the configs in launch/."""
+    """The command up to the module: plain Python, or `accelerate launch` with a config of launch/."""
     if config is None:
         return [sys.executable]
     path = config if isinstance(config, Path) else LAUNCH / f"{config}.yaml"

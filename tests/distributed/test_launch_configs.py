@@ -12,7 +12,9 @@ from tests.distributed.launching import LAUNCH, RECIPE, results, train
 
 CONFIGS = sorted(path.stem for path in LAUNCH.glob("*.yaml"))
 NAMES = {"cpu", "single_gpu", "ddp_bf16", "ddp_fp16", "multi_node_zero2_bf16"}
-NAMES |= {f"zero{stage}_{precision}" for stage in ("1", "2", "3", "3_offload") for precision in ("bf16", "fp16")}
+NAMES |= {
+    f"zero{stage}_{precision}" for stage in ("1", "2", "3", "3_offload") for precision in ("bf16", "fp16")
+}
 STRATEGY = {"cpu": "DDP", "single_gpu": "one process", "ddp": "DDP", "zero1": "ZeRO-1", "zero2": "ZeRO-2"}
 STRATEGY |= {"zero3": "ZeRO-3", "zero3_offload": "ZeRO-3 + offload"}
 
@@ -44,10 +46,14 @@ def recipe(tmp_path_factory):
 
 
 @pytest.mark.distributed
-@pytest.mark.parametrize("name", [name for name in CONFIGS if "fp16" not in name and "multi_node" not in name])
+@pytest.mark.parametrize(
+    "name", [name for name in CONFIGS if "fp16" not in name and "multi_node" not in name]
+)
 def test_config_trains_on_cpu_processes_and_says_so(recipe, tmp_path, name):
     processes = None if name in ("cpu", "single_gpu") else 2
-    done = train(recipe, f"output_dir={tmp_path / name}", "train.max_steps=3", config=name, processes=processes)
+    done = train(
+        recipe, f"output_dir={tmp_path / name}", "train.max_steps=3", config=name, processes=processes
+    )
     assert "no GPU" in done.stderr
     written = results(tmp_path / name)["environment"]
     assert written["strategy"] == STRATEGY[name.removesuffix("_bf16")]
@@ -67,7 +73,12 @@ def test_fp16_without_a_gpu_is_refused_with_the_config_to_use(recipe, tmp_path, 
 @pytest.mark.distributed
 def test_fp32_of_the_recipe_wins_over_fp16_of_the_launch_config(recipe, tmp_path):
     done = train(
-        recipe, f"output_dir={tmp_path / 'run'}", "precision=fp32", "train.max_steps=2", config="ddp_fp16", processes=2
+        recipe,
+        f"output_dir={tmp_path / 'run'}",
+        "precision=fp32",
+        "train.max_steps=2",
+        config="ddp_fp16",
+        processes=2,
     )
     assert "wins over fp16 of the launch config" in done.stderr
     assert results(tmp_path / "run")["environment"]["precision"] == "fp32"

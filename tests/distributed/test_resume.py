@@ -50,7 +50,13 @@ def undisturbed(recipe, tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(None, None), ("cpu", "zero2_bf16"), ("zero2_bf16", "zero3_bf16"), ("zero3_bf16", "zero1_bf16"), ("zero1_bf16", None)],
+    [
+        (None, None),
+        ("cpu", "zero2_bf16"),
+        ("zero2_bf16", "zero3_bf16"),
+        ("zero3_bf16", "zero1_bf16"),
+        ("zero1_bf16", None),
+    ],
 )
 def test_resuming_ends_where_the_undisturbed_run_does(recipe, undisturbed, tmp_path, before, after):
     folder, script = tmp_path / "run", tmp_path / "killed.py"

@@ -53,7 +53,9 @@ def test_saved_models_agree(runs, strategy):
     assert expected.keys() == got.keys()
     for name, weight in expected.items():
         assert got[name].shape == weight.shape, name
-        torch.testing.assert_close(got[name], weight, rtol=1e-3, atol=1e-5, msg=lambda text, n=name: f"{n}: {text}")
+        torch.testing.assert_close(
+            got[name], weight, rtol=1e-3, atol=1e-5, msg=lambda text, n=name: f"{n}: {text}"
+        )
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "zero3"])
@@ -72,7 +74,9 @@ def test_dropout_is_on_and_seeded_by_step_and_micro_batch(runs, recipe, tmp_path
 
 def test_a_training_repeats_itself_bit_for_bit(runs, recipe, tmp_path):
     train(recipe, f"output_dir={tmp_path / 'again'}")
-    expected, got = (load_file(folder / "model/model.safetensors") for folder in (runs("one"), tmp_path / "again"))
+    expected, got = (
+        load_file(folder / "model/model.safetensors") for folder in (runs("one"), tmp_path / "again")
+    )
     assert all(torch.equal(weight, got[name]) for name, weight in expected.items())
 
 
