@@ -17,6 +17,7 @@ import torch
 from ner_dist import metrics
 from ner_dist.data.batches import collate
 from ner_dist.data.plan import plan_evaluation
+from ner_dist.progress import progress
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -111,8 +112,9 @@ def evaluate(
 
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
-        for examples in plan.rank_micro_batches(rank, world):
+    mine = plan.rank_micro_batches(rank, world)
+    with torch.inference_mode(), progress("scoring", len(mine)) as show:
+        for done, examples in enumerate(mine, start=1):
             batch = collate(
                 split.encoded, examples, tags, pad_id=pad_id, pin=accelerator.device.type == "cuda"
             )
@@ -123,12 +125,13 @@ def evaluate(
                 loss_sum += torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum").double()
             store()
             pending = (batch.words, logits.argmax(-1))
+            show(done)
         store()
     model.train(was_training)
 
-    mine = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
+    scored_here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
     totals, loss = _reduce(
-        _count(mine, split.offsets, tags, predicted, scored, labels), loss_sum, accelerator=accelerator
+        _count(scored_here, split.offsets, tags, predicted, scored, labels), loss_sum, accelerator=accelerator
     )
     strict, lenient, (correct, words, sentences, loss_words) = _unpack(totals, labels)
     if sentences != split.n_sentences or words != len(tags):

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ner_dist.errors import UserError
+from ner_dist.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accelerate import Accelerator
 
     from ner_dist.loop import Step
@@ -38,7 +41,8 @@ class Recorder:
         self.nonfinite = 0
         self.began = time.perf_counter()
         self.file = run.metrics.open("a", encoding="utf-8") if self.main else None
-        self.bar = _ProgressBar() if self.main and sys.stderr.isatty() else None
+        self.closing = ExitStack()
+        self.show_progress: Callable[[int], None] | None = None
         if self.settings.trackers:
             config = {key: str(value) for key, value in recipe.model_dump(mode="json").items()}
             accelerator.init_trackers(self.settings.project, config=config)
@@ -47,8 +51,7 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.bar:
-            self.bar.close()
+        self.closing.close()
         if self.file:
             self.file.close()
         if self.settings.trackers:
@@ -61,8 +64,9 @@ class Recorder:
             UserError: the loss or the gradient was not finite for `train.max_nonfinite_steps` steps in a row.
         """
         self.waiting.append(step)
-        if self.bar:
-            self.bar.move(step)
+        if self.show_progress is None:
+            self.show_progress = self.closing.enter_context(progress("training", step.total))
+        self.show_progress(step.number)
         if step.number % self.settings.every == 0 or step.ends_epoch or step.number == step.total:
             self.flush()
 
@@ -171,30 +175,6 @@ class Recorder:
                 if isinstance(value, float) and key != "step"
             }
             self.accelerator.log(numbers, step=event["step"])
-
-
-class _ProgressBar:
-    """A bar under the log lines of a terminal."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.progress = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self.task = self.progress.add_task("training", total=None)
-        self.progress.start()
-
-    def move(self, step: Step) -> None:
-        self.progress.update(self.task, completed=step.number, total=step.total)
-
-    def close(self) -> None:
-        self.progress.stop()
 
 
 def _finite(value: float) -> bool:

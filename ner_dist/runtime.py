@@ -7,12 +7,13 @@ processes; DeepSpeed included.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ner_dist.errors import UserError
 
@@ -138,6 +139,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     device = Device.here()
     launch = os.environ.get("ACCELERATE_MIXED_PRECISION")
     precision, why = resolve_precision(recipe.precision, launch, device, model_type=model_type)
+    _check_trackers(recipe)
     _limit_threads(device)
     if launched_with_deepspeed() and not device.is_gpu:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -169,6 +171,17 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
             else "no GPU: using the CPU"
         )
     return accelerator
+
+
+def _check_trackers(recipe: Recipe) -> None:
+    """Accelerate leaves out a tracker that is not installed, without a word."""
+    for name in recipe.logging.trackers:
+        if importlib.util.find_spec(name) is None:
+            raise UserError(
+                f"the tracker `{name}` is not installed",
+                where="logging.trackers",
+                fix=f"pip install {name}, or leave it out",
+            )
 
 
 def precision_of(accelerator: Accelerator) -> str:
@@ -236,6 +249,17 @@ def _limit_threads(device: Device) -> None:
     torch.set_num_threads(max(1, cores // processes))
 
 
+class _ToStandardError(logging.StreamHandler):
+    """Looks `sys.stderr` up for every line: a progress bar replaces it, to keep the lines above itself."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
 class _PlainLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -246,7 +270,7 @@ def set_up_logging(*, main: bool = True) -> None:
     """Send the package's log to standard error: everything from rank 0, warnings of others swallowed."""
     root = logging.getLogger("ner_dist")
     if not root.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = _ToStandardError()
         handler.setFormatter(_PlainLines("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
         root.addHandler(handler)
         root.propagate = False

@@ -16,6 +16,7 @@ import numpy as np
 
 from ner_dist.data.tokenizer import special_tokens
 from ner_dist.errors import UserError
+from ner_dist.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,20 +112,24 @@ class _Windows(NamedTuple):
 
 
 def _tokenise(split: Split, tokenizer: PreTrainedTokenizerFast) -> Iterator[_Subwords]:
-    for first in range(0, len(split.tokens), _CHUNK):
-        chunk = split.tokens[first : first + _CHUNK]
-        # Its own threads do the work; the tokenizer of transformers would add Python to every sentence.
-        encodings = tokenizer.backend_tokenizer.encode_batch(
-            chunk, is_pretokenized=True, add_special_tokens=False
-        )
-        counts = np.fromiter(map(len, encodings), np.int64, count=len(encodings))
-        total = int(counts.sum())
-        ids = np.fromiter(chain.from_iterable(each.ids for each in encodings), np.int32, count=total)
-        word = np.fromiter(chain.from_iterable(each.word_ids for each in encodings), np.int64, count=total)
-        word += np.repeat(split.offsets[first : first + len(chunk)], counts)
-        leads = np.diff(word, prepend=-1) != 0
-        ends = np.concatenate([[0], np.cumsum(counts)])
-        yield _Subwords(first, ids=ids, lead=np.where(leads, word, -1), ends=ends)
+    with progress("tokenising", len(split.tokens)) as show:
+        for first in range(0, len(split.tokens), _CHUNK):
+            chunk = split.tokens[first : first + _CHUNK]
+            # Its own threads do the work; the tokenizer of transformers would add Python to every sentence.
+            encodings = tokenizer.backend_tokenizer.encode_batch(
+                chunk, is_pretokenized=True, add_special_tokens=False
+            )
+            counts = np.fromiter(map(len, encodings), np.int64, count=len(encodings))
+            total = int(counts.sum())
+            ids = np.fromiter(chain.from_iterable(each.ids for each in encodings), np.int32, count=total)
+            word = np.fromiter(
+                chain.from_iterable(each.word_ids for each in encodings), np.int64, count=total
+            )
+            word += np.repeat(split.offsets[first : first + len(chunk)], counts)
+            leads = np.diff(word, prepend=-1) != 0
+            ends = np.concatenate([[0], np.cumsum(counts)])
+            yield _Subwords(first, ids=ids, lead=np.where(leads, word, -1), ends=ends)
+            show(first + len(chunk))
 
 
 def _shorten_words(subwords: _Subwords, room: int) -> _Subwords:
