@@ -61,6 +61,7 @@ def save(
 
 
 def _write(folder: Path, weights: dict, moments: dict, state: dict[str, Any]) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     aside = folder.with_name(f".{folder.name}.part")
@@ -73,7 +74,7 @@ def _write(folder: Path, weights: dict, moments: dict, state: dict[str, Any]) ->
         (aside / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
         for path in (*aside.iterdir(), aside):
             sync(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
         log.warning("could not write %s (%s): training goes on without it", folder, error)
         return

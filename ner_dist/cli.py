@@ -73,11 +73,9 @@ def evaluate_command(
     ] = None,
 ) -> None:
     """Score a model on labelled data, on the entity types that both know."""
-    from ner_dist.recipe_file import data_settings
     from ner_dist.score import score
 
-    keys = data_settings(settings or [], path=data)
-    figures = score(model, data=data, split=split, settings=keys, precision=precision, out=out)
+    figures = score(model, data=data, split=split, settings=settings or [], precision=precision, out=out)
     if int(os.environ.get("RANK", 0)) == 0:
         print_figures(figures)
 
@@ -136,7 +134,8 @@ def main() -> None:
         # typer's name for a wrong command line differs between its versions; anything else is a bug of ours.
         if not hasattr(error, "format_message"):
             raise
-        sys.exit(show(UserError(error.format_message().rstrip("."), fix="see ner-dist --help")))
+        what = error.format_message().replace("Value error, ", "").rstrip(".")
+        sys.exit(show(UserError(what, fix="see ner-dist --help")))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from ner_dist.data.tokenizer import check_model_name
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ log = logging.getLogger(__name__)
 SCRATCH = "scratch"
 
 # Their position ids start behind the padding id, so that a table of 514 positions takes 512 subwords.
-_POSITIONS_AFTER_PADDING = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "xmod"}
+_POSITIONS_AFTER_PADDING = {
+    "camembert", "data2vec-text", "esm", "ibert", "layoutlmv3", "lilt", "longformer", "luke", "markuplm",
+    "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
+}  # fmt: skip
 
 
 def load_config(settings: Model, *, vocab_size: int | None = None) -> PretrainedConfig:
@@ -45,9 +50,18 @@ def load_config(settings: Model, *, vocab_size: int | None = None) -> Pretrained
             type_vocab_size=1,
             layer_norm_eps=1e-5,
         )
+    check_model_name(settings.name)
+    folder = Path(settings.name)
+    if folder.is_dir() and not (folder / "config.json").exists():
+        raise UserError(
+            f"the folder `{folder}` holds no model (config.json is missing)",
+            where="model.name",
+            fix="name the folder that holds one, such as RUN/model",
+        )
     try:
         return AutoConfig.from_pretrained(settings.name, revision=settings.revision)
-    except (OSError, ValueError) as error:
+    # A broken config.json raises whatever the model's own check of it does.
+    except Exception as error:
         raise cannot_load(settings, error) from None
 
 
@@ -68,23 +82,28 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
     transformers_logging.disable_progress_bar()
     load_whole()
     config = load_config(settings, vocab_size=vocab_size)
+    labels_before = config.id2label
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels.tags))
     config.label2id = {tag: i for i, tag in enumerate(labels.tags)}
     if settings.dropout is not None:
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
+        # Every family has names of its own for them.
+        for name in [name for name in config.to_dict() if "dropout" in name]:
             setattr(config, name, settings.dropout)
     torch.manual_seed(seed)
     if settings.name == SCRATCH:
         model = AutoModelForTokenClassification.from_config(config)
     else:
         model = _pretrained(settings, config)
+        if len(labels_before) == len(labels) and labels_before != config.id2label:
+            _renew_head(model)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
 
 
 def _pretrained(settings: Model, config: PretrainedConfig) -> PreTrainedModel:
+    from safetensors import SafetensorError
     from transformers import AutoModelForTokenClassification
 
     try:
@@ -97,7 +116,7 @@ def _pretrained(settings: Model, config: PretrainedConfig) -> PreTrainedModel:
             # A tagging head of another label set is replaced; everything else must fit.
             ignore_mismatched_sizes=True,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise cannot_load(settings, error) from None
     body = f"{model.base_model_prefix}."
     new = [name for name in info["missing_keys"] if name.startswith(body)]
@@ -110,6 +129,17 @@ def _pretrained(settings: Model, config: PretrainedConfig) -> PreTrainedModel:
             ", ".join(new[:3]) + (", …" if len(new) > 3 else ""),
         )
     return model
+
+
+def _renew_head(model: PreTrainedModel) -> None:
+    """Draw the output layer anew: one of as many labels has been loaded, though its rows mean others."""
+    body = f"{model.base_model_prefix}."
+    for name, module in model.named_modules():
+        outside = not name.startswith(body)
+        if outside and isinstance(module, nn.Linear) and module.out_features == model.num_labels:
+            nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def load_whole() -> None:
@@ -128,7 +158,7 @@ def cannot_load(settings: Model, error: Exception) -> UserError:
     log.debug("loading %s failed", settings.name, exc_info=error)
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return UserError(
-        f"cannot load the model `{settings.name}`: {reason}",
+        f"cannot load the model `{settings.name}`: {reason.rstrip('.')}",
         where="model.name",
         fix="name a hub model (with a network, or after `ner-dist prepare`) or a folder that holds one",
     )

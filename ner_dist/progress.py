@@ -1,4 +1,4 @@
-"""Progress bars under the log lines of a terminal; none where standard error is a file, none on other ranks."""
+"""Progress bars under the log lines of a terminal: none where standard error is a file, or on other ranks."""
 
 from __future__ import annotations
 

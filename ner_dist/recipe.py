@@ -17,7 +17,9 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 class Section(BaseModel):
     """A part of a recipe: unknown keys are refused, values are frozen once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class ScratchModel(Section):
@@ -34,7 +36,7 @@ class ScratchModel(Section):
     @model_validator(mode="after")
     def _heads_divide_hidden_size(self) -> ScratchModel:
         if self.hidden_size % self.heads:
-            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
+            raise ValueError(f"heads {self.heads} must divide hidden_size {self.hidden_size}")
         return self
 
 
@@ -133,13 +135,14 @@ class Train(Section):
     """Weight of each type in the loss (`O` too; 1 where not named), or `balanced` for inverse frequency."""
     max_nonfinite_steps: Positive = 5
     """Stop after this many steps in a row with a loss or gradient that is not finite."""
-    seed: Annotated[int, Field(ge=0)] = 13
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 13
 
     @model_validator(mode="after")
     def _micro_batch_fits_batch(self) -> Train:
         if self.micro_batch_tokens > self.batch_tokens:
             raise ValueError(
-                f"micro_batch_tokens {self.micro_batch_tokens} exceeds batch_tokens {self.batch_tokens}"
+                f"micro_batch_tokens {self.micro_batch_tokens} exceeds batch_tokens {self.batch_tokens}; "
+                "lower the one or raise the other"
             )
         return self
 

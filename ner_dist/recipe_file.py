@@ -2,14 +2,17 @@
 
 A recipe is a YAML file with the keys of `recipe.Recipe`. It may extend another recipe
 (`extends: full.yaml`, relative to its own folder) and every key can be overridden on the command line
-with `dotted.key=value`, the value being YAML. An unknown key, a wrong type or a value out of range is a
-`UserError` that names the key, where it stands and the nearest valid key.
+with `dotted.key=value`, the value being YAML. Either changes the keys that it names and no others, so that
+an override does what the same key in a recipe that extends this one would do. An unknown key, a wrong type
+or a value out of range is a `UserError` that names the key, where it stands and the nearest valid key.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ner_dist.errors import UserError
-from ner_dist.recipe import Recipe
+from ner_dist.recipe import Data, Recipe
 
 # Keys that may differ between two starts of one run: where it writes, what it reports, how fast it scores.
 _NOT_THE_MATHS = (
@@ -38,31 +41,31 @@ def load_recipe(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     values, origin = _read_with_parents(Path(path), seen=())
     values.pop("provenance", None)
     for text in overrides:
-        _override(values, origin, text)
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        raise _as_user_error(error, origin=origin, recipe=str(path)) from None
+        values = _override(values, origin, text)
+    return _validated(values, origin, recipe=_shown(Path(path).resolve()))
 
 
-def data_settings(overrides: list[str], *, path: str | None) -> dict[str, Any]:
-    """The keys of `data` that `data.key=value` overrides name, checked; `path` stands for `data.path`."""
-    values: dict[str, Any] = {"data": {"path": path or "."}}
+def data_section(overrides: list[str], *, of: Path | None = None, path: str | None = None) -> Data:
+    """The `data` of the recipe `of`, or of a bare `path`, with `data.key=value` overrides on top."""
+    for text in overrides:
+        if not text.startswith("data.") or text.startswith("data.path="):
+            raise UserError(
+                f"`{text}` is no setting of how data is read",
+                fix="write data.key=value, such as data.language=en, and name the data itself with --data",
+            )
+    if of is not None:
+        return load_recipe(of, overrides).data
+    values: dict[str, Any] = {"name": "evaluation", "output_dir": ".", "data": {"path": path}}
     origin: dict[str, str] = {}
     for text in overrides:
-        _override(values, origin, text)
-    values |= {"name": "evaluation", "output_dir": "."}
-    try:
-        data = Recipe.model_validate(values).data
-    except ValidationError as error:
-        raise _as_user_error(error, origin=origin, recipe="the command line") from None
-    return {key: getattr(data, key) for key in values["data"] if key != "path"}
+        values = _override(values, origin, text)
+    return _validated(values, origin, recipe="the command line").data
 
 
 def to_yaml(recipe: Recipe, **extra: Any) -> str:
     """The recipe with every default written out, and `extra` top-level keys, as YAML."""
     values = recipe.model_dump(mode="json") | extra
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 def differing_keys(one: Recipe, other: Recipe) -> list[str]:
@@ -81,18 +84,25 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|false)$", re.I), list("tTfF"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.\d*([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.(inf|nan))$"),
-    list("-+.0123456789"),
-)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes a text that either version of YAML would read as something else."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d+\.\d*([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.(inf|nan))$"),
+        list("-+.0123456789"),
+    )
 
 
 def _read_with_parents(path: Path, *, seen: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str, str]]:
     """The merged mapping of a recipe file and its ancestors, and the `file:line` of every dotted key."""
     path = path.resolve() if path.exists() else path
     if path in seen:
-        raise UserError("the recipe extends itself", where=str(path), fix="remove one `extends`")
+        raise UserError("the recipe extends itself", where=_shown(path), fix="remove one `extends`")
     values, origin = _read_yaml(path)
     parent = values.pop("extends", None)
     if parent is None:
@@ -109,8 +119,11 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError("there is no such recipe", where=shown, fix=_recipes_nearby(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the recipe cannot be read: {error}", where=shown) from None
+    except OSError as error:
+        raise UserError(f"the recipe cannot be read: {error.strerror}", where=shown) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError("the recipe is not UTF-8", where=f"{shown}:{line}") from None
     try:
         root = yaml.compose(text, Loader=_Loader)
         values = yaml.load(text, Loader=_Loader)
@@ -144,59 +157,132 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _override(values: dict[str, Any], origin: dict[str, str], text: str) -> None:
+def _override(values: dict[str, Any], origin: dict[str, str], text: str) -> dict[str, Any]:
+    """The values with one override on top; its keys are noted in `origin`."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"`{text}` is not an override", fix="write dotted.key=value, such as train.epochs=1")
+    where = f"override {text}"
     try:
-        parsed = yaml.load(value, Loader=_Loader)
+        tree = yaml.load(value, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise UserError(
-            f"the value is not valid YAML: {getattr(error, 'problem', error)}", where=f"override {text}"
-        ) from None
-    *parents, leaf = key.split(".")
-    node = values
-    for depth, name in enumerate(parents, start=1):
-        below = node.setdefault(name, {})
-        if not isinstance(below, dict):
-            raise UserError(
-                f"`{'.'.join(parents[:depth])}` has no keys below it",
-                where=f"override {text}",
-                fix=_nearest(key),
-            )
-        node = below
-    node[leaf] = parsed
-    for name in (key, *_ancestors(key)):
-        origin.setdefault(name, f"override {text}")
-    origin[key] = f"override {text}"
+        problem = getattr(error, "problem", error)
+        raise UserError(f"the value is not valid YAML: {problem}", where=where) from None
+    for name in reversed(key.split(".")):
+        tree = {name: tree}
+    for parent in reversed(_ancestors(key)):
+        if not isinstance(_at(values, parent), dict | None):
+            raise UserError(f"`{parent}` has no keys below it", where=where, fix=f"write {parent}=VALUE")
+    origin |= dict.fromkeys((key, *_keys_below(tree)), where)
+    for parent in _ancestors(key):
+        origin.setdefault(parent, where)
+    return _merge(values, tree)
+
+
+def _at(values: Any, key: str) -> Any:
+    for name in key.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
+def _keys_below(tree: dict[Any, Any], prefix: str = "") -> list[str]:
+    """The dotted keys at the ends of a tree of mappings."""
+    keys = []
+    for name, value in tree.items():
+        keys += _keys_below(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
+    return keys
+
+
+def _validated(values: dict[str, Any], origin: dict[str, str], *, recipe: str) -> Recipe:
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise _as_user_error(error, origin=origin, recipe=recipe) from None
 
 
 def _as_user_error(error: ValidationError, *, origin: dict[str, str], recipe: str) -> UserError:
     """The first problem that pydantic found, said in the words of the recipe."""
-    first = error.errors()[0]
-    known = _known_keys()
-    parts = [str(part) for part in first["loc"]]
-    # Pydantic adds the branches of a union to the location; the user knows only the keys.
-    depth = max((i for i in range(len(parts) + 1) if ".".join(parts[:i]) in known), default=0)
-    if first["type"] == "extra_forbidden":
-        depth = len(parts)
-    key = ".".join(parts[:depth])
-    where = origin.get(key) or next(
-        (origin[parent] for parent in _ancestors(key) if parent in origin), recipe
-    )
+    problems = error.errors()
+    key = _key_of(problems[0])
+    # Of a union, pydantic reports every branch; the one that got furthest is the one that was meant.
+    about = [problem for problem in problems if _key_of(problem) == key]
+    depth = max(len(problem["loc"]) for problem in about)
+    about = [problem for problem in about if len(problem["loc"]) == depth]
+    first = about[0]
+    where = _where(key, first, origin) or recipe
     if first["type"] == "extra_forbidden":
         return UserError(f"unknown key `{key}`", where=where, fix=_nearest(key))
-    if first["type"] == "missing":
+    if first["type"] == "missing" and ".".join(map(str, first["loc"])) == key:
         return UserError(f"key `{key}` is missing", where=recipe, fix=f"add it or pass {key}=VALUE")
-    about = [problem for problem in error.errors() if problem["loc"][:depth] == first["loc"][:depth]]
-    message = " or ".join(dict.fromkeys(_message(problem) for problem in about))
-    given = "" if isinstance(first["input"], dict) else f" (it is {first['input']!r})"
-    return UserError(f"`{key}` {message}{given}" if key else message, where=where)
+    if first["type"] == "value_error":
+        return UserError(f"`{key}`: {first['msg'].removeprefix('Value error, ')}", where=where)
+    texts = list(dict.fromkeys(_message(problem) for problem in about))
+    message = " or ".join([texts[0], *(text.removeprefix("should be ") for text in texts[1:])])
+    given = first["input"]
+    shown = (
+        "" if isinstance(given, dict) else f" (it is {json.dumps(given, default=str, ensure_ascii=False)})"
+    )
+    fixes = [fix for problem in about if (fix := _fix(key, problem))]
+    subject = f"`{key}{_item(first)}`" if key else "the recipe"
+    return UserError(f"{subject} {message}{shown}", where=where, fix=fixes[0] if fixes else None)
+
+
+def _key_of(problem: Any) -> str:
+    """The recipe's key in a problem's location, which may go on with the branch of a union or an item."""
+    parts = [str(part) for part in problem["loc"]]
+    if problem["type"] == "extra_forbidden":
+        return ".".join(parts)
+    known = _known_keys()
+    return next((key for depth in range(len(parts), 0, -1) if (key := ".".join(parts[:depth])) in known), "")
+
+
+def _where(key: str, problem: Any, origin: dict[str, str]) -> str | None:
+    parts = [str(part) for part in problem["loc"]]
+    places = [".".join(parts), f"{key}.{parts[-1]}", key, *_ancestors(key)]
+    if problem["type"] == "value_error":
+        # A check of a section's keys against each other names them; an override is the likelier mistake.
+        named = [f"{key}.{word}" for word in problem["msg"].split()]
+        places = sorted(named, key=lambda name: not origin.get(name, "").startswith("override")) + places
+    return next((origin[place] for place in places if place in origin), None)
+
+
+_WORDS = {
+    "bool_type": "should be true or false",
+    "dict_type": "should be a mapping of keys to values",
+    "float_type": "should be a number",
+    "int_type": "should be a whole number",
+    "invalid_key": "has a key that is not text",
+    "list_type": "should be a list",
+    "missing": "has too few values",
+    "model_type": "should hold keys of its own",
+    "string_pattern_mismatch": "may hold letters, digits, `_`, `.` and `-` only",
+    "string_too_short": "should not be empty",
+    "string_type": "should be text",
+    "too_long": "has too many values",
+    "tuple_type": "should be a list",
+}
 
 
 def _message(problem: Any) -> str:
-    text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return text[0].lower() + text[1:]
+    text = problem["msg"].removeprefix("Input ")
+    return _WORDS.get(problem["type"]) or text[0].lower() + text[1:]
+
+
+def _item(problem: Any) -> str:
+    last = problem["loc"][-1]
+    in_a_list = isinstance(last, int) and problem["type"] not in ("missing", "invalid_key")
+    return f"[{last}]" if in_a_list else ""
+
+
+def _fix(key: str, problem: Any) -> str | None:
+    given = problem["input"]
+    if problem["type"] == "model_type":
+        return f"write them below it, such as {key}.{_keys_in(key)[0]}"
+    if problem["type"] == "list_type" and isinstance(given, str):
+        return f"write [{given}]"
+    if problem["type"] == "string_type" and isinstance(given, int | float | date):
+        return "put it in quotes"
+    return None
 
 
 def _ancestors(key: str) -> list[str]:
@@ -204,24 +290,36 @@ def _ancestors(key: str) -> list[str]:
     return [".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1)]
 
 
-def _known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> set[str]:
-    keys = set()
+def _known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
+    keys = []
     for name, field in section.model_fields.items():
-        keys.add(f"{prefix}{name}")
+        keys.append(f"{prefix}{name}")
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys |= _known_keys(field.annotation, f"{prefix}{name}.")
+            keys += _known_keys(field.annotation, f"{prefix}{name}.")
     return keys
 
 
+def _keys_in(section: str) -> list[str]:
+    """Names of the keys of a section, or of the recipe itself if it is called ``."""
+    prefix = f"{section}." if section else ""
+    below = [key.removeprefix(prefix) for key in _known_keys() if key.startswith(prefix)]
+    return [name for name in below if "." not in name]
+
+
 def _nearest(key: str) -> str:
-    known = sorted(_known_keys())
-    leaf = key.rsplit(".", 1)[-1]
-    same_leaf = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
-    close = same_leaf or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if not close:
-        leaves = {name.rsplit(".", 1)[-1]: name for name in known}
-        close = [leaves[name] for name in difflib.get_close_matches(leaf, leaves, n=1, cutoff=0.6)]
-    return f"did you mean `{close[0]}`?" if close else "see ner_dist/recipe.py for the keys there are"
+    """What to do about an unknown key: the known one that is most like it, else the keys there are."""
+    section, _, leaf = key.rpartition(".")
+    siblings = _keys_in(section)
+    leaves: dict[str, str] = {}
+    for name in _known_keys():
+        leaves.setdefault(name.rpartition(".")[2], name)
+    if leaf in leaves:
+        return f"did you mean `{leaves[leaf]}`?"
+    if close := difflib.get_close_matches(leaf, siblings, n=1):
+        return f"did you mean `{section}{'.' if section else ''}{close[0]}`?"
+    if close := difflib.get_close_matches(leaf, leaves, n=1):
+        return f"did you mean `{leaves[close[0]]}`?"
+    return f"the keys there are {', '.join(siblings)}"
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -56,6 +56,7 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
         precision: `fp32`, `bf16` or `fp16`.
         device: where it computes.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForTokenClassification
     from transformers.utils import logging as transformers_logging
 
@@ -63,13 +64,24 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
     transformers_logging.disable_progress_bar()
     load_whole()
     try:
-        model = AutoModelForTokenClassification.from_pretrained(str(folder), dtype=torch.float32)
-    except (OSError, ValueError) as error:
+        model, info = AutoModelForTokenClassification.from_pretrained(
+            str(folder), dtype=torch.float32, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"cannot load the model: {reason}", where=str(folder), fix="name a run or a model"
         ) from None
+    if info["missing_keys"]:
+        # What is missing would be random, and so would the scores.
+        raise UserError(
+            f"the model lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}",
+            where=str(folder),
+            fix="name a model that was trained to tag",
+        )
     names = model.config.id2label
+    if sorted(names) != list(range(len(names))):
+        raise UserError("the label ids do not run from 0 up", where=f"{folder}: id2label")
     labels = LabelSet.from_tags([names[i] for i in range(len(names))], where=f"{folder}: id2label")
     if len(labels) != len(names):
         raise UserError("the model's labels lack the B- or I- tag of a type", where=f"{folder}: id2label")

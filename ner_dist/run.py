@@ -96,12 +96,16 @@ def check_output(recipe: Recipe) -> Run:
         UserError: the directory holds another recipe's run or other files, or cannot be written to.
     """
     run = Run(Path(recipe.output_dir))
-    if run.folder.exists() and not run.folder.is_dir():
-        raise UserError(
-            "is a file, not a directory", where=f"output_dir {run.folder}", fix="name another output_dir"
-        )
-    _check_writable(run.folder)
-    if not run.folder.is_dir() or not any(run.folder.iterdir()) or recipe.overwrite:
+    check_folder(run.folder, where="output_dir")
+    if not run.folder.is_dir() or not any(run.folder.iterdir()):
+        return run
+    if recipe.overwrite:
+        if Path.cwd().is_relative_to(run.folder.resolve()):
+            raise UserError(
+                "holds the current directory, so it cannot be moved aside",
+                where=f"output_dir {run.folder}",
+                fix="name another output_dir",
+            )
         return run
     if not run.recipe.exists():
         raise UserError(
@@ -120,17 +124,24 @@ def check_output(recipe: Recipe) -> Run:
     return run
 
 
-def _check_writable(folder: Path) -> None:
-    """Find out before training, not after it, that the results could not be written."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if existing.is_dir() and not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(
-            f"cannot be written to: no permission in {existing}",
-            where=f"output_dir {folder}",
-            fix="name another output_dir",
-        )
+def check_folder(folder: Path, *, where: str) -> None:
+    """Find out before the work, not after it, that its results could not be written to `folder`.
+
+    Args:
+        folder: need not exist.
+        where: what the user calls it, such as `output_dir`.
+
+    Raises:
+        UserError: it is a file, lies below one, or may not be written to.
+    """
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
-        raise UserError(f"{existing} is a file", where=f"output_dir {folder}", fix="name another output_dir")
+        what = "is a file" if existing == folder else f"lies below {existing}, which is a file"
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        what = f"cannot be written to: no permission in {existing}"
+    else:
+        return
+    raise UserError(what, where=f"{where} {folder}", fix="name another folder")
 
 
 def move_aside(run: Run) -> Path | None:

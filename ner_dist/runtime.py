@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import os
 import sys
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO
@@ -106,27 +107,27 @@ def resolve_precision(asked: str, launch: str | None, device: Device, *, model_t
 
 
 def _refuse_impossible(precision: str, device: Device, *, model_type: str) -> None:
+    obstacle = _obstacle(precision, device, model_type=model_type)
+    if obstacle is None:
+        return
+    other = "fp16" if precision == "bf16" else "bf16"
+    if _obstacle(other, device, model_type=model_type) is None:
+        config = f"launch/{strategy_name(other)}.yaml"
+        fix = f"launch with {config} and leave precision at auto, or pass precision={other} or precision=fp32"
+    else:
+        fix = "pass precision=fp32, which wins over the launch config"
+    raise UserError(obstacle, where="precision", fix=fix)
+
+
+def _obstacle(precision: str, device: Device, *, model_type: str) -> str | None:
+    """Why the device cannot train the model in this precision."""
     if precision == "bf16" and device.is_gpu and not device.native_bf16:
-        raise UserError(
-            f"bf16 needs compute capability 8.0 (A100 or newer), which {device.name} has not",
-            where="precision",
-            fix=_instead("fp16"),
-        )
+        return f"bf16 needs compute capability 8.0 (A100 or newer), which {device.name} has not"
     if precision == "fp16" and not device.is_gpu:
-        raise UserError(
-            "fp16 trains only on a GPU, and there is none here", where="precision", fix=_instead("bf16")
-        )
+        return "fp16 trains only on a GPU, and there is none here"
     if precision == "fp16" and "deberta" in model_type:
-        raise UserError(
-            "DeBERTa's attention overflows in fp16 and gives NaN", where="precision", fix=_instead("bf16")
-        )
-
-
-def _instead(precision: str) -> str:
-    config = f"launch/{strategy_name(precision)}.yaml"
-    return (
-        f"launch with {config} and leave precision at auto, or pass precision={precision} or precision=fp32"
-    )
+        return "DeBERTa's attention overflows in fp16 and gives NaN"
+    return None
 
 
 def start(recipe: Recipe, *, model_type: str) -> Accelerator:
@@ -209,6 +210,8 @@ def _deepspeed_plugin(recipe: Recipe, precision: str) -> Any:
         ) from None
     from accelerate.utils import DeepSpeedPlugin
 
+    # DeepSpeed's own calls, at every step and on every rank.
+    warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
     # The plugin reads the precision from here before the Accelerator tells it.
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no" if precision == "fp32" else precision
     plugin = DeepSpeedPlugin()

@@ -14,9 +14,9 @@ from ner_dist.evaluation import evaluate
 from ner_dist.labels import LabelSet
 from ner_dist.model import load_config
 from ner_dist.recipe import Data, Model, Precision, Recipe
-from ner_dist.recipe_file import load_recipe
+from ner_dist.recipe_file import data_section
 from ner_dist.results import load_tagger, verify, write_predictions
-from ner_dist.run import Run, write_atomically
+from ner_dist.run import Run, check_folder, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def score(
     *,
     data: str | None,
     split: str,
-    settings: dict[str, Any],
+    settings: list[str],
     precision: Precision = "auto",
     batch_tokens: int = 8192,
     out: str | None = None,
@@ -37,15 +37,17 @@ def score(
         model: a run's directory, a folder with a model, or a hub name.
         data: what to score on, as `data.path`; None is the run's own data.
         split: `train`, `validation` or `test`.
-        settings: further keys of the recipe's `data`.
+        settings: `data.key=value` overrides of how the data is read.
         precision: as in a recipe.
         batch_tokens: padded subwords a forward pass holds.
         out: folder for `results.json` and the predictions; None writes nothing.
 
     Raises:
-        UserError: the model or the data cannot be used, or they share no type.
+        UserError: the model or the data cannot be used, they share no type, or `out` holds a run.
     """
     run = Run(Path(model))
+    if out is not None:
+        _check_out(Run(Path(out)))
     folder = str(run.model) if run.model.is_dir() else model
     recipe = Recipe(
         name="evaluation",
@@ -93,13 +95,25 @@ def score(
     return figures
 
 
-def _data(run: Run, data: str | None, settings: dict[str, Any]) -> Data:
-    if data is None:
-        if not run.recipe.exists():
-            raise UserError("no data was named, and this is no run that has its own", fix="pass --data PATH")
-        own = load_recipe(run.recipe).data
-        return own.model_copy(update=settings)
-    return Data(path=data, **settings)
+def _check_out(target: Run) -> None:
+    """Its results and predictions would replace those of a run."""
+    check_folder(target.folder, where="--out")
+    if target.recipe.exists():
+        raise UserError(
+            "holds a run, whose results would be lost",
+            where=f"--out {target.folder}",
+            fix="name another folder",
+        )
+
+
+def _data(run: Run, data: str | None, settings: list[str]) -> Data:
+    if data is not None:
+        return data_section(settings, path=data)
+    if not run.recipe.exists():
+        raise UserError(
+            "is no run that has data of its own", where=str(run.folder), fix="pass --data PATH to score it on"
+        )
+    return data_section(settings, of=run.recipe)
 
 
 def _scored_labels(known: LabelSet, found: LabelSet, *, where: str) -> LabelSet:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ner_dist.errors import EXIT_USER_ERROR, UserError, show
+from ner_dist.errors import UserError, show
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
@@ -54,12 +54,12 @@ def train(recipe: Recipe) -> Run:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code is 0, or 2 for a mistake of the user."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(
-            "usage: accelerate launch --config_file launch/CONFIG.yaml "
-            "-m ner_dist.train RECIPE [key=value ...]"
-        )
-        return 0 if arguments else EXIT_USER_ERROR
+    usage = "accelerate launch --config_file launch/CONFIG.yaml -m ner_dist.train RECIPE [key=value ...]"
+    if not arguments:
+        return show(UserError("no recipe is named", fix=f"usage: {usage}"))
+    if arguments[0] in ("-h", "--help"):
+        print(f"usage: {usage}")
+        return 0
     from ner_dist.recipe_file import load_recipe
 
     try:

@@ -29,7 +29,7 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
     Raises:
         UserError: there is no such tokenizer, or no fast one, or one without a vocabulary.
     """
-    _check_folder(name)
+    check_model_name(name)
     tokenizer = _load(name, revision)
     if _splits_words_as_text(tokenizer.backend_tokenizer):
         return tokenizer
@@ -47,7 +47,7 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
     return tokenizer
 
 
-def _check_folder(name: str) -> None:
+def check_model_name(name: str) -> None:
     """Say so if a name can only be a folder's and there is none; the hub's client would call it a bad id."""
     if Path(name).is_dir():
         return
