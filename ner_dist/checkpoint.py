@@ -1,207 +1,207 @@
-"""Training state on disk, in one format for every strategy.
+"""A run's checkpoints: which there are, which can be trusted, which may go.
 
-    RUN/checkpoints/step-000120/   weights, AdamW moments and position after step 120
-    RUN/checkpoints/best/          weights with the best validation F1 so far
+    RUN/checkpoints/step-000120/   everything that going on after step 120 needs
+    RUN/checkpoints/best-000080/   the weights with the best validation F1, reached at step 80
 
-    weights.safetensors     fp32 weights by parameter name
-    moments.safetensors     `exp_avg.<name>` and `exp_avg_sq.<name>`, fp32
-    state.json              position, AdamW's step, best F1 so far, loss scale
-
-Tensors are gathered collectively, one parameter at a time, and only rank 0 keeps and writes them. A folder
-is written aside, synced and renamed, so that it is complete or absent. Nothing is unpickled on load.
+Folders are written in the background (`shards.py`) and appear complete. A checkpoint names the best weights
+of its time; those stay as long as a checkpoint names them: whoever goes back to one finds its best.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import os
 import shutil
+import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ner_dist.errors import UserError
+from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.runtime import from_main
+from ner_dist.shards import Saved, ShardWriter, damage
+from ner_dist.training_state import tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    import torch
     from accelerate import Accelerator
     from accelerate.optimizer import AcceleratedOptimizer
 
+    from ner_dist.recipe import Recipe
+
 log = logging.getLogger(__name__)
 
-BEST = "best"
-MOMENTS = ("exp_avg", "exp_avg_sq")
+
+class Checkpoints:
+    """The folder `RUN/checkpoints`. Every rank has one and calls it alike; rank 0 writes."""
+
+    def __init__(self, folder: Path, *, accelerator: Accelerator, keep_last: int) -> None:
+        self.folder, self.accelerator, self.keep_last = folder, accelerator, keep_last
+        self._job: Future[None] | None = None
+        self._reports: list[dict[str, Any]] = []
+
+    def save_step(
+        self,
+        step: int,
+        *,
+        model: torch.nn.Module,
+        optimizer: AcceleratedOptimizer,
+        state: dict[str, Any],
+    ) -> None:
+        """Save everything that going on after `step` needs."""
+        self._save(self.folder / f"step-{step:06d}", model, optimizer, state)
+
+    def save_best(self, step: int, *, model: torch.nn.Module, f1: float | None) -> bool:
+        """Save the weights after `step`; return, on every rank, whether that worked."""
+        folder = self.best(step)
+        self._save(folder, model, None, {"step": step, "best_step": step, "f1": f1})
+        self._join()
+        return from_main(self.accelerator, folder.exists)
+
+    def best(self, step: int) -> Path:
+        """Where the weights that were best at `step` stand."""
+        return self.folder / f"best-{step:06d}"
+
+    def steps(self) -> list[Path]:
+        """The folders of the periodic checkpoints, oldest first."""
+        return sorted(self.folder.glob("step-*"))
+
+    def wait(self) -> None:
+        """Return once what was saved is on the disk, or was given up; all ranks wait for rank 0."""
+        self._join()
+        self.accelerator.wait_for_everyone()
+
+    def newest(self) -> Path | None:
+        """The newest whole checkpoint, the same for all ranks; damaged ones are named in the log."""
+        return from_main(self.accelerator, self._newest)
+
+    def adopt(self, folder: Path, recipe: Recipe) -> None:
+        """Make another run's checkpoint one to begin from: check it, and bring the best weights it names.
+
+        Raises:
+            UserError: the checkpoint is damaged, or of a recipe that trains something else.
+        """
+        problem = self._damage(folder)
+        if problem:
+            raise UserError(f"is no checkpoint that can be used: {problem}", where=f"resume {folder}")
+        origin = folder.parent.parent / "recipe.yaml"
+        keys = differing_keys(load_recipe(origin), recipe) if origin.exists() else []
+        if keys:
+            raise UserError(
+                f"is of another recipe (they differ in {', '.join(keys)})",
+                where=f"resume {folder}",
+                fix="a run goes on only with the maths it began with",
+            )
+        best = Saved(folder).state["best_step"]
+        if best is not None and not self.best(best).exists():
+            aside = self.folder / f".{self.best(best).name}.part"
+            shutil.copytree(folder.with_name(self.best(best).name), aside, dirs_exist_ok=True)
+            aside.rename(self.best(best))
+
+    def take_reports(self) -> list[dict[str, Any]]:
+        """One event for each checkpoint that was completed since the last call."""
+        reports, self._reports = self._reports, []
+        return reports
+
+    def _newest(self) -> Path | None:
+        for folder in reversed(self.steps()):
+            problem = self._damage(folder)
+            if problem is None:
+                return folder
+            log.warning("%s is damaged (%s): going back to the checkpoint before it", folder, problem)
+        return None
+
+    def _damage(self, folder: Path) -> str | None:
+        """What is wrong with a checkpoint, or with the best weights that it names."""
+        problem = damage(folder)
+        if problem is None:
+            best = Saved(folder).state.get("best_step")
+            if best is not None and (of_best := damage(folder.with_name(self.best(best).name))):
+                problem = f"its best weights, {self.best(best).name}: {of_best}"
+        return problem
+
+    def _save(
+        self,
+        folder: Path,
+        model: torch.nn.Module,
+        optimizer: AcceleratedOptimizer | None,
+        state: dict[str, Any],
+    ) -> None:
+        self._join()
+        began = time.perf_counter()
+        writer = ShardWriter(folder) if self.accelerator.is_main_process else None
+        # Every rank takes part in gathering to the end, whatever becomes of rank 0's disk.
+        for name, tensor in tensors(self.accelerator, model, optimizer):
+            if writer is not None and tensor is not None:
+                writer.add(name, tensor)
+
+        def done(writer: ShardWriter) -> None:
+            if writer.error is not None:
+                self._report(writer, writer.error)
+                return
+            seconds = time.perf_counter() - began
+            self._prune(state)
+            self._reports.append(
+                {
+                    "event": "checkpoint",
+                    "name": folder.name,
+                    "step": state["step"],
+                    "bytes": writer.bytes,
+                    "seconds": seconds,
+                    "blocked_seconds": blocked,
+                }
+            )
+            log.info("saved %s: %.2f GB in %.1f s", folder.name, writer.bytes / 1e9, seconds)
+            _check_grace(seconds)
+
+        blocked = time.perf_counter() - began
+        if writer is not None:
+            self._job = writer.finish(state, then=done)
+
+    def _join(self) -> None:
+        job, self._job = self._job, None
+        if job is not None:
+            job.result()
+
+    def _report(self, writer: ShardWriter, error: OSError) -> None:
+        steps = self.steps()
+        log.warning(
+            "%s could not be written (%s): training goes on%s; it takes %.3f GB, the disk has %.3f GB free",
+            writer.folder,
+            error.strerror or error,
+            f", and {steps[-1].name} stays the newest checkpoint" if steps else "",
+            writer.bytes / 1e9,
+            shutil.disk_usage(self.folder).free / 1e9,
+        )
+
+    def _prune(self, newest: dict[str, Any]) -> None:
+        """Remove all but the newest `keep_last` checkpoints, and best weights that none of these names."""
+        steps = self.steps()
+        for folder in steps[: -self.keep_last]:
+            shutil.rmtree(folder, ignore_errors=True)
+        named = {newest["best_step"]}
+        for folder in steps[-self.keep_last :]:
+            with contextlib.suppress(UserError):
+                named.add(Saved(folder).state["best_step"])
+        kept = {self.best(step) for step in named if step is not None}
+        for folder in self.folder.glob("best-*"):
+            if folder not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def save(
-    folder: Path,
-    *,
-    accelerator: Accelerator,
-    model: torch.nn.Module,
-    optimizer: AcceleratedOptimizer | None,
-    state: dict[str, Any],
-) -> None:
-    """Write a checkpoint; all ranks must call this.
-
-    Args:
-        folder: where it will stand; one that stands there already is replaced.
-        accelerator: the process group.
-        model: the prepared model.
-        optimizer: the prepared optimiser, or None for weights alone.
-        state: what else is to be remembered, as JSON.
-    """
-    weights = gather_weights(accelerator, model)
-    moments = {} if optimizer is None else _gather_moments(accelerator, model, optimizer)
-    if accelerator.is_main_process:
-        _write(folder, weights, moments, state)
-    accelerator.wait_for_everyone()
-
-
-def _write(folder: Path, weights: dict, moments: dict, state: dict[str, Any]) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        save_file(weights, aside / "weights.safetensors", metadata={"format": "pt"})
-        if moments:
-            save_file(moments, aside / "moments.safetensors")
-        (aside / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
-        for path in (*aside.iterdir(), aside):
-            sync(path)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        log.warning("could not write %s (%s): training goes on without it", folder, error)
+def _check_grace(seconds: float) -> None:
+    """Say so if torchrun would kill a rank before it has saved; it reads its grace when it is started."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
         return
-    replace_folder(aside, folder)
-
-
-def sync(path: Path) -> None:
-    """Have the operating system put a file or folder on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def replace_folder(aside: Path, folder: Path) -> None:
-    """Put `aside` in the place of `folder`; a crash in between leaves the old one under another name."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def step_folder(checkpoints: Path, step: int) -> Path:
-    return checkpoints / f"step-{step:06d}"
-
-
-def steps_saved(checkpoints: Path) -> list[Path]:
-    """The folders of the periodic checkpoints, oldest first."""
-    return sorted(checkpoints.glob("step-*")) if checkpoints.is_dir() else []
-
-
-def prune(checkpoints: Path, *, keep: int) -> None:
-    """Remove all but the newest `keep` periodic checkpoints."""
-    for folder in steps_saved(checkpoints)[:-keep]:
-        shutil.rmtree(folder)
-
-
-def read_state(folder: Path) -> dict[str, Any]:
-    """The JSON part of a checkpoint."""
-    try:
-        return json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"the checkpoint cannot be read: {error}", where=str(folder), fix="remove it"
-        ) from None
-
-
-def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """fp32 weights by parameter name, on the CPU."""
-    return _read(folder / "weights.safetensors")
-
-
-def read_moments(folder: Path) -> dict[str, torch.Tensor]:
-    """AdamW's moments by `exp_avg.<name>` and `exp_avg_sq.<name>`, on the CPU."""
-    return _read(folder / "moments.safetensors")
-
-
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"the checkpoint cannot be read: {error}", where=str(path), fix="remove it") from None
-
-
-def gather_weights(accelerator: Accelerator, model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The whole model in fp32 on rank 0's CPU, by parameter name; empty elsewhere. All ranks must call it."""
-    weights = {}
-    for name, parameter in named_parameters(model):
-        whole = _full_weight(accelerator, parameter)
-        if accelerator.is_main_process:
-            # safetensors refuses tensors that share memory; a copy never does.
-            weights[name] = whole.detach().to("cpu", torch.float32, copy=True).contiguous()
-    return weights
-
-
-def named_parameters(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
-    """The model's parameters under the names they have without any wrapper of DDP or DeepSpeed."""
-    inner: Any = model
-    while hasattr(inner, "module"):
-        inner = inner.module
-    yield from inner.named_parameters()
-
-
-def _full_weight(accelerator: Accelerator, parameter: torch.nn.Parameter) -> torch.Tensor:
-    if accelerator.distributed_type != "DEEPSPEED":
-        return parameter
-    from deepspeed.utils import safe_get_full_fp32_param
-
-    return safe_get_full_fp32_param(parameter)
-
-
-def _gather_moments(
-    accelerator: Accelerator, model: torch.nn.Module, optimizer: AcceleratedOptimizer
-) -> dict[str, torch.Tensor]:
-    moments = {}
-    if accelerator.distributed_type == "DEEPSPEED":
-        link_moments(optimizer.optimizer)
-    for name, parameter in named_parameters(model):
-        for moment in MOMENTS:
-            whole = _full_moment(accelerator, parameter, moment, optimizer)
-            if accelerator.is_main_process and whole is not None:
-                moments[f"{moment}.{name}"] = whole.detach().to("cpu", torch.float32, copy=True).contiguous()
-    return moments
-
-
-def link_moments(zero: Any) -> None:
-    """Have ZeRO-1 and -2 find the moments of every parameter.
-
-    DeepSpeed links them after the first step of the first parameter group, when the others have none yet.
-    """
-    if hasattr(zero, "_lazy_init_hp_params_optimizer_state"):
-        zero._hp_optimizer_states_linked = False
-        zero._lazy_init_hp_params_optimizer_state()
-
-
-def _full_moment(
-    accelerator: Accelerator, parameter: torch.nn.Parameter, moment: str, optimizer: AcceleratedOptimizer
-) -> torch.Tensor | None:
-    if accelerator.distributed_type != "DEEPSPEED":
-        return optimizer.optimizer.state[parameter].get(moment)
-    from deepspeed.utils import safe_get_full_optimizer_state
-
-    return safe_get_full_optimizer_state(parameter, moment)
+    grace = float(os.environ.get("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", 30))
+    needed = round(20 + 3 * seconds)  # a step, an evaluation's forward pass, and a disk that others use too
+    if needed > grace:
+        log.warning(
+            "a save takes %.0f s, and accelerate launch kills %.0f s after a signal: start it with "
+            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=%d",
+            seconds,
+            grace,
+            needed,
+        )

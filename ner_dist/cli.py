@@ -30,10 +30,9 @@ def train_command(recipe: RecipeArgument, overrides: Overrides = None) -> None:
 
     For several processes: accelerate launch --config_file launch/CONFIG.yaml -m ner_dist.train RECIPE
     """
-    from ner_dist.recipe_file import load_recipe
-    from ner_dist.train import train
+    from ner_dist.train import main as train
 
-    train(load_recipe(recipe, overrides or []))
+    sys.exit(train([recipe, *(overrides or [])]))
 
 
 @app.command("prepare")

@@ -18,10 +18,13 @@ class UserError(Exception):
         what: what is wrong, in words of the user's world.
         where: a file, `file:line` or dotted recipe key.
         fix: what to do about it.
+        everywhere: whether the other ranks of the machine meet the same error, so that one of them tells it.
     """
 
-    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
-        self.what, self.where, self.fix = what, where, fix
+    def __init__(
+        self, what: str, *, where: str | None = None, fix: str | None = None, everywhere: bool = True
+    ) -> None:
+        self.what, self.where, self.fix, self.everywhere = what, where, fix, everywhere
         text = f"{where}: {what}" if where else what
         if fix:
             text = f"{text}; {fix}"
@@ -29,7 +32,7 @@ class UserError(Exception):
 
 
 def show(error: UserError) -> int:
-    """Print the error and return the exit code. Once a machine is enough: its other ranks met the same."""
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+    """Print the error, once a machine if all its ranks met it, and return the exit code."""
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0 or not error.everywhere:
         print(f"error: {error}", file=sys.stderr)
     return EXIT_USER_ERROR

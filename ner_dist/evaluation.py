@@ -18,12 +18,14 @@ from ner_dist import metrics
 from ner_dist.data.batches import collate
 from ner_dist.data.plan import plan_evaluation
 from ner_dist.progress import progress
+from ner_dist.stopping import Stopped
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from ner_dist.data.prepare import PreparedSplit
     from ner_dist.labels import LabelSet
+    from ner_dist.stopping import StopRequest
 
 # Words whose predictions are exchanged at a time.
 _CHUNK = 4_000_000
@@ -80,6 +82,7 @@ def evaluate(
     pad_id: int,
     to_labels: np.ndarray | None = None,
     with_predictions: bool = False,
+    stop: StopRequest | None = None,
 ) -> Evaluation:
     """Score the model on every sentence of a split, each exactly once.
 
@@ -93,6 +96,10 @@ def evaluate(
         pad_id: subword id of padding.
         to_labels: id in `labels` of each id that the model predicts, if they differ; the loss is NaN then.
         with_predictions: return the predictions of all words, on every rank.
+        stop: asked after every forward pass.
+
+    Raises:
+        Stopped: `stop` says so; nothing was scored.
     """
     began = time.perf_counter()
     rank, world = accelerator.process_index, accelerator.num_processes
@@ -126,6 +133,8 @@ def evaluate(
             store()
             pending = (batch.words, logits.argmax(-1))
             show(done)
+            if stop is not None and stop.agreed():
+                raise Stopped
         store()
     model.train(was_training)
 

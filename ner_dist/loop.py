@@ -62,6 +62,16 @@ class Step:
     """Since the step before."""
 
 
+@dataclass(frozen=True)
+class AtWork:
+    """What a rank computes at the moment: what to name if it fails."""
+
+    step: int
+    micro_batch: int
+    """-1 for empty work."""
+    examples: np.ndarray
+
+
 class Training:
     """Everything a step needs. `steps` trains; `position` says how many steps are done."""
 
@@ -95,6 +105,7 @@ class Training:
         self.words = self.encoded.words_per_example()
         self.weights = _example_weights(self.encoded, tags, loss=loss, words=self.words)
         self.position = 0
+        self.at_work: AtWork | None = None
         self._plan = (0, self._plan_epoch(0))
         self.steps_per_epoch = self._plan[1].n_steps
         self.total = settings.max_steps or settings.epochs * self.steps_per_epoch
@@ -147,12 +158,15 @@ class Training:
                 pin=self.accelerator.device.type == "cuda",
             ).to(self.accelerator.device)
             torch.manual_seed(_dropout_seed(self.settings.seed, self.position, micro_batch))
+            self.at_work = AtWork(step=self.position + 1, micro_batch=micro_batch, examples=examples)
             with self._synchronise(turn == len(mine) - 1):
                 logits = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
                 loss = self.loss(logits.flatten(0, 1)[batch.positions], batch.targets)
                 self.accelerator.backward(loss * (world / weight))
             loss_sum += loss.detach()
-        return loss_sum, self._update()
+        update = self._update()
+        self.at_work = None
+        return loss_sum, update
 
     def _synchronise(self, last: bool):
         """Exchange gradients, or under DeepSpeed make the step, only with the last micro-batch."""

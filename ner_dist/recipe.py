@@ -167,8 +167,9 @@ class Checkpoint(Section):
     """When the training state is saved."""
 
     every: Positive | None = 500
-    """Steps between checkpoints; null for none but the best."""
+    """Steps between checkpoints; null for none but the best weights: a killed run begins anew."""
     keep_last: Positive = 2
+    """Checkpoints that stay, beside the best weights."""
 
 
 class Logging(Section):
@@ -188,6 +189,9 @@ class Recipe(Section):
     output_dir: Annotated[str, Field(min_length=1)]
     overwrite: bool = False
     """Move another recipe's run out of `output_dir` (to `<output_dir>.old-N`) instead of refusing."""
+    resume: Annotated[str, Field(min_length=1)] = "auto"
+    """`auto` goes on from the newest checkpoint in `output_dir`; `never` moves the run there aside and begins
+    anew; a checkpoint's folder is where a run begins that has none of its own."""
     model: Model = Model()
     data: Data
     labels: Literal["all"] | list[str] = "all"

@@ -26,8 +26,11 @@ from ner_dist.recipe import Data, Recipe
 _NOT_THE_MATHS = (
     "output_dir",
     "overwrite",
+    "resume",
     "logging",
     "checkpoint",
+    "model.compile",
+    "model.gradient_checkpointing",
     "data.cache_dir",
     "evaluation.batch_tokens",
 )

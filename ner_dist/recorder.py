@@ -18,7 +18,7 @@ from ner_dist.errors import UserError
 from ner_dist.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from accelerate import Accelerator
 
@@ -32,20 +32,41 @@ log = logging.getLogger(__name__)
 class Recorder:
     """Collects steps and evaluations. Every rank calls it alike; rank 0 writes."""
 
-    def __init__(self, recipe: Recipe, run: Run, *, accelerator: Accelerator) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        run: Run,
+        *,
+        accelerator: Accelerator,
+        resumed: dict[str, Any] | None = None,
+    ) -> None:
+        """
+        Args:
+            recipe: its `logging` section decides how often and whom to tell.
+            run: where metrics.jsonl lies.
+            accelerator: the process group.
+            resumed: the state of the checkpoint that training goes on from.
+        """
         self.settings, self.run, self.accelerator = recipe.logging, run, accelerator
         self.max_nonfinite = recipe.train.max_nonfinite_steps
         self.main = accelerator.is_main_process
         self.waiting: list[Step] = []
         self.epoch_loss: dict[int, tuple[float, float]] = {}
         self.nonfinite = 0
-        self.began = time.perf_counter()
+        self.began, self.seconds_before = time.perf_counter(), 0.0
+        if resumed is not None:
+            self.epoch_loss = {epoch: tuple(sums) for epoch, sums in resumed["epoch_loss"]}
+            self.nonfinite, self.seconds_before = resumed["nonfinite_steps"], resumed["seconds"]
         self.file = run.metrics.open("a", encoding="utf-8") if self.main else None
         self.closing = ExitStack()
         self.show_progress: Callable[[int], None] | None = None
         if self.settings.trackers:
             config = {key: str(value) for key, value in recipe.model_dump(mode="json").items()}
-            accelerator.init_trackers(self.settings.project, config=config)
+            ids = resumed["trackers"] if resumed is not None else {}
+            options = {name: _tracker_options(name, ids[name]) for name in ids}
+            accelerator.init_trackers(self.settings.project, config=config, init_kwargs=options)
+        if resumed is not None:
+            self.write({"event": "resume", "step": resumed["step"], "seconds": self.seconds})
 
     def __enter__(self) -> Recorder:
         return self
@@ -72,8 +93,17 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        """Since training began, or went on."""
-        return time.perf_counter() - self.began
+        """Time that training took so far, over all its starts."""
+        return self.seconds_before + time.perf_counter() - self.began
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this, as JSON."""
+        return {
+            "seconds": self.seconds,
+            "epoch_loss": list(self.epoch_loss.items()),
+            "nonfinite_steps": self.nonfinite,
+            "trackers": _tracker_ids(self.accelerator, self.settings.trackers),
+        }
 
     def flush(self) -> None:
         """Read the waiting steps' losses and write one event for them."""
@@ -175,6 +205,23 @@ class Recorder:
                 if isinstance(value, float) and key != "step"
             }
             self.accelerator.log(numbers, step=event["step"])
+
+
+def _tracker_ids(accelerator: Accelerator, names: Sequence[str]) -> dict[str, str]:
+    """The ids under which the services know this run; known on rank 0."""
+    ids = {}
+    if accelerator.is_main_process:
+        for name in names:
+            if name == "wandb":
+                ids[name] = accelerator.get_tracker(name, unwrap=True).id
+            elif name == "mlflow":
+                ids[name] = accelerator.get_tracker(name, unwrap=True).info.run_id
+    return ids
+
+
+def _tracker_options(name: str, run_id: str) -> dict[str, str]:
+    """What has a tracker go on with a run of its own."""
+    return {"id": run_id, "resume": "allow"} if name == "wandb" else {"run_id": run_id}
 
 
 def _finite(value: float) -> bool:

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from ner_dist import __version__
-from ner_dist.checkpoint import replace_folder
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
 from ner_dist.model import load_whole
 from ner_dist.run import Run
+from ner_dist.shards import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,11 @@ def save_model(
     config.save_pretrained(aside)
     data.tokenizer.save_pretrained(aside)
     (aside / "README.md").write_text(card, encoding="utf-8")
-    replace_folder(aside, run.model)
+    for path in (*aside.iterdir(), aside):
+        sync(path)
+    # Made anew from the best weights whenever a run comes to its end.
+    shutil.rmtree(run.model, ignore_errors=True)
+    aside.rename(run.model)
 
 
 def write_predictions(

@@ -16,17 +16,27 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import Recipe
 from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
+from ner_dist.runtime import from_main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from accelerate import Accelerator
+    from filelock import BaseFileLock
 
 log = logging.getLogger(__name__)
+
+_LOCK, _HOLDER = ".lock", ".holder.json"
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "deepspeed", "datasets", "seqeval", "numpy")
 
@@ -97,15 +107,16 @@ def check_output(recipe: Recipe) -> Run:
     """
     run = Run(Path(recipe.output_dir))
     check_folder(run.folder, where="output_dir")
-    if not run.folder.is_dir() or not any(run.folder.iterdir()):
+    if not _has_content(run):
         return run
+    moves = recipe.overwrite or recipe.resume == "never"
+    if moves and Path.cwd().is_relative_to(run.folder.resolve()):
+        raise UserError(
+            "holds the current directory, so it cannot be moved aside",
+            where=f"output_dir {run.folder}",
+            fix="name another output_dir",
+        )
     if recipe.overwrite:
-        if Path.cwd().is_relative_to(run.folder.resolve()):
-            raise UserError(
-                "holds the current directory, so it cannot be moved aside",
-                where=f"output_dir {run.folder}",
-                fix="name another output_dir",
-            )
         return run
     if not run.recipe.exists():
         raise UserError(
@@ -114,7 +125,7 @@ def check_output(recipe: Recipe) -> Run:
             fix="name another output_dir, or pass overwrite=true to move it aside",
         )
     keys = differing_keys(load_recipe(run.recipe), recipe)
-    if keys:
+    if keys and _has_progress(run):
         shown = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
         raise UserError(
             f"holds the run of another recipe (they differ in {shown})",
@@ -122,6 +133,75 @@ def check_output(recipe: Recipe) -> Run:
             fix="name another output_dir, or pass overwrite=true to move the old run aside",
         )
     return run
+
+
+def _has_content(run: Run) -> bool:
+    """Whether there is anything in the folder but the traces of who holds it."""
+    return run.folder.is_dir() and any(path.name not in (_LOCK, _HOLDER) for path in run.folder.iterdir())
+
+
+def _has_progress(run: Run) -> bool:
+    """Whether training got anywhere; a recipe that failed before may be mended and started again."""
+    trained = run.metrics.exists() and run.metrics.stat().st_size > 0
+    return trained or run.complete or (run.checkpoints.is_dir() and any(run.checkpoints.iterdir()))
+
+
+@contextmanager
+def claimed(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
+    """The run's directory, which no other training may write to while the block runs.
+
+    The system drops the lock when the process that holds it ends, however it ends. An old run is moved aside
+    first if the recipe says so. All ranks must call this.
+
+    Raises:
+        UserError: as `check_output`; or another process trains there.
+    """
+    lock = None
+
+    def take() -> Run:
+        nonlocal lock
+        run = check_output(recipe)
+        lock = _lock(run)
+        foreign = not run.recipe.exists() or bool(differing_keys(load_recipe(run.recipe), recipe))
+        if _has_content(run) and (recipe.resume == "never" or (recipe.overwrite and foreign)):
+            move_aside(run)
+            lock.release()
+            lock = _lock(run)
+        return run
+
+    try:
+        yield from_main(accelerator, take)
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _lock(run: Run) -> BaseFileLock:
+    from filelock import FileLock, Timeout
+
+    run.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.folder / _LOCK)
+    holder = run.folder / _HOLDER
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        known = json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
+        raise UserError(
+            f"process {known.get('pid', '?')} on {known.get('host', 'another host')} trains here "
+            f"since {known.get('since', '?')}",
+            where=f"output_dir {run.folder}",
+            fix="wait for it, stop it, or name another output_dir",
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        log.warning("%s cannot be locked (%s): see to it that no other run writes there", run.folder, error)
+        return lock
+    facts = {"host": platform.node(), "pid": os.getpid(), "since": _now()}
+    write_atomically(holder, json.dumps(facts) + "\n")
+    return lock
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def check_folder(folder: Path, *, where: str) -> None:
@@ -159,7 +239,7 @@ def move_aside(run: Run) -> Path | None:
 def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint: str) -> None:
     """Record what is trained, with what, on what."""
     provenance = {
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": _now(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git_commit": _git_commit(),
         "data_fingerprint": fingerprint,

@@ -14,16 +14,20 @@ import sys
 import warnings
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accelerate import Accelerator
 
     from ner_dist.recipe import Recipe
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Ranks wait for rank 0 of their node while it downloads and tokenises, which the 10 or 30 minutes that
 # torch allows by default are too short for.
@@ -188,6 +192,40 @@ def _check_trackers(recipe: Recipe) -> None:
 def precision_of(accelerator: Accelerator) -> str:
     """The precision that was settled on: `fp32`, `bf16` or `fp16`."""
     return "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
+
+
+def from_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
+    """What `work` returns on rank 0, or the `UserError` that it raises there, on every rank."""
+    from accelerate.utils import broadcast_object_list
+
+    answer: list[Any] = [None, None]
+    if accelerator.is_main_process:
+        try:
+            answer[0] = work()
+        except UserError as error:
+            answer[1] = error
+    if accelerator.num_processes > 1:
+        broadcast_object_list(answer)
+    if answer[1] is not None:
+        raise answer[1]
+    return answer[0]
+
+
+def on_each_machine_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
+    """What `work` returns, once a rank of each machine has done it and its caches serve the others.
+
+    A `UserError` is raised on all ranks alike: none is left waiting for one that has ended.
+    """
+    answer, problem = None, None
+    if accelerator.is_local_main_process:
+        try:
+            answer = work()
+        except UserError as error:
+            problem = error
+    accelerator.wait_for_everyone()
+    if problem is not None:
+        raise problem
+    return answer if answer is not None else work()
 
 
 def describe(accelerator: Accelerator) -> str:

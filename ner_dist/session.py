@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ner_dist import checkpoint, results
+from ner_dist import results
+from ner_dist.checkpoint import Checkpoints
 from ner_dist.data.prepare import Prepared, prepare
 from ner_dist.errors import UserError
 from ner_dist.evaluation import Evaluation, evaluate
 from ner_dist.loop import Training
 from ner_dist.model import TaggingLoss, class_weights, load_model
 from ner_dist.optimizer import build_optimizer
-from ner_dist.restore import restore
-from ner_dist.run import Run, check_output, move_aside, read_results, write_atomically, write_recipe
-from ner_dist.runtime import describe, precision_of
+from ner_dist.recorder import Recorder
+from ner_dist.run import read_results, write_atomically, write_recipe
+from ner_dist.runtime import describe, from_main, on_each_machine_first, precision_of
+from ner_dist.shards import Saved
+from ner_dist.stopping import Stopped, StopRequest
+from ner_dist.training_state import load_weights, numbers, restore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from accelerate import Accelerator
 
     from ner_dist.labels import LabelSet
     from ner_dist.loop import Step
     from ner_dist.recipe import Recipe
-    from ner_dist.recorder import Recorder
+    from ner_dist.run import Run
 
 log = logging.getLogger(__name__)
+
+# What a checkpoint keeps of a session, under the same names.
+_OWN_STATE = ("best_f1", "best_step", "evaluations_without_gain", "evaluated_step")
 
 
 class Session:
@@ -38,32 +50,69 @@ class Session:
     labels: LabelSet
     training: Training
 
-    def __init__(self, recipe: Recipe, *, accelerator: Accelerator) -> None:
-        self.recipe, self.accelerator = recipe, accelerator
-        self.run: Run = check_output(recipe)
+    def __init__(self, recipe: Recipe, *, run: Run, accelerator: Accelerator) -> None:
+        self.recipe, self.run, self.accelerator = recipe, run, accelerator
+        self.stop = StopRequest(accelerator)
+        self.checkpoints = Checkpoints(
+            self.run.checkpoints, accelerator=accelerator, keep_last=recipe.checkpoint.keep_last
+        )
+        self.resume_from: Saved | None = None
         self.best_f1 = -1.0
+        self.best_step: int | None = None
         self.evaluations_without_gain = 0
-        self.stopped_early = False
-        # Nobody writes before everybody has looked.
-        accelerator.wait_for_everyone()
+        self.evaluated_step = 0
+        self.saved_step = 0
 
     def already_complete(self) -> bool:
-        """Whether there is nothing left to do. Moves an old run aside if the recipe says so."""
-        if self.recipe.overwrite:
-            if self.accelerator.is_main_process:
-                move_aside(self.run)
-            self.accelerator.wait_for_everyone()
-        complete = self.run.complete
-        if complete:
-            f1 = read_results(self.run).get("test", {}).get("f1")
-            shown = "" if f1 is None else f", test F1 {f1:.4f}"
-            log.info("%s holds this run, complete%s; overwrite=true trains it anew", self.run.folder, shown)
-        return complete
+        """Whether there is nothing left to do."""
+        if not self.run.complete:
+            return False
+        f1 = read_results(self.run).get("test", {}).get("f1")
+        shown = "" if f1 is None else f", test F1 {f1:.4f}"
+        log.info("%s holds this run, complete%s; resume=never trains it anew", self.run.folder, shown)
+        return True
+
+    @contextmanager
+    def recording(self) -> Iterator[Recorder]:
+        """Record and listen for signals while the block trains; name what a rank was at if it fails.
+
+        Raises:
+            UserError: this rank ran out of GPU memory.
+        """
+        resumed = None if self.resume_from is None else self.resume_from.state
+        with (
+            Recorder(self.recipe, self.run, accelerator=self.accelerator, resumed=resumed) as recorder,
+            self.stop.listening(),
+        ):
+            try:
+                yield recorder
+            except (UserError, Stopped):
+                raise
+            except Exception as error:
+                what = self._at_work()
+                if isinstance(error, torch.OutOfMemoryError):
+                    raise UserError(
+                        f"rank {self.accelerator.process_index} ran out of GPU memory {what}",
+                        fix="set model.gradient_checkpointing=true, shard with a zero config, or begin "
+                        "another run with a smaller train.micro_batch_tokens",
+                        everywhere=False,
+                    ) from None
+                log.error("rank %d failed %s: %r", self.accelerator.process_index, what, error)
+                raise
+
+    def _at_work(self) -> str:
+        work = self.training.at_work
+        if work is None:
+            return f"after step {self.training.position}, between steps"
+        sentences = self.data.splits["train"].encoded.sentence[work.examples].tolist()
+        shown = ", ".join(map(str, sentences[:20])) + (" …" if len(sentences) > 20 else "")
+        return f"in step {work.step}, micro-batch {work.micro_batch}, training sentences {shown or 'none'}"
 
     def load_data(self) -> None:
         """Read and tokenise the data, or find that prepared; choose the labels; start the run's directory."""
-        with self.accelerator.local_main_process_first():
-            self.data = prepare(self.recipe)
+        self.data = on_each_machine_first(self.accelerator, lambda: prepare(self.recipe))
+        if self.resume_from is not None:
+            self._check_data_since(self.resume_from)
         self.labels = self.data.labels.select(self.recipe.labels)
         self.projection = self.data.labels.projection(self.labels)
         report_data(self.data, self.labels)
@@ -77,6 +126,14 @@ class Session:
             write_recipe(self.run, self.recipe, world=world, fingerprint=self.data.fingerprint)
         self.accelerator.wait_for_everyone()
 
+    def _check_data_since(self, saved: Saved) -> None:
+        if saved.state["data_fingerprint"] != self.data.fingerprint:
+            raise UserError(
+                f"the data has changed since {saved.folder} was saved",
+                where=f"data.path {self.recipe.data.path}",
+                fix="restore it, or train anew with resume=never",
+            )
+
     def build_model(self) -> None:
         """The model, the optimiser and the loop, ready for the first step."""
         recipe, data = self.recipe, self.data
@@ -87,9 +144,8 @@ class Session:
         loss = TaggingLoss(
             class_weights(settings, self.labels, train_tags), label_smoothing=settings.label_smoothing
         )
-        self.resume_from = self._latest_checkpoint()
-        if self.resume_from:
-            model.load_state_dict(checkpoint.read_weights(self.resume_from))
+        if self.resume_from is not None:
+            load_weights(model, self.resume_from)
         if recipe.model.compile:
             model.compile(dynamic=True)
         parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -129,105 +185,160 @@ class Session:
         """Id, in the labels that are learnt, of every word of a split, int [W]."""
         return self.projection[self.data.splits[split].tags]
 
-    def _latest_checkpoint(self):
-        saved = checkpoint.steps_saved(self.run.checkpoints)
-        return saved[-1] if saved else None
+    def find_checkpoint(self) -> None:
+        """Choose the checkpoint to go on from, if there is one.
 
-    def resume(self) -> None:
-        """Go on from the newest checkpoint of this run, if there is one."""
-        if not self.resume_from:
+        Raises:
+            UserError: the recipe names a checkpoint that is damaged, or of another recipe.
+        """
+        named = None if self.recipe.resume in ("auto", "never") else Path(self.recipe.resume)
+        own = self.checkpoints.newest()
+        folder = own
+        if named is not None and (own is None or named.resolve().parent == self.run.checkpoints.resolve()):
+            from_main(self.accelerator, lambda: self.checkpoints.adopt(named, self.recipe))
+            folder = named
+        if folder is not None:
+            self.resume_from = Saved(folder)
+
+    def resume(self, recorder: Recorder) -> None:
+        """Go on from the checkpoint that was found; score what it left unscored."""
+        if self.resume_from is None:
             return
-        state = checkpoint.read_state(self.resume_from)
+        state = self.resume_from.state
         restore(
             self.resume_from,
-            state,
             accelerator=self.accelerator,
             model=self.training.model,
             optimizer=self.training.optimizer,
         )
-        self.training.position = state["step"]
-        self.best_f1 = state["best_f1"]
-        self.evaluations_without_gain = state["evaluations_without_gain"]
-        log.info("resuming after step %d of %d (%s)", state["step"], self.training.total, self.resume_from)
+        self.training.position = self.saved_step = state["step"]
+        for name in _OWN_STATE:
+            setattr(self, name, state[name])
+        restarts = os.environ.get("SLURM_RESTART_COUNT")
+        log.info(
+            "resuming after step %d of %d (%s)%s",
+            state["step"],
+            self.training.total,
+            self.resume_from.folder,
+            f", restart {restarts} of the Slurm job" if restarts else "",
+        )
+        if self.evaluated_step < state["step"] and self.evaluation_due(state["step"]):
+            self.evaluate(state["step"], recorder)
 
-    def evaluation_due(self, step: Step) -> bool:
+    def steps(self) -> Iterator[Step]:
+        """Train what is left of the training."""
+        return iter(()) if self.stopped_early else self.training.steps()
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether `evaluation.early_stopping` evaluations brought no better F1."""
+        patience = self.recipe.evaluation.early_stopping
+        return patience is not None and self.evaluations_without_gain >= patience
+
+    def evaluation_due(self, step: int) -> bool:
         if "validation" not in self.data.splits:
             return False
         every = self.recipe.evaluation.every
-        last = step.number == step.total
-        return last or (step.ends_epoch if every == "epoch" else step.number % every == 0)
+        interval = self.training.steps_per_epoch if every == "epoch" else every
+        return step % interval == 0 or step == self.training.total
 
-    def evaluate(self, step: Step, recorder: Recorder) -> None:
-        """Score the validation split; keep the weights if they are the best so far; see whether to stop."""
+    def evaluate(self, step: int, recorder: Recorder) -> None:
+        """Score the validation split after a step; keep the weights if they are the best so far."""
         recorder.flush()
-        figures = self._score(self.training.model, "validation").as_dict()
-        recorder.evaluation("validation", step.number, step.epoch, figures)
-        if figures["f1"] > self.best_f1:
-            self.best_f1, self.evaluations_without_gain = figures["f1"], 0
-            state = {"step": step.number, "f1": figures["f1"]}
-            self._save(checkpoint.BEST, optimizer=False, state=state)
+        figures = self._score(self.training.model, "validation", recorder).as_dict()
+        recorder.evaluation("validation", step, (step - 1) // self.training.steps_per_epoch, figures)
+        self.evaluated_step = step
+        if figures["f1"] > self.best_f1 and self.checkpoints.save_best(
+            step, model=self.training.model, f1=figures["f1"]
+        ):
+            self.best_f1, self.best_step, self.evaluations_without_gain = figures["f1"], step, 0
             return
         self.evaluations_without_gain += 1
-        patience = self.recipe.evaluation.early_stopping
-        if patience and self.evaluations_without_gain >= patience:
-            log.info("stopping at step %d: no better F1 in %d evaluations", step.number, patience)
-            self.stopped_early = True
+        if self.stopped_early:
+            log.info(
+                "stopping at step %d: no better F1 in %d evaluations", step, self.evaluations_without_gain
+            )
 
-    def _score(self, model: torch.nn.Module, split: str, *, with_predictions: bool = False) -> Evaluation:
-        return evaluate(
-            model,
-            self.data.splits[split],
-            self.tags(split),
-            labels=self.labels,
-            accelerator=self.accelerator,
-            batch_tokens=self.recipe.evaluation.batch_tokens,
-            pad_id=self.data.pad_id,
-            with_predictions=with_predictions,
-        )
+    def _score(
+        self, model: torch.nn.Module, split: str, recorder: Recorder, *, with_predictions: bool = False
+    ) -> Evaluation:
+        try:
+            return evaluate(
+                model,
+                self.data.splits[split],
+                self.tags(split),
+                labels=self.labels,
+                accelerator=self.accelerator,
+                batch_tokens=self.recipe.evaluation.batch_tokens,
+                pad_id=self.data.pad_id,
+                with_predictions=with_predictions,
+                stop=self.stop,
+            )
+        except Stopped:
+            self.stop_here(recorder)
+            raise
 
-    def checkpoint_due(self, step: Step) -> bool:
+    def checkpoint_due(self, step: int) -> bool:
         every = self.recipe.checkpoint.every
-        return every is not None and step.number % every == 0 and step.number < step.total
+        return every is not None and (step % every == 0 or step == self.training.total)
 
-    def save_checkpoint(self) -> None:
-        """Save all that going on from here needs, and remove what `checkpoint.keep_last` does not keep."""
+    def save_checkpoint(self, recorder: Recorder) -> None:
+        """Save all that going on from here needs, unless it is saved already."""
         step = self.training.position
+        if step == self.saved_step or recorder.nonfinite:
+            return
+        recorder.flush()
         state = {
             "step": step,
-            "best_f1": self.best_f1,
-            "evaluations_without_gain": self.evaluations_without_gain,
+            **{name: getattr(self, name) for name in _OWN_STATE},
+            **numbers(self.accelerator, self.training.optimizer),
+            **recorder.state(),
+            "data_fingerprint": self.data.fingerprint,
+            "strategy": describe(self.accelerator),
+            "processes": self.accelerator.num_processes,
         }
-        if self.accelerator.scaler is not None:
-            state["loss_scale"] = self.accelerator.scaler.get_scale()
-        self._save(checkpoint.step_folder(self.run.checkpoints, step).name, optimizer=True, state=state)
-        if self.accelerator.is_main_process:
-            checkpoint.prune(self.run.checkpoints, keep=self.recipe.checkpoint.keep_last)
-
-    def _save(self, name: str, *, optimizer: bool, state: dict[str, Any]) -> None:
-        checkpoint.save(
-            self.run.checkpoints / name,
-            accelerator=self.accelerator,
-            model=self.training.model,
-            optimizer=self.training.optimizer if optimizer else None,
-            state=state,
+        self.checkpoints.save_step(
+            step, model=self.training.model, optimizer=self.training.optimizer, state=state
         )
+        self.saved_step = step
+        for event in self.checkpoints.take_reports():
+            recorder.write(event)
+
+    def stop_here(self, recorder: Recorder) -> None:
+        """Save, and end training with `Stopped`."""
+        log.info(
+            "%s: saving after step %d",
+            self.stop.asked or "another rank was asked to stop",
+            self.training.position,
+        )
+        self.save_checkpoint(recorder)
+        self.checkpoints.wait()
+        raise Stopped(f"stopped after step {self.training.position} of {self.training.total}")
 
     def finish(self, recorder: Recorder) -> None:
         """Save the best model, score it as saved, check the figures, and write the results."""
         recorder.flush()
-        if "validation" not in self.data.splits:
-            self._save(checkpoint.BEST, optimizer=False, state={"step": self.training.position, "f1": None})
-        best = self.run.checkpoints / checkpoint.BEST
-        if not best.exists():
+        if self.recipe.checkpoint.every is not None:
+            self.save_checkpoint(recorder)
+        if self.best_step is None and self.checkpoints.save_best(
+            self.training.position, model=self.training.model, f1=None
+        ):
+            self.best_step = self.training.position
+        if self.best_step is None:
             raise UserError(
-                "the trained weights could not be saved", where=str(best), fix="free disk space and resume"
+                "the trained weights could not be saved",
+                where=str(self.run.checkpoints),
+                fix="free disk space and give the same command again",
             )
         if self.accelerator.is_main_process:
+            best = Saved(self.checkpoints.best(self.best_step))
             card = results.model_card(self.recipe, self.labels)
-            weights = checkpoint.read_weights(best)
-            results.save_model(self.run, weights=weights, config=self.config, data=self.data, card=card)
+            results.save_model(
+                self.run, weights=best.weights(), config=self.config, data=self.data, card=card
+            )
         self.accelerator.wait_for_everyone()
-        written = self._train_figures(recorder) | self._final_scores()
+        written = self._train_figures(recorder) | self._final_scores(recorder)
+        self.checkpoints.wait()
         if self.accelerator.is_main_process:
             (self.run.model / "README.md").write_text(
                 results.model_card(self.recipe, self.labels, written), encoding="utf-8"
@@ -239,7 +350,6 @@ class Session:
     def _train_figures(self, recorder: Recorder) -> dict[str, Any]:
         last = max(recorder.epoch_loss, default=None)
         loss = None if last is None else recorder.epoch_loss[last][0] / recorder.epoch_loss[last][1]
-        best = checkpoint.read_state(self.run.checkpoints / checkpoint.BEST)
         return {
             "name": self.recipe.name,
             "labels": list(self.labels.types),
@@ -247,7 +357,7 @@ class Session:
                 "loss": loss,
                 "loss_is": "mean over the words of the last epoch, with dropout",
                 "steps": self.training.position,
-                "best_step": best["step"],
+                "best_step": self.best_step,
                 "seconds": recorder.seconds,
             },
             "data": {"fingerprint": self.data.fingerprint, **self.data.report},
@@ -258,7 +368,7 @@ class Session:
             },
         }
 
-    def _final_scores(self) -> dict[str, Any]:
+    def _final_scores(self, recorder: Recorder) -> dict[str, Any]:
         """Score the saved model on validation and test; check the figures against the written predictions."""
         tagger, _ = results.load_tagger(
             self.run.model, precision=precision_of(self.accelerator), device=self.accelerator.device
@@ -267,7 +377,7 @@ class Session:
         for split in ("validation", "test"):
             if split not in self.data.splits:
                 continue
-            evaluation = self._score(tagger, split, with_predictions=True)
+            evaluation = self._score(tagger, split, recorder, with_predictions=True)
             figures[split] = evaluation.as_dict()
             if self.accelerator.is_main_process:
                 assert evaluation.predicted is not None

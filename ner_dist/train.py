@@ -22,37 +22,45 @@ def train(recipe: Recipe) -> Run:
 
     Raises:
         UserError: something that the user can mend, on one line.
+        Stopped: a signal asked for it; what was trained is saved.
     """
     from ner_dist import runtime
     from ner_dist.model import load_config
-    from ner_dist.recorder import Recorder
-    from ner_dist.run import check_output
+    from ner_dist.run import check_output, claimed
     from ner_dist.session import Session
 
     check_output(recipe)
     accelerator = runtime.start(recipe, model_type=load_config(recipe.model).model_type)
-    session = Session(recipe, accelerator=accelerator)
-    if session.already_complete():
-        return session.run
-    session.load_data()
-    session.build_model()
-    session.resume()
-    with Recorder(recipe, session.run, accelerator=accelerator) as recorder:
-        for step in session.training.steps():
-            recorder.add(step)
-            if session.evaluation_due(step):
-                session.evaluate(step, recorder)
-            if session.checkpoint_due(step):
-                recorder.flush()
-                session.save_checkpoint()
-            if session.stopped_early:
-                break
-        session.finish(recorder)
-    return session.run
+    with claimed(recipe, accelerator) as run:
+        session = Session(recipe, run=run, accelerator=accelerator)
+        if session.already_complete():
+            return run
+        session.find_checkpoint()
+        session.load_data()
+        session.build_model()
+        with session.recording() as recorder:
+            session.resume(recorder)
+            for step in session.steps():
+                recorder.add(step)
+                if session.evaluation_due(step.number):
+                    session.evaluate(step.number, recorder)
+                if session.checkpoint_due(step.number):
+                    session.save_checkpoint(recorder)
+                if session.stop.agreed():
+                    session.stop_here(recorder)
+                if session.stopped_early:
+                    break
+            session.finish(recorder)
+    return run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit code is 0, or 2 for a mistake of the user."""
+    """Run the command line.
+
+    Returns:
+        The exit code: 0; 2 for a mistake of the user; 75 (`stopping.EXIT_RESUME`) for a run that was asked to
+        stop, and that goes on when the same command is given again.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     usage = "accelerate launch --config_file launch/CONFIG.yaml -m ner_dist.train RECIPE [key=value ...]"
     if not arguments:
@@ -60,12 +68,19 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0
+    from ner_dist import stopping
     from ner_dist.recipe_file import load_recipe
+    from ner_dist.runtime import is_main_process
 
+    stopping.exit_on_signals()
     try:
         train(load_recipe(arguments[0], arguments[1:]))
     except UserError as error:
         return show(error)
+    except stopping.Stopped as stopped:
+        if is_main_process():
+            print(f"{stopped}: the same command goes on from there", file=sys.stderr)
+        return stopping.EXIT_RESUME
     return 0
 
 

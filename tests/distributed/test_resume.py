@@ -1,78 +1,224 @@
-"""A run that is killed goes on from its newest checkpoint, under another strategy and world too."""
+"""A run that ends before its time goes on where it was: exactly, elsewhere too, whatever lies on the disk."""
 
 from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.distributed.launching import RECIPE, events, train
+from ner_dist.stopping import EXIT_RESUME
+from tests.distributed.forked import Server
+from tests.distributed.launching import RECIPE, environment, events, launch_arguments, train
 
 pytestmark = pytest.mark.distributed
 
-# Dies without a word after step 7, as a killed job does.
+STRATEGIES = {
+    "one": (None, 1),
+    "ddp": ("cpu", 2),
+    "zero1": ("zero1_bf16", 2),
+    "zero2": ("zero2_bf16", 2),
+    "zero3": ("zero3_bf16", 2),
+}
+STEPS = 24
+
+# What ranks run first. Slower steps and saves, so that a signal finds them at work:
+SLOWLY = """
+import time
+from ner_dist import loop, shards
+
+write, update = shards.ShardWriter._write, loop.Training._update
+shards.ShardWriter._write = lambda *all: (time.sleep(0.03), write(*all))[1]
+loop.Training._update = lambda *all: (time.sleep(0.02), update(*all))[1]
+"""
+# A scheduler's warning after step 10:
+WARNED = """
+import os, signal
+from ner_dist import loop
+
+steps = loop.Training.steps
+
+def warned(self):
+    for step in steps(self):
+        yield step
+        if step.number == 10:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+loop.Training.steps = warned
+"""
+# A kill once the checkpoint of step 12 is complete:
 KILLED = """
 import os
-import sys
+from ner_dist import checkpoint
 
-from ner_dist import recorder
+prune = checkpoint.Checkpoints._prune
 
-add = recorder.Recorder.add
-
-
-def add_and_die(self, step):
-    add(self, step)
-    if step.number == 7:
+def prune_and_die(self, state):
+    prune(self, state)
+    if state["step"] == 12:
         os._exit(9)
 
-
-recorder.Recorder.add = add_and_die
-
-from ner_dist.train import main
-
-sys.exit(main())
+checkpoint.Checkpoints._prune = prune_and_die
 """
+# A batch that rank 1 cannot make:
+BROKEN = """
+from ner_dist import loop
+
+collate, made = loop.collate, []
+
+def break_the_sixth(*all, **named):
+    made.append(1)
+    if rank == 1 and len(made) == 6:
+        raise ValueError("a broken batch")
+    return collate(*all, **named)
+
+loop.collate = break_the_sixth
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("forked"))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
     path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    path.write_text(RECIPE + "checkpoint: {every: 5}\n")
+    path.write_text(
+        RECIPE.replace("max_steps: 20", f"max_steps: {STEPS}")
+        + "checkpoint: {every: 4}\nevaluation: {every: 6}\n"
+    )
     return path
 
 
 @pytest.fixture(scope="module")
-def undisturbed(recipe, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
-    train(recipe, f"output_dir={folder}", "train.max_steps=10")
-    return folder
+def undisturbed(server, recipe, tmp_path_factory):
+    """The run of each strategy that nothing happened to, trained when first asked for."""
+    folder, done = tmp_path_factory.mktemp("undisturbed"), {}
+
+    def of(name: str):
+        if name not in done:
+            config, processes = STRATEGIES[name]
+            job = server.start(recipe, f"output_dir={folder / name}", config=config, processes=processes)
+            assert set(job.wait()) == {0}, job.text()
+            done[name] = folder / name
+        return done[name]
+
+    return of
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (None, None),
-        ("cpu", "zero2_bf16"),
-        ("zero2_bf16", "zero3_bf16"),
-        ("zero3_bf16", "zero1_bf16"),
-        ("zero1_bf16", None),
-    ],
-)
-def test_resuming_ends_where_the_undisturbed_run_does(recipe, undisturbed, tmp_path, before, after):
-    folder, script = tmp_path / "run", tmp_path / "killed.py"
-    script.write_text(KILLED)
-    arguments = [f"output_dir={folder}", "train.max_steps=10"]
-    train(recipe, *arguments, config=before, processes=before and 2, check=False, script=script)
-    assert not (folder / "results.json").exists()
-    done = train(recipe, *arguments, config=after, processes=after and 2)
-    assert "resuming after step 5 of 10" in done.stderr
-    expected = {event["step"]: event["loss"] for event in events(undisturbed)}
-    got = [(event["step"], event["loss"]) for event in events(folder)]
-    assert [step for step, _ in got] == [1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 10]
-    for step, loss in got:
-        assert loss == pytest.approx(expected[step], rel=1e-4)
-    weights, reference = (load_file(path / "model/model.safetensors") for path in (folder, undisturbed))
-    for name, weight in reference.items():
-        if before == after is None:
-            assert torch.equal(weights[name], weight), name
-        torch.testing.assert_close(weights[name], weight, rtol=1e-3, atol=1e-5)
+def assert_same_end(run, reference):
+    """Weights and figures are those of the undisturbed run, bit for bit."""
+    weights, expected = (load_file(folder / "model/model.safetensors") for folder in (run, reference))
+    assert all(torch.equal(weights[name], weight) for name, weight in expected.items())
+    got, wanted = (json.loads((folder / "results.json").read_text()) for folder in (run, reference))
+    for result in (got, wanted):
+        del result["train"]["seconds"]
+        for split in ("validation", "test"):
+            del result[split]["words_per_second"]
+    assert got == wanted
+    assert (run / "predictions/test.jsonl").read_bytes() == (
+        reference / "predictions/test.jsonl"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("strategy", ["one", "ddp"])
+def test_killed_at_random_moments_it_ends_as_if_nothing_had_happened(
+    server, recipe, undisturbed, tmp_path, strategy
+):
+    """Ten kills each: of one rank, of all, and by SIGTERM, while it trains, saves, evaluates or starts."""
+    config, processes = STRATEGIES[strategy]
+    reference, folder, chance = undisturbed(strategy), tmp_path / "run", random.Random(strategy)
+    found = set()
+    for kind in ["one rank", "all", "term"] * 3 + ["term"]:
+        job = server.start(recipe, f"output_dir={folder}", config=config, processes=processes, setup=SLOWLY)
+        job.wait_for("steps of")
+        time.sleep(chance.random() * 0.8)
+        if kind == "one rank":
+            job.send(signal.SIGKILL, chance.randrange(processes))
+        else:
+            job.send(signal.SIGKILL if kind == "all" else signal.SIGTERM)
+        codes = job.wait(60)
+        if set(codes) == {0}:
+            break
+        assert set(codes) <= ({EXIT_RESUME, 0} if kind == "term" else {-9, 1}), job.text()
+        found.add(kind)
+    assert found >= {"term", "all"}
+    job = server.start(recipe, f"output_dir={folder}", config=config, processes=processes)
+    assert set(job.wait()) == {0}, job.text()
+    assert_same_end(folder, reference)
+
+
+@pytest.mark.parametrize("before", STRATEGIES)
+def test_any_strategy_goes_on_from_any_other(server, recipe, undisturbed, tmp_path, before):
+    """The matrix: every pair, with the losses of the undisturbed run; bit for bit where nothing changed."""
+    config, processes = STRATEGIES[before]
+    start = tmp_path / "start"
+    job = server.start(recipe, f"output_dir={start}", config=config, processes=processes, setup=WARNED)
+    assert set(job.wait()) == {EXIT_RESUME}, job.text()
+    saved = sorted((start / "checkpoints").glob("step-*"))[-1]
+    at = int(saved.name.removeprefix("step-"))
+    assert 10 <= at <= 12, job.text()
+    expected = {event["step"]: event for event in events(undisturbed("one"))}
+    for after, (config, processes) in STRATEGIES.items():
+        folder = tmp_path / after
+        shutil.copytree(start, folder)
+        job = server.start(recipe, f"output_dir={folder}", config=config, processes=processes)
+        assert set(job.wait()) == {0}, job.text()
+        assert f"resuming after step {at} of {STEPS}" in job.text()
+        later = [event for event in events(folder) if event["step"] > at]
+        assert [event["step"] for event in later] == list(range(at + 1, STEPS + 1))
+        for event in later:
+            assert event["loss"] == pytest.approx(expected[event["step"]]["loss"], rel=1e-4), (before, after)
+            assert event["learning_rate"] == expected[event["step"]]["learning_rate"]
+        if before == after:
+            assert_same_end(folder, undisturbed(before))
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "zero2", "zero3"])
+def test_bf16_goes_on_bit_for_bit(server, recipe, tmp_path, strategy):
+    config, processes = STRATEGIES[strategy]
+    options = {"config": config.replace("cpu", "ddp_bf16"), "processes": processes}
+    straight, folder = tmp_path / "straight", tmp_path / "run"
+    assert set(server.start(recipe, f"output_dir={straight}", "precision=bf16", **options).wait()) == {0}
+    job = server.start(recipe, f"output_dir={folder}", "precision=bf16", setup=KILLED, **options)
+    assert 9 in job.wait()
+    job = server.start(recipe, f"output_dir={folder}", "precision=bf16", **options)
+    assert set(job.wait()) == {0}, job.text()
+    assert "resuming after step 12" in job.text()
+    assert_same_end(folder, straight)
+
+
+def test_sigterm_to_accelerate_launch_saves_and_the_same_command_goes_on(recipe, undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    words = [*launch_arguments("cpu"), "-m", "ner_dist.train", str(recipe), f"output_dir={folder}"]
+    process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "step 3/" in line:
+            os.kill(process.pid, signal.SIGTERM)
+            break
+    text = process.stderr.read()
+    assert process.wait() != 0
+    assert "SIGTERM: saving after step" in text
+    assert "the same command goes on from there" in text
+    done = train(recipe, f"output_dir={folder}", config="cpu")
+    assert "resuming after step" in done.stderr
+    assert_same_end(folder, undisturbed("ddp"))
+
+
+def test_a_rank_that_fails_names_step_and_sentences_and_nobody_hangs(server, recipe, tmp_path):
+    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", config="cpu", processes=2, setup=BROKEN)
+    began = time.monotonic()
+    assert set(job.wait(60)) == {1}
+    assert time.monotonic() - began < 60
+    line = next(line for line in job.text().splitlines() if "rank 1 failed" in line)
+    assert "step 3" in line and "training sentences" in line and "a broken batch" in line
