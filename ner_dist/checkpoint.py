@@ -66,7 +66,8 @@ class Checkpoints:
 
     def steps(self) -> list[Path]:
         """The folders of the periodic checkpoints, oldest first."""
-        return sorted(self.folder.glob("step-*"))
+        # By number: from a million steps on, names are longer.
+        return sorted(self.folder.glob("step-*"), key=lambda path: (len(path.name), path.name))
 
     def wait(self) -> None:
         """Return once what was saved is on the disk, or was given up; all ranks wait for rank 0."""

@@ -5,6 +5,7 @@ Everything that is wrong with a recipe, a data file, a launch config or a folder
 bug in ner_dist itself.
 """
 
+import errno
 import os
 import sys
 
@@ -29,6 +30,17 @@ class UserError(Exception):
         if fix:
             text = f"{text}; {fix}"
         super().__init__(" ".join(text.split()))
+
+
+def disk_error(error: OSError) -> UserError | None:
+    """The error for a disk that takes no more; None for an `OSError` of any other kind."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return None
+    return UserError(
+        error.strerror or "the disk takes no more",
+        where=str(error.filename) if error.filename else None,
+        fix="make room and give the same command again: what was saved is still there",
+    )
 
 
 def show(error: UserError) -> int:

@@ -58,6 +58,7 @@ class Recorder:
             self.epoch_loss = {epoch: tuple(sums) for epoch, sums in resumed["epoch_loss"]}
             self.nonfinite, self.seconds_before = resumed["nonfinite_steps"], resumed["seconds"]
         self.file = run.metrics.open("a", encoding="utf-8") if self.main else None
+        self.disk_full = False
         self.closing = ExitStack()
         self.show_progress: Callable[[int], None] | None = None
         if self.settings.trackers:
@@ -74,9 +75,18 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self.closing.close()
         if self.file:
-            self.file.close()
+            self._to_disk(self.file.close)
         if self.settings.trackers:
             self.accelerator.end_training()
+
+    def _to_disk(self, work: Callable[[], None]) -> None:
+        """A full disk does not stop training; lines that found no room are written once there is some."""
+        try:
+            work()
+        except OSError as error:
+            if not self.disk_full:
+                log.warning("%s cannot be written: %s", self.run.metrics, error.strerror)
+            self.disk_full = True
 
     def add(self, step: Step) -> None:
         """Take note of a step; write when `logging.every` says so, and at the end of an epoch.
@@ -196,7 +206,7 @@ class Recorder:
         """Append an event to metrics.jsonl and hand its numbers to the trackers."""
         if self.file:
             self.file.write(json.dumps(event) + "\n")
-            self.file.flush()
+            self._to_disk(self.file.flush)
         if self.settings.trackers and "step" in event:
             prefix = event.get("split", event["event"])
             numbers = {

@@ -22,7 +22,7 @@ from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
 from ner_dist.model import load_whole
 from ner_dist.run import Run
-from ner_dist.shards import sync
+from ner_dist.shards import sync, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,12 +92,10 @@ def save_model(
     run: Run, *, weights: dict[str, torch.Tensor], config: PretrainedConfig, data: Prepared, card: str
 ) -> None:
     """Write RUN/model/ in Hugging Face format, from fp32 weights by parameter name."""
-    from safetensors.torch import save_file
-
     aside = run.folder / ".model.part"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
-    save_file(weights, aside / "model.safetensors", metadata={"format": "pt"})
+    write_tensors(aside / "model.safetensors", weights)
     config.dtype = torch.float32
     config.save_pretrained(aside)
     data.tokenizer.save_pretrained(aside)

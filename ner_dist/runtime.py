@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from ner_dist.errors import UserError
+from ner_dist.errors import UserError, disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,7 +195,7 @@ def precision_of(accelerator: Accelerator) -> str:
 
 
 def from_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
-    """What `work` returns on rank 0, or the `UserError` that it raises there, on every rank."""
+    """What `work` returns on rank 0, on every rank; or the error, where a user or a full disk is at fault."""
     from accelerate.utils import broadcast_object_list
 
     answer: list[Any] = [None, None]
@@ -204,6 +204,10 @@ def from_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
             answer[0] = work()
         except UserError as error:
             answer[1] = error
+        except OSError as error:
+            answer[1] = disk_error(error)
+            if answer[1] is None:
+                raise
     if accelerator.num_processes > 1:
         broadcast_object_list(answer)
     if answer[1] is not None:

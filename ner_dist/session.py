@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -330,22 +331,26 @@ class Session:
                 where=str(self.run.checkpoints),
                 fix="free disk space and give the same command again",
             )
-        if self.accelerator.is_main_process:
-            best = Saved(self.checkpoints.best(self.best_step))
-            card = results.model_card(self.recipe, self.labels)
-            results.save_model(
-                self.run, weights=best.weights(), config=self.config, data=self.data, card=card
-            )
-        self.accelerator.wait_for_everyone()
+        best = Saved(self.checkpoints.best(self.best_step))
+        from_main(
+            self.accelerator,
+            lambda: results.save_model(
+                self.run,
+                weights=best.weights(),
+                config=self.config,
+                data=self.data,
+                card=results.model_card(self.recipe, self.labels),
+            ),
+        )
         written = self._train_figures(recorder) | self._final_scores(recorder)
         self.checkpoints.wait()
-        if self.accelerator.is_main_process:
-            (self.run.model / "README.md").write_text(
-                results.model_card(self.recipe, self.labels, written), encoding="utf-8"
-            )
-            write_atomically(self.run.results, json.dumps(written, indent=1) + "\n")
-            log.info("results in %s, model in %s", self.run.results, self.run.model)
-        self.accelerator.wait_for_everyone()
+        from_main(self.accelerator, lambda: self._write_results(written))
+
+    def _write_results(self, written: dict[str, Any]) -> None:
+        card = results.model_card(self.recipe, self.labels, written)
+        write_atomically(self.run.model / "README.md", card)
+        write_atomically(self.run.results, json.dumps(written, indent=1) + "\n")
+        log.info("results in %s, model in %s", self.run.results, self.run.model)
 
     def _train_figures(self, recorder: Recorder) -> dict[str, Any]:
         last = max(recorder.epoch_loss, default=None)
@@ -379,21 +384,22 @@ class Session:
                 continue
             evaluation = self._score(tagger, split, recorder, with_predictions=True)
             figures[split] = evaluation.as_dict()
-            if self.accelerator.is_main_process:
-                assert evaluation.predicted is not None
-                path = self.run.predictions(split)
-                results.write_predictions(
-                    path, self.data.splits[split], self.tags(split), evaluation.predicted, labels=self.labels
-                )
-                results.verify(path, figures[split])
-                log.info(
-                    "%s: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f "
-                    "(%s, equal to seqeval's)",
-                    split,
-                    *(figures[split][key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
-                    figures[split]["scheme"],
-                )
+            from_main(self.accelerator, partial(self._write_predictions, split, evaluation))
         return figures
+
+    def _write_predictions(self, split: str, evaluation: Evaluation) -> None:
+        assert evaluation.predicted is not None
+        path, figures = self.run.predictions(split), evaluation.as_dict()
+        results.write_predictions(
+            path, self.data.splits[split], self.tags(split), evaluation.predicted, labels=self.labels
+        )
+        results.verify(path, figures)
+        log.info(
+            "%s: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s, equal to seqeval's)",
+            split,
+            *(figures[key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
+            figures["scheme"],
+        )
 
 
 def report_data(data: Prepared, labels: LabelSet) -> None:

@@ -94,9 +94,9 @@ class ShardWriter:
 
     def _complete(self, state: dict[str, Any]) -> None:
         self._write_shard()
-        self._write(STATE, [json.dumps(state, indent=1).encode()])
+        self._write(STATE, json.dumps(state, indent=1))
         sums = "".join(f"{digest}  {name}\n" for name, digest in self._sums.items())
-        self._write(SUMS, [sums.encode()])
+        self._write(SUMS, sums)
         sync(self.aside)
         shutil.rmtree(self.folder, ignore_errors=True)  # one that was found to be damaged
         self.aside.rename(self.folder)
@@ -104,18 +104,27 @@ class ShardWriter:
 
     def _write_shard(self) -> None:
         name = f"tensors-{len(self._sums) + 1:05d}.safetensors"
-        self._write(name, [_header(self._shard), *map(_bytes_of, self._shard.values())])
+        self._sums[name] = write_tensors(self.aside / name, self._shard)
         self._shard, self._held = {}, 0
 
-    def _write(self, name: str, parts: list[Any]) -> None:
-        digest = hashlib.sha256()
-        with (self.aside / name).open("wb") as file:
-            for part in parts:
-                file.write(part)
-                digest.update(part)
-            file.flush()
-            os.fsync(file.fileno())
-        self._sums[name] = digest.hexdigest()
+    def _write(self, name: str, text: str) -> None:
+        self._sums[name] = _write_parts(self.aside / name, [text.encode()])
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> str:
+    """Write fp32 tensors on the CPU as one safetensors file, synced; return its sha256."""
+    return _write_parts(path, [_header(tensors), *map(_bytes_of, tensors.values())])
+
+
+def _write_parts(path: Path, parts: list[Any]) -> str:
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for part in parts:
+            file.write(part)
+            digest.update(part)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
 
 
 def _header(tensors: dict[str, torch.Tensor]) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ner_dist.errors import UserError, show
+from ner_dist.errors import UserError, disk_error, show
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
@@ -77,6 +77,11 @@ def main(arguments: list[str] | None = None) -> int:
         train(load_recipe(arguments[0], arguments[1:]))
     except UserError as error:
         return show(error)
+    except OSError as error:
+        mended = disk_error(error)
+        if mended is None:
+            raise
+        return show(mended)
     except stopping.Stopped as stopped:
         if is_main_process():
             print(f"{stopped}: the same command goes on from there", file=sys.stderr)

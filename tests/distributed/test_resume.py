@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import load_file
 
 from ner_dist.stopping import EXIT_RESUME
-from tests.distributed.forked import Server
 from tests.distributed.launching import RECIPE, environment, events, launch_arguments, train
 
 pytestmark = pytest.mark.distributed
@@ -81,13 +80,6 @@ def break_the_sixth(*all, **named):
 
 loop.collate = break_the_sixth
 """
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("forked"))
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")
