@@ -107,7 +107,8 @@ def step_folder(checkpoints: Path, step: int) -> Path:
 
 def steps_saved(checkpoints: Path) -> list[Path]:
     """The folders of the periodic checkpoints, oldest first."""
-    return sorted(checkpoints.glob("step-*")) if checkpoints.is_dir() else []
+    # By number: from a million steps on, names are longer.
+    return sorted(checkpoints.glob("step-*"), key=lambda path: (len(path.name), path.name))
 
 
 def prune(checkpoints: Path, *, keep: int) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Read when torch is imported: threads that spin while they wait starve whatever shares the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 settings.register_profile("ner_dist", deadline=None, max_examples=60)
 settings.load_profile("ner_dist")
@@ -23,6 +27,31 @@ def _own_cache_and_no_network(tmp_path_factory):
     patch.setenv("NER_DIST_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_process_group():
+    """Accelerate keeps device and precision for the whole process: no file inherits another's."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def log_lines():
+    """What the package logs, as it comes; its logger hands nothing on to pytest's once it is set up."""
+    lines: list[str] = []
+    logger = logging.getLogger("ner_dist")
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
