@@ -115,7 +115,7 @@ def evaluate(
             words, ids = pending
             on_host = ids.cpu().numpy()
             predicted[words] = on_host if to_labels is None else to_labels[on_host]
-            scored[words] += 1
+            np.add.at(scored, words, 1)
 
     was_training = model.training
     model.eval()

@@ -82,7 +82,7 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
     transformers_logging.disable_progress_bar()
     load_whole()
     config = load_config(settings, vocab_size=vocab_size)
-    labels_before = config.id2label
+    labels_before = config.id2label or {}
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels.tags))
     config.label2id = {tag: i for i, tag in enumerate(labels.tags)}
@@ -97,6 +97,8 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
         model = _pretrained(settings, config)
         if len(labels_before) == len(labels) and labels_before != config.id2label:
             _renew_head(model)
+    # What is saved with the weights; a pretrained encoder's own says what it was before.
+    model.config.architectures = [type(model).__name__]
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model

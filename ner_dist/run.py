@@ -16,7 +16,7 @@ import os
 import platform
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -164,8 +164,8 @@ def claimed(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
         lock = _lock(run)
         foreign = not run.recipe.exists() or bool(differing_keys(load_recipe(run.recipe), recipe))
         if _has_content(run) and (recipe.resume == "never" or (recipe.overwrite and foreign)):
+            _unlock(run, lock)
             move_aside(run)
-            lock.release()
             lock = _lock(run)
         return run
 
@@ -173,7 +173,7 @@ def claimed(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
         yield from_main(accelerator, take)
     finally:
         if lock is not None:
-            lock.release()
+            _unlock(Run(Path(recipe.output_dir)), lock)
 
 
 def _lock(run: Run) -> BaseFileLock:
@@ -198,6 +198,15 @@ def _lock(run: Run) -> BaseFileLock:
     facts = {"host": platform.node(), "pid": os.getpid(), "since": _now()}
     write_atomically(holder, json.dumps(facts) + "\n")
     return lock
+
+
+def _unlock(run: Run, lock: BaseFileLock) -> None:
+    """Leave no trace: a run that failed before it wrote anything leaves no folder either."""
+    for name in (_HOLDER, _LOCK):
+        (run.folder / name).unlink(missing_ok=True)
+    lock.release()
+    with suppress(OSError):
+        run.folder.rmdir()
 
 
 def _now() -> str:

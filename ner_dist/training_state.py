@@ -122,7 +122,7 @@ def _moment(
     parameter: torch.nn.Parameter, moment: str, optimizer: AcceleratedOptimizer, *, zero: bool
 ) -> torch.Tensor | None:
     if not zero:
-        return optimizer.optimizer.state[parameter].get(moment)
+        return optimizer.optimizer.state.get(parameter, {}).get(moment)
     from deepspeed.utils import safe_get_full_optimizer_state
 
     return safe_get_full_optimizer_state(parameter, moment)

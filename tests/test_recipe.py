@@ -158,7 +158,10 @@ class TestOverrides:
             ("train.lr=1", "unknown key `train.lr`; the keys there are epochs, max_steps, batch_tokens"),
             ("trian.learning_rat=1", "unknown key `trian`; did you mean `train`?"),
             ("learning_rat=1", "did you mean `train.learning_rate`?"),
-            ("quux=1", "unknown key `quux`; the keys there are name, output_dir, overwrite, model, data"),
+            (
+                "quux=1",
+                "unknown key `quux`; the keys there are name, output_dir, overwrite, resume, model, data",
+            ),
             ("provenance.x=1", "unknown key `provenance`"),
             ("extends=full.yaml", "unknown key `extends`"),
             ("train.epochs=[1", "override train.epochs=[1: the value is not valid YAML"),

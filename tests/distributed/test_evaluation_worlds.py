@@ -1,0 +1,93 @@
+"""The number of processes decides who scores a sentence, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.distributed.launching import RECIPE, environment, launch_arguments, results
+
+pytestmark = pytest.mark.distributed
+
+WORLDS = [1, 2, 3]
+
+# Trains a run of its own, then scores the model of the one-process run, in the same group of processes.
+# Few subwords a pass, so that there are passes for everybody.
+SCRIPT = """
+import sys
+
+from ner_dist.recipe_file import load_recipe
+from ner_dist.score import score
+from ner_dist.train import train
+
+recipe, own, model, out = sys.argv[1:]
+train(load_recipe(recipe, [f"output_dir={own}"]))
+score(model, data=None, split="test", settings=[], precision="fp32", batch_tokens=150, out=out)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """`own-N` and `scored-N` of N processes."""
+    folder = tmp_path_factory.mktemp("worlds")
+    recipe, script = folder / "tiny.yaml", folder / "both.py"
+    recipe.write_text(
+        RECIPE.replace("learning_rate: 1.0e-3", "learning_rate: 5.0e-3").replace(
+            "max_steps: 20", "max_steps: 60"
+        )
+        + "evaluation: {batch_tokens: 150}\n"
+    )
+    script.write_text(SCRIPT)
+    for world in WORLDS:
+        command = [*launch_arguments("cpu" if world > 1 else None, processes=world if world > 1 else None)]
+        command += [str(script), str(recipe)]
+        command += [str(folder / name) for name in (f"own-{world}", "own-1", f"scored-{world}")]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-6000:]
+    return folder
+
+
+def test_the_world_does_not_divide_the_test_set(folder):
+    sentences = results(folder / "scored-1")["sentences"]
+    assert all(sentences % world for world in WORLDS[1:])
+
+
+@pytest.mark.parametrize("world", WORLDS[1:])
+def test_figures_are_the_same_to_the_last_digit(folder, world):
+    one, other = (results(folder / f"scored-{n}") for n in (1, world))
+    assert one["f1"] > 0.05
+    for figures in (one, other):
+        figures.pop("words_per_second")
+    # A sum of floats has no order of its own.
+    assert other.pop("loss") == pytest.approx(one.pop("loss"), rel=1e-6)
+    assert other == one
+
+
+@pytest.mark.parametrize("world", WORLDS[1:])
+def test_predictions_are_the_same_to_the_last_byte(folder, world):
+    one, other = (folder / f"scored-{n}" / "predictions" / "test.jsonl" for n in (1, world))
+    assert one.stat().st_size > 0
+    assert other.read_bytes() == one.read_bytes()
+
+
+def test_a_run_scores_itself_as_it_is_scored_later(folder):
+    own, later = results(folder / "own-1")["test"], results(folder / "scored-1")
+    for name in ("precision", "recall", "f1", "accuracy", "per_type", "lenient"):
+        assert later[name] == own[name]
+    own, later = (folder / name / "predictions" / "test.jsonl" for name in ("own-1", "scored-1"))
+    assert own.read_bytes() == later.read_bytes()
+
+
+@pytest.mark.parametrize("world", WORLDS[1:])
+def test_runs_of_any_world_predict_the_same_sentences(folder, world):
+    one, other = (
+        [json.loads(line) for line in (folder / f"own-{n}" / "predictions" / "test.jsonl").open()]
+        for n in (1, world)
+    )
+    assert len(one) == 83
+    for key in ("id", "tokens", "gold"):
+        assert [line[key] for line in other] == [line[key] for line in one]
+    assert results(folder / f"own-{world}")["environment"]["processes"] == world
+    assert results(folder / f"own-{world}")["test"]["words"] == results(folder / "own-1")["test"]["words"]

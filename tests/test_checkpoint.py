@@ -1,0 +1,181 @@
+"""Checkpoints hold all that going on needs, the right ones are kept, and none costs a training."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from ner_dist.checkpoint import Checkpoints, _check_grace
+from ner_dist.errors import UserError
+from ner_dist.shards import Saved
+from ner_dist.training_state import MOMENTS, numbers, restore
+from tests import small
+
+OVERRIDES = ["train.max_steps=8", "checkpoint.every=2", "evaluation.every=3"]
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    return small.one_process()
+
+
+@pytest.fixture
+def start(tmp_path, accelerator):
+    """Starts the training of this test's folder, or goes on with it."""
+
+    def begin(*overrides):
+        session = small.session(small.recipe(tmp_path, *OVERRIDES, *overrides), accelerator=accelerator)
+        with session.recording() as recorder:
+            session.resume(recorder)
+        return session
+
+    return begin
+
+
+def run_steps(session, number):
+    """Losses of the next steps; what is due is saved and scored."""
+    losses = []
+    with session.recording() as recorder:
+        for _, step in zip(range(number), session.steps(), strict=False):
+            recorder.add(step)
+            losses.append(step.loss.item())
+            if session.evaluation_due(step.number):
+                session.evaluate(step.number, recorder)
+            if session.checkpoint_due(step.number):
+                session.save_checkpoint(recorder)
+    session.checkpoints.wait()
+    return losses
+
+
+def names(session):
+    return sorted(path.name for path in session.run.checkpoints.iterdir())
+
+
+def test_tensors_have_the_names_of_the_model_and_are_exact(start):
+    session = start()
+    run_steps(session, 2)
+    saved = Saved(session.run.checkpoints / "step-000002")
+    expected = small.weights_of(session.training.model)
+    assert saved.weights().keys() == expected.keys()
+    assert all(torch.equal(weight, expected[name]) for name, weight in saved.weights().items())
+    for name, parameter in session.training.model.named_parameters():
+        for moment in MOMENTS:
+            held = session.training.optimizer.optimizer.state[parameter][moment]
+            assert torch.equal(saved.tensor(f"{moment}/{name}"), held)
+
+
+def test_the_state_says_what_else_there_is(start):
+    session = start()
+    run_steps(session, 4)
+    state = json.loads((session.run.checkpoints / "step-000004/state.json").read_text())
+    assert (state["step"], state["adam_step"], state["best_step"], state["evaluated_step"]) == (4, 4, 3, 3)
+    assert state["best_f1"] == session.best_f1 and state["loss_scale"] is None
+    assert (state["strategy"], state["processes"]) == ("one process", 1)
+
+
+def test_adams_step_is_its_own_count_not_the_position(start):
+    """Steps that are not finite are left out of Adam's count, also after going on."""
+    session = start()
+    session.training.settings = session.training.settings.model_copy(update={"max_nonfinite_steps": 9})
+    run_steps(session, 1)
+    parameter = next(session.training.model.parameters())
+    kept = parameter.detach().clone()
+    with torch.no_grad():
+        parameter.fill_(float("nan"))
+    with session.recording() as recorder:
+        recorder.add(next(session.steps()))
+    with torch.no_grad():
+        parameter.copy_(kept)
+    assert session.training.position == 2
+    assert numbers(session.accelerator, session.training.optimizer)["adam_step"] == 1
+
+
+def test_the_newest_are_kept_and_the_best_that_they_name(start):
+    session = start()
+    session.best_f1 = -1.0
+    run_steps(session, 8)
+    best = {Saved(session.run.checkpoints / f"step-00000{step}").state["best_step"] for step in (6, 8)}
+    assert names(session) == sorted({f"best-00000{step}" for step in best} | {"step-000006", "step-000008"})
+
+
+def test_checkpoints_are_ordered_by_number(tmp_path, accelerator):
+    for step in (90, 999_999, 1_000_000):
+        (tmp_path / f"step-{step:06d}").mkdir()
+    found = Checkpoints(tmp_path, accelerator=accelerator, keep_last=2).steps()
+    assert [path.name for path in found] == ["step-000090", "step-999999", "step-1000000"]
+
+
+def test_nothing_saved_is_no_checkpoint(tmp_path, accelerator):
+    assert Checkpoints(tmp_path / "absent", accelerator=accelerator, keep_last=1).newest() is None
+
+
+def test_no_checkpoint_while_steps_are_not_finite(start):
+    """Going back to it would go back to the trouble."""
+    session = start()
+    with session.recording() as recorder:
+        recorder.add(next(session.steps()))
+        recorder.nonfinite = 1
+        session.save_checkpoint(recorder)
+    session.checkpoints.wait()
+    assert not list(session.run.checkpoints.glob("step-*"))
+
+
+def test_best_weights_that_find_no_room_leave_the_older_best(start, monkeypatch, log_lines):
+    session = start()
+    run_steps(session, 3)
+    best, f1 = session.best_step, session.best_f1
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, session.recording() as recorder:
+        patched.setattr("ner_dist.shards._write_parts", full)
+        session.best_f1 = -1.0
+        session.evaluate(3, recorder)
+    assert session.best_step == best
+    assert [line for line in log_lines if "best-000003 could not be written (No space left" in line]
+    session.best_f1 = f1
+
+
+def test_a_checkpoint_without_moments_restores_none(start):
+    """Saved before the first step, there is nothing that Adam remembers."""
+    session = start()
+    with session.recording() as recorder:
+        session.training.position = 0
+        session.saved_step = -1
+        session.save_checkpoint(recorder)
+    session.checkpoints.wait()
+    saved = Saved(session.run.checkpoints / "step-000000")
+    assert saved.state["adam_step"] == 0
+    restore(
+        saved,
+        accelerator=session.accelerator,
+        model=session.training.model,
+        optimizer=session.training.optimizer,
+    )
+    assert not session.training.optimizer.optimizer.state
+
+
+def test_a_path_that_is_no_checkpoint_is_an_error(start, tmp_path):
+    with pytest.raises(UserError, match="is no checkpoint that can be used: SHA256SUMS is missing"):
+        start(f"resume={tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("environment", "seconds", "told"),
+    [
+        ({}, 100, None),
+        ({"TORCHELASTIC_RUN_ID": "x"}, 2, None),
+        ({"TORCHELASTIC_RUN_ID": "x"}, 20, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=80"),
+        ({"TORCHELASTIC_RUN_ID": "x", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "80"}, 20, None),
+    ],
+)
+def test_a_grace_too_short_for_a_save_is_told(monkeypatch, log_lines, environment, seconds, told):
+    for name in ("TORCHELASTIC_RUN_ID", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    _check_grace(seconds)
+    assert [told in line for line in log_lines] == [True] * (told is not None)

@@ -1,0 +1,256 @@
+"""Scores are those that seqeval gives the model's answers, each word asked once, whatever is batched how."""
+
+from __future__ import annotations
+
+import string
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from seqeval.metrics import sequence_labeling, v1
+from seqeval.scheme import IOB2
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from ner_dist.data.corpus import Split, offsets_of
+from ner_dist.data.encoding import Encoded, encode
+from ner_dist.data.prepare import PreparedSplit
+from ner_dist.evaluation import evaluate
+from ner_dist.labels import LabelSet
+from tests import small
+
+LABELS = LabelSet.from_types(["PER", "LOC", "BIO"])
+NO_SUBWORDS = "\u200b"
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+LETTERS = string.ascii_lowercase
+VOCABULARY = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+
+
+def letter_tokenizer():
+    """A subword is a letter; words of zero width have none."""
+    pieces = models.WordPiece({piece: i for i, piece in enumerate(VOCABULARY)}, unk_token="[UNK]")
+    backend = Tokenizer(pieces)
+    backend.normalizer = normalizers.BertNormalizer()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+
+
+TOKENIZER = letter_tokenizer()
+WINDOW = 9
+
+
+class TableTagger(torch.nn.Module):
+    """Tags a word by its first letter alone, so that what stands around it in a batch cannot matter."""
+
+    def __init__(self, labels, *, seed=0):
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.table = torch.randn(len(VOCABULARY), len(labels), generator=generator)
+        self.labels = labels
+        self.asked = 0
+
+    def forward(self, input_ids, attention_mask):
+        assert not self.training
+        self.asked += len(input_ids)
+        return SimpleNamespace(logits=self.table[input_ids])
+
+    def row(self, word):
+        return self.table[VOCABULARY.index(word[0])]
+
+    def tag(self, word):
+        return "O" if word == NO_SUBWORDS else self.labels.tags[int(self.row(word).argmax())]
+
+
+def prepared(sentences, *, window=WINDOW, overlap=3):
+    offsets = offsets_of(np.array([len(words) for words in sentences], dtype=np.int64))
+    split = Split(tokens=sentences, tags=np.zeros(offsets[-1], np.int16), offsets=offsets)
+    encoded = encode(split, TOKENIZER, max_length=window, overlap=overlap)
+    return PreparedSplit(folder=Path("unused"), tags=split.tags, offsets=offsets, encoded=encoded)
+
+
+def ids_of(tags, labels=LABELS):
+    return np.array([labels.label2id[tag] for sentence in tags for tag in sentence], dtype=np.int16)
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    return small.one_process()
+
+
+@pytest.fixture(scope="module")
+def scored(accelerator):
+    """Evaluates a tagger, with predictions."""
+
+    def scored(tagger, split, gold, *, labels=LABELS, batch_tokens=64, **settings):
+        return evaluate(
+            tagger,
+            split,
+            gold,
+            labels=labels,
+            accelerator=accelerator,
+            batch_tokens=batch_tokens,
+            pad_id=0,
+            with_predictions=True,
+            **settings,
+        )
+
+    return scored
+
+
+def seqeval_figures(gold, predicted):
+    with warnings.catch_warnings():
+        # It warns of each 0/0, and numpy of the mean of nothing.
+        warnings.simplefilter("ignore")
+        strict = v1.precision_recall_fscore_support(gold, predicted, average="micro", scheme=IOB2)
+        lenient = sequence_labeling.precision_recall_fscore_support(gold, predicted, average="micro")
+    return strict[:3], lenient[:3]
+
+
+WORDS = st.one_of(st.text(LETTERS, min_size=1, max_size=4), st.just(NO_SUBWORDS))
+
+
+@st.composite
+def tagged_sentences(draw):
+    """(sentences, gold tags), the sentences up to several windows long; no seqeval without a sentence."""
+    sentences = draw(st.lists(st.lists(WORDS, max_size=20), min_size=1, max_size=8))
+    gold = [[draw(st.sampled_from(LABELS.tags)) for _ in words] for words in sentences]
+    return sentences, gold
+
+
+@given(case=tagged_sentences(), batch_tokens=st.sampled_from([1, 9, 20, 64, 4096]), seed=st.integers(0, 5))
+def test_figures_are_those_of_seqeval_on_the_models_answers(scored, case, batch_tokens, seed):
+    sentences, gold = case
+    tagger = TableTagger(LABELS, seed=seed)
+    predicted = [[tagger.tag(word) for word in words] for words in sentences]
+    evaluation = scored(tagger, prepared(sentences), ids_of(gold), batch_tokens=batch_tokens)
+
+    figures = evaluation.as_dict()
+    strict, lenient = seqeval_figures(gold, predicted)
+    for ours, theirs in ((figures, strict), (figures["lenient"], lenient)):
+        assert (ours["precision"], ours["recall"], ours["f1"]) == theirs
+    pairs = [pair for tags in zip(gold, predicted, strict=True) for pair in zip(*tags, strict=True)]
+    assert evaluation.correct_words == sum(a == b for a, b in pairs)
+    assert figures["accuracy"] == evaluation.correct_words / max(len(pairs), 1)
+    assert (figures["sentences"], figures["words"]) == (len(sentences), len(pairs))
+    # In the order of the data, words without subwords included.
+    assert evaluation.predicted.tolist() == ids_of(predicted).tolist()
+
+
+@given(case=tagged_sentences(), batch_tokens=st.sampled_from([1, 20, 4096]))
+def test_the_loss_is_the_mean_over_the_words_that_have_subwords(scored, case, batch_tokens):
+    sentences, gold = case
+    tagger = TableTagger(LABELS)
+    pairs = [pair for both in zip(sentences, gold, strict=True) for pair in zip(*both, strict=True)]
+    losses = [
+        -tagger.row(word).double().log_softmax(0)[LABELS.label2id[tag]].item()
+        for word, tag in pairs
+        if word != NO_SUBWORDS
+    ]
+    evaluation = scored(tagger, prepared(sentences), ids_of(gold), batch_tokens=batch_tokens)
+    assert evaluation.loss_words == len(losses)
+    assert evaluation.loss == pytest.approx(sum(losses) / max(len(losses), 1), rel=1e-5)
+
+
+def test_a_sentence_longer_than_the_window_counts_once(scored):
+    words = list(string.ascii_lowercase)
+    split = prepared([words, ["a"]])
+    assert len(split.encoded.lengths) > 4
+    tagger = TableTagger(LABELS)
+    gold = [[tagger.tag(word) for word in words], [tagger.tag("a")]]
+    figures = scored(tagger, split, ids_of(gold)).as_dict()
+    assert (figures["sentences"], figures["words"], figures["accuracy"]) == (2, 27, 1.0)
+    assert sum(each["support"] for each in figures["lenient"]["per_type"].values()) > 0
+    assert figures["lenient"]["f1"] == 1.0
+
+
+def test_words_without_subwords_are_predicted_o(scored):
+    split = prepared([["a", NO_SUBWORDS], [NO_SUBWORDS], []])
+    tagger = TableTagger(LABELS)
+    tagger.table[:] = torch.tensor([0.0, 9.0, 0, 0, 0, 0, 0])  # B-PER for all that is asked
+    gold = ids_of([["B-PER", "B-PER"], ["B-LOC"], []])
+    evaluation = scored(tagger, split, gold)
+    assert evaluation.predicted.tolist() == ids_of([["B-PER", "O"], ["O"], []]).tolist()
+    figures = evaluation.as_dict()
+    # The model is not asked, but what it misses counts.
+    assert (figures["precision"], figures["recall"]) == (1.0, 1 / 3)
+    assert (evaluation.words, evaluation.loss_words, evaluation.sentences) == (3, 1, 3)
+
+
+def test_no_sentences_score_nothing(scored):
+    figures = scored(TableTagger(LABELS), prepared([]), np.empty(0, np.int16)).as_dict()
+    assert (figures["f1"], figures["accuracy"], figures["loss"], figures["sentences"]) == (0.0, 0.0, 0.0, 0)
+
+
+@given(case=tagged_sentences(), kept=st.sampled_from([["LOC"], ["PER", "BIO"], ["BIO", "PER", "LOC"]]))
+def test_a_model_of_more_types_is_scored_on_those_that_are_asked_for(scored, case, kept):
+    """Its other tags count as O, in gold and in prediction; its loss over other labels means nothing."""
+    sentences, gold = case
+    tagger, asked = TableTagger(LABELS), LabelSet.from_types(kept)
+
+    def project(tags):
+        return [[tag if tag in asked.tags else "O" for tag in sentence] for sentence in tags]
+
+    gold = project(gold)
+    predicted = project([[tagger.tag(word) for word in words] for words in sentences])
+    evaluation = scored(
+        tagger,
+        prepared(sentences),
+        ids_of(gold, asked),
+        labels=asked,
+        to_labels=LABELS.projection(asked),
+    )
+    figures = evaluation.as_dict()
+    strict, lenient = seqeval_figures(gold, predicted)
+    assert (figures["precision"], figures["recall"], figures["f1"]) == strict
+    assert figures["lenient"]["f1"] == lenient[2]
+    assert list(figures["per_type"]) == kept
+    assert evaluation.predicted.tolist() == ids_of(predicted, asked).tolist()
+    assert np.isnan(evaluation.loss)
+
+
+def test_the_model_is_asked_once_for_each_window_and_left_as_it_was(scored):
+    split = prepared([["abc", "de"] * 6, ["f"], ["gh"]])
+    for mode in (True, False):
+        tagger = TableTagger(LABELS).train(mode)
+        scored(tagger, split, np.zeros(14, np.int16))
+        assert tagger.asked == len(split.encoded.lengths)
+        assert tagger.training is mode
+
+
+def test_results_name_their_schemes(scored):
+    figures = scored(TableTagger(LABELS), prepared([["a", "b"]]), ids_of([["B-PER", "O"]])).as_dict()
+    assert figures["scheme"] == "strict IOB2"
+    assert figures["lenient"]["scheme"] == "lenient (seqeval default)"
+    keys = {"loss", "precision", "recall", "f1", "accuracy", "per_type", "macro", "sentences", "words"}
+    assert keys <= figures.keys()
+    assert figures["per_type"]["PER"].keys() == {"precision", "recall", "f1", "support"}
+    assert figures["words_per_second"] > 0
+
+
+def test_predictions_are_made_only_if_they_are_asked_for(accelerator):
+    split, tags = prepared([["a", "b"]]), np.zeros(2, np.int16)
+    evaluation = evaluate(
+        TableTagger(LABELS), split, tags, labels=LABELS, accelerator=accelerator, batch_tokens=8, pad_id=0
+    )
+    assert evaluation.predicted is None and evaluation.words == 2
+
+
+def test_a_word_that_is_predicted_twice_is_no_result(scored):
+    split = prepared([list("abcdefghij")])
+    encoded = split.encoded
+    words = encoded.word_index.copy()
+    # The second window owns a word of the first.
+    words[encoded.example_offsets[1] + 1] = words[1]
+    broken = Encoded(encoded.input_ids, encoded.example_offsets, words, encoded.sentence)
+    split = PreparedSplit(split.folder, tags=split.tags, offsets=split.offsets, encoded=broken)
+    for batch_tokens in (64, 9):
+        with pytest.raises(AssertionError, match="predicted twice"):
+            scored(TableTagger(LABELS), split, np.zeros(10, np.int16), batch_tokens=batch_tokens)

@@ -1,0 +1,369 @@
+"""The entrypoint from recipe to results: what a run leaves behind, and what its settings change."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from transformers import pipeline
+
+from ner_dist import session as session_module
+from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.results import verify
+from ner_dist.shards import Saved
+from tests import small
+
+SHORT = ["train.max_steps=3", "train.warmup_ratio=0.0"]
+
+
+def results(run):
+    return json.loads((run / "results.json").read_text())
+
+
+def events(run, kind="train"):
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [event for event in lines if event["event"] == kind]
+
+
+def weights(run):
+    return load_file(run / "model" / "model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(
+        torch.equal(weight, other[name]) for name, weight in one.items()
+    )
+
+
+def lines(run, split="test"):
+    return [json.loads(line) for line in (run / "predictions" / f"{split}.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(recipe, run) of a training that learns something."""
+    recipe = small.recipe(
+        tmp_path_factory.mktemp("finished"),
+        "train.max_steps=60",
+        "train.learning_rate=5.0e-3",
+        "evaluation.every=20",
+        "checkpoint.every=25",
+        "logging.every=10",
+    )
+    return recipe, small.train(recipe)
+
+
+# ---- what a run leaves behind
+
+
+def test_the_run_is_complete(finished):
+    _, run = finished
+    names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    checkpoints = {name for name in names if name.startswith("checkpoints/")}
+    model = {name for name in names if name.startswith("model/")}
+    assert names - checkpoints - model == {
+        "metrics.jsonl",
+        "predictions/test.jsonl",
+        "predictions/validation.jsonl",
+        "recipe.yaml",
+        "results.json",
+    }
+    assert model >= {
+        "model/README.md",
+        "model/config.json",
+        "model/model.safetensors",
+        "model/tokenizer.json",
+    }
+    assert {name.split("/")[1] for name in checkpoints} == {
+        "best-000040", "best-000060", "step-000050", "step-000060",
+    }  # fmt: skip
+
+
+def test_it_learns(finished):
+    _, run = finished
+    losses = [event["loss"] for event in events(run)]
+    assert losses[-1] < 0.6 * losses[0]
+    assert results(run)["test"]["f1"] > 0.05 and results(run)["train"]["loss"] < 1.5
+
+
+def test_the_recipe_comes_back_with_where_it_was_trained(finished):
+    recipe, run = finished
+    assert load_recipe(run / "recipe.yaml") == recipe
+    provenance = yaml.safe_load((run / "recipe.yaml").read_text())["provenance"]
+    assert provenance["data_fingerprint"] == results(run)["data"]["fingerprint"]
+    assert provenance["packages"]["torch"] == torch.__version__
+    assert provenance["strategy"] == "one process" and provenance["precision_used"] == "fp32"
+    assert {"started", "command", "git_commit", "python"} <= provenance.keys()
+
+
+def test_results_have_the_documented_keys(finished):
+    written = results(finished[1])
+    for split in ("validation", "test"):
+        figures = written[split]
+        assert {"loss", "precision", "recall", "f1", "accuracy", "per_type", "scheme"} <= figures.keys()
+        assert figures["scheme"] == "strict IOB2" and "seqeval default" in figures["lenient"]["scheme"]
+        assert set(figures["per_type"]) == set(written["labels"])
+        assert figures["per_type"]["PER"].keys() == {"precision", "recall", "f1", "support"}
+    assert written["name"] == "tiny" and len(written["labels"]) == 15
+    assert written["train"]["steps"] == 60 and written["train"]["seconds"] > 0
+    assert written["environment"] == {"strategy": "one process", "processes": 1, "precision": "fp32"}
+
+
+def test_predictions_are_all_there_in_data_order_and_belong_to_the_figures(finished):
+    recipe, run = finished
+    from ner_dist.data.prepare import prepare
+
+    data = prepare(recipe)
+    for split in ("validation", "test"):
+        written = lines(run, split)
+        assert [line["id"] for line in written] == list(range(len(written)))
+        assert [line["tokens"] for line in written] == data.splits[split].tokens()
+        gold = [tag for line in written for tag in line["gold"]]
+        assert gold == [data.labels.tags[i] for i in data.splits[split].tags]
+        verify(run / "predictions" / f"{split}.jsonl", results(run)[split])
+
+
+def test_events_tell_the_steps_and_the_evaluations(finished):
+    _, run = finished
+    # Every ten steps, at the ends of the epochs of 17, and before the checkpoint of step 25.
+    assert [event["step"] for event in events(run)] == [10, 17, 20, 25, 30, 34, 40, 50, 51, 60]
+    assert [event["step"] for event in events(run, "evaluation")] == [20, 40, 60]
+    assert {event["scheme"] for event in events(run, "evaluation")} == {"strict IOB2"}
+
+
+def test_the_training_loss_is_that_of_the_last_epoch(finished):
+    _, run = finished
+    last = [event["loss"] for event in events(run) if event["epoch"] == 4]
+    assert min(last) <= results(run)["train"]["loss"] <= max(last)
+
+
+def test_the_model_tags_text(finished):
+    _, run = finished
+    tag = pipeline("token-classification", str(run / "model"), aggregation_strategy="first")
+    found = tag("Anna Berg met Marta Lind in Paris .")
+    assert {each["entity_group"] for each in found} <= set(results(run)["labels"])
+    card = (run / "model" / "README.md").read_text()
+    assert f"| test | {results(run)['test']['precision']:.4f} |" in card
+
+
+def test_the_best_evaluation_is_the_one_reported(finished):
+    _, run = finished
+    figures = {event["step"]: event for event in events(run, "evaluation")}
+    best = results(run)["train"]["best_step"]
+    assert figures[best]["f1"] == max(event["f1"] for event in figures.values())
+    for name in ("precision", "recall", "f1", "accuracy"):
+        assert results(run)["validation"][name] == figures[best][name]
+    assert same(weights(run), Saved(run / "checkpoints" / f"best-{best:06d}").weights())
+
+
+def test_training_again_does_nothing_and_says_so(finished, log_lines):
+    recipe, run = finished
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    small.train(recipe)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    f1 = results(run)["test"]["f1"]
+    (line,) = [line for line in log_lines if "holds this run" in line]
+    assert f"complete, test F1 {f1:.4f}; resume=never trains it anew" in line
+    assert not [line for line in log_lines if line.startswith("step ")]
+
+
+# ---- trained anew
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The weights of a short training without any option."""
+    return weights(small.train(small.recipe(tmp_path_factory.mktemp("plain"), *SHORT)))
+
+
+@pytest.mark.parametrize(
+    ("option", "changes"),
+    [
+        ("train.label_smoothing=0.1", True),
+        ("train.class_weights=balanced", True),
+        ("train.class_weights={O: 0.2}", True),
+        ("train.layer_decay=0.8", True),
+        ("train.schedule=cosine", True),
+        ("train.max_grad_norm=0.1", True),
+        ("train.weight_decay=0.3", True),
+        ("train.seed=14", True),
+        ("model.dropout=0.2", True),
+        ("model.gradient_checkpointing=true", False),
+        ("train.max_nonfinite_steps=1", False),
+        ("evaluation.batch_tokens=100", False),
+        ("logging.every=3", False),
+    ],
+)
+def test_options_of_training_change_what_they_should_and_nothing_else(plain, tmp_path, option, changes):
+    run = small.train(small.recipe(tmp_path, *SHORT, option))
+    assert results(run)["test"]["loss"] < 10
+    found = weights(run)
+    if changes:
+        assert not same(found, plain)
+    else:
+        for name, weight in plain.items():
+            torch.testing.assert_close(found[name], weight, rtol=1e-4, atol=1e-6)
+
+
+def test_a_runs_recipe_can_be_trained_from_and_gives_the_same_model(plain, tmp_path):
+    first = small.recipe(tmp_path, *SHORT)
+    run = small.train(first)
+    again = load_recipe(run / "recipe.yaml", [f"output_dir={tmp_path / 'again'}"])
+    assert differing_keys(first, again) == []
+    assert same(weights(small.train(again)), plain)
+
+
+def test_overwriting_keeps_the_old_run_beside_the_new(tmp_path):
+    run = small.train(small.recipe(tmp_path, *SHORT))
+    old = results(run)
+    small.train(small.recipe(tmp_path, *SHORT, "train.seed=14", "overwrite=true"))
+    assert results(tmp_path / "run.old-1") == old != results(run)
+
+
+def test_a_model_of_some_types_keeps_every_sentence(finished, tmp_path):
+    run = small.train(small.recipe(tmp_path, *SHORT, "labels=[LOC, PER]"))
+    whole = lines(finished[1])
+    found = lines(run)
+    assert results(run)["labels"] == ["PER", "LOC"]
+    assert [line["tokens"] for line in found] == [line["tokens"] for line in whole]
+    kept = {"B-PER", "I-PER", "B-LOC", "I-LOC"}
+    for line, other in zip(found, whole, strict=True):
+        assert line["gold"] == [tag if tag in kept else "O" for tag in other["gold"]]
+        assert set(line["predicted"]) <= kept | {"O"}
+
+
+def test_a_trained_model_is_fine_tuned_further(finished, tmp_path):
+    _, start = finished
+    overrides = [f"model.name={start / 'model'}", "train.learning_rate=1.0e-9", "labels=[PER, LOC]"]
+    run = small.train(small.recipe(tmp_path, *SHORT, *overrides))
+    before, after = weights(start), weights(run)
+    assert after["classifier.weight"].shape[0] == 5
+    for name, weight in before.items():
+        if not name.startswith("classifier"):
+            torch.testing.assert_close(after[name], weight, rtol=1e-4, atol=1e-6)
+
+
+# ---- evaluations
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """Has the validations of a training give the F1 of a script; returns the weights that each of them saw.
+
+    None is the moment at which the training is cut off.
+    """
+
+    def script(*values):
+        evaluate, left, seen = session_module.evaluate, list(values), []
+
+        def evaluate_by_script(model, *arguments, with_predictions=False, **settings):
+            done = evaluate(model, *arguments, with_predictions=with_predictions, **settings)
+            if with_predictions:  # the final scores
+                return done
+            f1 = left.pop(0)
+            if f1 is None:
+                raise KeyboardInterrupt
+            seen.append(small.weights_of(model))
+            figures = done.as_dict() | {"f1": f1}
+            return SimpleNamespace(as_dict=lambda: figures)
+
+        monkeypatch.setattr(session_module, "evaluate", evaluate_by_script)
+        return seen
+
+    return script
+
+
+def test_the_first_of_the_best_models_is_saved(tmp_path, scripted):
+    seen = scripted(0.1, 0.3, 0.2, 0.3)
+    run = small.train(small.recipe(tmp_path, "train.max_steps=8", "evaluation.every=2"))
+    assert results(run)["train"]["best_step"] == 4
+    assert same(weights(run), seen[1]) and not same(weights(run), seen[3])
+    assert results(run)["train"]["steps"] == 8
+
+
+def test_a_model_that_finds_nothing_is_saved_all_the_same(tmp_path, scripted):
+    seen = scripted(0.0, 0.0)
+    run = small.train(small.recipe(tmp_path, "train.max_steps=4", "evaluation.every=2"))
+    assert results(run)["train"]["best_step"] == 2
+    assert same(weights(run), seen[0])
+
+
+def test_early_stopping_counts_evaluations_without_a_better_f1(tmp_path, scripted, log_lines):
+    scripted(0.1, 0.05, 0.2, 0.2, 0.1, 0.9)
+    run = small.train(
+        small.recipe(tmp_path, "train.max_steps=20", "evaluation={every: 2, early_stopping: 2}")
+    )
+    assert "stopping at step 10: no better F1 in 2 evaluations" in log_lines
+    assert (results(run)["train"]["steps"], results(run)["train"]["best_step"]) == (10, 6)
+    assert results(run)["test"]["sentences"] == 83
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"), [("epoch", [17, 20]), ("6", [6, 12, 18, 20]), ("50", [20]), ("20", [20])]
+)
+def test_evaluations_come_when_the_recipe_says_and_at_the_end(tmp_path, every, expected):
+    run = small.train(small.recipe(tmp_path, f"evaluation.every={every}", "train.max_steps=20"))
+    assert [event["step"] for event in events(run, "evaluation")] == expected
+
+
+def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path, scripted):
+    recipe = small.recipe(tmp_path, "train.max_steps=6", "evaluation.every=2", "checkpoint.every=3")
+    seen = scripted(0.5, 0.1, None, 0.1, 0.3)
+    with pytest.raises(KeyboardInterrupt):
+        small.train(recipe)
+    assert not (tmp_path / "run" / "results.json").exists()
+    run = small.train(recipe)
+    assert [event["step"] for event in events(run)] == [*range(1, 7), 4, 5, 6]
+    # Step 4 comes out as before, and the best of before the cut is remembered.
+    assert same(seen[1], seen[2])
+    assert results(run)["train"]["best_step"] == 2 and same(weights(run), seen[0])
+
+
+# ---- splits and data
+
+
+@pytest.mark.parametrize("missing", [["validation"], ["test"], ["validation", "test"]])
+def test_a_training_does_without_the_splits_that_are_not_there(tmp_path, missing):
+    overrides = [f"data.splits.{name}=null" for name in missing]
+    run = small.train(small.recipe(tmp_path, *SHORT, *overrides, "evaluation.every=1"))
+    written = results(run)
+    there = {"validation", "test"} - set(missing)
+    assert {"validation", "test"} & written.keys() == there
+    assert {path.stem for path in run.glob("predictions/*")} == there
+    assert (run / "model" / "model.safetensors").exists()
+    if "validation" in missing:
+        assert written["train"]["best_step"] == 3
+        assert events(run, "evaluation") == []
+
+
+def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path):
+    rows = [{"tokens": ["Anna", "number", str(i)], "ner_tags": ["B-PER", "O", "O"]} for i in range(30)]
+    other_tags = rows[4] | {"ner_tags": ["O", "O", "O"]}
+    splits = {
+        "train": [*rows[:20], rows[3], rows[3], other_tags],
+        "validation": rows[20:25],
+        "test": [*rows[25:30], rows[0], rows[21]],
+    }
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, sentences in splits.items():
+        (data / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in sentences))
+    whole = small.train(small.recipe(tmp_path, *SHORT, f"data.path={data}"))
+    counted = results(whole)["data"]
+    assert (counted["train_duplicates"], counted["train_duplicates_with_other_tags"]) == (3, 1)
+    assert (counted["train_sentences"], counted["test_in_train"], counted["test_in_validation"]) == (20, 1, 1)
+    dropped = small.train(
+        small.recipe(
+            tmp_path,
+            *SHORT,
+            f"data.path={data}",
+            "data.drop_test_sentences_from_train=true",
+            "overwrite=true",
+        )
+    )
+    assert results(dropped)["data"]["train_sentences"] == 19
+    assert len(lines(dropped)) == 7
