@@ -18,7 +18,7 @@ from ner_dist import metrics
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
 from ner_dist.results import read_predictions
-from ner_dist.run import find_run, read_results, write_atomically
+from ner_dist.run import check_folder, find_run, read_results, write_atomically
 
 if TYPE_CHECKING:
     from ner_dist.run import Run
@@ -54,6 +54,8 @@ def compare(path_a: str | Path, path_b: str | Path, *, out: str | Path) -> dict[
     Raises:
         UserError: a run is missing or incomplete, or the two share no type or no test sentence.
     """
+    out = Path(out)
+    check_folder(out, where="--out")
     runs = {"A": find_run(path_a), "B": find_run(path_b)}
     results = {name: read_results(run) for name, run in runs.items()}
     for name, run in runs.items():
@@ -70,9 +72,6 @@ def compare(path_a: str | Path, path_b: str | Path, *, out: str | Path) -> dict[
         "shared": _on_shared_types(runs, results),
         "scheme": metrics.STRICT,
     }
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise UserError("is a file, not a directory", where=f"--out {out}")
     write_atomically(out / "compare.json", json.dumps(comparison, indent=1) + "\n")
     return comparison
 

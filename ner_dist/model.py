@@ -100,7 +100,9 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
     # What is saved with the weights; a pretrained encoder's own says what it was before.
     model.config.architectures = [type(model).__name__]
     if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # Its name from transformers 5.20 or so on; the old one still works, with a warning.
+        enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+        enable({"use_reentrant": False})
     return model
 
 

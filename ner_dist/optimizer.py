@@ -58,7 +58,10 @@ def _layer(name: str, *, model: nn.Module, top: int) -> int:
     if found:
         return int(found[1]) + 1
     prefix = getattr(model, "base_model_prefix", "")
-    return 0 if prefix and name.startswith(f"{prefix}.") else top
+    if not prefix or not name.startswith(f"{prefix}."):
+        return top
+    # What stands in the encoder outside its layers: embeddings, or a last norm.
+    return 0 if "embed" in name else top - 1
 
 
 def learning_rate(step: int, *, total: int, settings: Train) -> float:

@@ -56,7 +56,6 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
         precision: `fp32`, `bf16` or `fp16`.
         device: where it computes.
     """
-    from safetensors import SafetensorError
     from transformers import AutoModelForTokenClassification
     from transformers.utils import logging as transformers_logging
 
@@ -67,8 +66,9 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
         model, info = AutoModelForTokenClassification.from_pretrained(
             str(folder), dtype=torch.float32, output_loading_info=True
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
+    # Broken files raise whatever their readers, or the model's own check of its config, do.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
             f"cannot load the model: {reason}", where=str(folder), fix="name a run or a model"
         ) from None

@@ -116,6 +116,8 @@ class Session:
             self._check_data_since(self.resume_from)
         self.labels = self.data.labels.select(self.recipe.labels)
         self.projection = self.data.labels.projection(self.labels)
+        # Before anything is written: a wrong name in it is a mistake of the recipe.
+        self.class_weights = class_weights(self.recipe.train, self.labels, self.tags("train"))
         report_data(self.data, self.labels)
         if self.accelerator.is_main_process:
             self.run.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -142,9 +144,7 @@ class Session:
         train_tags = self.tags("train")
         model = load_model(recipe.model, self.labels, seed=settings.seed, vocab_size=data.vocab_size)
         self.config = model.config
-        loss = TaggingLoss(
-            class_weights(settings, self.labels, train_tags), label_smoothing=settings.label_smoothing
-        )
+        loss = TaggingLoss(self.class_weights, label_smoothing=settings.label_smoothing)
         if self.resume_from is not None:
             load_weights(model, self.resume_from)
         if recipe.model.compile:

@@ -12,6 +12,8 @@ from hypothesis import settings
 
 # Read when torch is imported: threads that spin while they wait starve whatever shares the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Read when the hub's libraries are imported, which collecting the tests may do: no test talks to a hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 settings.register_profile("ner_dist", deadline=None, max_examples=60)
 settings.load_profile("ner_dist")
@@ -20,10 +22,9 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache_and_no_network(tmp_path_factory):
-    """No test talks to a hub, or finds what another session prepared."""
+def _own_cache(tmp_path_factory):
+    """No test finds what another session prepared."""
     patch = pytest.MonkeyPatch()
-    patch.setenv("HF_HUB_OFFLINE", "1")
     patch.setenv("NER_DIST_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()

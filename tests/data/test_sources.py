@@ -471,8 +471,15 @@ class TestHubLayout:
         )
 
 
+@pytest.fixture
+def online(monkeypatch):
+    """The hub's libraries, told that there is a network; the tests keep them from it themselves."""
+    for name in ("datasets.config", "huggingface_hub.constants"):
+        monkeypatch.setattr(f"{name}.HF_HUB_OFFLINE", False)
+
+
 class TestHub:
-    def test_out_of_reach(self, monkeypatch):
+    def test_out_of_reach(self, monkeypatch, online):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -511,7 +518,7 @@ class TestHub:
             ),
         ],
     )
-    def test_what_the_hub_answers(self, monkeypatch, code, message):
+    def test_what_the_hub_answers(self, monkeypatch, online, code, message):
         class Answer(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 self.send_response(404)
@@ -526,11 +533,9 @@ class TestHub:
             monkeypatch.setattr(
                 "huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{server.server_port}"
             )
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
+            threading.Thread(target=server.serve_forever, daemon=True).start()
             assert refused(data("user/set", revision="v9")).startswith(message)
             server.shutdown()
-            thread.join()
 
 
 @pytest.mark.real_data
