@@ -33,9 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = {name: losses(name, Path(folder), settings) for name in CONFIGS}
     reference = runs["one process"]
-    print(
-        "| strategy, 2 processes | largest relative difference of a loss | of a gradient norm | learning rates |"
-    )
+    print("| 2 processes | largest relative difference: loss | gradient norm | learning rates |")
     print("|---|---|---|---|")
     for name, run in runs.items():
         if name != "one process":

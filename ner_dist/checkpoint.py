@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_grace_told: list[float] = []
+
 
 class Checkpoints:
     """The folder `RUN/checkpoints`. Every rank has one and calls it alike; rank 0 writes."""
@@ -41,6 +43,7 @@ class Checkpoints:
         self.folder, self.accelerator, self.keep_last = folder, accelerator, keep_last
         self._job: Future[None] | None = None
         self._reports: list[dict[str, Any]] = []
+        self._written = False
 
     def save_step(
         self,
@@ -58,16 +61,15 @@ class Checkpoints:
         folder = self.best(step)
         self._save(folder, model, None, {"step": step, "best_step": step, "f1": f1})
         self._join()
-        return from_main(self.accelerator, folder.exists)
+        return from_main(self.accelerator, lambda: self._written)
 
     def best(self, step: int) -> Path:
         """Where the weights that were best at `step` stand."""
         return self.folder / f"best-{step:06d}"
 
     def steps(self) -> list[Path]:
-        """The folders of the periodic checkpoints, oldest first."""
-        # By number: from a million steps on, names are longer.
-        return sorted(self.folder.glob("step-*"), key=lambda path: (len(path.name), path.name))
+        """The folders of the periodic checkpoints, oldest first; not those that were set aside."""
+        return sorted(self.folder.glob("step-*"), key=_step_of)
 
     def wait(self) -> None:
         """Return once what was saved is on the disk, or was given up; all ranks wait for rank 0."""
@@ -106,12 +108,24 @@ class Checkpoints:
         reports, self._reports = self._reports, []
         return reports
 
+    def set_later_aside(self, step: int) -> None:
+        """Have the checkpoints after `step` no longer count, for a run that goes back; for rank 0."""
+        for folder in self.steps():
+            if _step_of(folder) > step:
+                log.info("going back: %s stays as %s", folder, _set_aside(folder).name)
+
     def _newest(self) -> Path | None:
         for folder in reversed(self.steps()):
             problem = self._damage(folder)
             if problem is None:
                 return folder
-            log.warning("%s is damaged (%s): going back to the checkpoint before it", folder, problem)
+            aside = _set_aside(folder)
+            log.warning(
+                "%s is damaged (%s): going back to the checkpoint before it; it stays as %s",
+                folder,
+                problem,
+                aside.name,
+            )
         return None
 
     def _damage(self, folder: Path) -> str | None:
@@ -139,6 +153,7 @@ class Checkpoints:
                 writer.add(name, tensor)
 
         def done(writer: ShardWriter) -> None:
+            self._written = writer.error is None
             if writer.error is not None:
                 self._report(writer, writer.error)
                 return
@@ -169,7 +184,8 @@ class Checkpoints:
     def _report(self, writer: ShardWriter, error: OSError) -> None:
         steps = self.steps()
         log.warning(
-            "%s could not be written (%s): training goes on%s; it takes %.3f GB, the disk has %.3f GB free",
+            "%s could not be written (%s): training goes on%s; it takes %.3f GB, %.3f GB are free: "
+            "move away old runs (*.old-N), old-* checkpoints or the data cache, or lower checkpoint.keep_last",
             writer.folder,
             error.strerror or error,
             f", and {steps[-1].name} stays the newest checkpoint" if steps else "",
@@ -179,7 +195,7 @@ class Checkpoints:
 
     def _prune(self, newest: dict[str, Any]) -> None:
         """Remove all but the newest `keep_last` checkpoints, and best weights that none of these names."""
-        steps = self.steps()
+        steps = [folder for folder in self.steps() if _step_of(folder) <= newest["step"]]
         for folder in steps[: -self.keep_last]:
             shutil.rmtree(folder, ignore_errors=True)
         named = {newest["best_step"]}
@@ -192,13 +208,26 @@ class Checkpoints:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
+
+
+def _set_aside(folder: Path) -> Path:
+    """Rename to the first free `old-N-<name>`; nothing is deleted."""
+    number = 1
+    while (target := folder.with_name(f"old-{number}-{folder.name}")).exists():
+        number += 1
+    return folder.rename(target)
+
+
 def _check_grace(seconds: float) -> None:
     """Say so if torchrun would kill a rank before it has saved; it reads its grace when it is started."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return
     grace = float(os.environ.get("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", 30))
     needed = round(20 + 3 * seconds)  # a step, an evaluation's forward pass, and a disk that others use too
-    if needed > grace:
+    if needed > max([grace, *_grace_told]):
+        _grace_told.append(needed)
         log.warning(
             "a save takes %.0f s, and accelerate launch kills %.0f s after a signal: start it with "
             "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=%d",

@@ -106,6 +106,7 @@ class Training:
         self.weights = _example_weights(self.encoded, tags, loss=loss, words=self.words)
         self.position = 0
         self.at_work: AtWork | None = None
+        self._since = time.perf_counter()
         self._plan = (0, self._plan_epoch(0))
         self.steps_per_epoch = self._plan[1].n_steps
         self.total = settings.max_steps or settings.epochs * self.steps_per_epoch
@@ -113,7 +114,7 @@ class Training:
     def steps(self) -> Iterator[Step]:
         """Train from `position` to the end, yielding each step once it is done."""
         self.model.train()
-        since = time.perf_counter()
+        self.restart_clock()
         while self.position < self.total:
             epoch, index = divmod(self.position, self.steps_per_epoch)
             plan = self._plan_of(epoch)
@@ -124,6 +125,7 @@ class Training:
             loss, norm = self._step(plan, index, weight=weight)
             self.position += 1
             now = time.perf_counter()
+            seconds, self._since = now - self._since, now
             yield Step(
                 number=self.position,
                 epoch=epoch,
@@ -136,10 +138,13 @@ class Training:
                 words=int(self.words[examples].sum()),
                 subwords=int(self.lengths[examples].sum()),
                 cells=plan.step_cells(index, self.lengths),
-                seconds=now - since,
+                seconds=seconds,
             )
-            since = time.perf_counter() if not self.model.training else now
             self.model.train()
+
+    def restart_clock(self) -> None:
+        """Leave what was done since the last step out of the time of the next."""
+        self._since = time.perf_counter()
 
     def _step(
         self, plan: Plan, index: int, *, weight: float
@@ -162,7 +167,8 @@ class Training:
             with self._synchronise(turn == len(mine) - 1):
                 logits = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
                 loss = self.loss(logits.flatten(0, 1)[batch.positions], batch.targets)
-                self.accelerator.backward(loss * (world / weight))
+                # A step without any weight (class weights may be 0) has no loss either.
+                self.accelerator.backward(loss * (world / weight if weight else 0.0))
             loss_sum += loss.detach()
         update = self._update()
         self.at_work = None

@@ -13,7 +13,7 @@ from ner_dist.data.tokenizer import check_model_name
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PretrainedConfig, PreTrainedModel
 
     from ner_dist.labels import LabelSet
     from ner_dist.recipe import Model, Train
@@ -65,12 +65,12 @@ def load_config(settings: Model, *, vocab_size: int | None = None) -> Pretrained
         raise cannot_load(settings, error) from None
 
 
-def max_length(config: PretrainedConfig, tokenizer: PreTrainedTokenizerFast) -> int:
-    """Longest input of the encoder in subwords, special tokens included."""
+def max_length(config: PretrainedConfig) -> int:
+    """Longest input of the encoder in subwords, special tokens included, as far as its configuration says."""
     positions = getattr(config, "max_position_embeddings", None) or 512
     if config.model_type in _POSITIONS_AFTER_PADDING:
         positions -= config.pad_token_id + 1
-    return min(positions, tokenizer.model_max_length)
+    return positions
 
 
 def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int) -> PreTrainedModel:
@@ -84,8 +84,7 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
     config = load_config(settings, vocab_size=vocab_size)
     labels_before = config.id2label or {}
     config.num_labels = len(labels)
-    config.id2label = dict(enumerate(labels.tags))
-    config.label2id = {tag: i for i, tag in enumerate(labels.tags)}
+    config.id2label, config.label2id = labels.id2label, dict(labels.label2id)
     if settings.dropout is not None:
         # Every family has names of its own for them.
         for name in [name for name in config.to_dict() if "dropout" in name]:

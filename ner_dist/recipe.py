@@ -116,7 +116,7 @@ class Train(Section):
 
     epochs: Positive = 2
     max_steps: Positive | None = None
-    """Stop after this many steps; the schedule is stretched over them."""
+    """Train this many steps instead of `epochs`; the schedule is stretched over them."""
     batch_tokens: Positive = 8192
     """Padded subwords an optimiser step holds, over all ranks."""
     micro_batch_tokens: Positive = 2048

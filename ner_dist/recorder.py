@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,10 @@ class Recorder:
             config = {key: str(value) for key, value in recipe.model_dump(mode="json").items()}
             ids = resumed["trackers"] if resumed is not None else {}
             options = {name: _tracker_options(name, ids[name]) for name in ids}
-            accelerator.init_trackers(self.settings.project, config=config, init_kwargs=options)
+            # A run that goes on has its settings there already, and MLflow refuses other values for them.
+            accelerator.init_trackers(
+                self.settings.project, config=None if options else config, init_kwargs=options
+            )
         if resumed is not None:
             self.write({"event": "resume", "step": resumed["step"], "seconds": self.seconds})
 
@@ -80,7 +84,7 @@ class Recorder:
             self.accelerator.end_training()
 
     def _to_disk(self, work: Callable[[], None]) -> None:
-        """A full disk does not stop training; lines that found no room are written once there is some."""
+        """A full disk does not stop training; it costs lines that found no room."""
         try:
             work()
         except OSError as error:
@@ -126,8 +130,9 @@ class Recorder:
         losses = sums.tolist()
         norms = [None if step.grad_norm is None else float(step.grad_norm) for step in steps]
         for step, loss in zip(steps, losses, strict=True):
-            total, weight = self.epoch_loss.get(step.epoch, (0.0, 0.0))
-            self.epoch_loss[step.epoch] = (total + loss, weight + step.weight)
+            if math.isfinite(loss):
+                total, weight = self.epoch_loss.get(step.epoch, (0.0, 0.0))
+                self.epoch_loss[step.epoch] = (total + loss, weight + step.weight)
         self._write_training(steps, losses, norms)
         self._stop_if_not_finite(steps, losses, norms)
 
@@ -140,7 +145,7 @@ class Recorder:
             "event": "train",
             "step": last.number,
             "epoch": last.epoch + 1,
-            "loss": sum(losses) / sum(step.weight for step in steps),
+            "loss": sum(losses) / (sum(step.weight for step in steps) or 1.0),
             "learning_rate": last.learning_rate,
             "grad_norm": norms[-1],
             "words_per_second": words / seconds,
@@ -169,7 +174,7 @@ class Recorder:
         # In fp16 an overflowing gradient only lowers the loss scale; the loss itself must stay finite.
         norm_counts = self.accelerator.mixed_precision != "fp16"
         for step, loss, norm in zip(steps, losses, norms, strict=True):
-            finite = _finite(loss) and (norm is None or not norm_counts or _finite(norm))
+            finite = math.isfinite(loss) and (norm is None or not norm_counts or math.isfinite(norm))
             self.nonfinite = 0 if finite else self.nonfinite + 1
             if not finite:
                 log.warning(
@@ -205,7 +210,9 @@ class Recorder:
     def write(self, event: dict[str, Any]) -> None:
         """Append an event to metrics.jsonl and hand its numbers to the trackers."""
         if self.file:
-            self.file.write(json.dumps(event) + "\n")
+            # JSON has no word for what is not finite.
+            sound = {key: None if _not_finite(value) else value for key, value in event.items()}
+            self.file.write(json.dumps(sound, allow_nan=False) + "\n")
             self._to_disk(self.file.flush)
         if self.settings.trackers and "step" in event:
             prefix = event.get("split", event["event"])
@@ -234,8 +241,8 @@ def _tracker_options(name: str, run_id: str) -> dict[str, str]:
     return {"id": run_id, "resume": "allow"} if name == "wandb" else {"run_id": run_id}
 
 
-def _finite(value: float) -> bool:
-    return value - value == 0
+def _not_finite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _duration(seconds: float) -> str:

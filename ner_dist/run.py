@@ -16,12 +16,15 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import Recipe
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOCK, _HOLDER = ".lock", ".holder.json"
+# A network file system may not show a new file to another machine at once.
+_ATTRIBUTE_CACHE_SECONDS = 60
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "deepspeed", "datasets", "seqeval", "numpy")
 
@@ -170,10 +175,31 @@ def claimed(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
         return run
 
     try:
-        yield from_main(accelerator, take)
+        run = from_main(accelerator, take)
+        _check_shared(run, accelerator)
+        yield run
     finally:
         if lock is not None:
             _unlock(Run(Path(recipe.output_dir)), lock)
+
+
+def _check_shared(run: Run, accelerator: Accelerator) -> None:
+    """Every machine must see what rank 0 writes: the model is loaded from there, and so are checkpoints."""
+    if accelerator.num_processes == int(os.environ.get("LOCAL_WORLD_SIZE", 1)):
+        return
+    from accelerate.utils import gather_object
+
+    until = time.monotonic() + _ATTRIBUTE_CACHE_SECONDS
+    while not (run.folder / _HOLDER).exists() and time.monotonic() < until:
+        time.sleep(0.5)
+    sees = (run.folder / _HOLDER).exists()
+    blind = {host for host, seen in gather_object([(platform.node(), sees)]) if not seen}
+    if blind:
+        raise UserError(
+            f"is not seen by {', '.join(sorted(blind))}: all machines must share it",
+            where=f"output_dir {run.folder}",
+            fix="name a folder on a file system that they share",
+        )
 
 
 def _lock(run: Run) -> BaseFileLock:
@@ -247,6 +273,8 @@ def move_aside(run: Run) -> Path | None:
 
 def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint: str) -> None:
     """Record what is trained, with what, on what."""
+    earlier = _provenance(run)
+    starts = earlier.pop("earlier_starts", [])
     provenance = {
         "started": _now(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -255,8 +283,16 @@ def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint
         "python": platform.python_version(),
         "packages": package_versions(),
         **world,
+        "earlier_starts": [*starts, earlier] if earlier else [],
     }
     write_atomically(run.recipe, to_yaml(recipe, provenance=provenance))
+
+
+def _provenance(run: Run) -> dict[str, Any]:
+    """What an earlier start of the run recorded."""
+    if not run.recipe.exists():
+        return {}
+    return yaml.safe_load(run.recipe.read_text(encoding="utf-8")).get("provenance", {})
 
 
 def package_versions() -> dict[str, str]:

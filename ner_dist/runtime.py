@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Ranks wait for rank 0 of their node while it downloads and tokenises, which the 10 or 30 minutes that
-# torch allows by default are too short for.
-COLLECTIVE_TIMEOUT = timedelta(hours=3)
+# How long ranks wait for each other: for a slow disk, and while one of each machine downloads and tokenises.
+COLLECTIVE_TIMEOUT = timedelta(minutes=30)
+PREPARATION_TIMEOUT = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     launch = os.environ.get("ACCELERATE_MIXED_PRECISION")
     precision, why = resolve_precision(recipe.precision, launch, device, model_type=model_type)
     _check_trackers(recipe)
+    _check_devices(device)
     _limit_threads(device)
     if launched_with_deepspeed() and not device.is_gpu:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -176,6 +177,18 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
             else "no GPU: using the CPU"
         )
     return accelerator
+
+
+def _check_devices(device: Device) -> None:
+    """NCCL cannot have two ranks on one GPU, and says so in its own words."""
+    import torch
+
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if device.is_gpu and processes > (there := torch.cuda.device_count()):
+        raise UserError(
+            f"{processes} processes were launched on a machine with {there} GPU{'s' * (there > 1)}",
+            fix=f"pass --num_processes {there} to accelerate launch (times the number of machines)",
+        )
 
 
 def _check_trackers(recipe: Recipe) -> None:
@@ -218,18 +231,31 @@ def from_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
 def on_each_machine_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
     """What `work` returns, once a rank of each machine has done it and its caches serve the others.
 
-    A `UserError` is raised on all ranks alike: none is left waiting for one that has ended.
+    A `UserError` of one is raised on all: none is left waiting for one that has ended.
     """
-    answer, problem = None, None
+    answer: list[T] = []
+    problem = None
     if accelerator.is_local_main_process:
         try:
-            answer = work()
+            answer.append(work())
         except UserError as error:
             problem = error
-    accelerator.wait_for_everyone()
-    if problem is not None:
-        raise problem
-    return answer if answer is not None else work()
+    for each in _all_problems(accelerator, problem):
+        if each is not None:
+            raise each
+    return answer[0] if answer else work()
+
+
+def _all_problems(accelerator: Accelerator, mine: UserError | None) -> list[UserError | None]:
+    """Every rank's problem, however long the slowest takes."""
+    import torch
+
+    problems = [mine] * accelerator.num_processes
+    if accelerator.num_processes > 1:
+        patient = torch.distributed.new_group(backend="gloo", timeout=PREPARATION_TIMEOUT)
+        torch.distributed.all_gather_object(problems, mine, group=patient)
+        torch.distributed.destroy_process_group(patient)
+    return problems
 
 
 def describe(accelerator: Accelerator) -> str:

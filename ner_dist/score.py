@@ -13,8 +13,8 @@ from ner_dist.errors import UserError
 from ner_dist.evaluation import evaluate
 from ner_dist.labels import LabelSet
 from ner_dist.model import load_config
-from ner_dist.recipe import Data, Model, Precision, Recipe
-from ner_dist.recipe_file import data_section
+from ner_dist.recipe import Data, Model, Precision, Recipe, Train
+from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.results import load_tagger, verify, write_predictions
 from ner_dist.run import Run, check_folder, write_atomically
 
@@ -54,14 +54,18 @@ def score(
         output_dir=out or ".",
         model=Model(name=folder),
         data=_data(run, data, settings),
+        # The windows of the run's own sentences are those of its training.
+        train=load_recipe(run.recipe).train if data is None else Train(),
         precision=precision,
     )
     accelerator = runtime.start(recipe, model_type=load_config(recipe.model).model_type)
     tagger, known = load_tagger(
         folder, precision=runtime.precision_of(accelerator), device=accelerator.device
     )
-    with accelerator.local_main_process_first():
-        prepared = prepare(recipe, splits=[split])
+    # All splits of a run's own data: their labels are those that it learnt.
+    whole = data is None and getattr(recipe.data.splits, split) is not None
+    splits = None if whole else [split]
+    prepared = runtime.on_each_machine_first(accelerator, lambda: prepare(recipe, splits=splits))
     labels = _scored_labels(known, prepared.labels, where=model)
     to_labels = None if labels == known else known.projection(labels)
     tags = prepared.labels.projection(labels)[prepared.splits[split].tags]

@@ -66,7 +66,7 @@ class Session:
 
     def already_complete(self) -> bool:
         """Whether there is nothing left to do."""
-        if not self.run.complete:
+        if not from_main(self.accelerator, lambda: self.run.complete):
             return False
         f1 = read_results(self.run).get("test", {}).get("f1")
         shown = "" if f1 is None else f", test F1 {f1:.4f}"
@@ -171,16 +171,25 @@ class Session:
             settings.micro_batches,
             self.training.steps_per_epoch,
         )
-        idle = self.accelerator.num_processes - settings.micro_batches
-        if idle > 0:
+        self._advise()
+
+    def _advise(self) -> None:
+        """Say what could not work as meant, and what to change."""
+        settings, world = self.recipe.train, self.accelerator.num_processes
+        turns = -(-settings.micro_batches // world)
+        idle = turns * world - settings.micro_batches
+        if idle:
             log.warning(
-                "a step has %d micro-batches, so %d of %d processes have no work: "
-                "lower train.micro_batch_tokens to %d",
+                "a step's %d micro-batches leave %d of %d forward passes idle on %d processes: "
+                "train.micro_batch_tokens=%d would fill them",
                 settings.micro_batches,
                 idle,
-                self.accelerator.num_processes,
-                settings.batch_tokens // self.accelerator.num_processes,
+                turns * world,
+                world,
+                -(-settings.batch_tokens // (turns * world)),
             )
+        if self.recipe.evaluation.early_stopping and "validation" not in self.data.splits:
+            log.warning("evaluation.early_stopping has no effect: there is no validation split")
 
     def tags(self, split: str) -> np.ndarray:
         """Id, in the labels that are learnt, of every word of a split, int [W]."""
@@ -213,6 +222,7 @@ class Session:
             optimizer=self.training.optimizer,
         )
         self.training.position = self.saved_step = state["step"]
+        from_main(self.accelerator, lambda: self.checkpoints.set_later_aside(state["step"]))
         for name in _OWN_STATE:
             setattr(self, name, state[name])
         restarts = os.environ.get("SLURM_RESTART_COUNT")
@@ -249,12 +259,12 @@ class Session:
         figures = self._score(self.training.model, "validation", recorder).as_dict()
         recorder.evaluation("validation", step, (step - 1) // self.training.steps_per_epoch, figures)
         self.evaluated_step = step
-        if figures["f1"] > self.best_f1 and self.checkpoints.save_best(
-            step, model=self.training.model, f1=figures["f1"]
-        ):
-            self.best_f1, self.best_step, self.evaluations_without_gain = figures["f1"], step, 0
-            return
-        self.evaluations_without_gain += 1
+        if figures["f1"] > self.best_f1:
+            if self.checkpoints.save_best(step, model=self.training.model, f1=figures["f1"]):
+                self.best_f1, self.best_step, self.evaluations_without_gain = figures["f1"], step, 0
+        else:
+            self.evaluations_without_gain += 1
+        self.training.restart_clock()
         if self.stopped_early:
             log.info(
                 "stopping at step %d: no better F1 in %d evaluations", step, self.evaluations_without_gain
@@ -286,7 +296,7 @@ class Session:
     def save_checkpoint(self, recorder: Recorder) -> None:
         """Save all that going on from here needs, unless it is saved already."""
         step = self.training.position
-        if step == self.saved_step or recorder.nonfinite:
+        if step == self.saved_step:
             return
         recorder.flush()
         state = {
@@ -344,6 +354,8 @@ class Session:
         )
         written = self._train_figures(recorder) | self._final_scores(recorder)
         self.checkpoints.wait()
+        for event in self.checkpoints.take_reports():
+            recorder.write(event)
         from_main(self.accelerator, lambda: self._write_results(written))
 
     def _write_results(self, written: dict[str, Any]) -> None:
@@ -360,7 +372,8 @@ class Session:
             "labels": list(self.labels.types),
             "train": {
                 "loss": loss,
-                "loss_is": "mean over the words of the last epoch, with dropout",
+                "loss_is": "mean over the labelled words trained on in the last epoch, with dropout"
+                + ("" if self.recipe.train.class_weights is None else ", weighted by class"),
                 "steps": self.training.position,
                 "best_step": self.best_step,
                 "seconds": recorder.seconds,

@@ -2,7 +2,7 @@
 
 SIGTERM, SIGUSR1 (a scheduler's warning) and SIGINT (Ctrl-C) set a flag. At every step, and at every forward
 pass of an evaluation, the ranks exchange their flags; the answer is read one turn later, so nobody waits.
-A second SIGINT ends the process at once.
+Ctrl-C once more ends the process at once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ EXIT_RESUME = 75
 """Exit code of a run that stopped because it was asked to: start it again, and it goes on (EX_TEMPFAIL)."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-# Ctrl-C reaches a process twice within moments, from the terminal and from torchrun; a person needs longer.
-_SAME_SECONDS = 1.0
 
 
 def exit_on_signals() -> None:
@@ -46,7 +43,7 @@ class StopRequest:
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.asked: str | None = None
-        self._asked_at = 0.0
+        self._interrupts = 0
         import torch
 
         # A group of its own that talks over the host: agreeing must not wait for the GPU.
@@ -83,10 +80,12 @@ class StopRequest:
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: Any) -> None:
-        again = self.asked is not None and time.monotonic() - self._asked_at > _SAME_SECONDS
-        if number == signal.SIGINT and again:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGINT)
-        if self.asked is None:
-            # Nothing is logged here: the signal may have come in the middle of a line.
-            self.asked, self._asked_at = signal.Signals(number).name, time.monotonic()
+        # Nothing is logged here: the signal may have come in the middle of a line.
+        self.asked = self.asked or signal.Signals(number).name
+        if number == signal.SIGINT:
+            # Under torchrun each Ctrl-C comes twice, from the terminal and from it.
+            self._interrupts += 1
+            each = 2 if "TORCHELASTIC_RUN_ID" in os.environ else 1
+            if self._interrupts > each:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                os.kill(os.getpid(), signal.SIGINT)

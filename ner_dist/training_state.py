@@ -35,20 +35,30 @@ def tensors(
         optimizer: the prepared optimiser, or None for weights alone.
     """
     zero = accelerator.distributed_type == "DEEPSPEED"
-    if zero and optimizer is not None:
-        _link_moments(optimizer.optimizer)
+    # DeepSpeed cannot be asked for moments before the first step that did not overflow.
+    moments: tuple[str, ...] = ()
+    if optimizer is not None and _adam_step(accelerator, optimizer):
+        moments = MOMENTS
+        if zero:
+            _link_moments(optimizer.optimizer)
     for name, parameter in named_parameters(model):
         yield f"weight/{name}", _zero_weight(parameter) if zero else parameter
-        for moment in MOMENTS if optimizer is not None else ():
+        for moment in moments:
             yield f"{moment}/{name}", _moment(parameter, moment, optimizer, zero=zero)
 
 
 def numbers(accelerator: Accelerator, optimizer: AcceleratedOptimizer) -> dict[str, Any]:
     """What else the optimiser remembers: the loss scale, and AdamW's step, which leaves out overflows."""
+    return {
+        "adam_step": _adam_step(accelerator, optimizer),
+        "loss_scale": _loss_scale(accelerator, optimizer.optimizer),
+    }
+
+
+def _adam_step(accelerator: Accelerator, optimizer: AcceleratedOptimizer) -> int:
     inner = optimizer.optimizer
     adam = inner.optimizer if accelerator.distributed_type == "DEEPSPEED" else inner
-    steps = [int(entry["step"]) for entry in adam.state.values() if "step" in entry]
-    return {"adam_step": max(steps, default=0), "loss_scale": _loss_scale(accelerator, inner)}
+    return max((int(entry["step"]) for entry in adam.state.values() if "step" in entry), default=0)
 
 
 def _loss_scale(accelerator: Accelerator, inner: Any) -> dict[str, float] | None:
@@ -59,7 +69,8 @@ def _loss_scale(accelerator: Accelerator, inner: Any) -> dict[str, float] | None
         state = accelerator.scaler.state_dict()
         return {"scale": state["scale"], "steps": state["_growth_tracker"]}
     scaler = inner.loss_scaler
-    return {"scale": scaler.cur_scale, "steps": scaler.cur_iter - scaler.last_overflow_iter}
+    steps = scaler.cur_iter - scaler.last_overflow_iter
+    return {"scale": scaler.cur_scale, "steps": steps, "hysteresis": scaler.cur_hysteresis}
 
 
 def _restore_loss_scale(saved: dict[str, float] | None, *, accelerator: Accelerator, inner: Any) -> None:
@@ -71,6 +82,7 @@ def _restore_loss_scale(saved: dict[str, float] | None, *, accelerator: Accelera
     else:
         inner.loss_scaler.cur_scale = saved["scale"]
         inner.loss_scaler.last_overflow_iter = inner.loss_scaler.cur_iter - int(saved["steps"])
+        inner.loss_scaler.cur_hysteresis = int(saved.get("hysteresis", inner.loss_scaler.cur_hysteresis))
 
 
 def named_parameters(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
@@ -105,6 +117,8 @@ def restore(
             _restore_zero(saved, step, accelerator=accelerator, model=model, optimizer=optimizer)
         else:
             for name, parameter in named_parameters(model):
+                if f"exp_avg/{name}" not in saved:
+                    continue  # it never had a gradient
                 optimizer.optimizer.state[parameter] = {
                     "step": torch.tensor(float(step), device=parameter.device),
                     **{key: saved.tensor(f"{key}/{name}").to(parameter.device) for key in MOMENTS},
@@ -162,6 +176,8 @@ def _restore_zero(
     _link_moments(zero)
     for name, parameter in named_parameters(model):
         for key in ("weight", *MOMENTS):
+            if f"{key}/{name}" not in saved:
+                continue  # it never had a gradient: its moments are zeros
             whole = saved.tensor(f"{key}/{name}")
             if stage == 3:
                 _set_local(parameter, _slice(parameter, whole, accelerator), key)

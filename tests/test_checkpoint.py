@@ -111,15 +111,24 @@ def test_nothing_saved_is_no_checkpoint(tmp_path, accelerator):
     assert Checkpoints(tmp_path / "absent", accelerator=accelerator, keep_last=1).newest() is None
 
 
-def test_no_checkpoint_while_steps_are_not_finite(start):
-    """Going back to it would go back to the trouble."""
+def test_the_newest_save_stays_whatever_else_lies_there(start):
+    """Checkpoints of a higher number are leftovers: they must not push out what was just saved."""
+    session = start("checkpoint.keep_last=1")
+    for step in (900, 1000):
+        (session.run.checkpoints / f"step-{step:06d}").mkdir(parents=True)
+    run_steps(session, 2)
+    assert "step-000002" in names(session)
+    again = start("checkpoint.keep_last=1")
+    assert again.training.position == 2
+    assert {"old-1-step-000900", "old-1-step-001000", "step-000002"} <= set(names(again))
+
+
+def test_going_back_to_a_checkpoint_sets_later_ones_aside(start, tmp_path):
     session = start()
-    with session.recording() as recorder:
-        recorder.add(next(session.steps()))
-        recorder.nonfinite = 1
-        session.save_checkpoint(recorder)
-    session.checkpoints.wait()
-    assert not list(session.run.checkpoints.glob("step-*"))
+    run_steps(session, 4)
+    again = start(f"resume={session.run.checkpoints / 'step-000002'}")
+    assert again.training.position == 2
+    assert "old-1-step-000004" in names(again) and "step-000004" not in names(again)
 
 
 def test_best_weights_that_find_no_room_leave_the_older_best(start, monkeypatch, log_lines):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -34,10 +32,6 @@ def tiny_config(family, **settings):
     return config
 
 
-def tokenizer(model_max_length=10**30):
-    return SimpleNamespace(model_max_length=model_max_length)
-
-
 def scratch(**settings):
     return Model(name="scratch", scratch=SCRATCH, **settings)
 
@@ -59,7 +53,7 @@ def logits(model, *, seed=0):
 def test_the_encoder_takes_inputs_as_long_as_it_is_said_to_and_no_longer(family):
     config = tiny_config(family)
     model = AutoModelForTokenClassification.from_config(config).eval()
-    limit = max_length(config, tokenizer())
+    limit = max_length(config)
 
     def run(length):
         ids = torch.full((1, length), 7)
@@ -72,17 +66,13 @@ def test_the_encoder_takes_inputs_as_long_as_it_is_said_to_and_no_longer(family)
 
 
 def test_position_ids_of_roberta_start_behind_the_padding_id():
-    assert max_length(AutoConfig.for_model("roberta", max_position_embeddings=514), tokenizer()) == 512
-    assert max_length(AutoConfig.for_model("bert", max_position_embeddings=512), tokenizer()) == 512
-
-
-def test_a_tokenizer_that_allows_less_wins():
-    assert max_length(AutoConfig.for_model("bert", max_position_embeddings=512), tokenizer(128)) == 128
+    assert max_length(AutoConfig.for_model("roberta", max_position_embeddings=514)) == 512
+    assert max_length(AutoConfig.for_model("bert", max_position_embeddings=512)) == 512
 
 
 def test_a_model_from_scratch_takes_what_the_recipe_says():
     config = load_config(scratch(), vocab_size=VOCABULARY)
-    assert max_length(config, tokenizer()) == SCRATCH.max_length
+    assert max_length(config) == SCRATCH.max_length
     assert (config.vocab_size, config.hidden_size, config.num_hidden_layers) == (VOCABULARY, 16, 2)
     assert load_config(scratch()).vocab_size == SCRATCH.vocab_size
 

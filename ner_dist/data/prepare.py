@@ -93,6 +93,9 @@ def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepare
     """
     from filelock import FileLock
 
+    everything = cache_folder(recipe.data) / _key(recipe, None)
+    if splits is not None and (everything / "meta.json").exists():
+        return _load(everything)
     folder = cache_folder(recipe.data) / _key(recipe, splits)
     if not (folder / "meta.json").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -109,9 +112,12 @@ def cache_folder(data: Data) -> Path:
 
 
 def window_limit(recipe: Recipe) -> int:
-    """Longest window that the recipe's settings allow: a micro-batch must hold at least one."""
+    """Longest window that the recipe and its encoder allow: a micro-batch must hold at least one."""
+    from ner_dist.model import load_config, max_length
+
     micro_batch = recipe.train.batch_tokens // recipe.train.micro_batches
-    return min(micro_batch, recipe.data.max_length or micro_batch)
+    encoder = max_length(load_config(recipe.model))
+    return min(micro_batch, encoder, recipe.data.max_length or encoder)
 
 
 def _key(recipe: Recipe, splits: Collection[str] | None) -> str:
@@ -144,14 +150,13 @@ def _tokenizer_stamp(model: Model) -> Any:
 def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None) -> None:
     from ner_dist.data.encoding import encode
     from ner_dist.data.sources import load_corpus
-    from ner_dist.model import load_config, max_length
 
     corpus = load_corpus(recipe.data, splits=splits)
     tokenizer = _tokenizer(recipe.model, corpus)
-    config = load_config(recipe.model, vocab_size=len(tokenizer))
-    limit = min(window_limit(recipe), max_length(config, tokenizer))
+    limit = min(window_limit(recipe), tokenizer.model_max_length)
 
-    aside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    # The lock is held: what another process left here, it left when it died.
+    aside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     tokenizer.save_pretrained(aside / "tokenizer")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from accelerate.commands.config.config_args import load_config_from_file
 
+from ner_dist.recipe_file import load_recipe
 from tests.distributed.launching import LAUNCH, RECIPE, results, train
 
 CONFIGS = sorted(path.stem for path in LAUNCH.glob("*.yaml"))
@@ -29,7 +30,10 @@ def test_config_loads_and_opens_with_its_own_command(name):
     config = load_config_from_file(str(path))
     head = path.read_text().split("compute_environment")[0]
     assert f"--config_file launch/{name}.yaml" in head
-    assert re.search(r"-m ner_dist\.train recipes/\w+\.yaml", head)
+    for arguments in re.findall(r"-m ner_dist\.train (.*)", head):
+        file, *overrides = arguments.split()
+        recipe = load_recipe(LAUNCH.parent / file, overrides)
+        assert recipe.train.micro_batches % config.num_processes == 0 or name == "cpu", "idle GPUs"
     precision = name.rsplit("_", 1)[-1]
     assert config.mixed_precision == (precision if precision in ("bf16", "fp16") else "no")
     settings = yaml.safe_load(path.read_text())
