@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.distributed.launching import RECIPE, events, results, train
+from tests.distributed.launching import RECIPE, events, results
 
 pytestmark = pytest.mark.distributed
 
@@ -22,14 +22,17 @@ def recipe(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runs(recipe, tmp_path_factory):
+def runs(server, recipe, tmp_path_factory):
     """Each strategy's run, trained when first asked for."""
     folder, done = tmp_path_factory.mktemp("runs"), {}
 
     def of(name: str):
         if name not in done:
             config = STRATEGIES[name]
-            train(recipe, f"output_dir={folder / name}", config=config, processes=config and 2)
+            job = server.start(
+                recipe, f"output_dir={folder / name}", config=config, processes=2 if config else 1
+            )
+            assert set(job.wait()) == {0}, job.text()
             done[name] = folder / name
         return done[name]
 
@@ -65,24 +68,25 @@ def test_the_strategy_is_the_one_that_was_asked_for(runs, strategy):
     assert environment["strategy"] == {"ddp": "DDP", "zero3": "ZeRO-3"}[strategy]
 
 
-def test_dropout_is_on_and_seeded_by_step_and_micro_batch(runs, recipe, tmp_path):
+def test_dropout_is_on_and_seeded_by_step_and_micro_batch(runs, server, recipe, tmp_path):
     """The agreement above would prove less if there were nothing random to agree on."""
-    train(recipe, f"output_dir={tmp_path / 'dry'}", "model.dropout=0.0", "train.max_steps=3")
+    server.start(recipe, f"output_dir={tmp_path / 'dry'}", "model.dropout=0.0", "train.max_steps=3").wait()
     with_dropout, without = events(runs("one")), events(tmp_path / "dry")
     assert with_dropout[1]["loss"] != pytest.approx(without[1]["loss"], rel=1e-4)
 
 
-def test_a_training_repeats_itself_bit_for_bit(runs, recipe, tmp_path):
-    train(recipe, f"output_dir={tmp_path / 'again'}")
+def test_a_training_repeats_itself_bit_for_bit(runs, server, recipe, tmp_path):
+    server.start(recipe, f"output_dir={tmp_path / 'again'}").wait()
     expected, got = (
         load_file(folder / "model/model.safetensors") for folder in (runs("one"), tmp_path / "again")
     )
     assert all(torch.equal(weight, got[name]) for name, weight in expected.items())
 
 
-def test_the_plan_decides_the_number_of_forward_passes_of_a_rank_and_nothing_else(runs, recipe, tmp_path):
+def test_the_number_of_forward_passes_of_a_rank_changes_nothing(runs, server, recipe, tmp_path):
     """Five processes for three micro-batches a step: two have only empty work, and nothing changes."""
-    done = train(recipe, f"output_dir={tmp_path / 'five'}", "train.max_steps=20", config="cpu", processes=5)
-    assert "2 of 5 processes have no work" in done.stderr
+    job = server.start(recipe, f"output_dir={tmp_path / 'five'}", config="cpu", processes=5)
+    assert set(job.wait()) == {0}, job.text()
+    assert "leave 2 of 5 forward passes idle on 5 processes" in job.text()
     for expected, got in zip(events(runs("one")), events(tmp_path / "five"), strict=True):
         assert got["loss"] == pytest.approx(expected["loss"], rel=1e-4)
