@@ -120,7 +120,8 @@ def evaluate(
     was_training = model.training
     model.eval()
     mine = plan.rank_micro_batches(rank, world)
-    with torch.inference_mode(), progress("scoring", len(mine)) as show:
+    # Not inference_mode: what ZeRO-3 gathers in it, the next training step could not use.
+    with torch.no_grad(), progress("scoring", len(mine)) as show:
         for done, examples in enumerate(mine, start=1):
             batch = collate(
                 split.encoded, examples, tags, pad_id=pad_id, pin=accelerator.device.type == "cuda"

@@ -1,4 +1,4 @@
-"""What only a GPU shows: fp16 and bf16 train, under ZeRO with fused Adam too; resuming keeps the loss scale."""
+"""What only a GPU shows: fp16 and bf16 train, under ZeRO with fused Adam too; the loss scale is kept."""
 
 from __future__ import annotations
 

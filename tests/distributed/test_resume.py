@@ -191,15 +191,17 @@ def test_any_strategy_goes_on_from_any_other(server, recipe, undisturbed, tmp_pa
             assert_same_end(folder, undisturbed(before))
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "zero1", "zero2", "zero3"])
+@pytest.mark.parametrize("strategy", ["ddp", "zero1", "zero2", "zero3", "zero3, sharded"])
 def test_bf16_goes_on_bit_for_bit(server, recipe, tmp_path, strategy):
-    config, processes = STRATEGIES[strategy]
+    """ZeRO-3 shards only parameters of 100,000 elements and more: the last case has such."""
+    config, processes = STRATEGIES[strategy.split(",")[0]]
     options = {"config": config.replace("cpu", "ddp_bf16"), "processes": processes}
+    settings = ["precision=bf16", *(["model.scratch.hidden_size=160"] if "sharded" in strategy else [])]
     straight, folder = tmp_path / "straight", tmp_path / "run"
-    assert set(server.start(recipe, f"output_dir={straight}", "precision=bf16", **options).wait()) == {0}
-    job = server.start(recipe, f"output_dir={folder}", "precision=bf16", setup=KILLED, **options)
+    assert set(server.start(recipe, f"output_dir={straight}", *settings, **options).wait()) == {0}
+    job = server.start(recipe, f"output_dir={folder}", *settings, setup=KILLED, **options)
     assert 9 in job.wait()
-    job = server.start(recipe, f"output_dir={folder}", "precision=bf16", **options)
+    job = server.start(recipe, f"output_dir={folder}", *settings, **options)
     assert set(job.wait()) == {0}, job.text()
     assert "resuming after step 12" in job.text()
     assert_same_end(folder, straight)

@@ -90,3 +90,22 @@ def test_the_number_of_forward_passes_of_a_rank_changes_nothing(runs, server, re
     assert "leave 2 of 5 forward passes idle on 5 processes" in job.text()
     for expected, got in zip(events(runs("one")), events(tmp_path / "five"), strict=True):
         assert got["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+
+
+def test_zero3_agrees_where_it_really_shards(server, recipe, tmp_path):
+    """ZeRO-3 leaves parameters of fewer than 100,000 elements whole; these layers have more.
+
+    Evaluations stand between the steps: what they gather must not linger in the training.
+    """
+    wide = ["model.scratch.hidden_size=160", "train.max_steps=8", "evaluation.every=3"]
+    one = server.start(recipe, f"output_dir={tmp_path / 'one'}", *wide)
+    assert one.wait() == [0], one.text()
+    job = server.start(recipe, f"output_dir={tmp_path / 'zero3'}", *wide, config="zero3_bf16", processes=2)
+    assert job.wait() == [0, 0], job.text()
+    for expected, got in zip(events(tmp_path / "one"), events(tmp_path / "zero3"), strict=True):
+        assert got["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+        assert got["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-3)
+    weights, reference = (load_file(tmp_path / name / "model/model.safetensors") for name in ("zero3", "one"))
+    assert max(weight.numel() for weight in reference.values()) > 100_000
+    for name, weight in reference.items():
+        torch.testing.assert_close(weights[name], weight, rtol=1e-3, atol=1e-5)
