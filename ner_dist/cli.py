@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import Annotated, Any, Literal
 
@@ -72,11 +71,13 @@ def evaluate_command(
     ] = None,
 ) -> None:
     """Score a model on labelled data, on the entity types that both know."""
+    from ner_dist.runtime import is_main_process, leave
     from ner_dist.score import score
 
     figures = score(model, data=data, split=split, settings=settings or [], precision=precision, out=out)
-    if int(os.environ.get("RANK", 0)) == 0:
+    if is_main_process():
         print_figures(figures)
+    leave()
 
 
 def print_figures(figures: dict[str, Any]) -> None:

@@ -179,6 +179,7 @@ def print_table(comparison: dict[str, Any]) -> None:
     shared = comparison["shared"]
     table = Table(
         title=f"Both on the same ground: {', '.join(shared['types'])}",
+        min_width=70,
         caption=f"Test split, {shared['sentences']:,} sentences that both tagged; other types count as O.",
     )
     for column in ("figure", *names, "B - A"):

@@ -258,6 +258,14 @@ def _all_problems(accelerator: Accelerator, mine: UserError | None) -> list[User
     return problems
 
 
+def leave() -> None:
+    """Take leave of the other ranks: threads of the process group that are left abort the process."""
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def describe(accelerator: Accelerator) -> str:
     """The strategy in a few characters: `one process`, `DDP` or `ZeRO-2`, with `+ offload`."""
     if launched_with_deepspeed():

@@ -70,23 +70,25 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     from ner_dist import stopping
     from ner_dist.recipe_file import load_recipe
-    from ner_dist.runtime import is_main_process
+    from ner_dist.runtime import is_main_process, leave
 
     stopping.exit_on_signals()
+    code = 0
     try:
         train(load_recipe(arguments[0], arguments[1:]))
     except UserError as error:
-        return show(error)
+        code = show(error)
     except OSError as error:
         mended = disk_error(error)
         if mended is None:
             raise
-        return show(mended)
+        code = show(mended)
     except stopping.Stopped as stopped:
         if is_main_process():
             print(f"{stopped}: the same command goes on from there", file=sys.stderr)
-        return stopping.EXIT_RESUME
-    return 0
+        code = stopping.EXIT_RESUME
+    leave()
+    return code
 
 
 if __name__ == "__main__":

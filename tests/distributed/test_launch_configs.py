@@ -65,6 +65,17 @@ def test_config_trains_on_cpu_processes_and_says_so(recipe, tmp_path, name):
 
 
 @pytest.mark.distributed
+def test_a_complete_run_is_left_alone_and_no_rank_complains(recipe, tmp_path):
+    """Ranks that end at once once aborted, with threads of the process group still running."""
+    options = [f"output_dir={tmp_path / 'run'}", "train.max_steps=2"]
+    train(recipe, *options, config="cpu")
+    before = (tmp_path / "run/results.json").read_bytes()
+    again = train(recipe, *options, config="cpu")
+    assert "holds this run, complete" in again.stderr
+    assert (tmp_path / "run/results.json").read_bytes() == before
+
+
+@pytest.mark.distributed
 @pytest.mark.parametrize("name", ["ddp_fp16", "zero2_fp16", "zero3_offload_fp16"])
 def test_fp16_without_a_gpu_is_refused_with_the_config_to_use(recipe, tmp_path, name):
     done = train(recipe, f"output_dir={tmp_path / name}", config=name, processes=2, check=False)
