@@ -242,3 +242,12 @@ def test_a_rank_that_fails_names_step_and_sentences_and_nobody_hangs(server, rec
     assert time.monotonic() - began < 60
     line = next(line for line in job.text().splitlines() if "rank 1 failed" in line)
     assert "step 3" in line and "training sentences" in line and "a broken batch" in line
+
+
+def test_a_rank_without_memory_says_what_to_change(server, recipe, tmp_path):
+    setup = BROKEN.replace("ValueError(", "__import__('torch').OutOfMemoryError(")
+    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", config="cpu", processes=2, setup=setup)
+    codes = job.wait(60)
+    assert codes[1] == 2 and codes[0] in (1, 2)
+    (line,) = [line for line in job.text().splitlines() if line.startswith("error: rank 1")]
+    assert "ran out of GPU memory in step 3" in line and "train.micro_batch_tokens" in line

@@ -153,6 +153,20 @@ def test_a_full_disk_costs_checkpoints_and_not_the_training(server, recipe, fini
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
+def test_a_read_only_file_system_is_refused_before_anything_is_trained(server, recipe, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("a file system cannot be mounted: that needs root")
+    try:
+        job = server.start(recipe, f"output_dir={disk / 'run'}")
+        assert job.wait() == [2]
+        assert f"output_dir {disk / 'run'}: cannot be written to" in error_line(job.text())
+        assert "step 1/" not in job.text()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 def filling(disk, *, after: int) -> str:
     """Fill the disk to its last byte once a checkpoint is complete."""
     return f"""
