@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError
+from ner_dist.ranks import from_main
 from ner_dist.recipe_file import differing_keys, load_recipe
-from ner_dist.runtime import from_main
 from ner_dist.shards import Saved, ShardWriter, damage
 from ner_dist.training_state import tensors
 

@@ -71,7 +71,7 @@ def evaluate_command(
     ] = None,
 ) -> None:
     """Score a model on labelled data, on the entity types that both know."""
-    from ner_dist.runtime import is_main_process, leave
+    from ner_dist.ranks import is_main_process, leave
     from ner_dist.score import score
 
     figures = score(model, data=data, split=split, settings=settings or [], precision=precision, out=out)

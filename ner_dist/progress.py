@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ner_dist.runtime import is_main_process
+from ner_dist.ranks import is_main_process
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -16,32 +16,22 @@ import os
 import platform
 import subprocess
 import sys
-import time
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import Recipe
 from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
-from ner_dist.runtime import from_main
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from accelerate import Accelerator
-    from filelock import BaseFileLock
 
 log = logging.getLogger(__name__)
 
-_LOCK, _HOLDER = ".lock", ".holder.json"
-# A network file system may not show a new file to another machine at once.
-_ATTRIBUTE_CACHE_SECONDS = 60
+LOCK, HOLDER = TRACES = (".lock", ".holder.json")
+"""Files by which a training holds the directory; see `claim.py`."""
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "deepspeed", "datasets", "seqeval", "numpy")
 
@@ -112,7 +102,7 @@ def check_output(recipe: Recipe) -> Run:
     """
     run = Run(Path(recipe.output_dir))
     check_folder(run.folder, where="output_dir")
-    if not _has_content(run):
+    if not has_content(run):
         return run
     moves = recipe.overwrite or recipe.resume == "never"
     if moves and Path.cwd().is_relative_to(run.folder.resolve()):
@@ -140,9 +130,9 @@ def check_output(recipe: Recipe) -> Run:
     return run
 
 
-def _has_content(run: Run) -> bool:
+def has_content(run: Run) -> bool:
     """Whether there is anything in the folder but the traces of who holds it."""
-    return run.folder.is_dir() and any(path.name not in (_LOCK, _HOLDER) for path in run.folder.iterdir())
+    return run.folder.is_dir() and any(path.name not in TRACES for path in run.folder.iterdir())
 
 
 def _has_progress(run: Run) -> bool:
@@ -151,91 +141,8 @@ def _has_progress(run: Run) -> bool:
     return trained or run.complete or (run.checkpoints.is_dir() and any(run.checkpoints.iterdir()))
 
 
-@contextmanager
-def claimed(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
-    """The run's directory, which no other training may write to while the block runs.
-
-    The system drops the lock when the process that holds it ends, however it ends. An old run is moved aside
-    first if the recipe says so. All ranks must call this.
-
-    Raises:
-        UserError: as `check_output`; or another process trains there.
-    """
-    lock = None
-
-    def take() -> Run:
-        nonlocal lock
-        run = check_output(recipe)
-        lock = _lock(run)
-        foreign = not run.recipe.exists() or bool(differing_keys(load_recipe(run.recipe), recipe))
-        if _has_content(run) and (recipe.resume == "never" or (recipe.overwrite and foreign)):
-            _unlock(run, lock)
-            move_aside(run)
-            lock = _lock(run)
-        return run
-
-    try:
-        run = from_main(accelerator, take)
-        _check_shared(run, accelerator)
-        yield run
-    finally:
-        if lock is not None:
-            _unlock(Run(Path(recipe.output_dir)), lock)
-
-
-def _check_shared(run: Run, accelerator: Accelerator) -> None:
-    """Every machine must see what rank 0 writes: the model is loaded from there, and so are checkpoints."""
-    if accelerator.num_processes == int(os.environ.get("LOCAL_WORLD_SIZE", 1)):
-        return
-    from accelerate.utils import gather_object
-
-    until = time.monotonic() + _ATTRIBUTE_CACHE_SECONDS
-    while not (run.folder / _HOLDER).exists() and time.monotonic() < until:
-        time.sleep(0.5)
-    sees = (run.folder / _HOLDER).exists()
-    blind = {host for host, seen in gather_object([(platform.node(), sees)]) if not seen}
-    if blind:
-        raise UserError(
-            f"is not seen by {', '.join(sorted(blind))}: all machines must share it",
-            where=f"output_dir {run.folder}",
-            fix="name a folder on a file system that they share",
-        )
-
-
-def _lock(run: Run) -> BaseFileLock:
-    from filelock import FileLock, Timeout
-
-    run.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.folder / _LOCK)
-    holder = run.folder / _HOLDER
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        known = json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
-        raise UserError(
-            f"process {known.get('pid', '?')} on {known.get('host', 'another host')} trains here "
-            f"since {known.get('since', '?')}",
-            where=f"output_dir {run.folder}",
-            fix="wait for it, stop it, or name another output_dir",
-        ) from None
-    except (OSError, NotImplementedError) as error:
-        log.warning("%s cannot be locked (%s): see to it that no other run writes there", run.folder, error)
-        return lock
-    facts = {"host": platform.node(), "pid": os.getpid(), "since": _now()}
-    write_atomically(holder, json.dumps(facts) + "\n")
-    return lock
-
-
-def _unlock(run: Run, lock: BaseFileLock) -> None:
-    """Leave no trace: a run that failed before it wrote anything leaves no folder either."""
-    for name in (_HOLDER, _LOCK):
-        (run.folder / name).unlink(missing_ok=True)
-    lock.release()
-    with suppress(OSError):
-        run.folder.rmdir()
-
-
-def _now() -> str:
+def now() -> str:
+    """The time, in UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
@@ -276,7 +183,7 @@ def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint
     earlier = _provenance(run)
     starts = earlier.pop("earlier_starts", [])
     provenance = {
-        "started": _now(),
+        "started": now(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git_commit": _git_commit(),
         "data_fingerprint": fingerprint,

@@ -13,25 +13,17 @@ import os
 import sys
 import warnings
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO
 
-from ner_dist.errors import UserError, disk_error
+from ner_dist.errors import UserError
+from ner_dist.ranks import COLLECTIVE_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from accelerate import Accelerator
 
     from ner_dist.recipe import Recipe
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-# How long ranks wait for each other: for a slow disk, and while one of each machine downloads and tokenises.
-COLLECTIVE_TIMEOUT = timedelta(minutes=30)
-PREPARATION_TIMEOUT = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -207,65 +199,6 @@ def precision_of(accelerator: Accelerator) -> str:
     return "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
 
 
-def from_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
-    """What `work` returns on rank 0, on every rank; or the error, where a user or a full disk is at fault."""
-    from accelerate.utils import broadcast_object_list
-
-    answer: list[Any] = [None, None]
-    if accelerator.is_main_process:
-        try:
-            answer[0] = work()
-        except UserError as error:
-            answer[1] = error
-        except OSError as error:
-            answer[1] = disk_error(error)
-            if answer[1] is None:
-                raise
-    if accelerator.num_processes > 1:
-        broadcast_object_list(answer)
-    if answer[1] is not None:
-        raise answer[1]
-    return answer[0]
-
-
-def on_each_machine_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
-    """What `work` returns, once a rank of each machine has done it and its caches serve the others.
-
-    A `UserError` of one is raised on all: none is left waiting for one that has ended.
-    """
-    answer: list[T] = []
-    problem = None
-    if accelerator.is_local_main_process:
-        try:
-            answer.append(work())
-        except UserError as error:
-            problem = error
-    for each in _all_problems(accelerator, problem):
-        if each is not None:
-            raise each
-    return answer[0] if answer else work()
-
-
-def _all_problems(accelerator: Accelerator, mine: UserError | None) -> list[UserError | None]:
-    """Every rank's problem, however long the slowest takes."""
-    import torch
-
-    problems = [mine] * accelerator.num_processes
-    if accelerator.num_processes > 1:
-        patient = torch.distributed.new_group(backend="gloo", timeout=PREPARATION_TIMEOUT)
-        torch.distributed.all_gather_object(problems, mine, group=patient)
-        torch.distributed.destroy_process_group(patient)
-    return problems
-
-
-def leave() -> None:
-    """Take leave of the other ranks: threads of the process group that are left abort the process."""
-    import torch
-
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-
-
 def describe(accelerator: Accelerator) -> str:
     """The strategy in a few characters: `one process`, `DDP` or `ZeRO-2`, with `+ offload`."""
     if launched_with_deepspeed():
@@ -354,8 +287,3 @@ def set_up_logging(*, main: bool = True) -> None:
         root.addHandler(handler)
         root.propagate = False
     root.setLevel(logging.INFO if main else logging.ERROR)
-
-
-def is_main_process() -> bool:
-    """Rank 0, known before the process group exists."""
-    return int(os.environ.get("RANK", 0)) == 0

@@ -13,6 +13,7 @@ from ner_dist.errors import UserError
 from ner_dist.evaluation import evaluate
 from ner_dist.labels import LabelSet
 from ner_dist.model import load_config
+from ner_dist.ranks import on_each_machine_first
 from ner_dist.recipe import Data, Model, Precision, Recipe, Train
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.results import load_tagger, verify, write_predictions
@@ -65,7 +66,7 @@ def score(
     # All splits of a run's own data: their labels are those that it learnt.
     whole = data is None and getattr(recipe.data.splits, split) is not None
     splits = None if whole else [split]
-    prepared = runtime.on_each_machine_first(accelerator, lambda: prepare(recipe, splits=splits))
+    prepared = on_each_machine_first(accelerator, lambda: prepare(recipe, splits=splits))
     labels = _scored_labels(known, prepared.labels, where=model)
     to_labels = None if labels == known else known.projection(labels)
     tags = prepared.labels.projection(labels)[prepared.splits[split].tags]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from ner_dist import results
 from ner_dist.checkpoint import Checkpoints
 from ner_dist.data.prepare import Prepared, prepare
 from ner_dist.errors import UserError
@@ -20,9 +17,10 @@ from ner_dist.evaluation import Evaluation, evaluate
 from ner_dist.loop import Training
 from ner_dist.model import TaggingLoss, class_weights, load_model
 from ner_dist.optimizer import build_optimizer
+from ner_dist.ranks import from_main, on_each_machine_first
 from ner_dist.recorder import Recorder
-from ner_dist.run import read_results, write_atomically, write_recipe
-from ner_dist.runtime import describe, from_main, on_each_machine_first, precision_of
+from ner_dist.run import read_results, write_recipe
+from ner_dist.runtime import describe, precision_of
 from ner_dist.shards import Saved
 from ner_dist.stopping import Stopped, StopRequest
 from ner_dist.training_state import load_weights, numbers, restore
@@ -256,7 +254,7 @@ class Session:
     def evaluate(self, step: int, recorder: Recorder) -> None:
         """Score the validation split after a step; keep the weights if they are the best so far."""
         recorder.flush()
-        figures = self._score(self.training.model, "validation", recorder).as_dict()
+        figures = self.score(self.training.model, "validation", recorder).as_dict()
         recorder.evaluation("validation", step, (step - 1) // self.training.steps_per_epoch, figures)
         self.evaluated_step = step
         if figures["f1"] > self.best_f1:
@@ -270,7 +268,7 @@ class Session:
                 "stopping at step %d: no better F1 in %d evaluations", step, self.evaluations_without_gain
             )
 
-    def _score(
+    def score(
         self, model: torch.nn.Module, split: str, recorder: Recorder, *, with_predictions: bool = False
     ) -> Evaluation:
         try:
@@ -325,94 +323,6 @@ class Session:
         self.save_checkpoint(recorder)
         self.checkpoints.wait()
         raise Stopped(f"stopped after step {self.training.position} of {self.training.total}")
-
-    def finish(self, recorder: Recorder) -> None:
-        """Save the best model, score it as saved, check the figures, and write the results."""
-        recorder.flush()
-        if self.recipe.checkpoint.every is not None:
-            self.save_checkpoint(recorder)
-        if self.best_step is None and self.checkpoints.save_best(
-            self.training.position, model=self.training.model, f1=None
-        ):
-            self.best_step = self.training.position
-        if self.best_step is None:
-            raise UserError(
-                "the trained weights could not be saved",
-                where=str(self.run.checkpoints),
-                fix="free disk space and give the same command again",
-            )
-        best = Saved(self.checkpoints.best(self.best_step))
-        from_main(
-            self.accelerator,
-            lambda: results.save_model(
-                self.run,
-                weights=best.weights(),
-                config=self.config,
-                data=self.data,
-                card=results.model_card(self.recipe, self.labels),
-            ),
-        )
-        written = self._train_figures(recorder) | self._final_scores(recorder)
-        self.checkpoints.wait()
-        for event in self.checkpoints.take_reports():
-            recorder.write(event)
-        from_main(self.accelerator, lambda: self._write_results(written))
-
-    def _write_results(self, written: dict[str, Any]) -> None:
-        card = results.model_card(self.recipe, self.labels, written)
-        write_atomically(self.run.model / "README.md", card)
-        write_atomically(self.run.results, json.dumps(written, indent=1) + "\n")
-        log.info("results in %s, model in %s", self.run.results, self.run.model)
-
-    def _train_figures(self, recorder: Recorder) -> dict[str, Any]:
-        last = max(recorder.epoch_loss, default=None)
-        loss = None if last is None else recorder.epoch_loss[last][0] / recorder.epoch_loss[last][1]
-        return {
-            "name": self.recipe.name,
-            "labels": list(self.labels.types),
-            "train": {
-                "loss": loss,
-                "loss_is": "mean over the labelled words trained on in the last epoch, with dropout"
-                + ("" if self.recipe.train.class_weights is None else ", weighted by class"),
-                "steps": self.training.position,
-                "best_step": self.best_step,
-                "seconds": recorder.seconds,
-            },
-            "data": {"fingerprint": self.data.fingerprint, **self.data.report},
-            "environment": {
-                "strategy": describe(self.accelerator),
-                "processes": self.accelerator.num_processes,
-                "precision": precision_of(self.accelerator),
-            },
-        }
-
-    def _final_scores(self, recorder: Recorder) -> dict[str, Any]:
-        """Score the saved model on validation and test; check the figures against the written predictions."""
-        tagger, _ = results.load_tagger(
-            self.run.model, precision=precision_of(self.accelerator), device=self.accelerator.device
-        )
-        figures: dict[str, Any] = {}
-        for split in ("validation", "test"):
-            if split not in self.data.splits:
-                continue
-            evaluation = self._score(tagger, split, recorder, with_predictions=True)
-            figures[split] = evaluation.as_dict()
-            from_main(self.accelerator, partial(self._write_predictions, split, evaluation))
-        return figures
-
-    def _write_predictions(self, split: str, evaluation: Evaluation) -> None:
-        assert evaluation.predicted is not None
-        path, figures = self.run.predictions(split), evaluation.as_dict()
-        results.write_predictions(
-            path, self.data.splits[split], self.tags(split), evaluation.predicted, labels=self.labels
-        )
-        results.verify(path, figures)
-        log.info(
-            "%s: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s, equal to seqeval's)",
-            split,
-            *(figures[key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
-            figures["scheme"],
-        )
 
 
 def report_data(data: Prepared, labels: LabelSet) -> None:

@@ -25,8 +25,10 @@ def train(recipe: Recipe) -> Run:
         Stopped: a signal asked for it; what was trained is saved.
     """
     from ner_dist import runtime
+    from ner_dist.claim import claimed
+    from ner_dist.finish import finish
     from ner_dist.model import load_config
-    from ner_dist.run import check_output, claimed
+    from ner_dist.run import check_output
     from ner_dist.session import Session
 
     check_output(recipe)
@@ -50,7 +52,7 @@ def train(recipe: Recipe) -> Run:
                     session.stop_here(recorder)
                 if session.stopped_early:
                     break
-            session.finish(recorder)
+            finish(session, recorder)
     return run
 
 
@@ -69,8 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"usage: {usage}")
         return 0
     from ner_dist import stopping
+    from ner_dist.ranks import is_main_process, leave
     from ner_dist.recipe_file import load_recipe
-    from ner_dist.runtime import is_main_process, leave
 
     stopping.exit_on_signals()
     code = 0

@@ -263,9 +263,3 @@ class TestStart:
         assert not logging.getLogger("ner_dist.loop").isEnabledFor(logging.WARNING)
         runtime.set_up_logging(main=True)
         assert logging.getLogger("ner_dist.loop").isEnabledFor(logging.INFO)
-
-    @pytest.mark.parametrize(("rank", "main"), [(None, True), ("0", True), ("3", False)])
-    def test_the_main_process_is_known_before_the_group(self, monkeypatch, rank, main):
-        if rank is not None:
-            monkeypatch.setenv("RANK", rank)
-        assert runtime.is_main_process() is main

@@ -1,0 +1,115 @@
+"""The end of a training: the best weights become a model, which is scored as saved; figures are checked."""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ner_dist import results
+from ner_dist.errors import UserError
+from ner_dist.ranks import from_main
+from ner_dist.run import write_atomically
+from ner_dist.runtime import describe, precision_of
+from ner_dist.shards import Saved
+
+if TYPE_CHECKING:
+    from ner_dist.evaluation import Evaluation
+    from ner_dist.recorder import Recorder
+    from ner_dist.session import Session
+
+log = logging.getLogger(__name__)
+
+
+def finish(session: Session, recorder: Recorder) -> None:
+    """Save the best model, score it as saved, check the figures, and write the results."""
+    recorder.flush()
+    if session.recipe.checkpoint.every is not None:
+        session.save_checkpoint(recorder)
+    if session.best_step is None and session.checkpoints.save_best(
+        session.training.position, model=session.training.model, f1=None
+    ):
+        session.best_step = session.training.position
+    if session.best_step is None:
+        raise UserError(
+            "the trained weights could not be saved",
+            where=str(session.run.checkpoints),
+            fix="free disk space and give the same command again",
+        )
+    best = Saved(session.checkpoints.best(session.best_step))
+    from_main(
+        session.accelerator,
+        lambda: results.save_model(
+            session.run,
+            weights=best.weights(),
+            config=session.config,
+            data=session.data,
+            card=results.model_card(session.recipe, session.labels),
+        ),
+    )
+    written = _train_figures(session, recorder) | _final_scores(session, recorder)
+    session.checkpoints.wait()
+    for event in session.checkpoints.take_reports():
+        recorder.write(event)
+    from_main(session.accelerator, lambda: _write_results(session, written))
+
+
+def _write_results(session: Session, written: dict[str, Any]) -> None:
+    card = results.model_card(session.recipe, session.labels, written)
+    write_atomically(session.run.model / "README.md", card)
+    write_atomically(session.run.results, json.dumps(written, indent=1) + "\n")
+    log.info("results in %s, model in %s", session.run.results, session.run.model)
+
+
+def _train_figures(session: Session, recorder: Recorder) -> dict[str, Any]:
+    last = max(recorder.epoch_loss, default=None)
+    loss = None if last is None else recorder.epoch_loss[last][0] / recorder.epoch_loss[last][1]
+    return {
+        "name": session.recipe.name,
+        "labels": list(session.labels.types),
+        "train": {
+            "loss": loss,
+            "loss_is": "mean over the labelled words trained on in the last epoch, with dropout"
+            + ("" if session.recipe.train.class_weights is None else ", weighted by class"),
+            "steps": session.training.position,
+            "best_step": session.best_step,
+            "seconds": recorder.seconds,
+        },
+        "data": {"fingerprint": session.data.fingerprint, **session.data.report},
+        "environment": {
+            "strategy": describe(session.accelerator),
+            "processes": session.accelerator.num_processes,
+            "precision": precision_of(session.accelerator),
+        },
+    }
+
+
+def _final_scores(session: Session, recorder: Recorder) -> dict[str, Any]:
+    """Score the saved model on validation and test; check the figures against the written predictions."""
+    tagger, _ = results.load_tagger(
+        session.run.model, precision=precision_of(session.accelerator), device=session.accelerator.device
+    )
+    figures: dict[str, Any] = {}
+    for split in ("validation", "test"):
+        if split not in session.data.splits:
+            continue
+        evaluation = session.score(tagger, split, recorder, with_predictions=True)
+        figures[split] = evaluation.as_dict()
+        from_main(session.accelerator, partial(_write_predictions, session, split, evaluation))
+    return figures
+
+
+def _write_predictions(session: Session, split: str, evaluation: Evaluation) -> None:
+    assert evaluation.predicted is not None
+    path, figures = session.run.predictions(split), evaluation.as_dict()
+    results.write_predictions(
+        path, session.data.splits[split], session.tags(split), evaluation.predicted, labels=session.labels
+    )
+    results.verify(path, figures)
+    log.info(
+        "%s: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s, equal to seqeval's)",
+        split,
+        *(figures[key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
+        figures["scheme"],
+    )
