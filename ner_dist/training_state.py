@@ -121,7 +121,7 @@ def restore(
                     continue  # it never had a gradient
                 optimizer.optimizer.state[parameter] = {
                     "step": torch.tensor(float(step), device=parameter.device),
-                    **{key: saved.tensor(f"{key}/{name}").to(parameter.device) for key in MOMENTS},
+                    **{key: saved.tensor(f"{key}/{name}").to(parameter.device, copy=True) for key in MOMENTS},
                 }
     _restore_loss_scale(saved.state["loss_scale"], accelerator=accelerator, inner=optimizer.optimizer)
 
