@@ -99,15 +99,27 @@ class TestCheckOutput:
 
 
 class TestCheckFolder:
-    @pytest.mark.skipif(os.geteuid() == 0, reason="no permission stops root from writing")
+    @pytest.fixture
+    def read_only(self, tmp_path):
+        """A folder that may not be written to: by its mode, or for root, whom no mode stops, by its mount."""
+        folder = tmp_path / "read_only"
+        folder.mkdir()
+        if os.geteuid() != 0:
+            folder.chmod(0o555)
+            yield folder
+            folder.chmod(0o755)
+            return
+        if subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], capture_output=True
+        ).returncode:
+            pytest.skip("this root may not mount")
+        yield folder
+        subprocess.run(["umount", folder], check=True)
+
     @pytest.mark.parametrize("name", ["", "new", "new/deeper"])
-    def test_a_read_only_folder(self, tmp_path, name):
-        tmp_path.chmod(0o555)
-        try:
-            with pytest.raises(UserError, match=f"cannot be written to: no permission in {tmp_path}"):
-                check_folder(tmp_path / name, where="output_dir")
-        finally:
-            tmp_path.chmod(0o755)
+    def test_a_read_only_folder(self, read_only, name):
+        with pytest.raises(UserError, match=f"cannot be written to: no permission in {read_only}"):
+            check_folder(read_only / name, where="output_dir")
 
     @pytest.mark.parametrize("name", ["", "new", "new/deeper"])
     def test_the_system_is_asked_about_the_nearest_folder_there_is(self, tmp_path, monkeypatch, name):
