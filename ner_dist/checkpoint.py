@@ -69,7 +69,8 @@ class Checkpoints:
 
     def steps(self) -> list[Path]:
         """The folders of the periodic checkpoints, oldest first; not those that were set aside."""
-        return sorted(self.folder.glob("step-*"), key=_step_of)
+        found = [folder for folder in self.folder.glob("step-*") if folder.name[len("step-") :].isdigit()]
+        return sorted(found, key=_step_of)
 
     def wait(self) -> None:
         """Return once what was saved is on the disk, or was given up; all ranks wait for rank 0."""
@@ -199,7 +200,7 @@ class Checkpoints:
         for folder in steps[: -self.keep_last]:
             shutil.rmtree(folder, ignore_errors=True)
         named = {newest["best_step"]}
-        for folder in steps[-self.keep_last :]:
+        for folder in (*steps[-self.keep_last :], *self.folder.glob("old-*-step-*")):
             with contextlib.suppress(UserError):
                 named.add(Saved(folder).state["best_step"])
         kept = {self.best(step) for step in named if step is not None}

@@ -113,10 +113,13 @@ def _lock(run: Run) -> BaseFileLock:
         ) from None
     except (OSError, NotImplementedError) as error:
         log.warning("%s cannot be locked (%s): see to it that no other run writes there", run.folder, error)
-        return lock
-    facts = {"host": platform.node(), "pid": os.getpid(), "since": now()}
-    write_atomically(holder, json.dumps(facts) + "\n")
+    _write_holder(run)
     return lock
+
+
+def _write_holder(run: Run) -> None:
+    facts = {"host": platform.node(), "pid": os.getpid(), "since": now()}
+    write_atomically(run.folder / HOLDER, json.dumps(facts) + "\n")
 
 
 def _unlock(run: Run, lock: BaseFileLock) -> None:

@@ -63,8 +63,9 @@ def _write_results(session: Session, written: dict[str, Any]) -> None:
 
 
 def _train_figures(session: Session, recorder: Recorder) -> dict[str, Any]:
-    last = max(recorder.epoch_loss, default=None)
-    loss = None if last is None else recorder.epoch_loss[last][0] / recorder.epoch_loss[last][1]
+    last = max(recorder.epoch_loss, default=-1)
+    total, weight = recorder.epoch_loss.get(last, (0.0, 0.0))
+    loss = total / weight if weight else None
     return {
         "name": session.recipe.name,
         "labels": list(session.labels.types),

@@ -62,6 +62,10 @@ def on_each_machine_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
             answer.append(work())
         except UserError as error:
             problem = error
+        except OSError as error:
+            problem = disk_error(error)
+            if problem is None:
+                raise
     for each in _all_problems(accelerator, problem):
         if each is not None:
             raise each
@@ -81,7 +85,10 @@ def _all_problems(accelerator: Accelerator, mine: UserError | None) -> list[User
 
 
 def leave() -> None:
-    """Take leave of the other ranks: threads of the process group that are left abort the process."""
+    """Take leave of the other ranks: threads of the process group that are left abort the process.
+
+    All ranks must call this: a rank that failed alone would wait in it for the others.
+    """
     import torch
 
     if torch.distributed.is_available() and torch.distributed.is_initialized():

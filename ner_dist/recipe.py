@@ -191,7 +191,8 @@ class Recipe(Section):
     """Move another recipe's run out of `output_dir` (to `<output_dir>.old-N`) instead of refusing."""
     resume: Annotated[str, Field(min_length=1)] = "auto"
     """`auto` goes on from the newest checkpoint in `output_dir`; `never` moves the run there aside and begins
-    anew; a checkpoint's folder is where a run begins that has none of its own."""
+    anew; a checkpoint's folder is where a run begins that has none of its own. A checkpoint of the run itself
+    has it go back there, at every start: give it once, then `auto` again."""
     model: Model = Model()
     data: Data
     labels: Literal["all"] | list[str] = "all"

@@ -178,7 +178,10 @@ class Recorder:
             self.nonfinite = 0 if finite else self.nonfinite + 1
             if not finite:
                 log.warning(
-                    "step %d: loss %s, gradient norm %s: not applied", step.number, loss / step.weight, norm
+                    "step %d: loss %s, gradient norm %s: not applied",
+                    step.number,
+                    loss / (step.weight or 1.0),
+                    norm,
                 )
             if self.nonfinite >= self.max_nonfinite:
                 raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,15 +118,16 @@ class Session:
         # Before anything is written: a wrong name in it is a mistake of the recipe.
         self.class_weights = class_weights(self.recipe.train, self.labels, self.tags("train"))
         report_data(self.data, self.labels)
-        if self.accelerator.is_main_process:
-            self.run.checkpoints.mkdir(parents=True, exist_ok=True)
-            world = {
-                "strategy": describe(self.accelerator),
-                "processes": self.accelerator.num_processes,
-                "precision_used": precision_of(self.accelerator),
-            }
-            write_recipe(self.run, self.recipe, world=world, fingerprint=self.data.fingerprint)
-        self.accelerator.wait_for_everyone()
+        from_main(self.accelerator, self._begin_directory)
+
+    def _begin_directory(self) -> None:
+        self.run.checkpoints.mkdir(parents=True, exist_ok=True)
+        world = {
+            "strategy": describe(self.accelerator),
+            "processes": self.accelerator.num_processes,
+            "precision_used": precision_of(self.accelerator),
+        }
+        write_recipe(self.run, self.recipe, world=world, fingerprint=self.data.fingerprint)
 
     def _check_data_since(self, saved: Saved) -> None:
         if saved.state["data_fingerprint"] != self.data.fingerprint:
@@ -200,10 +202,10 @@ class Session:
             UserError: the recipe names a checkpoint that is damaged, or of another recipe.
         """
         named = None if self.recipe.resume in ("auto", "never") else Path(self.recipe.resume)
-        own = self.checkpoints.newest()
-        folder = own
-        if named is not None and (own is None or named.resolve().parent == self.run.checkpoints.resolve()):
-            from_main(self.accelerator, lambda: self.checkpoints.adopt(named, self.recipe))
+        goes_back = named is not None and named.resolve().parent == self.run.checkpoints.resolve()
+        folder = None if goes_back else self.checkpoints.newest()
+        if named is not None and folder is None:
+            from_main(self.accelerator, partial(self.checkpoints.adopt, named, self.recipe))
             folder = named
         if folder is not None:
             self.resume_from = Saved(folder)

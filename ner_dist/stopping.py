@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 EXIT_RESUME = 75
 """Exit code of a run that stopped because it was asked to: start it again, and it goes on (EX_TEMPFAIL)."""
 
+_SAME_SECONDS = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
@@ -43,7 +45,7 @@ class StopRequest:
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.asked: str | None = None
-        self._interrupts = 0
+        self._asked_at = 0.0
         import torch
 
         # A group of its own that talks over the host: agreeing must not wait for the GPU.
@@ -81,11 +83,10 @@ class StopRequest:
 
     def _note(self, number: int, frame: Any) -> None:
         # Nothing is logged here: the signal may have come in the middle of a line.
-        self.asked = self.asked or signal.Signals(number).name
-        if number == signal.SIGINT:
-            # Under torchrun each Ctrl-C comes twice, from the terminal and from it.
-            self._interrupts += 1
-            each = 2 if "TORCHELASTIC_RUN_ID" in os.environ else 1
-            if self._interrupts > each:
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
-                os.kill(os.getpid(), signal.SIGINT)
+        if self.asked == "SIGINT" and number in (signal.SIGINT, signal.SIGTERM):
+            # torchrun hands a second Ctrl-C on as SIGTERM. The same one may come twice within moments.
+            if time.monotonic() - self._asked_at > _SAME_SECONDS:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+        elif self.asked is None:
+            self.asked, self._asked_at = signal.Signals(number).name, time.monotonic()

@@ -75,22 +75,24 @@ def main(arguments: list[str] | None = None) -> int:
     from ner_dist.recipe_file import load_recipe
 
     stopping.exit_on_signals()
-    code = 0
     try:
         train(load_recipe(arguments[0], arguments[1:]))
     except UserError as error:
-        code = show(error)
+        if error.everywhere:
+            leave()
+        return show(error)
     except OSError as error:
         mended = disk_error(error)
         if mended is None:
             raise
-        code = show(mended)
+        return show(mended)
     except stopping.Stopped as stopped:
         if is_main_process():
             print(f"{stopped}: the same command goes on from there", file=sys.stderr)
-        code = stopping.EXIT_RESUME
+        leave()
+        return stopping.EXIT_RESUME
     leave()
-    return code
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -129,6 +130,19 @@ def test_going_back_to_a_checkpoint_sets_later_ones_aside(start, tmp_path):
     again = start(f"resume={session.run.checkpoints / 'step-000002'}")
     assert again.training.position == 2
     assert "old-1-step-000004" in names(again) and "step-000004" not in names(again)
+    best = Saved(again.run.checkpoints / "old-1-step-000004").state["best_step"]
+    run_steps(again, 2)
+    assert f"best-{best:06d}" in names(again), "what was set aside must stay usable"
+
+
+def test_a_copy_that_somebody_made_is_let_be(start):
+    session = start()
+    run_steps(session, 2)
+    copy = session.run.checkpoints / "step-000002.bak"
+    shutil.copytree(session.run.checkpoints / "step-000002", copy)
+    again = start()
+    run_steps(again, 4)
+    assert again.training.position == 6 and copy.exists()
 
 
 def test_best_weights_that_find_no_room_leave_the_older_best(start, monkeypatch, log_lines):

@@ -93,9 +93,6 @@ def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepare
     """
     from filelock import FileLock
 
-    everything = cache_folder(recipe.data) / _key(recipe, None)
-    if splits is not None and (everything / "meta.json").exists():
-        return _load(everything)
     folder = cache_folder(recipe.data) / _key(recipe, splits)
     if not (folder / "meta.json").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
