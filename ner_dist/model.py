@@ -76,10 +76,7 @@ def max_length(config: PretrainedConfig) -> int:
 def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int) -> PreTrainedModel:
     """A tagging model in fp32, the same on every rank; what is new in it is drawn from `seed`."""
     from transformers import AutoModelForTokenClassification
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     load_whole()
     config = load_config(settings, vocab_size=vocab_size)
     labels_before = config.id2label or {}
@@ -146,14 +143,17 @@ def _renew_head(model: PreTrainedModel) -> None:
 
 
 def load_whole() -> None:
-    """Have transformers load whole models on every rank, under ZeRO-3 too.
+    """Have transformers load whole models on every rank, under ZeRO-3 too, and without a word.
 
     Otherwise it partitions whatever is loaded while a ZeRO-3 engine lives: a model that is only to be scored
     then has empty weights, and encoders gain nothing from it.
     """
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+    from transformers.utils import logging
 
     unset_hf_deepspeed_config()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def cannot_load(settings: Model, error: Exception) -> UserError:

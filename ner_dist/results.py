@@ -57,10 +57,7 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
         device: where it computes.
     """
     from transformers import AutoModelForTokenClassification
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     load_whole()
     try:
         model, info = AutoModelForTokenClassification.from_pretrained(

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.distributed.launching import LAUNCH, REPOSITORY, environment
@@ -67,6 +68,16 @@ for line in sys.stdin:
             time.sleep(0.01)
     print(json.dumps(answer), flush=True)
 """
+
+
+# Launch config, and number of processes; None is one process without `accelerate launch`.
+STRATEGIES = {
+    "one": (None, 1),
+    "ddp": ("cpu", 2),
+    "zero1": ("zero1_bf16", 2),
+    "zero2": ("zero2_bf16", 2),
+    "zero3": ("zero3_bf16", 2),
+}
 
 
 class Job:
@@ -186,3 +197,18 @@ def launch_environment(config: str, processes: int) -> dict[str, str]:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
+
+
+def trained_once(server: Server, recipe: Path, folder: Path) -> Callable[[str], Path]:
+    """Gives the finished run of a strategy, trained when first asked for."""
+    done: dict[str, Path] = {}
+
+    def of(name: str) -> Path:
+        if name not in done:
+            config, processes = STRATEGIES[name]
+            job = server.start(recipe, f"output_dir={folder / name}", config=config, processes=processes)
+            assert set(job.wait()) == {0}, job.text()
+            done[name] = folder / name
+        return done[name]
+
+    return of

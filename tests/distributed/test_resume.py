@@ -15,17 +15,11 @@ import torch
 from safetensors.torch import load_file
 
 from ner_dist.stopping import EXIT_RESUME
+from tests.distributed.forked import STRATEGIES, trained_once
 from tests.distributed.launching import RECIPE, environment, events, launch_arguments, train
 
 pytestmark = pytest.mark.distributed
 
-STRATEGIES = {
-    "one": (None, 1),
-    "ddp": ("cpu", 2),
-    "zero1": ("zero1_bf16", 2),
-    "zero2": ("zero2_bf16", 2),
-    "zero3": ("zero3_bf16", 2),
-}
 STEPS = 24
 
 # What ranks run first. Slower steps and saves, so that a signal finds them at work:
@@ -110,17 +104,7 @@ def recipe(tmp_path_factory):
 @pytest.fixture(scope="module")
 def undisturbed(server, recipe, tmp_path_factory):
     """The run of each strategy that nothing happened to, trained when first asked for."""
-    folder, done = tmp_path_factory.mktemp("undisturbed"), {}
-
-    def of(name: str):
-        if name not in done:
-            config, processes = STRATEGIES[name]
-            job = server.start(recipe, f"output_dir={folder / name}", config=config, processes=processes)
-            assert set(job.wait()) == {0}, job.text()
-            done[name] = folder / name
-        return done[name]
-
-    return of
+    return trained_once(server, recipe, tmp_path_factory.mktemp("undisturbed"))
 
 
 def assert_same_end(run, reference):

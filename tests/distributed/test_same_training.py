@@ -6,12 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.distributed.forked import trained_once
 from tests.distributed.launching import RECIPE, events, results
 
 pytestmark = pytest.mark.distributed
-
-# Launch config, and the precision-neutral strategy it stands for.
-STRATEGIES = {"one": None, "ddp": "cpu", "zero1": "zero1_bf16", "zero2": "zero2_bf16", "zero3": "zero3_bf16"}
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +22,7 @@ def recipe(tmp_path_factory):
 @pytest.fixture(scope="module")
 def runs(server, recipe, tmp_path_factory):
     """Each strategy's run, trained when first asked for."""
-    folder, done = tmp_path_factory.mktemp("runs"), {}
-
-    def of(name: str):
-        if name not in done:
-            config = STRATEGIES[name]
-            job = server.start(
-                recipe, f"output_dir={folder / name}", config=config, processes=2 if config else 1
-            )
-            assert set(job.wait()) == {0}, job.text()
-            done[name] = folder / name
-        return done[name]
-
-    return of
+    return trained_once(server, recipe, tmp_path_factory.mktemp("runs"))
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "zero1", "zero2", "zero3"])
