@@ -138,7 +138,10 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     precision, why = resolve_precision(recipe.precision, launch, device, model_type=model_type)
     _check_trackers(recipe)
     _check_devices(device)
-    _limit_threads(device)
+    if not device.is_gpu:
+        from ner_dist.cpu import speed_up
+
+        speed_up()
     if launched_with_deepspeed() and not device.is_gpu:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
@@ -248,17 +251,6 @@ def _check_world(accelerator: Accelerator) -> None:
             f"({accelerator.num_processes} in the group)",
             fix="use one of the configs in launch/, which start several processes on CPU machines too",
         )
-
-
-def _limit_threads(device: Device) -> None:
-    """Share the cores among this machine's processes; more threads than cores slow each other down."""
-    if device.is_gpu:
-        return
-    import torch
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    torch.set_num_threads(max(1, cores // processes))
 
 
 class _ToStandardError(logging.StreamHandler):

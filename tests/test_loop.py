@@ -215,7 +215,8 @@ def test_an_epoch_shows_every_example_once_and_the_next_in_another_order(start):
     shown, learnt = [], []
 
     def show(_, __, inputs):
-        rows, masks = inputs["input_ids"], inputs["attention_mask"].bool()
+        rows, mask = inputs["input_ids"], inputs["attention_mask"]
+        masks = (torch.ones_like(rows) if mask is None else mask).bool()
         shown[:] = [tuple(row[mask].tolist()) for row, mask in zip(rows, masks, strict=True)]
 
     def learn(_, inputs):

@@ -245,16 +245,6 @@ class TestStart:
             runtime._check_world(SimpleNamespace(num_processes=1))
         runtime._check_world(SimpleNamespace(num_processes=4))
 
-    def test_processes_share_the_cores(self, monkeypatch):
-        threads = []
-        monkeypatch.setattr(torch, "set_num_threads", threads.append)
-        monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-        for processes in ("1", "2", "3", "16"):
-            monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
-            runtime._limit_threads(CPU)
-        runtime._limit_threads(A100)
-        assert threads == [8, 4, 2, 1]
-
     def test_only_rank_0_logs_below_errors(self, monkeypatch):
         package = logging.getLogger("ner_dist")
         monkeypatch.setattr(package, "handlers", [logging.NullHandler()])

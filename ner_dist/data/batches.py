@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +21,8 @@ class Batch:
 
     input_ids: torch.Tensor
     """int64 [examples, longest]"""
-    attention_mask: torch.Tensor
-    """int64 [examples, longest]"""
+    attention_mask: torch.Tensor | None
+    """int64 [examples, longest], or None where nothing is padding: attention is faster without a mask."""
     positions: torch.Tensor
     """int64 [n]: index of each labelled subword in the flattened [examples * longest]."""
     words: np.ndarray
@@ -33,10 +33,11 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device; the copies overlap with what the device still computes."""
         moved = {
-            name: getattr(self, name).to(device, non_blocking=True)
+            name: tensor.to(device, non_blocking=True)
             for name in ("input_ids", "attention_mask", "positions", "targets")
+            if (tensor := getattr(self, name)) is not None
         }
-        return Batch(words=self.words, **moved)
+        return replace(self, **moved)
 
 
 def collate(
@@ -76,7 +77,7 @@ def collate(
 
     return Batch(
         input_ids=tensor(input_ids),
-        attention_mask=tensor(filled),
+        attention_mask=None if filled.all() else tensor(filled),
         positions=tensor(positions),
         words=words,
         targets=tensor(tags[words]),
