@@ -1,8 +1,8 @@
 """What makes training on a CPU fast, for the whole process: memory is kept, and dropout drawn in bulk.
 
 In a step of a 22 M parameter BERT in bf16 on two cores a third of the time went into neither arithmetic nor
-the optimiser (benchmarks/RESULTS.md): the gradient of the embeddings, 47 MB, was unmapped and faulted in again at
-every step, and dropout's `bernoulli_` drew one number an element on one core.
+the optimiser (benchmarks/RESULTS.md): the gradient of the embeddings, 47 MB, was unmapped and faulted in
+again at every step, and dropout's `bernoulli_` drew one number an element on one core.
 """
 
 from __future__ import annotations

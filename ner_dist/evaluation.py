@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ner_dist.labels import LabelSet
     from ner_dist.stopping import StopRequest
 
-# Words whose predictions are exchanged at a time.
-_CHUNK = 4_000_000
+# Words that are counted, or whose predictions are exchanged, at a time.
+_CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,13 @@ def evaluate(
     predicted = np.full(len(tags), labels.label2id["O"], dtype=np.int16)
     scored = np.zeros(len(tags), dtype=np.int8)
     loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
-    pending: tuple[np.ndarray, torch.Tensor] | None = None
+    pending: tuple[np.ndarray, _ToHost] | None = None
 
     def store() -> None:
-        # One batch late, so that the device computes the next one while this one is copied.
+        # One batch late, so that the device computes the next one while this one is stored.
         if pending is not None:
             words, ids = pending
-            on_host = ids.cpu().numpy()
+            on_host = ids.wait()
             predicted[words] = on_host if to_labels is None else to_labels[on_host]
             np.add.at(scored, words, 1)
 
@@ -132,7 +132,7 @@ def evaluate(
             if to_labels is None:
                 loss_sum += torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum").double()
             store()
-            pending = (batch.words, logits.argmax(-1))
+            pending = (batch.words, _ToHost(logits.argmax(-1)))
             show(done)
             if stop is not None and stop.agreed():
                 raise Stopped
@@ -162,6 +162,21 @@ def evaluate(
     )
 
 
+class _ToHost:
+    """A tensor on its way to host memory; the copy begins behind what the device was given up to now."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._copy = tensor.to("cpu", non_blocking=True)
+        self._arrived = torch.cuda.Event() if tensor.is_cuda else None
+        if self._arrived is not None:
+            self._arrived.record()
+
+    def wait(self) -> np.ndarray:
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return self._copy.numpy()
+
+
 def _count(
     sentences: np.ndarray,
     offsets: np.ndarray,
@@ -171,16 +186,23 @@ def _count(
     labels: LabelSet,
 ) -> np.ndarray:
     """This rank's counts, int64 [6 * types + 4]."""
-    starts, lengths = offsets[sentences], offsets[sentences + 1] - offsets[sentences]
-    own_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    words = np.repeat(starts - own_offsets[:-1], lengths) + np.arange(own_offsets[-1])
-    gold, predicted = gold[words], predicted[words]
-    spans = [
-        metrics.count(gold, predicted, own_offsets, labels, strict=strict).as_array()
-        for strict in (True, False)
-    ]
-    rest = [int((gold == predicted).sum()), len(words), len(sentences), int(scored[words].sum())]
-    return np.concatenate([*(array.ravel() for array in spans), rest]).astype(np.int64)
+    lengths = offsets[sentences + 1] - offsets[sentences]
+    totals = np.zeros(6 * len(labels.types) + 4, dtype=np.int64)
+    # In parts: what counting needs beside the predictions would be many times their size.
+    part = np.cumsum(lengths) // _CHUNK
+    for piece in np.split(np.arange(len(sentences)), np.flatnonzero(np.diff(part)) + 1):
+        starts, sizes = offsets[sentences[piece]], lengths[piece]
+        own_offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        words = np.repeat(starts - own_offsets[:-1], sizes) + np.arange(own_offsets[-1])
+        own_gold, own_predicted = gold[words], predicted[words]
+        spans = [
+            metrics.count(own_gold, own_predicted, own_offsets, labels, strict=strict).as_array()
+            for strict in (True, False)
+        ]
+        right = int((own_gold == own_predicted).sum())
+        rest = [right, len(words), len(piece), int(scored[words].sum())]
+        totals += np.concatenate([*(array.ravel() for array in spans), rest]).astype(np.int64)
+    return totals
 
 
 def _unpack(totals: np.ndarray, labels: LabelSet) -> tuple[metrics.Counts, metrics.Counts, tuple[int, ...]]:

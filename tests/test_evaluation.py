@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import string
+import tracemalloc
 import warnings
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ from seqeval.scheme import IOB2
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from ner_dist import evaluation as evaluation_module
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.encoding import Encoded, encode
 from ner_dist.data.prepare import PreparedSplit
@@ -223,6 +226,65 @@ def test_the_model_is_asked_once_for_each_window_and_left_as_it_was(scored):
         scored(tagger, split, np.zeros(14, np.int16))
         assert tagger.asked == len(split.encoded.lengths)
         assert tagger.training is mode
+
+
+def test_counting_in_parts_changes_nothing(scored, monkeypatch):
+    random = np.random.default_rng(0)
+    sentences = [[*random.choice(list(LETTERS), n)] for n in random.integers(0, 12, 200)]
+    split = prepared(sentences)
+    gold = random.integers(0, len(LABELS), len(split.tags)).astype(np.int16)
+    whole = scored(TableTagger(LABELS), split, gold).as_dict()
+    for words in (1, 7, 100):
+        monkeypatch.setattr(evaluation_module, "_CHUNK", words)
+        parts = scored(TableTagger(LABELS), split, gold).as_dict()
+        assert parts | {"words_per_second": 0} == whole | {"words_per_second": 0}
+
+
+def test_no_logits_are_kept(scored):
+    made, alive = [], []
+
+    class Watched(TableTagger):
+        def forward(self, input_ids, attention_mask):
+            alive.append(sum(logits() is not None for logits in made))
+            output = super().forward(input_ids, attention_mask)
+            made.append(weakref.ref(output.logits))
+            return output
+
+    scored(Watched(LABELS), prepared([["abc", "de"]] * 40), np.zeros(80, np.int16))
+    assert len(alive) > 5 and max(alive) <= 1
+
+
+def test_arrays_grow_by_the_predictions_alone(accelerator, monkeypatch):
+    monkeypatch.setattr(evaluation_module, "_CHUNK", 20_000)
+
+    def peak_bytes(n_sentences):
+        n, width = n_sentences, 20
+        encoded = Encoded(
+            np.full(n * width, 4, np.int32),
+            np.arange(0, n * width + 1, width),
+            np.arange(n * width, dtype=np.int32),
+            np.arange(n, dtype=np.int32),
+        )
+        tags, offsets = np.zeros(n * width, np.int16), encoded.example_offsets
+        split = PreparedSplit(Path("unused"), tags=tags, offsets=offsets, encoded=encoded)
+        tracemalloc.start()
+        evaluate(
+            TableTagger(LABELS),
+            split,
+            tags,
+            labels=LABELS,
+            accelerator=accelerator,
+            batch_tokens=4096,
+            pad_id=0,
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    few, many = 2_000, 20_000
+    by_word = (peak_bytes(many) - peak_bytes(few)) / ((many - few) * 20)
+    # 3 bytes are the prediction and how often it was made; the rest is what a sentence of 20 words costs.
+    assert 3 < by_word < 8, by_word
 
 
 def test_results_name_their_schemes(scored):
