@@ -1,4 +1,4 @@
-"""Scoring predicted tags: seconds of our counting and of seqeval, in both modes, and whether the figures agree.
+"""Scoring predicted tags: seconds of our counting and of seqeval, in both modes, and whether they agree.
 
     python benchmarks/scoring.py PREDICTIONS.jsonl[.gz] [--repeat 5]
 
