@@ -1,8 +1,14 @@
-"""What makes training on a CPU fast, for the whole process: memory is kept, and dropout drawn in bulk.
+"""What makes torch fast on a CPU, for the whole process.
 
-In a step of a 22 M parameter BERT in bf16 on two cores a third of the time went into neither arithmetic nor
-the optimiser (benchmarks/RESULTS.md): the gradient of the embeddings, 47 MB, was unmapped and faulted in
-again at every step, and dropout's `bernoulli_` drew one number an element on one core.
+Four things that a profile of a 22 M parameter BERT on two cores shows (benchmarks/RESULTS.md):
+
+- memory: the gradient of the embeddings, 47 MB, was unmapped and faulted in again at every step;
+- dropout: `bernoulli_` drew one number an element on one core;
+- attention: torch's kernels are made for long sequences, and sentences are short;
+- fp32 matrix products: MKL leaves half of an AMD processor unused, where oneDNN, which torch has as well and
+  takes for bf16, does not.
+
+The kernels are replaced in torch's dispatcher, so that they serve every model, and autograd, as they are.
 """
 
 from __future__ import annotations
@@ -10,23 +16,40 @@ from __future__ import annotations
 import ctypes
 import os
 import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
-# Keeps the replaced kernel registered.
+# Multiplications and additions from which on a product is worth the call from Python.
+_WORTHWHILE = 1 << 22
+
+# Keys up to which attention is quicker by way of the whole matrix of scores.
+_SHORT = 256
+
+# Keeps the replaced kernels registered.
 _kernels: list[torch.library.Library] = []
 
 
 def speed_up() -> None:
-    """Set the process up for training on its CPU cores; the second call changes nothing."""
+    """Set the process up for its share of the CPU's cores; the second call changes nothing."""
     if _kernels:
         return
     _share_cores()
     _keep_memory()
-    _replace_bernoulli()
+    _replace("bernoulli_.float", bernoulli_, "CPU")
+    # Made of other operators, each with its own gradient.
+    for key in ("CPU", "AutogradCPU"):
+        _replace("scaled_dot_product_attention", attention, key)
+    if _is_amd() and torch.backends.mkldnn.is_available():
+        _replace("mm", mm, "CPU")
+        _replace("addmm", addmm, "CPU")
 
 
 def _share_cores() -> None:
@@ -47,13 +70,17 @@ def _keep_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, -1)
 
 
-def _replace_bernoulli() -> None:
-    """Have `aten::bernoulli_`, which all dropout on a CPU is made of, cut its numbers from 64-bit words."""
+def _replace(operator: str, kernel: Callable[..., torch.Tensor], key: str) -> None:
     library = torch.library.Library("aten", "IMPL")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"[\s\S]*Overriding a previously registered kernel")
-        library.impl("bernoulli_.float", bernoulli_, "CPU")
+        library.impl(operator, kernel, key)
     _kernels.append(library)
+
+
+def _is_amd() -> bool:
+    description = Path("/proc/cpuinfo")
+    return description.exists() and "AuthenticAMD" in description.read_text(encoding="utf-8")
 
 
 def bernoulli_(
@@ -74,3 +101,61 @@ def bernoulli_(
     if below >= values // 2:  # no lane can hold it
         return self.fill_(1)
     return torch.lt(drawn, below, out=self)
+
+
+def attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    """What `torch.nn.functional.scaled_dot_product_attention` computes, in the fewest passes for short keys.
+
+    Scores [.., heads, queries, keys] are made whole; their softmax is in fp32, as in torch's own kernels.
+    """
+    # A mask of the keys alone leaves every query something to see; others are torch's business.
+    masks_keys = attn_mask is None or (attn_mask.ndim == 4 and attn_mask.shape[1:3] == (1, 1))
+    if not masks_keys or is_causal or enable_gqa or query.ndim != 4 or key.shape[2] > _SHORT:
+        return torch.ops.aten.scaled_dot_product_attention.default.decompose(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = (query * factor) @ key.transpose(-1, -2)
+    if attn_mask is not None:
+        if attn_mask.dtype == torch.bool:
+            lowest = torch.finfo(scores.dtype).min
+            attn_mask = torch.zeros(attn_mask.shape, dtype=scores.dtype).masked_fill(~attn_mask, lowest)
+        scores = scores + attn_mask
+    weights = torch.softmax(scores, -1, dtype=torch.float32).to(query.dtype)
+    return torch.dropout(weights, dropout_p, dropout_p > 0) @ value
+
+
+def mm(self: torch.Tensor, mat2: torch.Tensor) -> torch.Tensor:
+    """The product of two matrices, as `torch.mm`; a large one in fp32 by oneDNN."""
+    if _for_onednn(self, mat2):
+        return torch.ops.mkldnn._linear_pointwise(self, mat2.t(), None, "none", [], "")
+    return torch.mm(self, mat2, out=self.new_empty(self.shape[0], mat2.shape[1]))
+
+
+def addmm(
+    self: torch.Tensor, mat1: torch.Tensor, mat2: torch.Tensor, *, beta: float = 1, alpha: float = 1
+) -> torch.Tensor:
+    """`beta` times a matrix or a bias plus `alpha` times a product, as `torch.addmm`; likewise."""
+    if beta == alpha == 1 and self.ndim == 1 and _for_onednn(mat1, mat2) and self.shape[0] == mat2.shape[1]:
+        return torch.ops.mkldnn._linear_pointwise(mat1, mat2.t(), self, "none", [], "")
+    out = mat1.new_empty(mat1.shape[0], mat2.shape[1])
+    return torch.addmm(self, mat1, mat2, beta=beta, alpha=alpha, out=out)
+
+
+def _for_onednn(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return (
+        a.dtype == b.dtype == torch.float32
+        and a.ndim == b.ndim == 2
+        and a.shape[1] == b.shape[0]
+        and a.shape[0] * a.shape[1] * b.shape[1] >= _WORTHWHILE
+    )

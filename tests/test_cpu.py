@@ -1,4 +1,4 @@
-"""Dropout's numbers drawn in bulk are what torch's own kernel would draw, but for the draw itself."""
+"""The kernels that replace torch's on a CPU compute what torch's do; dropout but for the draw itself."""
 
 import subprocess
 import sys
@@ -51,6 +51,91 @@ def test_p_outside_0_and_1_is_refused():
         bernoulli_(torch.empty(3), 1.5)
 
 
+def relative(ours, exact):
+    return ((ours.double() - exact).abs().max() / exact.abs().max()).item()
+
+
+@pytest.mark.parametrize("transposed", [(False, False), (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize("sizes", [(160, 200, 170), (3, 5, 7), (1, 2048, 2049), (257, 129, 131), (0, 4, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_matrix_products_are_those_of_torch(dtype, sizes, transposed):
+    generator = torch.Generator().manual_seed(0)
+    n, k, m = sizes
+
+    def matrix(rows, columns, turned):
+        made = torch.randn(*((columns, rows) if turned else (rows, columns)), generator=generator).to(dtype)
+        return made.t() if turned else made
+
+    a, b = matrix(n, k, transposed[0]), matrix(k, m, transposed[1])
+    bias, whole = matrix(1, m, False)[0], matrix(n, m, False)
+    tolerance = {torch.float32: 2e-6, torch.bfloat16: 1e-2, torch.float64: 1e-14}[dtype]
+    exact = a.double() @ b.double()
+    cases = [
+        (cpu.mm(a, b), exact),
+        (cpu.addmm(bias, a, b), exact + bias.double()),
+        (cpu.addmm(whole, a, b), exact + whole.double()),
+        (cpu.addmm(bias, a, b, beta=0.5, alpha=2), 2 * exact + 0.5 * bias.double()),
+    ]
+    for ours, theirs in cases:
+        assert (ours.dtype, ours.shape) == (dtype, theirs.shape)
+        assert not n or relative(ours, theirs) < tolerance
+
+
+def test_a_large_product_in_fp32_goes_to_onednn(monkeypatch):
+    asked = []
+    product = torch.ops.mkldnn._linear_pointwise
+    monkeypatch.setattr(
+        torch.ops.mkldnn, "_linear_pointwise", lambda *all: asked.append(all[0].shape) or product(*all)
+    )
+    for rows in (256, 16):
+        cpu.mm(torch.randn(rows, 256), torch.randn(256, 256))
+        cpu.addmm(torch.randn(256), torch.randn(rows, 256), torch.randn(256, 256))
+    assert asked == [(256, 256)] * 2
+
+
+@pytest.mark.parametrize("mask", ["none", "keys", "keys, additive", "queries"])
+@pytest.mark.parametrize("length", [1, 7, 33, 300])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_and_its_gradients_are_those_of_torch(dtype, length, mask):
+    generator = torch.Generator().manual_seed(length)
+    leaves = [torch.randn(3, length, 2, 8, generator=generator).to(dtype).requires_grad_() for _ in range(3)]
+    ends = torch.tensor([length, max(1, length // 2), 1])
+    attn_mask = {
+        "none": None,
+        "keys": (torch.arange(length) < ends[:, None])[:, None, None],
+        "queries": torch.ones(3, 1, length, length, dtype=torch.bool).tril(),
+    }.get(mask)
+    if mask == "keys, additive":
+        hidden = torch.arange(length) >= ends[:, None]
+        attn_mask = torch.zeros(3, 1, 1, length, dtype=dtype).masked_fill(
+            hidden[:, None, None], torch.finfo(dtype).min
+        )
+    exact = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    exact_mask = attn_mask if attn_mask is None or attn_mask.dtype == torch.bool else attn_mask.double()
+    for scale in (None, 0.3):
+        ours = cpu.attention(*(leaf.transpose(1, 2) for leaf in leaves), attn_mask, scale=scale)
+        theirs = torch.nn.functional.scaled_dot_product_attention(
+            *(leaf.transpose(1, 2) for leaf in exact), exact_mask, scale=scale
+        )
+        assert ours.dtype == dtype
+        tolerance = 1e-5 if dtype == torch.float32 else 3e-2
+        assert relative(ours.detach(), theirs.detach()) < tolerance
+        gradients = [
+            torch.autograd.grad(out.square().sum(), on) for out, on in ((ours, leaves), (theirs, exact))
+        ]
+        for mine, other in zip(*gradients, strict=True):
+            assert other.abs().max() < 1e-9 or relative(mine, other) < 3 * tolerance
+
+
+def test_attention_drops_weights_at_the_rate_asked_for():
+    torch.manual_seed(0)
+    query = torch.zeros(1, 1, 500, 4)
+    value = torch.eye(100).expand(1, 1, 100, 100)
+    weights = cpu.attention(query, torch.zeros(1, 1, 100, 4), value, None, 0.25)
+    assert set(weights.mul(75).round().unique().tolist()) == {0.0, 1.0}
+    assert (weights > 0).double().mean().item() == pytest.approx(0.75, abs=0.01)
+
+
 def test_processes_share_the_cores(monkeypatch):
     threads = []
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
@@ -80,12 +165,19 @@ out = checkpoint(lambda x: torch.nn.functional.dropout(x * x, 0.5), x, use_reent
 out.sum().backward()
 assert torch.equal(x.grad != 0, out != 0) and 0 < (out != 0).sum() < 10_000
 
-# Scaled dot-product attention's dropout goes the same way.
-q = torch.randn(2, 2, 8, 4)
-torch.manual_seed(6)
-a = torch.nn.functional.scaled_dot_product_attention(q, q, q, dropout_p=0.5)
-torch.manual_seed(6)
-assert torch.equal(a, torch.nn.functional.scaled_dot_product_attention(q, q, q, dropout_p=0.5))
+# Attention goes by ours with and without autograd, in autocast too.
+import ner_dist.cpu
+q = torch.randn(2, 2, 8, 4, requires_grad=True)
+for grad in (True, False):
+    with torch.set_grad_enabled(grad), torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.manual_seed(6)
+        out = torch.nn.functional.scaled_dot_product_attention(q, q, q, dropout_p=0.5)
+        torch.manual_seed(6)
+        assert out.dtype == torch.bfloat16 and out.requires_grad == grad
+        half = q.to(torch.bfloat16)
+        assert torch.equal(out, ner_dist.cpu.attention(half, half, half, None, 0.5))
+with torch.inference_mode():
+    assert torch.nn.functional.scaled_dot_product_attention(q, q, q).shape == q.shape
 """
 
 
