@@ -23,5 +23,7 @@ CONTESTANTS = {
     "trainer": Contestant("Trainer, run_ner.py", "trainer.py", {"by_length": False}),
     "by-length": Contestant("Trainer, by length", "trainer.py", {"by_length": True}),
     "no-trainer": Contestant("run_ner_no_trainer.py", "no_trainer.py"),
+    "span-marker": Contestant("SpanMarker", "span_marker_.py", {"warmup": 1}, share=8),
+    "flair": Contestant("flair", "flair_.py"),
 }
 PEERS = [name for name in CONTESTANTS if name != OURS]

@@ -65,10 +65,11 @@ def main() -> int:
                 seed=arguments.seed,
             )
             settings = _settings(arguments, inputs)
+            pythons = {name: _python(name) for name in (OURS, *arguments.peers)}
             results = [
                 result
                 for number in range(arguments.rounds)
-                for result in _round(number, arguments, settings, environment)
+                for result in _round(number, arguments, settings, pythons, environment)
             ]
     except UserError as error:
         return show(error)
@@ -138,6 +139,14 @@ def _environment(arguments: argparse.Namespace) -> dict[str, str]:
     }
 
 
+def _python(name: str) -> str | NotInstalled:
+    """The contestant's interpreter, or why there is none."""
+    try:
+        return python_of(name)
+    except NotInstalled as reason:
+        return reason
+
+
 def _settings(arguments: argparse.Namespace, inputs: Inputs) -> dict[str, Any]:
     """What every worker is told."""
     micro_batch = _micro_batch_tokens(arguments, inputs.samples["train"].subwords)
@@ -170,10 +179,14 @@ def _micro_batch_tokens(arguments: argparse.Namespace, lengths: np.ndarray) -> i
 
 
 def _round(
-    number: int, arguments: argparse.Namespace, settings: dict[str, Any], environment: dict[str, str]
+    number: int,
+    arguments: argparse.Namespace,
+    settings: dict[str, Any],
+    pythons: dict[str, str | NotInstalled],
+    environment: dict[str, str],
 ) -> Iterator[dict[str, Any]]:
     """Every contestant once, in every precision. Rounds differ in who comes first."""
-    names = [OURS, *arguments.peers]
+    names = list(pythons)
     names = names[number % len(names) :] + names[: number % len(names)]
     for precision in arguments.precision:
         matrix = _run(sys.executable, MATRIX, {"precision": precision}, environment)
@@ -183,10 +196,11 @@ def _round(
             contestant = CONTESTANTS[name]
             sentences = arguments.steps * arguments.sentences // contestant.share
             told = settings | contestant.options | {"precision": precision, "train_sentences": sentences}
-            try:
-                result = _run(python_of(name), contestant.script, told, environment)
-            except NotInstalled as reason:
-                result = {"failed": f"not installed: {reason}"}
+            python = pythons[name]
+            if isinstance(python, NotInstalled):
+                result: dict[str, Any] = {"failed": f"not installed: {python}"}
+            else:
+                result = _run(python, contestant.script, told, environment)
             shown = result.get("failed") or f"{result['seconds']:.1f} s"
             print(f"round {number + 1}, {precision}, {contestant.title}: {shown}", file=sys.stderr)
             yield {
