@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,7 +14,12 @@ from ner_dist.data.corpus import Split
 from ner_dist.data.sources import load_corpus
 from ner_dist.data.tokenizer import load_tokenizer, train_tokenizer
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.model import load_config
+from ner_dist.model import max_length as longest_input
+from ner_dist.recipe import Data, Model
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 SYNTHETIC = "synthetic"
 # Hidden size, layers and heads of models with random weights.
@@ -39,8 +45,10 @@ class Inputs:
     model: Path
     tags: list[str]
     samples: dict[str, Sample]
+    max_length: int
+    """Longest sentence that is used, in subwords with special tokens; at most what the encoder takes."""
     left_out: int
-    """Sentences of the splits that are longer than the limit: some contestants would cut them."""
+    """Sentences of the splits that are longer: some contestants would cut them."""
     linear_weights: int
     """Weights of the encoder's and the head's matrices: each subword meets all of them once."""
     attention_width: int
@@ -78,24 +86,34 @@ def prepare(
         )
     else:
         place = Path(model)
+    config = load_config(Model(name=str(place)))
+    limit = min(max_length, longest_input(config))
     tokenizer = load_tokenizer(str(place))
     samples, left_out = {}, 0
     for name, split in corpus.splits.items():
         encoded = tokenizer.backend_tokenizer.encode_batch(split.tokens, is_pretokenized=True)
         lengths = np.fromiter(map(len, encoded), np.int64, count=len(encoded))
-        fitting = np.flatnonzero(lengths <= max_length)
+        fitting = np.flatnonzero(lengths <= limit)
         left_out += len(lengths) - len(fitting)
         if len(fitting) < sentences[name]:
             raise UserError(
-                f"the {name} split has {len(fitting)} sentences of at most {max_length} subwords, "
+                f"the {name} split has {len(fitting)} sentences of at most {limit} subwords, "
                 f"{sentences[name]} are wanted",
                 fix="lower --steps or --test-sentences",
             )
         chosen = np.random.default_rng(seed).permutation(fitting)[: sentences[name]]
         _write_sentences(folder / f"{name}.jsonl", split, chosen, corpus.labels.tags)
         samples[name] = Sample(words=np.diff(split.offsets)[chosen], subwords=lengths[chosen])
-    weights, width = _shape(place, len(corpus.labels))
-    return Inputs(folder, place, list(corpus.labels.tags), samples, left_out, weights, width)
+    return Inputs(
+        folder=folder,
+        model=place,
+        tags=list(corpus.labels.tags),
+        samples=samples,
+        max_length=limit,
+        left_out=left_out,
+        linear_weights=_linear_weights(config, labels=len(corpus.labels)),
+        attention_width=config.num_hidden_layers * config.hidden_size,
+    )
 
 
 def _write_sentences(path: Path, split: Split, chosen: np.ndarray, tags: tuple[str, ...]) -> None:
@@ -129,12 +147,10 @@ def _write_random_model(folder: Path, name: str, train: Split, *, max_length: in
     return folder
 
 
-def _shape(model: Path, labels: int) -> tuple[int, int]:
-    """`Inputs.linear_weights` and `Inputs.attention_width` of a model."""
-    from transformers import AutoConfig, AutoModelForTokenClassification
+def _linear_weights(config: PretrainedConfig, *, labels: int) -> int:
+    from transformers import AutoModelForTokenClassification
 
-    config = AutoConfig.from_pretrained(model, num_labels=labels)
+    config.num_labels = labels
     with torch.device("meta"):
         tagger = AutoModelForTokenClassification.from_config(config)
-    linear = [module for module in tagger.modules() if isinstance(module, torch.nn.Linear)]
-    return sum(module.weight.numel() for module in linear), config.num_hidden_layers * config.hidden_size
+    return sum(module.weight.numel() for module in tagger.modules() if isinstance(module, torch.nn.Linear))

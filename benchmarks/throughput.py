@@ -35,9 +35,10 @@ from inputs import RANDOM, Inputs, prepare
 
 from ner_dist.data.plan import plan_epoch
 from ner_dist.errors import UserError, show
+from ner_dist.run import check_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
 
@@ -52,8 +53,8 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 
 def main() -> int:
     """Measure and print the tables; 2 for a mistake in the arguments."""
-    arguments = _arguments()
     try:
+        arguments = _arguments()
         environment = _environment(arguments)
         with tempfile.TemporaryDirectory() as folder:
             inputs = prepare(
@@ -76,12 +77,18 @@ def main() -> int:
     report = speed_report.summarise(results, inputs) | {"arguments": vars(arguments)}
     print("\n".join(speed_report.tables(report)))
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(report, indent=1) + "\n")
+        path = Path(arguments.json)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=1) + "\n")
     return 0
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        usage="%(prog)s [options], all of them in --help",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
     parser.add_argument("--model", default="random", help=f"a model's folder, or one of {', '.join(RANDOM)}")
     parser.add_argument("--data", default="synthetic", help="as data.path of a recipe")
     parser.add_argument("--precision", default="fp32,bf16", help=f"some of {', '.join(PRECISIONS)}")
@@ -97,9 +104,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--json", help="file for every figure of every run")
     arguments = parser.parse_args()
-    arguments.precision = _chosen(parser, "--precision", arguments.precision, PRECISIONS)
-    peers = "" if arguments.peers == "none" else arguments.peers
-    arguments.peers = _chosen(parser, "--peers", peers, PEERS)
+    arguments.precision = _chosen("--precision", arguments.precision, PRECISIONS)
+    arguments.peers = [] if arguments.peers == "none" else _chosen("--peers", arguments.peers, PEERS)
+    if arguments.json:
+        check_folder(Path(arguments.json).parent, where="--json")
     return arguments
 
 
@@ -110,11 +118,11 @@ def _positive(text: str) -> int:
     return number
 
 
-def _chosen(parser: argparse.ArgumentParser, option: str, text: str, known: Iterable[str]) -> list[str]:
-    names = [name for name in text.split(",") if name]
+def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
+    names = text.split(",")
     for name in names:
         if name not in known:
-            parser.error(f"{option}: there is no `{name}`; choose from {', '.join(known)}")
+            raise UserError(f"there is no `{name}`", where=option, fix=f"choose from {', '.join(known)}")
     return names
 
 
@@ -157,7 +165,7 @@ def _settings(arguments: argparse.Namespace, inputs: Inputs) -> dict[str, Any]:
         "sentences": arguments.sentences,
         "batch_tokens": micro_batch * arguments.micro_batches,
         "micro_batch_tokens": micro_batch,
-        "max_length": arguments.max_length,
+        "max_length": inputs.max_length,
         "warmup": arguments.warmup,
         # High, so that a short training learns something that the scores can show.
         "learning_rate": 3e-4,
