@@ -59,14 +59,20 @@ class Watch:
         self.cells = 0
         self.hook = self.embeddings.register_forward_pre_hook(self._count)
         _reset_peak()
-        self.began = now()
+        self.began, self.processor = now(), time.process_time()
 
     def _count(self, _module: Any, inputs: tuple[Any, ...]) -> None:
         self.cells += inputs[0].numel()
 
     def stop(self) -> None:
-        """Keep seconds, cells and the peak memory in bytes in `measured`."""
-        self.measured = {"seconds": now() - self.began, "cells": self.cells, "memory": _peak_bytes()}
+        """Keep in `measured`: seconds, those of all processor cores, cells, and the peak memory in bytes."""
+        seconds = now() - self.began
+        self.measured = {
+            "seconds": seconds,
+            "processor_seconds": time.process_time() - self.processor,
+            "cells": self.cells,
+            "memory": _peak_bytes(),
+        }
         self.hook.remove()
 
 
