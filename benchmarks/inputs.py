@@ -85,7 +85,8 @@ def prepare(
             folder / "model", model, corpus.splits["train"], max_length=max_length, seed=seed
         )
     else:
-        place = Path(model)
+        # The workers run elsewhere.
+        place = Path(model).resolve()
     config = load_config(Model(name=str(place)))
     limit = min(max_length, longest_input(config))
     tokenizer = load_tokenizer(str(place))

@@ -19,7 +19,6 @@ A contestant that cannot run has the reason in its row. The columns are explaine
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import subprocess
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 
 WORKERS = Path(__file__).parent / "peers"
 REPOSITORY = Path(__file__).parents[1]
-
-
 MATRIX = "matrix.py"
 TIMEOUT_SECONDS = 1800
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -175,15 +172,20 @@ def _settings(arguments: argparse.Namespace, inputs: Inputs) -> dict[str, Any]:
 
 def _micro_batch_tokens(arguments: argparse.Namespace, lengths: np.ndarray) -> int:
     """Our steps are counted in subwords: as few as make an epoch of as many steps as everybody's."""
-    for tokens in itertools.count(int(lengths.sum()) // (arguments.steps * arguments.micro_batches)):
-        if tokens >= lengths.max():
-            batch_tokens = tokens * arguments.micro_batches
-            plan = plan_epoch(
-                lengths, batch_tokens=batch_tokens, micro_batch_tokens=tokens, seed=arguments.seed, epoch=0
-            )
-            if plan.n_steps <= arguments.steps:
-                return tokens
-    raise AssertionError
+
+    def steps(tokens: int) -> int:
+        return plan_epoch(
+            lengths,
+            batch_tokens=tokens * arguments.micro_batches,
+            micro_batch_tokens=tokens,
+            seed=arguments.seed,
+            epoch=0,
+        ).n_steps
+
+    tokens = max(int(lengths.max()), int(lengths.sum()) // (arguments.steps * arguments.micro_batches))
+    while steps(tokens) > arguments.steps:
+        tokens += 1
+    return tokens
 
 
 def _round(
