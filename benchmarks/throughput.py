@@ -8,7 +8,7 @@ machine does hits all of them. Measured from before the first batch is loaded to
 after a few steps that warm up. `ner_dist` is this package; the others are
 
     trainer       transformers' Trainer as its example run_ner.py sets it up
-    by-length     the same, with sentences grouped by length
+    by-length     the same, with sentences grouped by length, as well as the Trainer would in a whole data set
     no-trainer    transformers' example run_ner_no_trainer.py: a plain Accelerate loop
     span-marker   SpanMarker's Trainer with its defaults, in an environment of its own
     flair         flair's fine-tuning of a linear tagger, in an environment of its own
