@@ -1,0 +1,27 @@
+"""Worker of `throughput.py`: how fast this machine multiplies matrices, the yardstick of its utilisation."""
+
+from __future__ import annotations
+
+import statistics
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from worker import now, run
+
+
+def measure(settings: SimpleNamespace) -> dict[str, Any]:
+    """FLOP/s of a square matrix product in the given precision, the median of several."""
+    device, size = ("cuda", 8192) if torch.cuda.is_available() else ("cpu", 2048)
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[settings.precision]
+    one, other = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
+    seconds = []
+    for _ in range(3 + 15):
+        began = now()
+        one @ other
+        seconds.append(now() - began)
+    return {"flops_per_second": 2 * size**3 / statistics.median(seconds[3:])}
+
+
+if __name__ == "__main__":
+    run(measure, packages=())
