@@ -6,7 +6,7 @@ Each rank reports, as JSON in a file of its own:
 - bytes that the process wrote to its sockets in a step: /proc/self/io's `wchar`, which counts gloo's `writev`
   to the other ranks, headers included;
 - the collectives of a step and the bytes they were called with, noted by wrapping torch.distributed;
-- bytes of the tensors that the engine holds just before the weights are updated: weights, gradients, optimiser;
+- bytes of the tensors that the engine holds just before it updates the weights;
 - the peak of resident memory above what the process held before the model was built (`VmHWM`, reset by
   /proc/self/clear_refs), libraries and data being loaded by then; on a GPU, the peak that PyTorch's allocator
   counted instead.
@@ -48,7 +48,11 @@ MODELS = {
 
 
 def settings(
-    model: str = "minilm", *, batch_tokens: int = 4096, micro_batch_tokens: int = 1024, precision: str = "fp32"
+    model: str = "minilm",
+    *,
+    batch_tokens: int = 4096,
+    micro_batch_tokens: int = 1024,
+    precision: str = "fp32",
 ) -> dict[str, Any]:
     """The recipe of a measurement: a RoBERTa from random weights on the embedded corpus."""
     return {
@@ -107,7 +111,9 @@ def started(
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
         if exact_memory:
             environment["MALLOC_MMAP_THRESHOLD_"] = "65536"
-        job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+        job = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
 
         def wait() -> list[dict[str, Any]]:
             printed, _ = job.communicate()
@@ -187,7 +193,9 @@ def warm_up(recipe: Any) -> None:
     from ner_dist.model import load_config, load_whole
 
     load_whole()
-    small = recipe.model.model_copy(update={"scratch": recipe.model.scratch.model_copy(update=MODELS["tiny"])})
+    small = recipe.model.model_copy(
+        update={"scratch": recipe.model.scratch.model_copy(update=MODELS["tiny"])}
+    )
     model = AutoModelForTokenClassification.from_config(load_config(small))
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     for _ in range(2):
@@ -248,7 +256,7 @@ class Held:
     def _count(self) -> dict[str, int]:
         inner = self.zero.optimizer if self.zero else self.optimizer.optimizer
         parameters = list(self.model.parameters())
-        weights = [p for p in parameters] + [p.ds_tensor for p in parameters if hasattr(p, "ds_tensor")]
+        weights = parameters + [p.ds_tensor for p in parameters if hasattr(p, "ds_tensor")]
         state = [value for values in inner.state.values() for value in values.values()]
         masters = [p for group in inner.param_groups for p in group["params"]] if self.zero else []
         masters += getattr(self.zero, "fp32_partitioned_groups_flat", [])

@@ -1,14 +1,16 @@
 """What one forward pass keeps for its backward pass, and computes, counted without computing anything.
 
-The encoder runs under PyTorch's fake tensors: every operation works out shapes and number formats only, and the
-weights are never allocated. What autograd would save is summed, each storage once; matrix products are counted
-by PyTorch's own flop counter. So both hold for any architecture, as transformers executes it. For a BERT they
-come to the published formulas, which the tests check, with s subwords in each of b rows, L layers of width h and
-a attention heads:
+The encoder runs under PyTorch's fake tensors: every operation works out shapes and number formats only, and
+the weights are never allocated. What autograd would save is summed, each storage once; matrix products are
+counted by PyTorch's own flop counter. So both hold for any architecture, as transformers executes it. For a
+BERT they come to the published formulas, which the tests check, with s subwords in each of b rows, L layers
+of width h and a attention heads:
 
-    forward matrix products    L (24 b s h^2 + 4 b s^2 h) operations                (arXiv:2104.04473, section 3)
-    saved, in 16 bits          L (34 b s h + 5 a b s^2) bytes, without the last     (arXiv:2205.05198, section 4.1)
-                               term where attention is fused; transformers comes to 36 to 37 instead of 34
+    forward matrix products    L (24 b s h^2 + 4 b s^2 h) operations         (arXiv:2104.04473, section 3)
+    saved, in 16 bits          L (34 b s h + 5 a b s^2) bytes                (arXiv:2205.05198, section 4.1)
+
+The second term of the saved bytes is not there where attention is fused, and transformers comes to 36 to 38
+instead of 34.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 Numbers = Literal["fp32", "autocast", "half"]
-"""fp32 weights and fp32 arithmetic; fp32 weights under 16-bit autocast; 16-bit weights, as DeepSpeed has them."""
+"""fp32 throughout; fp32 weights under 16-bit autocast; 16-bit weights, as DeepSpeed has them."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def forward_cost(
         fused_attention: count scaled dot-product attention as GPU kernels do it, which save no probabilities;
             a CPU's does so without dropout only. Attention that the model spells out itself is not affected.
     """
-    model = empty_model(config)
+    model: Any = empty_model(config)
     if fused_attention and model.config._attn_implementation == "sdpa":
         model = empty_model(_without_attention_dropout(config))
     if numbers == "half":
