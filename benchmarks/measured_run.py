@@ -65,6 +65,14 @@ def settings(
     }
 
 
+def shape_of_recipe(recipe: dict[str, Any]) -> Any:
+    """The planner's shape of a measurement's model."""
+    from ner_dist.recipe import Recipe
+    from ner_dist.sizing.model_shape import model_shape
+
+    return model_shape(Recipe.model_validate(recipe).model, labels=31)
+
+
 def run(
     recipe: dict[str, Any],
     *,

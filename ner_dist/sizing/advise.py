@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -233,7 +234,7 @@ def why(chosen: Sized, sized: list[Sized]) -> str:
     reasons = []
     simpler = [other for other in usable[: usable.index(chosen)] if not other.fits]
     if simpler:
-        named = list(dict.fromkeys(other.launch.name.rsplit("_", 1)[0] for other in simpler))
+        named = list(dict.fromkeys(re.sub("_(bf|fp)16$", "", other.launch.name) for other in simpler))
         reasons.append(f"{', '.join(named)} {'do' if len(named) > 1 else 'does'} not fit")
     quicker = [other for other in others if other.time and other.time.total > chosen.time.total * 1.005]  # type: ignore[union-attr]
     if quicker:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from ner_dist.sizing.forward_cost import Numbers
     from ner_dist.sizing.model_shape import ModelShape
 
 REPEATS = 5
@@ -50,17 +51,25 @@ class Measured:
 
 
 def measure(
-    shape: ModelShape, *, precision: str, half: bool, tokens: int, length: int, processes: int
+    shape: ModelShape,
+    *,
+    numbers: Numbers,
+    precision: str,
+    tokens: int,
+    length: int,
+    processes: int,
+    threads: int | None = None,
 ) -> Measured:
     """Run the measurement; the slowest rank counts.
 
     Args:
         shape: the model.
-        precision: to compute in.
-        half: with 16-bit weights, as DeepSpeed has them, instead of autocast.
+        numbers: the number formats of weights and arithmetic.
+        precision: `fp32`, or the 16 bits of `numbers`.
         tokens: of a micro-batch.
         length: of its rows.
         processes: to plan for; no more are started than the machine has GPUs, or cores if it has none.
+        threads: of each process on a CPU; the cores are shared out if not given.
     """
     import torch
 
@@ -71,7 +80,18 @@ def measure(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        work = _Work(shape.config, precision, half, tokens, length, started, on_gpu, port, folder)
+        work = _Work(
+            shape.config,
+            numbers,
+            precision,
+            tokens,
+            length,
+            started,
+            on_gpu,
+            threads or max(1, room // started),
+            port,
+            folder,
+        )
         torch.multiprocessing.spawn(_rank, args=(work,), nprocs=started)
         found = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(started)]
     slowest = {name: max(values[name] for values in found) for name in found[0]}
@@ -91,12 +111,13 @@ def measure(
 @dataclass(frozen=True)
 class _Work:
     config: Any
+    numbers: Numbers
     precision: str
-    half: bool
     tokens: int
     length: int
     processes: int
     on_gpu: bool
+    threads: int
     port: int
     folder: str
 
@@ -109,7 +130,7 @@ def _rank(rank: int, work: _Work) -> None:
     if work.on_gpu:
         torch.cuda.set_device(device)
     else:
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // work.processes))
+        torch.set_num_threads(work.threads)
     torch.distributed.init_process_group(
         "nccl" if work.on_gpu else "gloo",
         init_method=f"tcp://127.0.0.1:{work.port}",
@@ -136,16 +157,15 @@ def _train(work: _Work, *, layers: int, device: torch.device) -> tuple[float, fl
     config.num_hidden_layers = layers
     with torch.device(device):
         model = AutoModelForTokenClassification.from_config(config).train()
-    if work.half:
+    if work.numbers == "half":
         model.to(torch.bfloat16 if work.precision == "bf16" else torch.float16)
     dtype = torch.float16 if work.precision == "fp16" else torch.bfloat16
     rows = max(1, work.tokens // work.length)
     ids = torch.randint(5, config.vocab_size, (rows, work.length), device=device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    cast = work.precision != "fp32" and not work.half
 
     def passes() -> None:
-        with torch.autocast(device.type, dtype, enabled=cast):
+        with torch.autocast(device.type, dtype, enabled=work.numbers == "autocast"):
             loss = model(**inputs).logits.float().sum()
         loss.backward()
 

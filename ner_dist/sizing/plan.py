@@ -31,6 +31,7 @@ from ner_dist.sizing.workload import Workload, workload_of
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
+    from ner_dist.sizing.launches import Launch
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"": 1, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -67,7 +68,7 @@ def plan(path: str, overrides: list[str], options: Options) -> None:
     if options.measured:
         check_measurable(options.gpu, options.flops)
     sized = (
-        _measured(recipe, shape, workload, hardware)
+        _size_measured(recipe, shape, workload, hardware)
         if options.measured
         else size_all(recipe, shape, workload, hardware)
     )
@@ -146,38 +147,44 @@ def _hardware(options: Options) -> Hardware:
     return Hardware(options.gpus, memory, gpu, network, flops=flops)
 
 
-def _measured(recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
-    """The configs with what was measured in the number formats of each."""
-    sized = size_all(recipe, shape, workload, hardware)
-    found: dict[tuple[str, bool, int], Hardware] = {}
+def _size_measured(recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
+    """Every config with what was measured for it: in its number formats, by one process or by several."""
+    found: dict[tuple[str, str, bool], Hardware] = {}
     answer = []
-    for one in sized:
-        if one.refused or one.time is None:
-            answer.append(one)
-            continue
-        half = numbers_of(one.launch, one.precision) == "half"
-        key = (one.precision, half, min(one.world, 2))
-        if key not in found:
-            found[key] = _measure(recipe, shape, workload, hardware, key=key, world=one.world)
-        answer.append(size(one.launch, recipe, shape, workload, found[key]))
+    for one in size_all(recipe, shape, workload, hardware):
+        if one.time is not None:
+            key = (one.precision, numbers_of(one.launch, one.precision), one.world > 1)
+            if key not in found:
+                found[key] = with_measurement(one.launch, recipe, shape, workload, hardware)
+            one = size(one.launch, recipe, shape, workload, found[key])
+        answer.append(one)
     return answer
 
 
-def _measure(
+def with_measurement(
+    launch: Launch,
     recipe: Recipe,
     shape: ModelShape,
     workload: Workload,
     hardware: Hardware,
     *,
-    key: tuple[str, bool, int],
-    world: int,
+    threads: int | None = None,
 ) -> Hardware:
-    precision, half, _ = key
-    length = max(2, round(workload.mean_length))
+    """The hardware with the rates that this machine reaches in the number formats of a config.
+
+    Args:
+        threads: of each process on a CPU; the cores are shared out if not given.
+    """
+    assumed = size(launch, recipe, shape, workload, hardware)
     measured = measure(
-        shape, precision=precision, half=half, tokens=recipe.train.micro_batch_tokens, length=length,
-        processes=world,
-    )  # fmt: skip
+        shape,
+        numbers=numbers_of(launch, assumed.precision),
+        precision=assumed.precision,
+        tokens=assumed.micro_batch_tokens,
+        length=max(2, round(workload.mean_length)),
+        processes=assumed.world,
+        threads=threads,
+    )
     network = hardware.network
     if measured.bandwidth is not None and measured.alpha is not None:
         network = dataclasses.replace(network, intra=measured.bandwidth, alpha=measured.alpha)

@@ -23,7 +23,7 @@ def print_plan(
     console = Console(width=WIDTH, highlight=False)
     table = Table(
         title=title,
-        caption="GiB of one rank at its peak; largest and taken micro_batch_tokens; share of a step that waits",
+        caption="GiB of one rank at its peak; micro_batch_tokens, largest and taken; share of a step that waits",
         box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False,
     )  # fmt: skip
     columns = ("config", "wght", "grad", "optim", "activ", "buff", "total", "fits to", "micro")
