@@ -3,9 +3,9 @@
     python benchmarks/scaling.py                  strong and weak scaling of DDP and ZeRO
     python benchmarks/scaling.py --bytes          bytes sent in a step, against theory
 
-A RoBERTa of MiniLM's shape (22 M parameters) from random weights trains on the embedded corpus in fp32, every
-process with one thread. Strong scaling: one process and two on the same steps; efficiency is t1 / (2 t2). Weak:
-two processes on steps twice as large; t1 / t2. One process alone has the machine's caches and memory to itself,
+A RoBERTa of MiniLM's shape (22 M parameters) from random weights trains on the embedded corpus in fp32,
+every process with one thread. Strong scaling: one process and two on the same steps; efficiency is
+t1 / (2 t2). Weak: two processes on steps twice as large; t1 / t2. One process alone has the machine's caches and memory to itself,
 so two that know nothing of each other, side by side, are measured too: what they lose, no communication could
 win back. Runs alternate, and each figure is the median over rounds of each run's median step.
 """
@@ -87,9 +87,7 @@ def sent(options: argparse.Namespace) -> None:
     shape = shape_of_recipe(recipe(options))
     launches = {launch.name: launch for launch in LAUNCHES}
     print(f"{shape.parameters:,} parameters (P), {turns} micro-batches a rank, 2 ranks; MB a step")
-    print(
-        "| | written by the process | of it, P * | theory | gloo's reduce-scatter is an all-reduce | deviation |"
-    )
+    print("| | written by the process | of it, P * | theory | with gloo's reduce-scatter | deviation |")
     print("|---|---|---|---|---|---|")
     for name in options.strategies:
         ranks = run(recipe(options), strategy=name, processes=2, steps=options.steps)

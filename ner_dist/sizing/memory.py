@@ -14,8 +14,8 @@ With P parameters on W ranks, in bytes (arXiv:1910.02054, section 3, completed b
 Under autocast, DDP and one process have fp32 weights, gradients and moments whatever the precision; the
 16-bit copies that autocast makes of the weights count as activations. Under DeepSpeed the optimiser's share
 is fp32 weights and two moments. ZeRO-3 keeps what it has gathered until the backward pass, up to 1e9
-parameters; smaller tensors than 100,000 elements are never sharded. Offload moves weights, gradients and optimiser to the
-host.
+parameters; smaller tensors than 100,000 elements are never sharded. Offload moves weights, gradients and
+optimiser to the host.
 
 Three moments compete for the peak: the backward pass's start, when all activations are there; its end, when
 the gradient of the largest tensor stands beside the one it is added to; and the reduction of gradients. On a

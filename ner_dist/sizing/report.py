@@ -21,9 +21,10 @@ def print_plan(
     from rich.table import Table
 
     console = Console(width=WIDTH, highlight=False)
+    caption = "GiB of one rank at its peak; micro_batch_tokens, largest and taken; share of a step that waits"
     table = Table(
         title=title,
-        caption="GiB of one rank at its peak; micro_batch_tokens, largest and taken; share of a step that waits",
+        caption=caption,
         box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False,
     )  # fmt: skip
     columns = ("config", "wght", "grad", "optim", "activ", "buff", "total", "fits to", "micro")
