@@ -5,9 +5,9 @@
 
 A RoBERTa of MiniLM's shape (22 M parameters) from random weights trains on the embedded corpus in fp32,
 every process with one thread. Strong scaling: one process and two on the same steps; efficiency is
-t1 / (2 t2). Weak: two processes on steps twice as large; t1 / t2. One process alone has the machine's caches and memory to itself,
-so two that know nothing of each other, side by side, are measured too: what they lose, no communication could
-win back. Runs alternate, and each figure is the median over rounds of each run's median step.
+t1 / (2 t2). Weak: two processes on steps twice as large; t1 / t2. One process alone has the machine's caches
+and memory to itself, so two that know nothing of each other, side by side, are measured too: what they lose,
+no communication could win back. Runs alternate; each figure is the median over rounds of the median step.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Measuring what the planner would otherwise assume, on the device at hand (`ner-dist plan --measure`).
 
 As many processes as are planned for, or as this machine has room for, run at the same time, since they share
-its memory and its cores. Each trains the recipe's encoder cut to one layer and to two; the difference is a
-layer, the rest embeddings and head. Then they clip and update what these models hold, and send each other a
-short and a long tensor. A few seconds in all; no data is read.
+its memory and its cores. Each trains the recipe's encoder cut to one layer and to three; half the difference
+is a layer, the rest embeddings and head. Then they clip and update what these models hold, and send each
+other a short and a long tensor. Of several times the shortest counts: whatever else runs can only add to it.
+A few seconds in all; no data is read.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import copy
 import functools
 import os
 import socket
-import statistics
 import tempfile
 import time
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ner_dist.sizing.forward_cost import Numbers
     from ner_dist.sizing.model_shape import ModelShape
 
-REPEATS = 5
+REPEATS = 7
+DEPTHS = (1, 3)
 _SHORT, _LONG = 1024, 32 * 2**20
 
 
@@ -137,15 +138,17 @@ def _rank(rank: int, work: _Work) -> None:
         rank=rank,
         world_size=work.processes,
     )
-    passes, updates = zip(*(_train(work, layers=layers, device=device) for layers in (1, 2)), strict=True)
-    layer = max(passes[1] - passes[0], 0.0)
+    passes, updates = zip(*(_train(work, layers=layers, device=device) for layers in DEPTHS), strict=True)
+    layer = max(passes[1] - passes[0], 0.0) / (DEPTHS[1] - DEPTHS[0])
     found = {"layer": layer, "base": passes[0] - layer, "update": updates[1], "short": 0.0, "long": 0.0}
     for name, size in (("short", _SHORT), ("long", _LONG)):
         if work.processes > 1:
             reduce = functools.partial(torch.distributed.all_reduce, torch.ones(size, device=device))
-            found[name] = _median(reduce, work)
+            found[name] = _shortest(reduce, work)
     torch.save(found, Path(work.folder) / f"{rank}.pt")
-    torch.distributed.destroy_process_group()
+    torch.distributed.barrier()
+    # Threads of the process group still run, and would abort an ordinary exit.
+    os._exit(0)
 
 
 def _train(work: _Work, *, layers: int, device: torch.device) -> tuple[float, float]:
@@ -169,7 +172,7 @@ def _train(work: _Work, *, layers: int, device: torch.device) -> tuple[float, fl
             loss = model(**inputs).logits.float().sum()
         loss.backward()
 
-    seconds = _median(passes, work)
+    seconds = _shortest(passes, work)
     parameters = list(model.parameters())
     masters = [parameter.detach().float().requires_grad_() for parameter in parameters]
     for master, parameter in zip(masters, parameters, strict=True):
@@ -180,11 +183,11 @@ def _train(work: _Work, *, layers: int, device: torch.device) -> tuple[float, fl
         torch.nn.utils.clip_grad_norm_(masters, 1.0)
         optimizer.step()
 
-    return seconds, _median(update, work) / sum(master.numel() for master in masters)
+    return seconds, _shortest(update, work) / sum(master.numel() for master in masters)
 
 
-def _median(action: Callable[[], Any], work: _Work) -> float:
-    """Median seconds of an action, all ranks beginning it together; its first run warms up."""
+def _shortest(action: Callable[[], Any], work: _Work) -> float:
+    """Least seconds of an action, all ranks beginning it together; its first run warms up."""
     import torch
 
     seconds = []
@@ -195,7 +198,7 @@ def _median(action: Callable[[], Any], work: _Work) -> float:
         if work.on_gpu:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds[1:])
+    return min(seconds[1:])
 
 
 def check_measurable(gpu_name: str, flops: float | None) -> None:

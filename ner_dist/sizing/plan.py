@@ -98,7 +98,7 @@ def plan(path: str, overrides: list[str], options: Options) -> None:
     print_plan(
         sized,
         title=_title(recipe, shape, options),
-        facts=_facts(recipe, shape, workload, hardware),
+        facts=_facts(recipe, shape, workload, hardware, options),
         advice=advice,
         chosen=chosen,
     )
@@ -199,7 +199,9 @@ def _title(recipe: Recipe, shape: ModelShape, options: Options) -> str:
     return f"{recipe.name}: {recipe.model.name}, {number} parameters, on {what}"
 
 
-def _facts(recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[str]:
+def _facts(
+    recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware, options: Options
+) -> list[str]:
     """What the figures rest on."""
     train, network = recipe.train, hardware.network
     length = longest_example(recipe, shape, workload)
@@ -208,17 +210,18 @@ def _facts(recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hard
         f"data: {workload.sentences:,} sentences, {workload.words:,} words, {workload.subwords:,} subwords "
         f"({workload.source}); a step holds {train.batch_tokens:,} subwords",
     ]
-    assumed = (
-        "rates measured on this device"
-        if hardware.measured
-        else f"{hardware.flops / 1e12:.3g} TFLOP/s as given"
-        if hardware.flops
-        else f"{devices.MATRIX_SHARE:.0%} of the data sheet's TFLOP/s"
-    )
+    if options.measured:
+        modelled = "rates of a layer, AdamW and an all-reduce as measured on this machine"
+    else:
+        rate = (
+            f"{options.flops:.3g} TFLOP/s as given"
+            if options.flops
+            else f"{devices.MATRIX_SHARE:.0%} of the peak TFLOP/s"
+        )
+        between = f" and {network.inter / 1e9:.3g} GB/s between machines" if hardware.machines > 1 else ""
+        modelled = f"{rate}, links of {network.intra / 1e9:.3g} GB/s{between}, {network.alpha * 1e6:.3g} µs a message"
     lines.append(
         f"counted: parameters, saved activations (rows of {length}) and FLOPs of the model, {shape_source}; "
-        f"modelled: {assumed}, links of {network.intra / 1e9:.3g} GB/s"
-        + (f" and {network.inter / 1e9:.3g} GB/s between machines" if hardware.machines > 1 else "")
-        + f", {network.alpha * 1e6:.3g} µs a message; hours leave evaluation out"
+        f"modelled: {modelled}; the time leaves evaluation out"
     )
     return lines
