@@ -33,6 +33,7 @@ def _both(prefix: str, strategy: Strategy, **options) -> list[Launch]:
 
 LAUNCHES = (
     Launch("single_gpu", "one"),
+    Launch("cpu", "ddp", on_gpus=False),
     *_both("ddp", "ddp"),
     *_both("zero1", "zero", stage=1),
     Launch("zero2_bf16", "zero", "bf16", stage=2, machines="one"),
@@ -40,7 +41,6 @@ LAUNCHES = (
     Launch("zero2_fp16", "zero", "fp16", stage=2),
     *_both("zero3", "zero", stage=3),
     *_both("zero3_offload", "zero", stage=3, offload=True),
-    Launch("cpu", "ddp", on_gpus=False),
 )
 
 

@@ -219,7 +219,8 @@ def _facts(
             else f"{devices.MATRIX_SHARE:.0%} of the peak TFLOP/s"
         )
         between = f" and {network.inter / 1e9:.3g} GB/s between machines" if hardware.machines > 1 else ""
-        modelled = f"{rate}, links of {network.intra / 1e9:.3g} GB/s{between}, {network.alpha * 1e6:.3g} µs a message"
+        links = f"links of {network.intra / 1e9:.3g} GB/s{between}"
+        modelled = f"{rate}, {links}, {network.alpha * 1e6:.3g} µs a message"
     lines.append(
         f"counted: parameters, saved activations (rows of {length}) and FLOPs of the model, {shape_source}; "
         f"modelled: {modelled}; the time leaves evaluation out"
