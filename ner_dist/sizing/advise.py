@@ -68,6 +68,11 @@ class Sized:
     hours: float = 0.0
     steps: int = 0
 
+    @property
+    def seconds(self) -> float:
+        """Of a step; infinite where it cannot run."""
+        return self.time.total if self.fits and self.time is not None else math.inf
+
 
 def size_all(recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
     """Every launch config that suits the number of machines, in the order of launch/'s table."""
@@ -138,6 +143,8 @@ def _timed(sized: Sized, recipe: Recipe, shape: ModelShape, workload: Workload, 
     tokens = train.batch_tokens / math.ceil(train.batch_tokens / sized.micro_batch_tokens)
     if measured is not None:
         micro_batch = measured.micro_batch * tokens / measured.tokens
+        if recipe.model.gradient_checkpointing:
+            micro_batch *= 4 / 3
     else:
         micro_batch = micro_batch_seconds(
             shape, cost, tokens=tokens, rates=rates, checkpointing=recipe.model.gradient_checkpointing
@@ -160,8 +167,10 @@ def _timed(sized: Sized, recipe: Recipe, shape: ModelShape, workload: Workload, 
 
 def longest_example(recipe: Recipe, shape: ModelShape, workload: Workload) -> int:
     """Subwords of the longest row that a micro-batch has to hold."""
-    limit = min(shape.max_length, recipe.data.max_length or shape.max_length)
-    return min(limit, workload.longest or limit)
+    train = recipe.train
+    # Preparing the data cuts windows to what a micro-batch holds.
+    limit = min(shape.max_length, train.batch_tokens // train.micro_batches)
+    return min(limit, recipe.data.max_length or limit, workload.longest or limit)
 
 
 def suitable_micro_batch(recipe: Recipe, *, world: int, longest: int, largest: int) -> int:
@@ -188,9 +197,7 @@ def choose(sized: list[Sized]) -> Sized | None:
     """The quickest config that fits; a simpler one (earlier in the list) that is nearly as quick wins."""
     best: Sized | None = None
     for candidate in sized:
-        if candidate.refused or not candidate.fits or candidate.time is None:
-            continue
-        if best is None or candidate.time.total < WORTH_IT * best.time.total:  # type: ignore[union-attr]
+        if candidate.seconds < (math.inf if best is None else WORTH_IT * best.seconds):
             best = candidate
     return best
 
@@ -202,9 +209,7 @@ def _enough_gpus(
     enough, gpus = None, hardware.gpus // 2
     while gpus >= 1 and chosen.world > 1:
         fewer = choose(size_all(recipe, shape, workload, replace(hardware, gpus=gpus)))
-        if fewer is None or fewer.time is None or chosen.time is None:
-            break
-        if fewer.time.total > chosen.time.total / WORTH_IT:
+        if fewer is None or fewer.seconds > chosen.seconds / WORTH_IT:
             break
         enough, gpus = fewer, gpus // 2
     return enough
@@ -229,25 +234,30 @@ def command_for(sized: Sized, recipe: Recipe, *, path: str, given: list[str], ha
 
 def why(chosen: Sized, sized: list[Sized]) -> str:
     """The reason for a choice, in half a sentence."""
-    usable = [other for other in sized if not other.refused and other.time is not None]
-    others = [other for other in usable if other.fits and other.launch != chosen.launch]
+    usable = [other for other in sized if other.time is not None]
     reasons = []
-    simpler = [other for other in usable[: usable.index(chosen)] if not other.fits]
-    if simpler:
-        named = list(dict.fromkeys(re.sub("_(bf|fp)16$", "", other.launch.name) for other in simpler))
-        reasons.append(f"{', '.join(named)} {'do' if len(named) > 1 else 'does'} not fit")
-    quicker = [other for other in others if other.time and other.time.total > chosen.time.total * 1.005]  # type: ignore[union-attr]
-    if quicker:
-        second = min(quicker, key=lambda other: other.hours)
-        ratio = second.time.total / chosen.time.total  # type: ignore[union-attr]
-        reasons.append(f"{ratio:.2f} times as fast as the next, {second.launch.name}")
+    if simpler := [other for other in usable[: usable.index(chosen)] if not other.fits]:
+        names = list(dict.fromkeys(re.sub("_(bf|fp)16$", "", other.launch.name) for other in simpler))
+        reasons.append(f"{', '.join(names)} {'do' if len(names) > 1 else 'does'} not fit")
+    second = min(
+        (other.seconds for other in usable if other.seconds > 1.005 * chosen.seconds), default=math.inf
+    )
+    if second < math.inf:
+        named = next(other.launch.name for other in usable if other.seconds == second)
+        reasons.append(f"{second / chosen.seconds:.2f} times as fast as the next, {named}")
     else:
         reasons.append("no other that fits is faster")
     return "; ".join(reasons)
 
 
 def remarks(
-    chosen: Sized | None, recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware
+    chosen: Sized | None,
+    recipe: Recipe,
+    shape: ModelShape,
+    workload: Workload,
+    hardware: Hardware,
+    *,
+    with_fewer: bool = True,
 ) -> list[str]:
     """What else the user should know: idle ranks, memory of the host, what to do where nothing fits."""
     train, notes = recipe.train, []
@@ -279,13 +289,11 @@ def remarks(
             f"raise train.batch_tokens to {longest * world} (which changes what is trained), lower "
             f"data.max_length, or take {room} GPUs"
         )
-    fewer = _enough_gpus(chosen, recipe, shape, workload, hardware)
+    fewer = _enough_gpus(chosen, recipe, shape, workload, hardware) if with_fewer else None
     if fewer is not None:
-        assert fewer.time is not None and chosen.time is not None
         notes.append(
-            f"{fewer.world} GPU{'s' * (fewer.world > 1)} do the same in "
-            f"{fewer.time.total / chosen.time.total:.2f} times the time ({fewer.launch.name}): a step of "
-            f"{train.batch_tokens} subwords is small for {hardware.gpus}"
+            f"a step of {train.batch_tokens} subwords is small for {hardware.gpus} GPUs: {fewer.world} would "
+            f"take {fewer.seconds / chosen.seconds:.2f} times the time ({fewer.launch.name})"
         )
     elif chosen.launch.strategy == "one" and hardware.gpus > 1:
         notes.append(f"{hardware.gpus - 1} of the {hardware.gpus} GPUs are left unused")

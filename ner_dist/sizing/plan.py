@@ -73,7 +73,7 @@ def plan(path: str, overrides: list[str], options: Options) -> None:
         else size_all(recipe, shape, workload, hardware)
     )
     chosen = choose(sized)
-    notes = remarks(chosen, recipe, shape, workload, hardware)
+    notes = remarks(chosen, recipe, shape, workload, hardware, with_fewer=not options.measured)
     command = None
     if chosen is not None:
         command = command_for(chosen, recipe, path=path, given=overrides, hardware=hardware)
