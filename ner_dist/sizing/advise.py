@@ -132,7 +132,7 @@ def _timed(sized: Sized, recipe: Recipe, shape: ModelShape, workload: Workload, 
     rates = rates_of(hardware.gpu, precision=sized.precision, flops=hardware.flops)
     measured = hardware.measured
     if measured is not None:
-        rates = replace(rates, memory=measured.memory)
+        rates = replace(rates, memory=measured.memory, fresh=measured.fresh)
     train, half = recipe.train, numbers_of(sized.launch, sized.precision) == "half"
     cost = shape.cost(
         numbers_of(sized.launch, sized.precision),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import os
 import socket
 import tempfile
@@ -45,6 +46,8 @@ class Measured:
     tokens: int
     memory: float
     """Bytes per second of clipping and AdamW."""
+    fresh: float
+    """Bytes per second of memory that is allocated and filled for the first time."""
     bandwidth: float | None
     """Bytes per second that a rank sends in an all-reduce; None for one process."""
     alpha: float | None
@@ -104,6 +107,7 @@ def measure(
         micro_batch=slowest["base"] + shape.layers * slowest["layer"],
         tokens=tokens,
         memory=40 / slowest["update"],
+        fresh=math.inf if on_gpu else _LONG * 4 / slowest["fresh"],
         bandwidth=size / max(slowest["long"] - slowest["short"], 1e-9) if started > 1 else None,
         alpha=slowest["short"] / rounds if started > 1 else None,
     )
@@ -141,6 +145,7 @@ def _rank(rank: int, work: _Work) -> None:
     passes, updates = zip(*(_train(work, layers=layers, device=device) for layers in DEPTHS), strict=True)
     layer = max(passes[1] - passes[0], 0.0) / (DEPTHS[1] - DEPTHS[0])
     found = {"layer": layer, "base": passes[0] - layer, "update": updates[1], "short": 0.0, "long": 0.0}
+    found["fresh"] = _shortest(lambda: torch.empty(_LONG, device=device).fill_(1.0), work)
     for name, size in (("short", _SHORT), ("long", _LONG)):
         if work.processes > 1:
             reduce = functools.partial(torch.distributed.all_reduce, torch.ones(size, device=device))

@@ -75,7 +75,9 @@ class Transfer:
         return min(ring, tree)
 
 
-def transfers(launch: Launch, shape: ModelShape, *, half: bool, turns: int) -> list[Transfer]:
+def transfers(
+    launch: Launch, shape: ModelShape, *, half: bool, turns: int, gloo: bool = False
+) -> list[Transfer]:
     """What is sent in a step of `turns` micro-batches a rank, under the settings that ner_dist runs with.
 
     With P parameters of e bytes (2 in 16 bits, else 4), in units of (W - 1) / W:
@@ -93,6 +95,7 @@ def transfers(launch: Launch, shape: ModelShape, *, half: bool, turns: int) -> l
         shape: the model.
         half: weights and gradients in 16 bits, as bf16 and fp16 have them under DeepSpeed.
         turns: t, micro-batches of each rank.
+        gloo: as on CPUs, where a reduce-scatter is an all-reduce of which most is thrown away.
     """
     size = shape.parameters * (2 if half else 4)
     if launch.strategy == "one":
@@ -107,5 +110,5 @@ def transfers(launch: Launch, shape: ModelShape, *, half: bool, turns: int) -> l
     passes = turns * (1 if shape.parameters <= LIVE_PARAMETERS else 2)
     return [
         Transfer("all_gather", passes * sharded, passes * shape.sharded_tensors),
-        Transfer("reduce_scatter", turns * size, turns),
+        Transfer("all_reduce" if gloo else "reduce_scatter", turns * size, turns),
     ]

@@ -46,6 +46,8 @@ class Rates:
     """Operations of matrix products, in the precision that is trained in."""
     memory: float
     """Bytes of element-wise work."""
+    fresh: float = math.inf
+    """Bytes of newly allocated memory: a CPU's pages have to be mapped and cleared, a GPU's are cached."""
     kernels: float = 0.0
     """Seconds that starting the kernels of one encoder layer takes, forward and backward."""
     overlap: bool = True
@@ -134,7 +136,7 @@ def step_time(
         rates: of the device.
         network: between the ranks.
     """
-    sent = transfers(launch, shape, half=half, turns=turns)
+    sent = transfers(launch, shape, half=half, turns=turns, gloo=not rates.overlap)
     calls = [transfer.seconds(world, network) for transfer in sent]
     communication = sum(calls)
     compute = turns * micro_batch
@@ -162,8 +164,10 @@ def _update_seconds(
     reductions = turns if launch.stage > 1 else 1
     copies = reductions * 8 * e * shape.parameters + 2 * e * shape.parameters
     mine = shape.parameters / world
+    # Allocated anew every time: bucket and flat copy; under stage 3 gathered weights, flat copy, gloo's copy.
+    allocated = reductions * (3 if launch.stage == 3 else 2) * e * shape.parameters / rates.fresh
     if not launch.offload:
-        return (copies + 40 * mine) / rates.memory
+        return (copies + 40 * mine) / rates.memory + allocated
     moved = (turns * 4 + e + turns * e) * mine
     return copies / rates.memory + moved / rates.host_link + 40 * mine / rates.host_memory
 
