@@ -63,6 +63,6 @@ def test_a_rank_holds_what_the_plan_says(server, tmp_path, name, precision):
         held = json.loads((tmp_path / f"{rank}.json").read_text())
         assert held["weights"] == pytest.approx(foretold.weights, rel=0.02)
         assert held["optimiser"] == pytest.approx(foretold.optimiser, rel=0.02)
-        # In fp32 the one tensor that the cut between two ranks goes through is held whole by both.
-        slack = 0.1 if precision == "fp32" else 0.02
-        assert held["gradients"] == pytest.approx(foretold.gradients, rel=slack)
+        # In fp32 stage 2 keeps the one tensor whole that the cut between the ranks goes through.
+        slack = 4 * shape.largest if (name, precision) == ("zero2", "fp32") else 0
+        assert 0.98 * foretold.gradients <= held["gradients"] <= 1.02 * foretold.gradients + slack
