@@ -53,6 +53,53 @@ def prepare_command(recipe: RecipeArgument, overrides: Overrides = None) -> None
     print(f"prepared in {data.folder}")
 
 
+@app.command("plan")
+def plan_command(
+    recipe: RecipeArgument,
+    gpus: Annotated[int, typer.Option(help="GPUs over all machines; with --gpu cpu, processes.")],
+    gpu_memory: Annotated[str, typer.Option(help="Of each, such as 16GiB or 80GB.")],
+    gpu: Annotated[str, typer.Option(help="a100, v100, h100, ...; cpu for processes without one.")] = "a100",
+    flops: Annotated[
+        float | None, typer.Option(help="TFLOP/s that a GPU reaches in training, instead of an assumption.")
+    ] = None,
+    gpus_per_node: Annotated[int, typer.Option(help="GPUs of one machine.")] = 8,
+    interconnect: Annotated[
+        float | None, typer.Option(help="GB/s between GPUs of a machine; NVLink or PCIe by the GPU.")
+    ] = None,
+    inter_node: Annotated[float, typer.Option(help="GB/s from a machine into the network.")] = 25.0,
+    latency: Annotated[float, typer.Option(help="Microseconds that a message takes at least.")] = 10.0,
+    sentences: Annotated[int | None, typer.Option(help="Of the training split, if not prepared.")] = None,
+    words: Annotated[int | None, typer.Option(help="Of the training split, if not prepared.")] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure this machine's rates instead of assuming them.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Say what fits on given hardware, how long it takes, and which launch config to take."""
+    import os
+
+    # Nothing here needs a network: what is not on this machine is assumed, and said to be.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from ner_dist.sizing.plan import Options, plan
+
+    options = Options(
+        gpus=gpus,
+        gpu_memory=gpu_memory,
+        gpu=gpu,
+        flops=flops,
+        interconnect=interconnect,
+        inter_node=inter_node,
+        gpus_per_node=gpus_per_node,
+        latency=latency,
+        sentences=sentences,
+        words=words,
+        measured=measure,
+        json=as_json,
+    )
+    plan(recipe, overrides or [], options)
+
+
 @app.command("evaluate")
 def evaluate_command(
     model: Annotated[

@@ -93,13 +93,18 @@ def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepare
     """
     from filelock import FileLock
 
-    folder = cache_folder(recipe.data) / _key(recipe, splits)
+    folder = prepared_folder(recipe, splits=splits)
     if not (folder / "meta.json").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not (folder / "meta.json").exists():
                 _build(folder, recipe, splits)
     return _load(folder)
+
+
+def prepared_folder(recipe: Recipe, *, splits: Collection[str] | None = None) -> Path:
+    """Where the recipe's data lies once it is prepared; it need not be there."""
+    return cache_folder(recipe.data) / _key(recipe, splits)
 
 
 def cache_folder(data: Data) -> Path:

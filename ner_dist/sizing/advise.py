@@ -1,0 +1,309 @@
+"""Which launch config to take: every one of them sized, and the quickest that fits chosen."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ner_dist.errors import UserError
+from ner_dist.runtime import Device, resolve_precision
+from ner_dist.sizing.launches import LAUNCHES, Launch, launch_command
+from ner_dist.sizing.memory import Memory, largest_micro_batch, memory_of, numbers_of
+from ner_dist.sizing.step_time import StepTime, micro_batch_seconds, rates_of, step_time, turns_of, with_hooks
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Recipe
+    from ner_dist.sizing.calibrate import Measured
+    from ner_dist.sizing.communication import Network
+    from ner_dist.sizing.devices import Gpu
+    from ner_dist.sizing.model_shape import ModelShape
+    from ner_dist.sizing.workload import Workload
+
+WORTH_IT = 0.9
+"""A config that is more involved has to save at least this much of a simpler one's time."""
+MUCH_TO_LOAD = 64 * 2**30
+"""Bytes of main memory worth a remark."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the training is to run on."""
+
+    gpus: int
+    memory: float
+    """Bytes of each GPU, or of each process where there is none."""
+    gpu: Gpu
+    network: Network
+    flops: float | None = None
+    """Operations per second that a GPU reaches, where the user knows it."""
+    measured: Measured | None = None
+
+    @property
+    def machines(self) -> int:
+        return math.ceil(self.gpus / self.network.per_machine)
+
+
+@dataclass(frozen=True)
+class Sized:
+    """One launch config on the hardware."""
+
+    launch: Launch
+    world: int
+    refused: str | None = None
+    """Why it cannot run; all that follows is then absent."""
+    precision: str = ""
+    memory: Memory | None = None
+    fits: bool = False
+    largest: int = 0
+    """Subwords of the largest micro-batch that fits."""
+    micro_batch_tokens: int = 0
+    """What memory and time are given for: the recipe's, or what suits the ranks better."""
+    turns: int = 0
+    idle_turns: int = 0
+    """Of all ranks' forward passes of a step."""
+    time: StepTime | None = None
+    words_per_second: float = 0.0
+    hours: float = 0.0
+    steps: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Of a step; infinite where it cannot run."""
+        return self.time.total if self.fits and self.time is not None else math.inf
+
+
+def size_all(recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
+    """Every launch config that suits the number of machines, in the order of launch/'s table."""
+    suiting = "several" if hardware.machines > 1 else "one"
+    launches = [launch for launch in LAUNCHES if launch.machines in ("any", suiting)]
+    return [size(launch, recipe, shape, workload, hardware) for launch in launches]
+
+
+def size(launch: Launch, recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> Sized:
+    """Memory and time of one launch config, with the micro-batch that suits its ranks."""
+    gpu = hardware.gpu
+    on_gpu = gpu.is_gpu and launch.on_gpus
+    world = 1 if launch.strategy == "one" else hardware.gpus if launch.on_gpus or not gpu.is_gpu else 2
+    nothing = Sized(launch, world)
+    device = Device(gpu.name, is_gpu=on_gpu, native_bf16=gpu.native_bf16)
+    try:
+        precision, _ = resolve_precision(
+            recipe.precision, launch.precision, device, model_type=shape.model_type
+        )
+    except UserError as error:
+        return replace(nothing, refused=error.what)
+    if launch.offload and not on_gpu:
+        return replace(
+            nothing, precision=precision, refused="offload moves to main memory what is there already"
+        )
+
+    longest = longest_example(recipe, shape, workload)
+    numbers = numbers_of(launch, precision)
+    cost = shape.cost(numbers, length=longest, fused_attention=on_gpu)
+    checkpointing = recipe.model.gradient_checkpointing
+
+    def memory(tokens: int) -> Memory:
+        return memory_of(
+            launch, shape, cost, precision=precision, world=world, tokens=tokens, on_gpu=on_gpu,
+            checkpointing=checkpointing,
+        )  # fmt: skip
+
+    largest = largest_micro_batch(hardware.memory, memory)
+    batch = recipe.train.batch_tokens
+    tokens = suitable_micro_batch(recipe, world=world, longest=longest, largest=largest)
+    sized = replace(
+        nothing,
+        precision=precision,
+        memory=memory(tokens),
+        fits=tokens <= largest,
+        largest=largest,
+        micro_batch_tokens=tokens,
+        turns=turns_of(batch, tokens, world),
+        idle_turns=turns_of(batch, tokens, world) * world - math.ceil(batch / tokens),
+    )
+    if gpu.is_gpu and not on_gpu:
+        return sized
+    return _timed(sized, recipe, shape, workload, hardware)
+
+
+def _timed(sized: Sized, recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> Sized:
+    rates = rates_of(hardware.gpu, precision=sized.precision, flops=hardware.flops)
+    measured = hardware.measured
+    if measured is not None:
+        rates = replace(rates, memory=measured.memory, fresh=measured.fresh)
+    train, half = recipe.train, numbers_of(sized.launch, sized.precision) == "half"
+    cost = shape.cost(
+        numbers_of(sized.launch, sized.precision),
+        length=max(2, round(workload.mean_length)),
+        fused_attention=hardware.gpu.is_gpu,
+    )
+    # A micro-batch of the plan is cut to an equal share of the step.
+    tokens = train.batch_tokens / math.ceil(train.batch_tokens / sized.micro_batch_tokens)
+    if measured is not None:
+        micro_batch = measured.micro_batch * tokens / measured.tokens
+        if recipe.model.gradient_checkpointing:
+            micro_batch *= 4 / 3
+    else:
+        micro_batch = micro_batch_seconds(
+            shape, cost, tokens=tokens, rates=rates, checkpointing=recipe.model.gradient_checkpointing
+        )
+    micro_batch = with_hooks(micro_batch, sized.launch, shape, rates=rates)
+    time = step_time(
+        sized.launch, shape, micro_batch=micro_batch, turns=sized.turns, world=sized.world, half=half,
+        rates=rates, network=hardware.network,
+    )  # fmt: skip
+    steps_per_epoch = max(1, math.ceil(workload.subwords / train.batch_tokens))
+    steps = train.max_steps or train.epochs * steps_per_epoch
+    return replace(
+        sized,
+        time=time,
+        steps=steps,
+        words_per_second=workload.words / steps_per_epoch / time.total,
+        hours=steps * time.total / 3600,
+    )
+
+
+def longest_example(recipe: Recipe, shape: ModelShape, workload: Workload) -> int:
+    """Subwords of the longest row that a micro-batch has to hold."""
+    train = recipe.train
+    # Preparing the data cuts windows to what a micro-batch holds.
+    limit = min(shape.max_length, train.batch_tokens // train.micro_batches)
+    return min(limit, recipe.data.max_length or limit, workload.longest or limit)
+
+
+def suitable_micro_batch(recipe: Recipe, *, world: int, longest: int, largest: int) -> int:
+    """The micro_batch_tokens that keeps all ranks busy in as few turns as memory allows.
+
+    The recipe's own stays where it does so as well. A micro-batch holds at least the longest example, so that
+    a step has at most batch_tokens / longest of them: where there are more ranks, some idle.
+    """
+    own, batch = recipe.train.micro_batch_tokens, recipe.train.batch_tokens
+    if own <= largest and math.ceil(batch / own) % world == 0:
+        return own
+    least = min(longest, batch)
+    for turns in range(1, max(1, batch // (least * world)) + 1):
+        tokens = math.ceil(batch / (turns * world))
+        if least <= tokens <= largest:
+            return tokens
+    if batch // world < least:
+        # More ranks than a step has room for: the smallest micro-batch gives work to the most of them.
+        return math.ceil(batch / (batch // least))
+    return max(least, math.ceil(batch / (world * (batch // (least * world)))))
+
+
+def choose(sized: list[Sized]) -> Sized | None:
+    """The quickest config that fits; a simpler one (earlier in the list) that is nearly as quick wins."""
+    best: Sized | None = None
+    for candidate in sized:
+        if candidate.seconds < (math.inf if best is None else WORTH_IT * best.seconds):
+            best = candidate
+    return best
+
+
+def _enough_gpus(
+    chosen: Sized, recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware
+) -> Sized | None:
+    """The choice for the fewest GPUs, by halves, that are nearly as quick; None if all are needed."""
+    enough, gpus = None, hardware.gpus // 2
+    while gpus >= 1 and chosen.world > 1:
+        fewer = choose(size_all(recipe, shape, workload, replace(hardware, gpus=gpus)))
+        if fewer is None or fewer.seconds > chosen.seconds / WORTH_IT:
+            break
+        enough, gpus = fewer, gpus // 2
+    return enough
+
+
+def overrides_for(sized: Sized, recipe: Recipe, given: list[str]) -> list[str]:
+    """The user's overrides, and what the choice adds to them."""
+    own = recipe.train.micro_batch_tokens
+    if sized.micro_batch_tokens == own:
+        return given
+    kept = [text for text in given if not text.startswith("train.micro_batch_tokens=")]
+    return [*kept, f"train.micro_batch_tokens={sized.micro_batch_tokens}"]
+
+
+def command_for(sized: Sized, recipe: Recipe, *, path: str, given: list[str], hardware: Hardware) -> str:
+    """What to type for a config."""
+    machines = 1 if sized.launch.strategy == "one" else hardware.machines
+    return launch_command(
+        sized.launch, path, overrides_for(sized, recipe, given), world=sized.world, machines=machines
+    )
+
+
+def why(chosen: Sized, sized: list[Sized]) -> str:
+    """The reason for a choice, in half a sentence."""
+    usable = [other for other in sized if other.time is not None]
+    reasons = []
+    if simpler := [other for other in usable[: usable.index(chosen)] if not other.fits]:
+        names = list(dict.fromkeys(re.sub("_(bf|fp)16$", "", other.launch.name) for other in simpler))
+        reasons.append(f"{', '.join(names)} {'do' if len(names) > 1 else 'does'} not fit")
+    second = min(
+        (other.seconds for other in usable if other.seconds > 1.005 * chosen.seconds), default=math.inf
+    )
+    if second < math.inf:
+        named = next(other.launch.name for other in usable if other.seconds == second)
+        reasons.append(f"{second / chosen.seconds:.2f} times as fast as the next, {named}")
+    else:
+        reasons.append("no other that fits is faster")
+    return "; ".join(reasons)
+
+
+def remarks(
+    chosen: Sized | None,
+    recipe: Recipe,
+    shape: ModelShape,
+    workload: Workload,
+    hardware: Hardware,
+    *,
+    with_fewer: bool = True,
+) -> list[str]:
+    """What else the user should know: idle ranks, memory of the host, what to do where nothing fits."""
+    train, notes = recipe.train, []
+    longest = longest_example(recipe, shape, workload)
+    if chosen is None:
+        steps = ["more GPUs"]
+        if not recipe.model.gradient_checkpointing:
+            steps.insert(0, "model.gradient_checkpointing=true")
+        notes.append(
+            f"nothing fits: try {', '.join(steps)}, GPUs with more memory, or a shorter data.max_length"
+        )
+        return notes
+    world, own = chosen.world, train.micro_batch_tokens
+    if chosen.micro_batch_tokens != own:
+        batches = train.micro_batches
+        idle = turns_of(train.batch_tokens, own, world) * world - batches
+        reason = (
+            f"leaves {idle} of {idle + batches} forward passes of a step empty" if idle else "does not fit"
+        )
+        notes.append(
+            f"the recipe's micro_batch_tokens {own} ({batches} micro-batches a step) {reason} on {world} "
+            f"rank{'s' * (world > 1)}; {chosen.micro_batch_tokens} is taken instead"
+        )
+    if chosen.idle_turns:
+        room = train.batch_tokens // min(longest, train.batch_tokens)
+        notes.append(
+            f"a step of {train.batch_tokens} subwords holds at most {room} micro-batches of the longest "
+            f"example ({longest}): {chosen.idle_turns} of {chosen.turns * world} forward passes are empty; "
+            f"raise train.batch_tokens to {longest * world} (which changes what is trained), lower "
+            f"data.max_length, or take {room} GPUs"
+        )
+    fewer = _enough_gpus(chosen, recipe, shape, workload, hardware) if with_fewer else None
+    if fewer is not None:
+        notes.append(
+            f"a step of {train.batch_tokens} subwords is small for {hardware.gpus} GPUs: {fewer.world} would "
+            f"take {fewer.seconds / chosen.seconds:.2f} times the time ({fewer.launch.name})"
+        )
+    elif chosen.launch.strategy == "one" and hardware.gpus > 1:
+        notes.append(f"{hardware.gpus - 1} of the {hardware.gpus} GPUs are left unused")
+    ranks = min(world, hardware.network.per_machine)
+    if chosen.memory and chosen.memory.host:
+        host = chosen.memory.host * ranks / 2**30
+        notes.append(f"what is offloaded takes {host:.0f} GiB of each machine's main memory")
+    loading = 4 * shape.parameters * ranks
+    if loading > MUCH_TO_LOAD:
+        notes.append(
+            f"every rank loads the whole model in fp32: {loading / 2**30:.0f} GiB of a machine's main memory"
+        )
+    return notes

@@ -1,0 +1,228 @@
+"""`ner-dist plan`: from what the user typed to the table and the advice."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ner_dist.errors import UserError
+from ner_dist.recipe_file import load_recipe
+from ner_dist.sizing import devices
+from ner_dist.sizing.advise import (
+    Hardware,
+    Sized,
+    choose,
+    command_for,
+    longest_example,
+    remarks,
+    size,
+    size_all,
+    why,
+)
+from ner_dist.sizing.calibrate import check_measurable, measure
+from ner_dist.sizing.communication import Network
+from ner_dist.sizing.memory import numbers_of
+from ner_dist.sizing.model_shape import KNOWN, ModelShape, model_shape
+from ner_dist.sizing.report import as_json, print_plan
+from ner_dist.sizing.workload import Workload, workload_of
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Recipe
+    from ner_dist.sizing.launches import Launch
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BINARY_UNITS = {"": 1, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command's options, as typed."""
+
+    gpus: int
+    gpu_memory: str
+    gpu: str = "a100"
+    flops: float | None = None
+    interconnect: float | None = None
+    inter_node: float = devices.INTER_NODE_GBPS
+    gpus_per_node: int = 8
+    latency: float = 10.0
+    sentences: int | None = None
+    words: int | None = None
+    measured: bool = False
+    json: bool = False
+
+
+def plan(path: str, overrides: list[str], options: Options) -> None:
+    """Size every launch config for a recipe and print the plan.
+
+    Raises:
+        UserError: an option or the recipe is wrong.
+    """
+    hardware = _hardware(options)
+    recipe = load_recipe(path, overrides)
+    workload = workload_of(recipe, sentences=options.sentences, words=options.words)
+    shape = model_shape(recipe.model, labels=workload.labels)
+    if options.measured:
+        check_measurable(options.gpu, options.flops)
+    sized = (
+        _size_measured(recipe, shape, workload, hardware)
+        if options.measured
+        else size_all(recipe, shape, workload, hardware)
+    )
+    chosen = choose(sized)
+    notes = remarks(chosen, recipe, shape, workload, hardware, with_fewer=not options.measured)
+    command = None
+    if chosen is not None:
+        command = command_for(chosen, recipe, path=path, given=overrides, hardware=hardware)
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "model": {"name": shape.name, "parameters": shape.parameters, "layers": shape.layers},
+                    "data": dataclasses.asdict(workload),
+                    "configs": [as_json(one) for one in sized],
+                    "take": None if chosen is None else chosen.launch.name,
+                    "command": command,
+                    "remarks": notes,
+                },
+                indent=1,
+            )
+        )
+        return
+    advice = [f"note: {note}" for note in notes]
+    if chosen is not None:
+        advice += [f"take {chosen.launch.name}: {why(chosen, sized)}", f"  {command}"]
+    print_plan(
+        sized,
+        title=_title(recipe, shape, options),
+        facts=_facts(recipe, shape, workload, hardware, options),
+        advice=advice,
+        chosen=chosen,
+    )
+
+
+def bytes_of(text: str, *, option: str) -> float:
+    """A memory size such as `16GiB`, `80GB` or `24G` in bytes.
+
+    Raises:
+        UserError: it is none.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", text.lower())
+    size = float(found[1]) * (_UNITS | _BINARY_UNITS)[found[2]] if found else 0.0
+    if size < 2**20:
+        raise UserError(f"`{text}` is no size of memory", where=option, fix="write one such as 16GiB or 80GB")
+    return size
+
+
+def _hardware(options: Options) -> Hardware:
+    positive = {
+        "--gpus": options.gpus,
+        "--gpus-per-node": options.gpus_per_node,
+        "--inter-node": options.inter_node,
+        "--interconnect": options.interconnect,
+        "--flops": options.flops,
+        "--sentences": options.sentences,
+        "--words": options.words,
+    }
+    for name, value in positive.items():
+        if value is not None and value <= 0:
+            raise UserError(f"{value} is too small", where=name, fix="give a number above 0")
+    if options.latency < 0:
+        raise UserError(
+            f"{options.latency} is too small", where="--latency", fix="give microseconds, 0 or more"
+        )
+    gpu = devices.find_gpu(options.gpu)
+    memory = bytes_of(options.gpu_memory, option="--gpu-memory")
+    link = options.interconnect or gpu.link_gbps
+    network = Network(
+        intra=1e9 * link * devices.LINK_SHARE,
+        inter=1e9 * options.inter_node * devices.LINK_SHARE,
+        alpha=options.latency / 1e6,
+        per_machine=options.gpus_per_node,
+    )
+    flops = None if options.flops is None else 1e12 * options.flops
+    return Hardware(options.gpus, memory, gpu, network, flops=flops)
+
+
+def _size_measured(recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
+    """Every config with what was measured for it: in its number formats, by one process or by several."""
+    found: dict[tuple[str, str, bool], Hardware] = {}
+    answer = []
+    for one in size_all(recipe, shape, workload, hardware):
+        if one.time is not None:
+            key = (one.precision, numbers_of(one.launch, one.precision), one.world > 1)
+            if key not in found:
+                found[key] = with_measurement(one.launch, recipe, shape, workload, hardware)
+            one = size(one.launch, recipe, shape, workload, found[key])
+        answer.append(one)
+    return answer
+
+
+def with_measurement(
+    launch: Launch,
+    recipe: Recipe,
+    shape: ModelShape,
+    workload: Workload,
+    hardware: Hardware,
+    *,
+    threads: int | None = None,
+) -> Hardware:
+    """The hardware with the rates that this machine reaches in the number formats of a config.
+
+    Args:
+        threads: of each process on a CPU; the cores are shared out if not given.
+    """
+    assumed = size(launch, recipe, shape, workload, hardware)
+    measured = measure(
+        shape,
+        numbers=numbers_of(launch, assumed.precision),
+        precision=assumed.precision,
+        tokens=assumed.micro_batch_tokens,
+        length=max(2, round(workload.mean_length)),
+        processes=assumed.world,
+        threads=threads,
+    )
+    network = hardware.network
+    if measured.bandwidth is not None and measured.alpha is not None:
+        network = dataclasses.replace(network, intra=measured.bandwidth, alpha=measured.alpha)
+    return dataclasses.replace(hardware, measured=measured, network=network)
+
+
+def _title(recipe: Recipe, shape: ModelShape, options: Options) -> str:
+    number = (
+        f"{shape.parameters / 1e9:.1f} B" if shape.parameters >= 1e9 else f"{shape.parameters / 1e6:.1f} M"
+    )
+    what = f"{options.gpus} x {options.gpu}, {options.gpu_memory} each"
+    return f"{recipe.name}: {recipe.model.name}, {number} parameters, on {what}"
+
+
+def _facts(
+    recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware, options: Options
+) -> list[str]:
+    """What the figures rest on."""
+    train, network = recipe.train, hardware.network
+    length = longest_example(recipe, shape, workload)
+    shape_source = "known to ner_dist" if recipe.model.name in KNOWN else "from its configuration"
+    lines = [
+        f"data: {workload.sentences:,} sentences, {workload.words:,} words, {workload.subwords:,} subwords "
+        f"({workload.source}); a step holds {train.batch_tokens:,} subwords",
+    ]
+    if options.measured:
+        modelled = "rates of a layer, AdamW and an all-reduce as measured on this machine"
+    else:
+        rate = (
+            f"{options.flops:.3g} TFLOP/s as given"
+            if options.flops
+            else f"{devices.MATRIX_SHARE:.0%} of the peak TFLOP/s"
+        )
+        between = f" and {network.inter / 1e9:.3g} GB/s between machines" if hardware.machines > 1 else ""
+        links = f"links of {network.intra / 1e9:.3g} GB/s{between}"
+        modelled = f"{rate}, {links}, {network.alpha * 1e6:.3g} µs a message"
+    lines.append(
+        f"counted: parameters, saved activations (rows of {length}) and FLOPs of the model, {shape_source}; "
+        f"modelled: {modelled}; the time leaves evaluation out"
+    )
+    return lines

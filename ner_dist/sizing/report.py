@@ -1,0 +1,118 @@
+"""The plan as a table for people and as JSON for machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ner_dist.sizing.advise import Sized
+
+WIDTH = 110
+
+
+def print_plan(
+    sized: Sequence[Sized], *, title: str, facts: Sequence[str], advice: Sequence[str], chosen: Sized | None
+) -> None:
+    """Print the table, what it rests on, and the advice below it."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=WIDTH, highlight=False)
+    caption = "GiB of one rank at its peak; micro_batch_tokens, largest and taken; share of a step that waits"
+    table = Table(
+        title=title,
+        caption=caption,
+        box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False,
+    )  # fmt: skip
+    columns = ("config", "wght", "grad", "optim", "activ", "buff", "total", "fits to", "micro")
+    for name in (*columns, "step s", "comm", "words/s", "time"):
+        table.add_column(name, justify="left" if name == "config" else "right", no_wrap=True)
+    for one in sized:
+        table.add_row(*_cells(one), style="bold" if one is chosen else None)
+    console.print(table)
+    reasons: dict[str, list[str]] = {}
+    for one in sized:
+        if one.refused:
+            reasons.setdefault(one.refused, []).append(one.launch.name)
+    for reason, names in reasons.items():
+        console.print(f"{', '.join(names)}: {reason}")
+    for line in facts:
+        console.print(line)
+    for line in advice:
+        # A command is to be copied whole.
+        console.print(line, soft_wrap=line.startswith("  "))
+
+
+def _cells(one: Sized) -> list[str]:
+    if one.memory is None:
+        return [one.launch.name, *["-"] * 12]
+    memory = one.memory
+    parts = (memory.weights, memory.gradients, memory.optimiser, memory.activations, memory.buffers)
+    cells = [one.launch.name, *(_gib(part) for part in parts), _gib(memory.total)]
+    cells += [f"{one.largest:,}" if one.largest else "no", f"{one.micro_batch_tokens}"]
+    if one.time is None or not one.fits:
+        return [*cells, "-", "-", "-", "-"]
+    share = one.time.exposed / one.time.total
+    return [
+        *cells,
+        _seconds(one.time.total),
+        f"{share:.0%}",
+        f"{one.words_per_second:,.0f}",
+        _long(one.hours),
+    ]
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.2f}" if size < 10 * 2**30 else f"{size / 2**30:.1f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}" if value < 10 else f"{value:.1f}"
+
+
+def _long(hours: float) -> str:
+    if hours < 1:
+        return f"{60 * hours:.1f} min"
+    return f"{hours:.1f} h" if hours < 100 else f"{hours:,.0f} h"
+
+
+def as_json(one: Sized) -> dict[str, Any]:
+    """One config's figures: bytes and seconds."""
+    if one.memory is None:
+        return {"config": one.launch.name, "ranks": one.world, "refused": one.refused}
+    memory, time = one.memory, one.time
+    return {
+        "config": one.launch.name,
+        "ranks": one.world,
+        "precision": one.precision,
+        "fits": one.fits,
+        "memory_bytes": {
+            "weights": round(memory.weights),
+            "gradients": round(memory.gradients),
+            "optimiser": round(memory.optimiser),
+            "activations": round(memory.activations),
+            "buffers": round(memory.buffers),
+            "total": round(memory.total),
+            "host": round(memory.host),
+        },
+        "largest_micro_batch_tokens": one.largest,
+        "micro_batch_tokens": one.micro_batch_tokens,
+        "turns": one.turns,
+        "empty_turns": one.idle_turns,
+        "seconds": None
+        if time is None
+        else {
+            "compute": time.compute,
+            "update": time.update,
+            "communication": time.communication,
+            "exposed_communication": time.exposed,
+            "step": time.total,
+        },
+        "sent_bytes": None if time is None else round(time.sent_bytes),
+        "words_per_second": one.words_per_second,
+        "steps": one.steps,
+        "hours": one.hours,
+    }

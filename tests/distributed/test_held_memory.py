@@ -1,0 +1,68 @@
+"""What `ner-dist plan` says a rank holds, against the tensors that the engines really hold."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ner_dist.recipe_file import load_recipe
+from ner_dist.sizing.launches import LAUNCHES
+from ner_dist.sizing.memory import memory_of, numbers_of
+from ner_dist.sizing.model_shape import model_shape
+from tests.distributed.launching import RECIPE, REPOSITORY
+
+pytestmark = pytest.mark.distributed
+
+# Counts when the weights are updated for the last time, as benchmarks/memory.py does.
+COUNT = """
+import json, sys
+sys.path.insert(0, {benchmarks!r})
+import measured_run
+from ner_dist.session import Session
+
+build = Session.build_model
+
+
+def counting(session):
+    build(session)
+    held = measured_run.Held(session)
+    count = held._count
+
+    def noted():
+        found = count()
+        open({out!r} + f"/{{rank}}.json", "w").write(json.dumps(found))
+        return found
+
+    held._count = noted
+
+
+Session.build_model = counting
+"""
+# Wide enough for ZeRO-3 to shard most of it: tensors of fewer than 100,000 elements stay whole.
+WIDE = ["model.scratch.hidden_size=320", "train.max_steps=3", "evaluation.every=100"]
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"), [("ddp", "bf16"), ("zero1", "bf16"), ("zero2", "fp32"), ("zero3", "bf16")]
+)
+def test_a_rank_holds_what_the_plan_says(server, tmp_path, name, precision):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(RECIPE)
+    overrides = [f"output_dir={tmp_path / 'run'}", f"precision={precision}", *WIDE]
+    setup = COUNT.format(benchmarks=str(REPOSITORY / "benchmarks"), out=str(tmp_path))
+    job = server.start(path, *overrides, config=f"{name}_bf16", processes=2, setup=setup)
+    assert job.wait() == [0, 0], job.text()
+
+    launch = next(launch for launch in LAUNCHES if launch.name == f"{name}_bf16")
+    recipe = load_recipe(path, overrides)
+    shape = model_shape(recipe.model, labels=31)
+    cost = shape.cost(numbers_of(launch, precision), length=40, fused_attention=False)
+    foretold = memory_of(launch, shape, cost, precision=precision, world=2, tokens=256, on_gpu=False)
+    for rank in (0, 1):
+        held = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert held["weights"] == pytest.approx(foretold.weights, rel=0.02)
+        assert held["optimiser"] == pytest.approx(foretold.optimiser, rel=0.02)
+        # In fp32 stage 2 keeps the one tensor whole that the cut between the ranks goes through.
+        slack = 4 * shape.largest if (name, precision) == ("zero2", "fp32") else 0
+        assert 0.98 * foretold.gradients <= held["gradients"] <= 1.02 * foretold.gradients + slack

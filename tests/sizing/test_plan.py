@@ -1,0 +1,143 @@
+"""`ner-dist plan` as it is typed: what it prints, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from ner_dist import cli
+from ner_dist.data.prepare import prepare
+from ner_dist.errors import UserError
+from ner_dist.recipe_file import load_recipe
+from ner_dist.sizing.plan import Options, bytes_of, plan
+from ner_dist.sizing.workload import workload_of
+from tests.distributed.launching import RECIPE, REPOSITORY
+
+FULL = str(REPOSITORY / "recipes" / "full.yaml")
+SMALL = ["model.name=scratch", "model.scratch.hidden_size=64"]
+
+
+def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of the command line."""
+    monkeypatch.setattr(sys, "argv", ["ner-dist", "plan", *arguments])
+    code = 0
+    try:
+        cli.main()
+    except SystemExit as error:
+        code = error.code
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_the_table_fits_a_terminal_and_ends_with_the_command(monkeypatch, capsys):
+    code, out, err = run(monkeypatch, capsys, FULL, "--gpus", "8", "--gpu-memory", "16GiB", *SMALL)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[-1].startswith("  accelerate launch --config_file launch/")
+    assert f"-m ner_dist.train {FULL} {' '.join(SMALL)}" in lines[-1]
+    assert all(len(line) <= 110 for line in lines[:-1])
+    for name in ("single_gpu", "ddp_bf16", "zero1_fp16", "zero2_bf16", "zero3_offload_bf16", "cpu"):
+        assert any(line.startswith(f"{name} ") for line in lines)
+    said = " ".join(out.split())
+    assert "assumed: MultiNERD" in said and "modelled: " in said and "take " in said
+
+
+def test_the_command_that_is_advised_loads_the_recipe(monkeypatch, capsys):
+    _, out, _ = run(monkeypatch, capsys, FULL, "--gpus", "8", "--gpu-memory", "16GiB", "--json", *SMALL)
+    plan = json.loads(out)
+    config = next(each for each in plan["configs"] if each["config"] == plan["take"])
+    words = plan["command"].split()
+    recipe, *overrides = words[words.index("ner_dist.train") + 1 :]
+    assert load_recipe(recipe, overrides).train.micro_batch_tokens == config["micro_batch_tokens"]
+    assert (REPOSITORY / words[words.index("--config_file") + 1]).exists()
+
+
+def test_json_holds_the_whole_plan(monkeypatch, capsys):
+    _, out, _ = run(
+        monkeypatch, capsys, FULL, "--gpus", "16", "--gpu-memory", "80GB", "--gpu", "h100", "--json", *SMALL
+    )
+    plan = json.loads(out)
+    zero2 = next(each for each in plan["configs"] if each["config"] == "multi_node_zero2_bf16")
+    parts = zero2["memory_bytes"]
+    sides = ("weights", "gradients", "optimiser", "activations", "buffers")
+    assert sum(parts[name] for name in sides) == pytest.approx(parts["total"], abs=5)
+    assert zero2["hours"] == pytest.approx(zero2["steps"] * zero2["seconds"]["step"] / 3600)
+    assert plan["data"]["sentences"] == 131_280 and plan["model"]["layers"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--gpus", "0", "--gpu-memory", "16GiB"], "error: --gpus: 0 is too small"),
+        (["--gpus", "8", "--gpu-memory", "many"], "--gpu-memory: `many` is no size of memory; write one"),
+        (["--gpus", "8", "--gpu-memory", "16"], "--gpu-memory: `16` is no size of memory"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "--gpu", "a1000"], "did you mean a100?"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "--gpu", "abacus"], "It knows t4, v100"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "--flops", "-1"], "--flops: -1.0 is too small"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "--latency", "-1"], "--latency: -1.0 is too small"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "--gpus-per-node", "0"], "--gpus-per-node: 0"),
+        (["--gpus", "eight", "--gpu-memory", "16GiB"], "should be a valid integer"),
+        (["--gpus", "8"], "--gpu-memory"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "train.epochs=0"], "train.epochs"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "data.path=elsewhere"], "say --sentences N"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "model.name=some/model"], "cannot load the model"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "--measure", "--flops", "1"], "say the same thing twice"),
+    ],
+)
+def test_mistakes_are_one_line(monkeypatch, capsys, arguments, said):
+    code, _, err = run(monkeypatch, capsys, FULL, *arguments)
+    assert code == 2
+    assert err.count("\n") == 1 and err.startswith("error: ") and said in err
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("16GiB", 16 * 2**30), ("80GB", 80e9), ("1.5t", 1.5e12), (" 512 MiB ", 2**29), ("24Gi", 24 * 2**30)],
+)
+def test_sizes_of_memory(text, size):
+    assert bytes_of(text, option="--gpu-memory") == size
+
+
+def test_prepared_data_is_counted(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(RECIPE, encoding="utf-8")
+    recipe = load_recipe(path, [f"data.cache_dir={tmp_path}"])
+    assert workload_of(recipe).source.startswith("the embedded corpus's size")
+    data = prepare(recipe)
+    found = workload_of(recipe)
+    train = data.splits["train"]
+    assert found.source == "counted in the prepared data"
+    assert (found.sentences, found.words) == (train.n_sentences, len(train.tags))
+    assert (
+        found.subwords == int(np.sum(train.encoded.lengths)) and found.longest == train.encoded.lengths.max()
+    )
+    assert workload_of(recipe, sentences=500).source == "as given on the command line"
+
+
+def test_the_user_says_how_much_data_there_is():
+    recipe = load_recipe(FULL, ["data.path=elsewhere"])
+    found = workload_of(recipe, sentences=1000, words=30_000)
+    assert (found.sentences, found.words) == (1000, 30_000)
+    with pytest.raises(UserError, match="not known before it is prepared"):
+        workload_of(recipe)
+
+
+def test_the_measured_rates_take_the_place_of_the_assumed_ones(capsys, tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(RECIPE, encoding="utf-8")
+    plan(str(path), [], Options(gpus=1, gpu_memory="8GiB", gpu="cpu", measured=True))
+    out = capsys.readouterr().out
+    assert "as measured on this machine" in " ".join(out.split()) and "take single_gpu" in out
+
+
+def test_help_does_not_wait_for_heavy_imports():
+    code = "import sys, ner_dist.cli; print({'torch', 'transformers', 'pydantic'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "ner_dist.cli", "plan", "--help"], check=True, capture_output=True)
+    assert time.perf_counter() - began < 5
