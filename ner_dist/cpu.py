@@ -24,8 +24,9 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Of glibc's malloc.h.
+# Of glibc's malloc.h, and mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_MALLOC_VARIABLES = {"MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
 
 # Multiplications and additions from which on a product is worth the call from Python.
 _WORTHWHILE = 1 << 22
@@ -62,8 +63,11 @@ def _share_cores() -> None:
 def _keep_memory() -> None:
     """Have malloc take large blocks from its heap and never give back what is freed.
 
-    Otherwise every large tensor is mapped and unmapped, and the kernel fills it with zeros page by page.
+    Otherwise every large tensor is mapped and unmapped, and the kernel fills it with zeros page by page. Who
+    sets malloc's own variables in the environment has the last word.
     """
+    if _MALLOC_VARIABLES & os.environ.keys():
+        return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)

@@ -1,5 +1,7 @@
 """The kernels that replace torch's on a CPU compute what torch's do; dropout but for the draw itself."""
 
+import os
+import platform
 import subprocess
 import sys
 
@@ -144,6 +146,31 @@ def test_processes_share_the_cores(monkeypatch):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
         cpu._share_cores()
     assert threads == [8, 4, 2, 1]
+
+
+RESIDENT = """
+import torch
+from ner_dist.cpu import speed_up
+speed_up()
+faults = lambda: __import__("resource").getrusage(0).ru_minflt
+torch.empty(20_000_000).fill_(1)
+before = faults()
+for _ in range(5):
+    torch.empty(20_000_000).fill_(1)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc of the GNU C library")
+@pytest.mark.parametrize("variables, kept", [({}, True), ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
+def test_freed_memory_is_kept_unless_the_environment_says_otherwise(variables, kept):
+    environment = os.environ | variables
+    done = subprocess.run(
+        [sys.executable, "-c", RESIDENT], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    # 80 MB are 20,000 small pages, or 40 large ones; the second and later ones fault in anew or not at all.
+    assert (int(done.stdout) < 20) == kept, done.stdout
 
 
 # In a process of its own: what is set up there stays for the rest of the process.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import launch_command_parser
+from typer.main import get_command
 
 from ner_dist.cli import app
 from ner_dist.recipe_file import load_recipe
@@ -48,11 +49,14 @@ def test_launch_command_parses(command):
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("ner-dist")])
-def test_command_of_the_package_parses(command):
+def test_command_of_the_package_parses(command, capsys):
     _, name, *arguments = shlex.split(command)
     assert name in {registered.name for registered in app.registered_commands}
     if name in ("train", "prepare"):
         load_recipe(arguments[0], arguments[1:])
+    elif name == "plan":
+        get_command(app)([name, *arguments], standalone_mode=False)
+        assert "take " in capsys.readouterr().out
     else:
         # Nothing to parse without a run: CI runs every line about the demo.
         assert "demo" in command

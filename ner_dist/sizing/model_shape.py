@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ner_dist.errors import UserError
 from ner_dist.model import SCRATCH, load_config, max_length
 from ner_dist.sizing.forward_cost import ForwardCost, Numbers, empty_model, forward_cost
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from ner_dist.recipe import Model
+
+log = logging.getLogger(__name__)
 
 PERSISTENT = 100_000
 """DeepSpeed's stage3_param_persistence_threshold: smaller parameters are whole on every rank."""
@@ -94,10 +98,22 @@ class ModelShape:
 
     @functools.cache  # noqa: B019 - a shape lives as long as the command
     def cost(self, numbers: Numbers, *, length: int, fused_attention: bool) -> ForwardCost:
-        """Of a forward pass over rows of `length` subwords."""
-        return forward_cost(
-            self.config, numbers, length=min(length, self.max_length), fused_attention=fused_attention
-        )
+        """Of a forward pass over rows of `length` subwords.
+
+        Raises:
+            UserError: the encoder looks at values, which are not there, or has no tagging head.
+        """
+        length = min(length, self.max_length)
+        try:
+            return forward_cost(self.config, numbers, length=length, fused_attention=fused_attention)
+        # Whatever the architecture's own code does without values.
+        except Exception as error:
+            log.debug("counting %s failed", self.name, exc_info=error)
+            raise UserError(
+                f"the cost of `{self.name}` ({self.model_type}) cannot be counted without running it",
+                where="model.name",
+                fix="plan with an encoder of the same size of another architecture, such as RoBERTa",
+            ) from None
 
 
 def model_shape(settings: Model, *, labels: int) -> ModelShape:

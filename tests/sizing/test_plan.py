@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from transformers import LongformerConfig
 
 from ner_dist import cli
 from ner_dist.data.prepare import prepare
@@ -133,6 +134,14 @@ def test_the_measured_rates_take_the_place_of_the_assumed_ones(capsys, tmp_path)
     plan(str(path), [], Options(gpus=1, gpu_memory="8GiB", gpu="cpu", measured=True))
     out = capsys.readouterr().out
     assert "as measured on this machine" in " ".join(out.split()) and "take single_gpu" in out
+
+
+def test_an_encoder_that_cannot_be_counted_is_refused(tmp_path):
+    # Its windows depend on the values of the mask.
+    shape = {"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    LongformerConfig(attention_window=[8], vocab_size=100, **shape).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"(?s)longformer.*cannot be counted without running it"):
+        plan(FULL, [f"model.name={tmp_path}"], Options(gpus=1, gpu_memory="8GiB"))
 
 
 def test_help_does_not_wait_for_heavy_imports():
