@@ -3,8 +3,8 @@
     python benchmarks/cpu_kernels.py --model FOLDER [--data FOLDER|synthetic] [--precision bf16] [--rounds 5]
 
 In one process, training goes on while the parts are switched on one by one, all of them, and off again, in
-turns; printed are medians of subwords/s and their ratio to none. Then the operators that took most time of ten
-steps, without and with all parts, by PyTorch's profiler.
+turns; printed are medians of subwords/s and their ratio to none. Then the operators that took most of the
+time of ten steps, without and with all parts, by PyTorch's profiler.
 """
 
 from __future__ import annotations
