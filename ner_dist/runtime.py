@@ -141,7 +141,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     if not device.is_gpu:
         from ner_dist.cpu import speed_up
 
-        speed_up()
+        speed_up(fp32=precision == "fp32")
     if launched_with_deepspeed() and not device.is_gpu:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
 

@@ -17,7 +17,7 @@ def measure(settings: SimpleNamespace) -> dict[str, Any]:
     device, size = ("cuda", 8192) if torch.cuda.is_available() else ("cpu", 2048)
     if device == "cpu":
         # The best that torch can do here: its own choice of kernel is half as fast on some processors.
-        speed_up()
+        speed_up(fp32=settings.precision == "fp32")
     kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[settings.precision]
     one, other = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
     seconds = []

@@ -137,7 +137,7 @@ def _rank(rank: int, work: _Work) -> None:
     else:
         from ner_dist.cpu import speed_up
 
-        speed_up()
+        speed_up(fp32=work.numbers == "fp32")
         torch.set_num_threads(work.threads)
     torch.distributed.init_process_group(
         "nccl" if work.on_gpu else "gloo",
