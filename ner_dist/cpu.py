@@ -75,7 +75,7 @@ def _keep_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, -1)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _replace(operator: str, kernel: Callable[..., torch.Tensor], key: str) -> None:
