@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 
     from ner_dist.loop import Step
 
-PARTS = ("memory", "dropout", "attention", "products")
-KERNELS = {
-    "dropout": [("bernoulli_.float", cpu.bernoulli_, "CPU")],
-    "attention": [("scaled_dot_product_attention", cpu.attention, key) for key in ("CPU", "AutogradCPU")],
-    "products": [("mm", cpu.mm, "CPU"), ("addmm", cpu.addmm, "CPU")],
-}
 # glibc's defaults, and the number of mallopt's parameter for it.
 MMAP_MAX, TRIM_THRESHOLD, MMAP_THRESHOLD = (-4, 65536), (-1, 131072), (-3, 131072)
 
@@ -55,10 +49,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         steps = training(options, folder)
+        parts = ["memory", "dropout", "attention"] + ["products"] * (options.precision == "fp32")
         next(steps)
-        compare(steps, options)
-        for name, parts in (("none", ()), ("all", PARTS)):
-            switch(parts)
+        compare(steps, parts, options)
+        for name, chosen in (("none", []), ("all", parts)):
+            switch(chosen)
             print(f"\n{name}\n{shares(steps)}")
 
 
@@ -88,13 +83,13 @@ def training(options: argparse.Namespace, folder: str) -> Iterator[Step]:
     return session.steps()
 
 
-def compare(steps: Iterator[Step], options: argparse.Namespace) -> None:
+def compare(steps: Iterator[Step], parts: list[str], options: argparse.Namespace) -> None:
     """Subwords/s of every choice of parts."""
-    choices = {"none": (), **{part: (part,) for part in PARTS}, "all": PARTS}
+    choices = {"none": [], **{part: [part] for part in parts}, "all": parts}
     speeds: dict[str, list[float]] = {name: [] for name in choices}
     for _ in range(options.rounds):
-        for name, parts in choices.items():
-            switch(parts)
+        for name, chosen in choices.items():
+            switch(chosen)
             next(steps)
             began = time.perf_counter()
             subwords = sum(step.subwords for step in itertools.islice(steps, options.steps))
@@ -106,15 +101,12 @@ def compare(steps: Iterator[Step], options: argparse.Namespace) -> None:
         print(f"| {name} | {middle:,.0f} | {min(values):,.0f}–{max(values):,.0f} | {middle / none:.2f} |")
 
 
-def switch(parts: tuple[str, ...]) -> None:
+def switch(parts: list[str]) -> None:
     """Have these parts on and all others off."""
-    while cpu._kernels:
-        cpu._kernels.pop()._destroy()
-    for part in parts:
-        for operator, kernel, key in KERNELS.get(part, []):
-            cpu._replace(operator, kernel, key)
+    for part in cpu.KERNELS:
+        (cpu.replace if part in parts else cpu.restore)(part)
     if "memory" in parts:
-        cpu._keep_memory()
+        cpu.keep_memory()
     else:
         libc = ctypes.CDLL(None)
         for parameter, value in (MMAP_MAX, TRIM_THRESHOLD, MMAP_THRESHOLD):

@@ -138,7 +138,7 @@ def _environment(arguments: argparse.Namespace) -> dict[str, str]:
     return os.environ | {
         "CUDA_VISIBLE_DEVICES": gpu,
         "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", cores),
+        "OMP_NUM_THREADS": cores,
         # Otherwise the tokenizers warn of every process that a loader forks.
         "TOKENIZERS_PARALLELISM": "false",
     }

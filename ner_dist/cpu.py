@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Of glibc's malloc.h, and mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_MALLOC_VARIABLES = {"MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
+_MALLOC_VARIABLES = {"MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"}
 
 # Multiplications and additions from which on a product is worth the call from Python.
 _WORTHWHILE = 1 << 22
@@ -34,27 +34,22 @@ _WORTHWHILE = 1 << 22
 # Keys up to which attention is quicker by way of the whole matrix of scores.
 _SHORT = 256
 
-# Keeps the replaced kernels registered.
-_kernels: list[torch.library.Library] = []
+# The replaced kernels by part; they stay for as long as these live.
+_replaced: dict[str, list[torch.library.Library]] = {}
 
 
 def speed_up(*, fp32: bool) -> None:
-    """Set the process up for its share of the CPU's cores; the second call changes nothing.
+    """Set the process up for its share of the CPU's cores; what is set up already stays.
 
     Args:
         fp32: the model computes in fp32. Products in 16 bits would only lose time on the way through Python.
     """
-    if _kernels:
-        return
     _share_cores()
-    _keep_memory()
-    _replace("bernoulli_.float", bernoulli_, "CPU")
-    # Made of other operators, each with its own gradient.
-    for key in ("CPU", "AutogradCPU"):
-        _replace("scaled_dot_product_attention", attention, key)
+    keep_memory()
+    replace("dropout")
+    replace("attention")
     if fp32 and _is_amd() and torch.backends.mkldnn.is_available():
-        _replace("mm", mm, "CPU")
-        _replace("addmm", addmm, "CPU")
+        replace("products")
 
 
 def _share_cores() -> None:
@@ -64,26 +59,39 @@ def _share_cores() -> None:
     torch.set_num_threads(max(1, cores // processes))
 
 
-def _keep_memory() -> None:
-    """Have malloc take large blocks from its heap and never give back what is freed.
+def keep_memory() -> None:
+    """Have malloc take large blocks from its heap and keep what is freed.
 
-    Otherwise every large tensor is mapped and unmapped, and the kernel fills it with zeros page by page. Who
-    sets malloc's own variables in the environment has the last word.
+    Otherwise every large tensor is mapped and unmapped, and the kernel fills it with zeros page by page. The
+    many sizes of a training share what is freed, so that its peak is what it was; one and the same size again
+    and again is malloc's worst case, ten times that size. Who sets malloc's own variables in the environment
+    has the last word.
     """
-    if _MALLOC_VARIABLES & os.environ.keys():
+    if os.name != "posix" or _MALLOC_VARIABLES & os.environ.keys():
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is not None:
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def _replace(operator: str, kernel: Callable[..., torch.Tensor], key: str) -> None:
-    library = torch.library.Library("aten", "IMPL")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"[\s\S]*Overriding a previously registered kernel")
-        library.impl(operator, kernel, key)
-    _kernels.append(library)
+def replace(part: str) -> None:
+    """Have `dropout`, `attention` or `products` computed by the kernels below."""
+    if part in _replaced:
+        return
+    _replaced[part] = []
+    for operator, kernel, key in KERNELS[part]:
+        library = torch.library.Library("aten", "IMPL")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"[\s\S]*Overriding a previously registered kernel")
+            library.impl(operator, kernel, key)
+        _replaced[part].append(library)
+
+
+def restore(part: str) -> None:
+    """Have torch's own kernels back."""
+    for library in _replaced.pop(part, []):
+        library._destroy()
 
 
 def _is_amd() -> bool:
@@ -126,20 +134,22 @@ def attention(
 
     Scores [.., heads, queries, keys] are made whole; their softmax is in fp32, as in torch's own kernels.
     """
-    # A mask of the keys alone leaves every query something to see; others are torch's business.
-    masks_keys = attn_mask is None or (attn_mask.ndim == 4 and attn_mask.shape[1:3] == (1, 1))
-    if not masks_keys or is_causal or enable_gqa or query.ndim != 4 or key.shape[2] > _SHORT:
+    known = query.dtype in (torch.float32, torch.bfloat16, torch.float16)
+    masks = attn_mask is None or attn_mask.dtype == torch.bool
+    if not known or not masks or is_causal or enable_gqa or query.ndim != 4 or key.shape[2] > _SHORT:
+        # torch learnt of enable_gqa in version 2.5.
+        grouped = {"enable_gqa": True} if enable_gqa else {}
         return torch.ops.aten.scaled_dot_product_attention.default.decompose(
-            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **grouped
         )
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     scores = (query * factor) @ key.transpose(-1, -2)
     if attn_mask is not None:
-        if attn_mask.dtype == torch.bool:
-            lowest = torch.finfo(scores.dtype).min
-            attn_mask = torch.zeros(attn_mask.shape, dtype=scores.dtype).masked_fill(~attn_mask, lowest)
-        scores = scores + attn_mask
+        scores = scores.masked_fill(~attn_mask, torch.finfo(scores.dtype).min)
     weights = torch.softmax(scores, -1, dtype=torch.float32).to(query.dtype)
+    if attn_mask is not None:
+        # A query that may see nothing gets zeros, as from torch.
+        weights = weights.masked_fill(~attn_mask, 0.0)
     return torch.dropout(weights, dropout_p, dropout_p > 0) @ value
 
 
@@ -147,16 +157,18 @@ def mm(self: torch.Tensor, mat2: torch.Tensor) -> torch.Tensor:
     """The product of two matrices, as `torch.mm`; a large one in fp32 by oneDNN."""
     if _for_onednn(self, mat2):
         return torch.ops.mkldnn._linear_pointwise(self, mat2.t(), None, "none", [], "")
-    return torch.mm(self, mat2, out=self.new_empty(self.shape[0], mat2.shape[1]))
+    return torch.mm(self, mat2, out=self.new_empty(self.shape[0], mat2.shape[-1]))
 
 
 def addmm(
     self: torch.Tensor, mat1: torch.Tensor, mat2: torch.Tensor, *, beta: float = 1, alpha: float = 1
 ) -> torch.Tensor:
     """`beta` times a matrix or a bias plus `alpha` times a product, as `torch.addmm`; likewise."""
-    if beta == alpha == 1 and self.ndim == 1 and _for_onednn(mat1, mat2) and self.shape[0] == mat2.shape[1]:
-        return torch.ops.mkldnn._linear_pointwise(mat1, mat2.t(), self, "none", [], "")
-    out = mat1.new_empty(mat1.shape[0], mat2.shape[1])
+    is_bias = self.ndim == 1 and self.dtype == torch.float32 and self.shape == mat2.shape[1:]
+    if beta == alpha == 1 and is_bias and _for_onednn(mat1, mat2):
+        # oneDNN takes the bias for dense, whatever its strides.
+        return torch.ops.mkldnn._linear_pointwise(mat1, mat2.t(), self.contiguous(), "none", [], "")
+    out = mat1.new_empty(mat1.shape[0], mat2.shape[-1])
     return torch.addmm(self, mat1, mat2, beta=beta, alpha=alpha, out=out)
 
 
@@ -167,3 +179,12 @@ def _for_onednn(a: torch.Tensor, b: torch.Tensor) -> bool:
         and a.shape[1] == b.shape[0]
         and a.shape[0] * a.shape[1] * b.shape[1] >= _WORTHWHILE
     )
+
+
+KERNELS: dict[str, list[tuple[str, Callable[..., torch.Tensor], str]]] = {
+    "dropout": [("bernoulli_.float", bernoulli_, "CPU")],
+    # Made of other operators, each with its own gradient.
+    "attention": [("scaled_dot_product_attention", attention, key) for key in ("CPU", "AutogradCPU")],
+    "products": [("mm", mm, "CPU"), ("addmm", addmm, "CPU")],
+}
+"""Operator of aten, what computes it, and the dispatch key it is registered for."""

@@ -166,10 +166,10 @@ class _ToHost:
     """A tensor on its way to host memory; the copy begins behind what the device was given up to now."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
-        self._copy = tensor.to("cpu", non_blocking=True)
+        self._copy = tensor.to("cpu", non_blocking=tensor.is_cuda)
         self._arrived = torch.cuda.Event() if tensor.is_cuda else None
         if self._arrived is not None:
-            self._arrived.record()
+            self._arrived.record(torch.cuda.current_stream(tensor.device))
 
     def wait(self) -> np.ndarray:
         if self._arrived is not None:

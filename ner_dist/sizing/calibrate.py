@@ -76,8 +76,11 @@ def measure(
         threads: of each process on a CPU; the cores are shared out if not given.
     """
     import torch
+    from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
     on_gpu = torch.cuda.is_available()
+    # Whole rows, and their subwords are what is timed.
+    tokens = max(1, tokens // length) * length
     room = torch.cuda.device_count() if on_gpu else len(os.sched_getaffinity(0))
     started = min(processes, room)
     with socket.socket() as free:
@@ -96,7 +99,11 @@ def measure(
             port,
             folder,
         )
-        torch.multiprocessing.spawn(_rank, args=(work,), nprocs=started)
+        try:
+            torch.multiprocessing.spawn(_rank, args=(work,), nprocs=started)
+        except (ProcessExitedException, ProcessRaisedException) as error:
+            last = str(error).strip().splitlines()[-1]
+            raise UserError(f"the measurement failed: {last}", fix="plan without --measure") from None
         found = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(started)]
     slowest = {name: max(values[name] for values in found) for name in found[0]}
     size = _LONG * 4 * 2 * (started - 1) / started
@@ -171,8 +178,7 @@ def _train(work: _Work, *, layers: int, device: torch.device) -> tuple[float, fl
     if work.numbers == "half":
         model.to(torch.bfloat16 if work.precision == "bf16" else torch.float16)
     dtype = torch.float16 if work.precision == "fp16" else torch.bfloat16
-    rows = max(1, work.tokens // work.length)
-    ids = torch.randint(5, config.vocab_size, (rows, work.length), device=device)
+    ids = torch.randint(5, config.vocab_size, (work.tokens // work.length, work.length), device=device)
 
     def passes() -> None:
         with torch.autocast(device.type, dtype, enabled=work.numbers == "autocast"):

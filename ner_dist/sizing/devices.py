@@ -70,5 +70,6 @@ def find_gpu(name: str) -> Gpu:
     raise UserError(
         f"`{name}` is not a GPU that ner_dist knows",
         where="--gpu",
-        fix=f"{hint}It knows {', '.join(GPUS)}; for another give --flops with the TFLOP/s it reaches",
+        fix=f"{hint}It knows {', '.join(GPUS)}; for another take the most similar and add --flops, "
+        "the TFLOP/s that it reaches",
     )

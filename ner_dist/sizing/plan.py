@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -128,11 +129,11 @@ def _hardware(options: Options) -> Hardware:
         "--words": options.words,
     }
     for name, value in positive.items():
-        if value is not None and value <= 0:
-            raise UserError(f"{value} is too small", where=name, fix="give a number above 0")
-    if options.latency < 0:
+        if value is not None and not 0 < value < math.inf:
+            raise UserError(f"{value} is out of range", where=name, fix="give a number above 0")
+    if not 0 <= options.latency < math.inf:
         raise UserError(
-            f"{options.latency} is too small", where="--latency", fix="give microseconds, 0 or more"
+            f"{options.latency} is out of range", where="--latency", fix="give microseconds, 0 or more"
         )
     gpu = devices.find_gpu(options.gpu)
     memory = bytes_of(options.gpu_memory, option="--gpu-memory")
@@ -152,7 +153,7 @@ def _size_measured(recipe: Recipe, shape: ModelShape, workload: Workload, hardwa
     found: dict[tuple[str, str, bool], Hardware] = {}
     answer = []
     for one in size_all(recipe, shape, workload, hardware):
-        if one.time is not None:
+        if one.time is not None and one.fits:
             key = (one.precision, numbers_of(one.launch, one.precision), one.world > 1)
             if key not in found:
                 found[key] = with_measurement(one.launch, recipe, shape, workload, hardware)
@@ -211,7 +212,10 @@ def _facts(
         f"({workload.source}); a step holds {train.batch_tokens:,} subwords",
     ]
     if options.measured:
-        modelled = "rates of a layer, AdamW and an all-reduce as measured on this machine"
+        modelled = (
+            "rates of a layer and AdamW as measured on this machine, and of an all-reduce if it has several "
+        )
+        modelled += f"devices (else links of {network.intra / 1e9:.3g} GB/s)"
     else:
         rate = (
             f"{options.flops:.3g} TFLOP/s as given"

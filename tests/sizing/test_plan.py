@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+import torch
 from transformers import LongformerConfig
 
 from ner_dist import cli
@@ -74,13 +74,15 @@ def test_json_holds_the_whole_plan(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--gpus", "0", "--gpu-memory", "16GiB"], "error: --gpus: 0 is too small"),
+        (["--gpus", "0", "--gpu-memory", "16GiB"], "error: --gpus: 0 is out of range"),
         (["--gpus", "8", "--gpu-memory", "many"], "--gpu-memory: `many` is no size of memory; write one"),
         (["--gpus", "8", "--gpu-memory", "16"], "--gpu-memory: `16` is no size of memory"),
         (["--gpus", "8", "--gpu-memory", "16GiB", "--gpu", "a1000"], "did you mean a100?"),
         (["--gpus", "8", "--gpu-memory", "16GiB", "--gpu", "abacus"], "It knows t4, v100"),
-        (["--gpus", "8", "--gpu-memory", "16GiB", "--flops", "-1"], "--flops: -1.0 is too small"),
-        (["--gpus", "8", "--gpu-memory", "16GiB", "--latency", "-1"], "--latency: -1.0 is too small"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "--flops", "-1"], "--flops: -1.0 is out of range"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "--flops", "nan"], "--flops: nan is out of range"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "--latency", "inf"], "--latency: inf is out of range"),
+        (["--gpus", "8", "--gpu-memory", "16GiB", "--latency", "-1"], "--latency: -1.0 is out of range"),
         (["--gpus", "8", "--gpu-memory", "16GiB", "--gpus-per-node", "0"], "--gpus-per-node: 0"),
         (["--gpus", "eight", "--gpu-memory", "16GiB"], "should be a valid integer"),
         (["--gpus", "8"], "--gpu-memory"),
@@ -128,6 +130,7 @@ def test_the_user_says_how_much_data_there_is():
         workload_of(recipe)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="measures the CPU, and there is a GPU")
 def test_the_measured_rates_take_the_place_of_the_assumed_ones(capsys, tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(RECIPE, encoding="utf-8")
@@ -147,6 +150,3 @@ def test_an_encoder_that_cannot_be_counted_is_refused(tmp_path):
 def test_help_does_not_wait_for_heavy_imports():
     code = "import sys, ner_dist.cli; print({'torch', 'transformers', 'pydantic'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "ner_dist.cli", "plan", "--help"], check=True, capture_output=True)
-    assert time.perf_counter() - began < 5
