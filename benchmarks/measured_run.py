@@ -73,28 +73,9 @@ def shape_of_recipe(recipe: dict[str, Any]) -> Any:
     return model_shape(Recipe.model_validate(recipe).model, labels=31)
 
 
-def run(
-    recipe: dict[str, Any],
-    *,
-    strategy: str,
-    processes: int,
-    steps: int,
-    cores: str | None = None,
-    exact_memory: bool = False,
-) -> list[dict[str, Any]]:
-    """Train `steps` steps and return what each rank measured.
-
-    Args:
-        recipe: as `settings` makes it.
-        strategy: a key of `CONFIGS`.
-        processes: number of ranks.
-        steps: how many, the first two of which are not timed.
-        cores: CPUs to stay on, as taskset takes them; None for all.
-        exact_memory: have the C library give memory back as soon as it is freed, which costs time.
-    """
-    with started(
-        recipe, strategy=strategy, processes=processes, steps=steps, cores=cores, exact_memory=exact_memory
-    ) as wait:
+def run(recipe: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+    """Train and return what each rank measured; the options are those of `started`."""
+    with started(recipe, **options) as wait:
         return wait()
 
 
@@ -108,7 +89,16 @@ def started(
     cores: str | None = None,
     exact_memory: bool = False,
 ) -> Iterator[Any]:
-    """`run` in the background: yields a function that waits for it and returns what each rank measured."""
+    """Train in the background: yields a function that waits and returns what each rank measured.
+
+    Args:
+        recipe: as `settings` makes it.
+        strategy: a key of `CONFIGS`.
+        processes: number of ranks.
+        steps: how many, the first two of which are not timed.
+        cores: CPUs to stay on, as taskset takes them; None for all.
+        exact_memory: have the C library give memory back as soon as it is freed, which costs time.
+    """
     config = CONFIGS[strategy][recipe["precision"] != "fp32"]
     with tempfile.TemporaryDirectory() as folder:
         spec = {"recipe": recipe | {"output_dir": f"{folder}/run"}, "steps": steps}

@@ -77,7 +77,7 @@ def largest(options: argparse.Namespace) -> None:
         fits, too_wide, best = 0, 256, (0, 0)
         while too_wide - fits > 1:
             # Widths in units of 64: one head of 64 each.
-            width = max(1, (fits + too_wide) // 2)
+            width = (fits + too_wide) // 2
             peak, parameters = _try(options, name, processes, width=64 * width)
             if peak is not None and peak <= limit:
                 fits, best = width, (parameters, peak)

@@ -127,6 +127,8 @@ def _environment(arguments: argparse.Namespace) -> dict[str, str]:
     """The workers' environment: they see one GPU or none, have the same number of threads, and no hub."""
     import torch
 
+    from ner_dist.cpu import cores
+
     found = torch.cuda.is_available()
     if arguments.device == "cuda" and not found:
         raise UserError("there is no CUDA GPU", where="--device", fix="pass --device cpu")
@@ -134,11 +136,10 @@ def _environment(arguments: argparse.Namespace) -> dict[str, str]:
     if "fp16" in arguments.precision and not on_gpu:
         raise UserError("fp16 trains only on a GPU", where="--precision", fix="pass fp32 or bf16")
     gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0] if on_gpu else ""
-    cores = str(len(os.sched_getaffinity(0)))
     return os.environ | {
         "CUDA_VISIBLE_DEVICES": gpu,
         "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": cores,
+        "OMP_NUM_THREADS": str(cores()),
         # Otherwise the tokenizers warn of every process that a loader forks.
         "TOKENIZERS_PARALLELISM": "false",
     }

@@ -52,11 +52,15 @@ def speed_up(*, fp32: bool) -> None:
         replace("products")
 
 
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _share_cores() -> None:
     """Share the cores among this machine's processes; more threads than cores slow each other down."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    torch.set_num_threads(max(1, cores // processes))
+    torch.set_num_threads(max(1, cores() // processes))
 
 
 def keep_memory() -> None:

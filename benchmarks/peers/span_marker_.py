@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from hf_trainer import Timing, training_arguments
 from span_marker import SpanMarkerModel, Trainer
-from timing import Timing
-from transformers import TrainingArguments
-from worker import Watch, autocast, read, run
+from worker import Watch, read, run
 
 
 def measure(settings: SimpleNamespace) -> dict[str, Any]:
@@ -35,17 +34,7 @@ def measure(settings: SimpleNamespace) -> dict[str, Any]:
 
 
 def _trainer(model: SpanMarkerModel, train: Dataset, settings: SimpleNamespace, **schedule: Any) -> Trainer:
-    arguments = TrainingArguments(
-        output_dir=settings.scratch,
-        per_device_train_batch_size=settings.sentences,
-        learning_rate=settings.learning_rate,
-        seed=settings.seed,
-        save_strategy="no",
-        report_to="none",
-        use_cpu=not torch.cuda.is_available(),
-        **autocast(settings),
-        **schedule,
-    )
+    arguments = training_arguments(settings, **schedule)
     return Trainer(model, arguments, train_dataset=train)
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import torch
 from datasets import Dataset
+from hf_trainer import Timing, training_arguments
 from tagging import Tagging
-from timing import Timing
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer
 from transformers.trainer_pt_utils import get_length_grouped_indices
-from worker import Watch, autocast, now, run
+from worker import Watch, now, run
 
 
 class ByLength(Trainer):
@@ -49,18 +48,7 @@ def measure(settings: SimpleNamespace) -> dict[str, Any]:
 
 
 def _trainer(tagging: Tagging, settings: SimpleNamespace, **schedule: Any) -> Trainer:
-    arguments = TrainingArguments(
-        output_dir=settings.scratch,
-        per_device_train_batch_size=settings.sentences,
-        learning_rate=settings.learning_rate,
-        seed=settings.seed,
-        save_strategy="no",
-        report_to="none",
-        # Without it the Trainer refuses bf16 on a CPU.
-        use_cpu=not torch.cuda.is_available(),
-        **autocast(settings),
-        **schedule,
-    )
+    arguments = training_arguments(settings, **schedule)
     kind = ByLength if settings.by_length else Trainer
     return kind(
         tagging.model,

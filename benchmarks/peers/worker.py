@@ -39,11 +39,6 @@ def read(path: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-def autocast(settings: SimpleNamespace) -> dict[str, bool]:
-    """The precision as transformers' training arguments take it."""
-    return {"bf16": settings.precision == "bf16", "fp16": settings.precision == "fp16"}
-
-
 class Watch:
     """Takes the time of a training, and counts the cells (padded subwords) that its encoder computes."""
 

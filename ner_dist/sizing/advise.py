@@ -11,7 +11,15 @@ from ner_dist.errors import UserError
 from ner_dist.runtime import Device, resolve_precision
 from ner_dist.sizing.launches import LAUNCHES, Launch, launch_command
 from ner_dist.sizing.memory import Memory, largest_micro_batch, memory_of, numbers_of
-from ner_dist.sizing.step_time import StepTime, micro_batch_seconds, rates_of, step_time, turns_of, with_hooks
+from ner_dist.sizing.step_time import (
+    StepTime,
+    micro_batch_seconds,
+    passes_of,
+    rates_of,
+    step_time,
+    turns_of,
+    with_hooks,
+)
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
@@ -113,6 +121,7 @@ def size(launch: Launch, recipe: Recipe, shape: ModelShape, workload: Workload, 
     largest = largest_micro_batch(hardware.memory, memory)
     batch = recipe.train.batch_tokens
     tokens = suitable_micro_batch(recipe, world=world, longest=longest, largest=largest)
+    turns = turns_of(batch, tokens, world)
     sized = replace(
         nothing,
         precision=precision,
@@ -120,8 +129,8 @@ def size(launch: Launch, recipe: Recipe, shape: ModelShape, workload: Workload, 
         fits=tokens <= largest,
         largest=largest,
         micro_batch_tokens=tokens,
-        turns=turns_of(batch, tokens, world),
-        idle_turns=turns_of(batch, tokens, world) * world - math.ceil(batch / tokens),
+        turns=turns,
+        idle_turns=turns * world - math.ceil(batch / tokens),
     )
     if gpu.is_gpu and not on_gpu:
         return sized
@@ -133,25 +142,27 @@ def _timed(sized: Sized, recipe: Recipe, shape: ModelShape, workload: Workload, 
     measured = hardware.measured
     if measured is not None:
         rates = replace(rates, memory=measured.memory, fresh=measured.fresh)
-    train, half = recipe.train, numbers_of(sized.launch, sized.precision) == "half"
+    train, checkpointing = recipe.train, recipe.model.gradient_checkpointing
+    numbers = numbers_of(sized.launch, sized.precision)
     cost = shape.cost(
-        numbers_of(sized.launch, sized.precision),
+        numbers,
         length=max(2, round(workload.mean_length)),
         fused_attention=hardware.gpu.is_gpu,
     )
     # A micro-batch of the plan is cut to an equal share of the step.
     tokens = train.batch_tokens / math.ceil(train.batch_tokens / sized.micro_batch_tokens)
     if measured is not None:
-        micro_batch = measured.micro_batch * tokens / measured.tokens
-        if recipe.model.gradient_checkpointing:
-            micro_batch *= 4 / 3
+        micro_batch = (
+            measured.micro_batch * tokens / measured.tokens * passes_of(checkpointing) / passes_of(False)
+        )
     else:
         micro_batch = micro_batch_seconds(
-            shape, cost, tokens=tokens, rates=rates, checkpointing=recipe.model.gradient_checkpointing
+            shape, cost, tokens=tokens, rates=rates, checkpointing=checkpointing
         )
     micro_batch = with_hooks(micro_batch, sized.launch, shape, rates=rates)
     time = step_time(
-        sized.launch, shape, micro_batch=micro_batch, turns=sized.turns, world=sized.world, half=half,
+        sized.launch, shape, micro_batch=micro_batch, turns=sized.turns, world=sized.world,
+        half=numbers == "half",
         rates=rates, network=hardware.network,
     )  # fmt: skip
     steps_per_epoch = max(1, math.ceil(workload.subwords / train.batch_tokens))

@@ -79,10 +79,12 @@ def measure(
     import torch
     from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
+    from ner_dist.cpu import cores
+
     on_gpu = torch.cuda.is_available()
     # Whole rows, and their subwords are what is timed.
     tokens = max(1, tokens // length) * length
-    room = torch.cuda.device_count() if on_gpu else len(os.sched_getaffinity(0))
+    room = torch.cuda.device_count() if on_gpu else cores()
     started = min(processes, room)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

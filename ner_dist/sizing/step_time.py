@@ -93,11 +93,16 @@ def rates_of(gpu: Gpu, *, precision: str, flops: float | None = None) -> Rates:
     )
 
 
+def passes_of(checkpointing: bool) -> int:
+    """Forward passes that a forward and a backward pass cost; checkpointing adds one."""
+    return 4 if checkpointing else 3
+
+
 def micro_batch_seconds(
     shape: ModelShape, cost: ForwardCost, *, tokens: float, rates: Rates, checkpointing: bool = False
 ) -> float:
     """Seconds of one micro-batch's forward and backward pass."""
-    passes = 4 if checkpointing else 3
+    passes = passes_of(checkpointing)
     starting = shape.layers * rates.kernels * passes / 3
     return max(passes * cost.flops(tokens) / rates.flops, starting)
 
