@@ -1,0 +1,1 @@
+"""Several machines: submitting, watching, checking before training."""
