@@ -153,17 +153,19 @@ def print_figures(figures: dict[str, Any]) -> None:
 
 @app.command("compare")
 def compare_command(
-    run_a: Annotated[str, typer.Argument(metavar="RUN_A")],
-    run_b: Annotated[str, typer.Argument(metavar="RUN_B")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN_A RUN_B [RUN]...")],
     out: Annotated[str, typer.Option(help="Folder for compare.json.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Compare two runs: each on its own labels, and both on the types they share."""
+    """Compare two models: each on its own labels, and both on the types they share.
+
+    Of more than two runs, those whose recipes differ in nothing but train.seed are seeds of one model.
+    """
     from ner_dist.compare import compare, print_table
     from ner_dist.runtime import set_up_logging
 
     set_up_logging()
-    comparison = compare(run_a, run_b, out=out)
+    comparison = compare(*runs, out=out)
     if as_json:
         print(json.dumps(comparison, indent=1))
     else:
