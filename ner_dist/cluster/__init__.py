@@ -1,0 +1,1 @@
+"""Slurm and other ways to several machines: submitting, watching, checking before training."""
