@@ -1,4 +1,4 @@
-"""A whole experiment under Slurm: recipes x seeds as an array job, and a job that compares when all have ended.
+"""A whole experiment under Slurm: recipes x seeds as an array job, then a job that compares them.
 
 EXPERIMENT/runs.tsv                a line a run, in the order of the array: recipe, key=value, tab-separated
 EXPERIMENT/jobs.json               what was submitted last
