@@ -153,9 +153,7 @@ def plan(arguments: Sequence[str], *, seeds: str | None, out: str | Path, option
 
 def _sorted_out(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Recipes and overrides: what begins as a dotted key and `=` is an override, unless it is a file."""
-    overrides = [
-        text for text in arguments if re.match(r"[A-Za-z_][\w.]*=", text) and not Path(text).is_file()
-    ]
+    overrides = [text for text in arguments if re.match(r"[A-Za-z_][\w.]*=", text) and not _is_file(text)]
     for text in arguments:
         if re.search(r"[\t\r\n]", text):
             raise UserError(f"{text!r} holds a tab or a line break", fix="write it without")
@@ -165,6 +163,13 @@ def _sorted_out(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             "no recipe is named", fix="ner-dist slurm recipes/full.yaml recipes/subset.yaml --out …"
         )
     return recipes, overrides
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # a long list of labels is too long for a name
+        return False
 
 
 def _seeds(text: str) -> list[int]:

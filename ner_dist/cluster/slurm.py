@@ -74,7 +74,7 @@ def queued(jobs: Sequence[str]) -> list[Queued]:
         UserError: the queue cannot be read.
     """
     found = []
-    # One at a time: squeue refuses a list of one id that it has forgotten, and no longer list.
+    # One at a time, so that each is known or forgotten by itself: of several, squeue skips what it forgot.
     for job in jobs:
         try:
             lines = _ask(["squeue", "--noheader", "--format=%i %T", f"--jobs={job}"]).splitlines()
