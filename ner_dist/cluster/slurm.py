@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -74,10 +75,12 @@ def queued(jobs: Sequence[str]) -> list[Queued]:
         UserError: the queue cannot be read.
     """
     found = []
+    # The user's own SQUEUE_* would change what is listed.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     # One at a time, so that each is known or forgotten by itself: of several, squeue skips what it forgot.
     for job in jobs:
         try:
-            lines = _ask(["squeue", "--noheader", "--format=%i %T", f"--jobs={job}"]).splitlines()
+            lines = _ask(["squeue", "--noheader", "--format=%i %T", f"--jobs={job}"], env=env).splitlines()
         except UserError as error:
             if "Invalid job id" not in error.what:
                 raise
@@ -86,10 +89,10 @@ def queued(jobs: Sequence[str]) -> list[Queued]:
     return found
 
 
-def _ask(command: Sequence[str]) -> str:
+def _ask(command: Sequence[str], *, env: dict[str, str] | None = None) -> str:
     """What one of Slurm's commands prints; its own complaint as an error."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise _no_program(command[0]) from None
     if done.returncode != 0:

@@ -168,8 +168,11 @@ def test_the_comparison_finds_its_environment_and_says_when_it_does_not(cluster,
     hook.write_text("PATH=/usr/bin:/bin\n")
     job = cluster.submit(script, "a", "b", "--out", "c", cwd=here)
     assert cluster.wait(job, "FAILED")["ExitCode"] == "2:0"
-    assert cluster.log(job).startswith("error: ner-dist is not on PATH on n")
+    assert cluster.log(job).startswith("error: ner-dist is not on the PATH of n")
     hook.write_text(f"export PATH={Path(sys.executable).parent}:$PATH PYTHONPATH={REPOSITORY}\n")
     job = cluster.submit(script, "a", "b", "--out", "c", cwd=here)
     cluster.wait(job, "FAILED")
     assert cluster.log(job).startswith("error: 2 of 2 runs are not complete: a, b; ")
+    job = cluster.submit(script, "a", "b", "--out", "c", cwd=here, env={"NER_DIST_ENVIRONMENT": "none.sh"})
+    cluster.wait(job, "FAILED")
+    assert cluster.log(job).startswith("error: none.sh: is not there; ")
