@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.distributed.launching import environment
+from tests.distributed.launching import LAUNCH, environment
 
 pytestmark = pytest.mark.slurm
 
@@ -43,7 +43,8 @@ def ner_dist_slurm(cluster, here):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
     def run(*arguments, check=True):
-        words = [sys.executable, "-m", "ner_dist.cli", "slurm", "full.yaml", "subset.yaml", *arguments]
+        words = [sys.executable, "-m", "ner_dist.cli", "slurm", "full.yaml", "subset.yaml"]
+        words += ["--launch-config", str(LAUNCH / "single_gpu.yaml"), *arguments]
         # One thread each: four trainings at once have few cores.
         env = environment() | {"PATH": path, "OMP_NUM_THREADS": "1"}
         return cluster.run(words, cwd=here, env=env, check=check, timeout=120)
