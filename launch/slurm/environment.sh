@@ -4,6 +4,7 @@
 
 # Python: the checkout's own environment if there is one, else modules or conda.
 if [[ -f .venv/bin/activate ]]; then
+    # shellcheck source=/dev/null
     source .venv/bin/activate
 fi
 # module load python/3.11 cuda/12.4

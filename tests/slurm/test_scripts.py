@@ -1,0 +1,57 @@
+"""The scripts of launch/slurm/, as far as they can be looked at without a cluster."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.distributed.launching import LAUNCH
+
+SCRIPTS = sorted((LAUNCH / "slurm").iterdir())
+BATCH = [path for path in SCRIPTS if path.suffix == ".sbatch"]
+
+
+def test_the_names_that_users_type_are_there():
+    assert {path.name for path in SCRIPTS} == {"train.sbatch", "compare.sbatch", "environment.sh"}
+
+
+@pytest.mark.slurm
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_shellcheck_finds_nothing(path):
+    if shutil.which("shellcheck") is None:
+        pytest.skip("no shellcheck")
+    done = subprocess.run(["shellcheck", path.name], cwd=path.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", BATCH, ids=lambda path: path.name)
+def test_help_shows_the_usage_and_every_option(path):
+    done = subprocess.run(["bash", str(path), "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr
+    assert f"launch/slurm/{path.name}" in done.stdout
+    assert not re.search("^ *(#|set -)", done.stdout, flags=re.M)
+    for option in re.findall(r"^ +-h \| (--\S+)\)|(--[a-z-]+)[=)]\*?\)", path.read_text(), flags=re.M):
+        name = "".join(option)
+        assert name == "--help" or name in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["recipes/full.yaml"], "this is a batch script; sbatch launch/slurm/train.sbatch RECIPE submits it"),
+        (["--launch-config"], "--launch-config names no file"),
+        (["--lunch-config", "x"], "there is no option --lunch-config"),
+        (["a.yaml", "b.yaml"], "two recipes are named, a.yaml and b.yaml"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments, complaint, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    done = subprocess.run(
+        ["bash", str(LAUNCH / "slurm/train.sbatch"), *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ") and complaint in line
