@@ -12,6 +12,7 @@ import os
 import platform
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,56 @@ def claimed(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
     finally:
         if lock is not None:
             _unlock(Run(Path(recipe.output_dir)), lock)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The training that holds a run's directory, as it wrote itself down.
+
+    Attributes:
+        since: ISO time at which it took the lock.
+        alive: whether its process is still there; None for another host's, which cannot be asked from here.
+    """
+
+    host: str
+    pid: int
+    since: str
+    alive: bool | None
+
+
+def who_holds(run: Run) -> Holder | None:
+    """Who holds the directory, or held it to the last if it was killed.
+
+    The lock itself is left alone: whoever tries it holds it for a moment, in which a training that starts
+    would be refused.
+    """
+    try:
+        known = json.loads((run.folder / HOLDER).read_text(encoding="utf-8"))
+        host, pid, since = known["host"], int(known["pid"]), known["since"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    here = host == platform.node()
+    return Holder(host, pid, since, _has_open(pid, run.folder / LOCK) if here else None)
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    """Whether a process of this machine has a file open, or, where that is not told, whether it exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        inode = path.stat()
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                if os.path.samestat(descriptor.stat(), inode):
+                    return True
+    except OSError:
+        # Without /proc, or as another user: most likely it is still the same process.
+        return path.exists()
+    return False
 
 
 def _check_shared(run: Run, accelerator: Accelerator) -> None:
