@@ -182,8 +182,9 @@ def _window(start: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _per_step(recent: list[dict[str, Any]]) -> float | None:
     """Wall time a step over the recent part, with the evaluations and the checkpoints that fell into it.
 
-    The rate that a training event states is that of its steps alone, and so too good for a forecast. Measuring
-    begins with the first event of a start, so that compiling does not count, unless it is all there is.
+    The rate that a training event states is that of its steps alone, and so too good for a forecast.
+    Measuring begins with the first event of a start, so that compiling does not count, unless it is all there
+    is.
     """
     if not recent:
         return None

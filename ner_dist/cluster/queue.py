@@ -16,8 +16,8 @@ from datetime import datetime, timezone
 PATIENCE = 5.0
 """Seconds that the controller has for its answer."""
 
-# Ids, state, why it waits, start, time left, time limit, nodes. --array gives every task of an array a line of
-# its own, --states=all also shows what ended a few minutes ago, and how.
+# Ids, state, why it waits, start, time left, time limit, nodes. --array gives every task of an array a line
+# of its own, --states=all also shows what ended a few minutes ago, and how.
 _FORMAT = "%A|%F|%K|%T|%r|%S|%L|%l|%N"
 _FIELDS = _FORMAT.count("|") + 1
 _COMMAND = ("squeue", "--noheader", "--array", "--states=all", f"--format={_FORMAT}")

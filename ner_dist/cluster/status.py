@@ -1,8 +1,8 @@
 """`ner-dist status`: what runs, how far it is, and when it will end.
 
 The facts are on the disk (metrics.jsonl, results.json, who holds the directory, what Slurm's jobs wrote down)
-and in Slurm's queue. Nothing is written and no lock is touched, so it may be asked at any time, from any machine
-that sees the folder.
+and in Slurm's queue. Nothing is written and no lock is touched, so it may be asked at any time, from any
+machine that sees the folder.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _status(found: Found, queue: Queue, now: datetime) -> RunStatus:
     elif _trains(status, slurm, queue, now):
         _running(status, slurm, now)
     else:
-        status.state, status.left = _ended(status, slurm, queue), status.pace.left()
+        status.state, status.left = _ended(status, slurm, queue), _left_from_checkpoint(status)
         status.log = _log(found, slurm, status.job_name)
     return status
 
@@ -186,7 +186,7 @@ def _complete(status: RunStatus, run: Run) -> None:
 
 
 def _pending(status: RunStatus, job: Job) -> None:
-    status.state, status.left = "pending", status.pace.left()
+    status.state, status.left = "pending", _left_from_checkpoint(status)
     if job.start is not None and status.left is not None:
         status.ends = job.start + timedelta(seconds=status.left)
     _check_limit(status, job.limit, job.limit)
@@ -195,10 +195,8 @@ def _pending(status: RunStatus, job: Job) -> None:
 def _trains(status: RunStatus, slurm: dict[str, Any], queue: Queue, now: datetime) -> bool:
     """Whether a training is at work, as far as can be told from this machine."""
     holder, job = status.holder, status.job
-    if holder is not None and holder.alive:
+    if (job is not None and not job.ended) or (holder is not None and holder.alive):
         return True
-    if job is not None:
-        return not job.ended
     if holder is None or holder.alive is False:
         return False
     # It runs, or was killed, on another machine. If that was by a job, Slurm knows that it is no more.
@@ -234,18 +232,23 @@ def _start_times(slurm: dict[str, Any]) -> list[datetime | None]:
 
 def _running(status: RunStatus, slurm: dict[str, Any], now: datetime) -> None:
     pace, holder, job = status.pace, status.holder, status.job
-    status.state, status.left = "running", pace.left(now)
-    status.nodes = (job.nodes if job else None) or ",".join(_nodes(slurm)) or None
-    if holder and (job is None or job.ended) and _short(holder.host) not in _nodes(slurm):
-        # Started by hand, whatever job had it before.
+    status.state = "running"
+    if job is not None and not job.ended and not job.waits:
+        status.nodes = job.nodes or ",".join(_nodes(slurm)) or None
+    elif holder is not None and _short(holder.host) not in _nodes(slurm):
+        # Started by hand, whatever job had it before or is to have it.
         status.job = status.job_name = status.restarts = None
         status.nodes = holder.host
+    else:
+        status.nodes = ",".join(_nodes(slurm)) or None
     last = _last_sign(status, slurm)
     status.heard = max(0.0, (now - last).total_seconds())
     patience = pace.patience()
     if pace.last is None or last > pace.last:
         status.phase, patience = "starting", max(_PREPARATION, patience)
+        status.left = _left_from_checkpoint(status)
     else:
+        status.left = pace.left(now)
         status.phase = "scoring" if pace.total is not None and pace.step >= pace.total else "training"
         status.elapsed = pace.trained + status.heard
     if status.heard > patience:
@@ -254,6 +257,11 @@ def _running(status: RunStatus, slurm: dict[str, Any], now: datetime) -> None:
         status.ends = now + timedelta(seconds=status.left)
     if status.job is not None:
         _check_limit(status, status.job.left, status.job.limit)
+
+
+def _left_from_checkpoint(status: RunStatus) -> float | None:
+    """What is left once it goes on: what came after its newest checkpoint was lost."""
+    return replace(status.pace, step=min(status.pace.step, status.checkpoint or 0)).left()
 
 
 def _check_limit(status: RunStatus, available: float | None, limit: float | None) -> None:
