@@ -103,6 +103,33 @@ def plan_command(
     plan(recipe, overrides or [], options)
 
 
+@app.command("launch-help")
+def launch_help_command(
+    recipe: RecipeArgument,
+    hosts: Annotated[str, typer.Option(help="Names or addresses, as node1,node2; the first is rank 0.")],
+    gpus_per_node: Annotated[int, typer.Option(min=0, help="GPUs of one machine; 0 for none.")] = 8,
+    processes_per_node: Annotated[
+        int | None, typer.Option(min=1, help="On machines without a GPU; 1 if not given.")
+    ] = None,
+    launch_config: Annotated[str | None, typer.Option(help="As launch/zero2_bf16.yaml.")] = None,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="On which rank 0 listens.")] = 29500,
+    overrides: Overrides = None,
+) -> None:
+    """Print what to type on each machine where no Slurm starts the processes."""
+    from ner_dist.cluster.launch_help import launch_help
+
+    text = launch_help(
+        recipe,
+        overrides or [],
+        hosts=hosts,
+        gpus_per_node=gpus_per_node,
+        processes_per_node=processes_per_node,
+        launch_config=launch_config,
+        port=port,
+    )
+    print(text)
+
+
 @app.command("evaluate")
 def evaluate_command(
     model: Annotated[

@@ -1,1 +1,1 @@
-"""Running on a cluster: what is submitted, what runs, and how far it is."""
+"""Several machines: submitting, watching, checking before training."""

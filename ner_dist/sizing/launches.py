@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,10 +22,14 @@ class Launch:
     machines: Literal["one", "several", "any"] = "any"
     """Where it is the config to take: some are written for one machine, one for several."""
     on_gpus: bool = True
+    processes: int | None = 8
+    """What the file starts if nothing else is said; None if that is not known."""
+    file: str = ""
+    """Where it is, unless in launch/."""
 
     @property
     def path(self) -> str:
-        return f"launch/{self.name}.yaml"
+        return self.file or f"launch/{self.name}.yaml"
 
 
 def _both(prefix: str, strategy: Strategy, **options) -> list[Launch]:
@@ -32,12 +37,12 @@ def _both(prefix: str, strategy: Strategy, **options) -> list[Launch]:
 
 
 LAUNCHES = (
-    Launch("single_gpu", "one"),
-    Launch("cpu", "ddp", on_gpus=False),
+    Launch("single_gpu", "one", processes=1),
+    Launch("cpu", "ddp", on_gpus=False, processes=2),
     *_both("ddp", "ddp"),
     *_both("zero1", "zero", stage=1),
     Launch("zero2_bf16", "zero", "bf16", stage=2, machines="one"),
-    Launch("multi_node_zero2_bf16", "zero", "bf16", stage=2, machines="several"),
+    Launch("multi_node_zero2_bf16", "zero", "bf16", stage=2, machines="several", processes=16),
     Launch("zero2_fp16", "zero", "fp16", stage=2),
     *_both("zero3", "zero", stage=3),
     *_both("zero3_offload", "zero", stage=3, offload=True),
@@ -45,9 +50,17 @@ LAUNCHES = (
 
 
 def launch_command(
-    launch: Launch, recipe: str, overrides: list[str], *, world: int, machines: int, default_world: int = 8
+    launch: Launch,
+    recipe: str,
+    overrides: list[str],
+    *,
+    world: int,
+    machines: int,
+    rank: int | str = "R",
+    host: str = "HOST_OF_RANK_0",
+    port: int = 29500,
 ) -> str:
-    """The command to type; on several machines, on each of them with its own rank R.
+    """The command to type; on several machines, on each of them with its own rank.
 
     Args:
         launch: the config.
@@ -55,7 +68,9 @@ def launch_command(
         overrides: `key=value`.
         world: number of processes over all machines.
         machines: number of machines.
-        default_world: what the config starts if nothing else is said.
+        rank: of the machine on which it is typed.
+        host: the machine of rank 0, as all of them reach it.
+        port: where that one listens; on one machine the config decides.
     """
     words = ["accelerate launch --config_file", launch.path]
     if machines > 1:
@@ -63,10 +78,9 @@ def launch_command(
             words.append(f"--num_machines {machines}")
         if launch.strategy == "zero" and launch.machines != "several":
             words.append("--deepspeed_multinode_launcher standard")
-        default_world = 16 if launch.machines == "several" else default_world
-        words.append("--machine_rank R --main_process_ip HOST_OF_RANK_0")
-        if launch.machines != "several":
-            words.append("--main_process_port 29500")
-    if launch.strategy != "one" and world != (2 if launch.name == "cpu" else default_world):
+        words.append(f"--machine_rank {rank} --main_process_ip {host}")
+        if launch.machines != "several" or port != 29500:
+            words.append(f"--main_process_port {port}")
+    if launch.strategy != "one" and world != launch.processes:
         words.append(f"--num_processes {world}")
-    return " ".join([*words, "-m ner_dist.train", recipe, *overrides])
+    return " ".join([*words, "-m ner_dist.train", shlex.quote(recipe), *map(shlex.quote, overrides)])

@@ -1,0 +1,235 @@
+"""`ner-dist launch-help`: what to type on each machine where no Slurm starts the processes.
+
+What is printed can be pasted into a shell: lines are commands, everything else is a comment.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from ner_dist.errors import UserError
+from ner_dist.recipe_file import load_recipe
+from ner_dist.sizing.launches import LAUNCHES, Launch, Strategy, launch_command
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Recipe
+
+_STRATEGIES: dict[str, Strategy] = {"NO": "one", "MULTI_GPU": "ddp", "DEEPSPEED": "zero"}
+# How a launcher that starts one command a machine tells it which machine it is on, and where to learn the
+# name of the first. Only what their manuals promise.
+_ELSEWHERE = (
+    (
+        "Open MPI: mpirun --map-by ppr:1:node -x FIRST",
+        "$OMPI_COMM_WORLD_RANK",
+        "$(hostname) of the job script",
+    ),
+    ("MPICH, Intel MPI: mpiexec -ppn 1", "$PMI_RANK", "$(hostname) of the job script"),
+    ("PBS, by one of these two", "as there", '$(head -n 1 "$PBS_NODEFILE") in the job script'),
+    ("LSF, by one of these two", "as there", "the first word of $LSB_HOSTS in the job script"),
+    ("Kubernetes, an Indexed Job", "$JOB_COMPLETION_INDEX", "JOB-0.SERVICE, the service being headless"),
+    ("Kubeflow, a PyTorchJob", "$RANK", "$MASTER_ADDR, and the port $MASTER_PORT"),
+)
+
+
+@dataclass(frozen=True)
+class Where:
+    """The machines, as the user names them."""
+
+    hosts: tuple[str, ...]
+    """Rank 0 first."""
+    gpus: int
+    """Of one machine; 0 for machines without."""
+    processes: int
+    """On one machine."""
+    port: int
+
+    @property
+    def world(self) -> int:
+        return len(self.hosts) * self.processes
+
+
+def launch_help(
+    recipe: str,
+    overrides: list[str],
+    *,
+    hosts: str,
+    gpus_per_node: int = 8,
+    processes_per_node: int | None = None,
+    launch_config: str | None = None,
+    port: int = 29500,
+) -> str:
+    """The commands for each machine, with what has to hold before they are typed.
+
+    Args:
+        recipe: the recipe's file.
+        overrides: `key=value`.
+        hosts: names or addresses, separated by commas; the first is rank 0, which the others must reach.
+        gpus_per_node: GPUs of one machine, each with a process of its own; 0 for machines without.
+        processes_per_node: on machines without a GPU; 1 if None.
+        launch_config: a file as those of launch/; chosen by the hardware if None.
+        port: on which rank 0 listens.
+
+    Raises:
+        UserError: the recipe is wrong, a file is missing, or the launch cannot work.
+    """
+    settings = load_recipe(recipe, overrides)
+    where = _where(hosts, gpus_per_node, processes_per_node, port)
+    launch, notes = _launch_for(where, launch_config, settings)
+    micro_batches = settings.train.micro_batches
+    if micro_batches < where.world:
+        notes.append(
+            f"a step has {micro_batches} micro-batches, so {where.world - micro_batches} of {where.world} "
+            "processes would idle: lower train.micro_batch_tokens"
+        )
+    parts = [_summary(where, launch, notes), _conditions(where, settings)]
+    for rank in range(len(where.hosts)):
+        parts.append(
+            "\n".join([f"# On {where.hosts[rank]}:", *_commands(launch, recipe, overrides, where, rank)])
+        )
+    if len(where.hosts) > 1:
+        parts.append(_elsewhere(launch, recipe, overrides, where))
+    return "\n\n".join(parts)
+
+
+def _where(hosts: str, gpus: int, processes: int | None, port: int) -> Where:
+    """The machines, if there can be such."""
+    names = tuple(name.strip() for name in hosts.split(","))
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
+            raise UserError(f"{name!r} is no host name", where="--hosts", fix="write --hosts node1,node2")
+    if len(set(names)) < len(names):
+        raise UserError("a host is named twice", where="--hosts", fix="name each machine once")
+    if len(names) > 1 and (names[0] == "localhost" or names[0].startswith("127.")):
+        raise UserError(
+            f"{names[0]} is another machine on each of them",
+            where="--hosts",
+            fix="name the first by a name or address that the others reach",
+        )
+    if gpus and processes not in (None, gpus):
+        raise UserError(
+            f"{processes} processes on {gpus} GPUs",
+            where="--processes-per-node",
+            fix="each GPU has one process: say how many GPUs to use with --gpus-per-node",
+        )
+    return Where(names, gpus=gpus, processes=gpus or processes or 1, port=port)
+
+
+def read_launch(path: str) -> tuple[Launch, dict]:
+    """A launch config, of launch/ or the user's own, and what stands in the file.
+
+    Raises:
+        UserError: there is no such file, it is no launch config, or none that ner_dist trains with.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError:
+        fix = "take one of launch/, from the repository's folder; `ner-dist plan` says which"
+        raise UserError("there is no such launch config", where=path, fix=fix) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"it cannot be read: {error}", where=path) from None
+    kind = content.get("distributed_type") if isinstance(content, dict) else None
+    if kind not in _STRATEGIES:
+        fix = f"distributed_type must be {', '.join(_STRATEGIES)}; launch/ has one for every case"
+        raise UserError(f"this launch config cannot be used: it is of type {kind}", where=path, fix=fix)
+    for launch in LAUNCHES:
+        if launch.path == str(Path(path)):
+            return launch, content
+    name = Path(path).stem
+    return Launch(name, _STRATEGIES[kind], processes=None, file=path), content
+
+
+def _launch_for(where: Where, path: str | None, recipe: Recipe) -> tuple[Launch, list[str]]:
+    """The launch config, and what to say about it."""
+    notes = []
+    if path is None:
+        path = "launch/ddp_bf16.yaml" if where.gpus else "launch/cpu.yaml"
+        path = "launch/single_gpu.yaml" if where.world == 1 else path
+        if where.world > 1 and where.gpus:
+            notes.append("V100 and older: --launch-config launch/ddp_fp16.yaml. Which fits: ner-dist plan")
+    launch, content = read_launch(path)
+    if launch.strategy == "one" and where.world > 1:
+        raise UserError(
+            f"this launch config starts one process, and {where.world} are wanted",
+            where=path,
+            fix="take launch/ddp_bf16.yaml or launch/cpu.yaml, or name one host with --gpus-per-node 1",
+        )
+    if launch.strategy == "ddp" and where.world == 1:
+        launch, notes = LAUNCHES[0], [f"one process needs no {path}"]
+    several = launch.machines == "several" or (content.get("num_machines") or 1) > 1
+    if several and len(where.hosts) == 1:
+        raise UserError(
+            "this launch config is for several machines, and one is named",
+            where=path,
+            fix="name all in --hosts",
+        )
+    if content.get("mixed_precision") == "fp16" and not where.gpus and recipe.precision == "auto":
+        raise UserError("fp16 trains only on a GPU", where=path, fix="take launch/cpu.yaml or precision=fp32")
+    return launch, notes
+
+
+def _summary(where: Where, launch: Launch, notes: list[str]) -> str:
+    machines = "1 machine" if len(where.hosts) == 1 else f"{len(where.hosts)} machines"
+    kind = "GPU" if where.gpus else "CPU process"
+    plural = "" if where.processes == 1 else "es" if kind.endswith("s") else "s"
+    first = f"# {machines} of {where.processes} {kind}{plural}: {where.world} in all, by {launch.path}"
+    return "\n".join([first, *(f"# Note: {note}." for note in notes)])
+
+
+def _conditions(where: Where, recipe: Recipe) -> str:
+    """What must hold on all machines before the commands are typed."""
+    if len(where.hosts) == 1:
+        return "# Type it in the repository's folder, with the environment active."
+    first = where.hosts[0]
+    return f"""\
+# Must be equal on all machines: the folder and the code in it, the Python environment, the recipe, the
+# launch config, and every word of the commands but the machine's own rank.
+# Must be the same folder on all: output_dir ({recipe.output_dir}), on a disk that they share.
+# All must reach {first} on port {where.port}, and each other on any port. Another job there: --port.
+#
+# With several networks, name the interface that leads to the others, on each machine before the commands:
+# the one that `ip route get ADDRESS_OF_ANOTHER_MACHINE` names after `dev`.
+# export NCCL_SOCKET_IFNAME=eth0 GLOO_SOCKET_IFNAME=eth0
+#
+# Start all of them within ten minutes: the first waits for the others, and nothing else starts them.
+# The preflight compares the machines in seconds; the training is worth starting when it passes."""
+
+
+def _commands(
+    launch: Launch, recipe: str, overrides: list[str], where: Where, rank: int | str, host: str | None = None
+) -> list[str]:
+    """The preflight's line and the training's, for the machine of one rank."""
+    host = host or where.hosts[0]
+    words = ["python", "-m", "ner_dist.cluster.preflight", recipe, "--launch-config", launch.path]
+    words += ["--processes-per-node", str(where.processes), *overrides]
+    group = f"RANK={rank} WORLD_SIZE={len(where.hosts)} MASTER_ADDR={host} MASTER_PORT={where.port}"
+    training = launch_command(
+        launch,
+        recipe,
+        overrides,
+        world=where.world,
+        machines=len(where.hosts),
+        rank=rank,
+        host=host,
+        port=where.port,
+    )
+    return [f"{group} {shlex.join(words)}", training]
+
+
+def _elsewhere(launch: Launch, recipe: str, overrides: list[str], where: Where) -> str:
+    """The same under a scheduler that starts one command on every machine."""
+    lines = [
+        "# Under another scheduler one script does for all machines. It is started once on each, not once on",
+        "# each GPU, and holds:",
+        *(f"#   {line}" for line in _commands(launch, recipe, overrides, where, "$NODE", "$FIRST")),
+        "# where NODE is the machine's number from 0, and FIRST the host name of number 0, taken from:",
+    ]
+    widths = [max(len(row[column]) for row in _ELSEWHERE) for column in (0, 1)]
+    for name, node, first in _ELSEWHERE:
+        lines.append(f"#   {name:{widths[0]}}  NODE {node:{widths[1]}}  FIRST {first}")
+    return "\n".join(lines)
