@@ -40,20 +40,12 @@ def train_command(recipe: RecipeArgument, overrides: Overrides = None) -> None:
 @app.command("prepare")
 def prepare_command(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Download and tokenise, before a job holds GPUs."""
-    from ner_dist.data.prepare import prepare
-    from ner_dist.model import SCRATCH, load_model
+    from ner_dist.data.prepare import fetch
     from ner_dist.recipe_file import load_recipe
     from ner_dist.runtime import set_up_logging
-    from ner_dist.session import report_data
 
     set_up_logging()
-    settings = load_recipe(recipe, overrides or [])
-    data = prepare(settings)
-    labels = data.labels.select(settings.labels)
-    report_data(data, labels)
-    if settings.model.name != SCRATCH:
-        load_model(settings.model, labels, seed=settings.train.seed, vocab_size=data.vocab_size)
-    print(f"prepared in {data.folder}")
+    print(f"prepared in {fetch(load_recipe(recipe, overrides or [])).folder}")
 
 
 @app.command("plan")
@@ -183,17 +175,19 @@ def print_figures(figures: dict[str, Any]) -> None:
 
 @app.command("compare")
 def compare_command(
-    run_a: Annotated[str, typer.Argument(metavar="RUN_A")],
-    run_b: Annotated[str, typer.Argument(metavar="RUN_B")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN_A RUN_B [RUN]...")],
     out: Annotated[str, typer.Option(help="Folder for compare.json.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Compare two runs: each on its own labels, and both on the types they share."""
+    """Compare two models: each on its own labels, and both on the types they share.
+
+    Of more than two runs, those whose recipes differ in nothing but train.seed are seeds of one model.
+    """
     from ner_dist.compare import compare, print_table
     from ner_dist.runtime import set_up_logging
 
     set_up_logging()
-    comparison = compare(run_a, run_b, out=out)
+    comparison = compare(*runs, out=out)
     if as_json:
         print(json.dumps(comparison, indent=1))
     else:
@@ -235,6 +229,66 @@ def status_command(
         show_status(folders, as_json=as_json, every=watch)
     except KeyboardInterrupt:
         sys.exit(0 if watch is not None else 130)
+
+
+@app.command("slurm")
+def slurm_command(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(metavar="RECIPE|KEY=VALUE", help="Recipes, and keys to change in all of them."),
+    ],
+    out: Annotated[str, typer.Option(help="The experiment's folder: runs, logs and comparison.")],
+    seeds: Annotated[
+        str | None, typer.Option(help="Train each recipe with each, as 1,2,3; else with its own seed.")
+    ] = None,
+    launch_config: Annotated[str | None, typer.Option(help="Of accelerate, for train.sbatch.")] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Of one training.")] = None,
+    gpus_per_node: Annotated[int | None, typer.Option(min=0, help="Of one training.")] = None,
+    time: Annotated[str | None, typer.Option(help="Limit of one training, as 04:00:00.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Of all jobs.")] = None,
+    account: Annotated[str | None, typer.Option(help="Of all jobs.")] = None,
+    sbatch: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further option of sbatch for the trainings, as --sbatch=--qos=long; any number."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print it, submit nothing.")] = False,
+    no_prepare: Annotated[
+        bool, typer.Option("--no-prepare", help="Leave download and tokenisation to the jobs.")
+    ] = False,
+) -> None:
+    """Submit a whole experiment to Slurm: recipes x seeds as an array job, and their comparison after it.
+
+    The same command again submits the same experiment again; runs that are complete end at once.
+    """
+    from ner_dist.cluster import slurm
+    from ner_dist.cluster.experiment import Options, plan
+    from ner_dist.cluster.submission import check_idle, described, submit
+
+    options = Options(
+        launch_config=launch_config,
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        time=time,
+        partition=partition,
+        account=account,
+        sbatch=sbatch or [],
+    )
+    experiment = plan(arguments, seeds=seeds, out=out, options=options)
+    if dry_run:
+        print(described(experiment, None))
+        return
+    slurm.check_available()
+    check_idle(experiment)
+    if not no_prepare:
+        from ner_dist.data.prepare import fetch
+        from ner_dist.runtime import set_up_logging
+
+        set_up_logging()
+        for recipe in experiment.recipes:
+            fetch(recipe)
+    print(described(experiment, submit(experiment)))
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ RUN/metrics.jsonl        one JSON object an event
 RUN/checkpoints/         complete checkpoints only
 RUN/model/               the trained model, in Hugging Face format
 RUN/results.json         written last: a run that has it is complete
+RUN/slurm.json           the Slurm job that trains it, if one does
 RUN/predictions/         one JSON object a sentence
 """
 
@@ -61,6 +62,10 @@ class Run:
     @property
     def results(self) -> Path:
         return self.folder / "results.json"
+
+    @property
+    def job(self) -> Path:
+        return self.folder / "slurm.json"
 
     def predictions(self, split: str) -> Path:
         return self.folder / "predictions" / f"{split}.jsonl"
@@ -131,8 +136,9 @@ def check_output(recipe: Recipe) -> Run:
 
 
 def has_content(run: Run) -> bool:
-    """Whether there is anything in the folder but the traces of who holds it."""
-    return run.folder.is_dir() and any(path.name not in TRACES for path in run.folder.iterdir())
+    """Whether there is anything in the folder but the traces of who holds it, or is about to."""
+    about = {*TRACES, run.job.name}
+    return run.folder.is_dir() and any(path.name not in about for path in run.folder.iterdir())
 
 
 def _has_progress(run: Run) -> bool:
@@ -168,12 +174,15 @@ def check_folder(folder: Path, *, where: str) -> None:
 
 def move_aside(run: Run) -> Path | None:
     """Rename an old run's folder to the first free `<folder>.old-N`; nothing is deleted."""
-    if not run.folder.is_dir() or not any(run.folder.iterdir()):
+    if not has_content(run):
         return None
     number = 1
     while (target := run.folder.with_name(f"{run.folder.name}.old-{number}")).exists():
         number += 1
     run.folder.rename(target)
+    if (job := target / run.job.name).exists():  # it stands for the training that begins
+        run.folder.mkdir()
+        job.rename(run.job)
     log.info("moved the old run to %s", target)
     return target
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ner_dist.checkpoint import Checkpoints
-from ner_dist.data.prepare import Prepared, prepare
+from ner_dist.data.prepare import Prepared, prepare, report_data
 from ner_dist.errors import UserError
 from ner_dist.evaluation import Evaluation, evaluate
 from ner_dist.loop import Training
@@ -325,16 +325,3 @@ class Session:
         self.save_checkpoint(recorder)
         self.checkpoints.wait()
         raise Stopped(f"stopped after step {self.training.position} of {self.training.total}")
-
-
-def report_data(data: Prepared, labels: LabelSet) -> None:
-    """Say what the data holds, and what of it is learnt."""
-    for name, split in data.splits.items():
-        log.info("%s: %d sentences, %d words", name, split.n_sentences, len(split.tags))
-    left_out = [name for name in data.labels.types if name not in labels.types]
-    log.info(
-        "learning %d types: %s%s",
-        len(labels.types),
-        ", ".join(labels.types),
-        f"; {', '.join(left_out)} become O" if left_out else "",
-    )

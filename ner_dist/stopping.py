@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
 
-EXIT_RESUME = 75
-"""Exit code of a run that stopped because it was asked to: start it again, and it goes on (EX_TEMPFAIL)."""
+EXIT_RESUME = int(os.environ.get("NER_DIST_EXIT_RESUME", 75))
+"""Exit code of a run that stopped because it was asked to: start it again, and it goes on (EX_TEMPFAIL).
+
+Whoever asks and knows can have another, such as 0: launchers take all others for crashes, with a traceback.
+"""
 
 _SAME_SECONDS = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)

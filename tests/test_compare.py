@@ -51,7 +51,7 @@ def figures(seed):
 def make(tmp_path):
     """Writes a run by hand; returns its folder."""
 
-    def make(name, types, lines, **results):
+    def make(name, types, lines, /, **results):
         folder = tmp_path / name
         (folder / "predictions").mkdir(parents=True)
         path = folder / "predictions" / "test.jsonl"
@@ -200,6 +200,116 @@ def test_the_table_shows_both_runs_and_the_difference(runs, tmp_path, capsys, mo
     assert rows["test loss"] == [f"{comparison['headline'][name]['test']['loss']:.4f}" for name in "AB"]
     assert rows["test F1"] == ["0.4000", "1.0000", "+0.6000"]
     assert "4 sentences" in printed and "strict IOB2" in printed
+
+
+# ---- several seeds
+
+A_BETTER = tagged(A_TYPES, "B-PER O O O", "O B-LOC I-LOC", "O O", "O O")  # right on the types they share
+B_WORSE = tagged(B_TYPES, "B-PER O O O", "O O O", "B-ORG O", "O O")  # LOC missed: P 1, R 1/2, F1 2/3
+
+
+@pytest.fixture
+def seeded(make):
+    """Writes a run with its recipe; `f1` is what it says of its own test split."""
+
+    def seeded(name, types, lines, *, seed, f1, epochs=2):
+        folder = make(f"{name}-{seed}-{epochs}", types, lines, name=name, test=figures(0) | {"f1": f1})
+        recipe = {"name": name, "output_dir": str(folder), "data": {"path": "synthetic"}, "labels": types}
+        recipe |= {"train": {"seed": seed, "epochs": epochs}, "provenance": {"command": []}}
+        (folder / "recipe.yaml").write_text(json.dumps(recipe))
+        return folder
+
+    return seeded
+
+
+@pytest.fixture
+def seeds(seeded):
+    """Three runs of A and two of B; both have seeds 1 and 2. Not in the order of models or seeds."""
+    return [
+        seeded("full", A_TYPES, A_LINES, seed=1, f1=0.5),
+        seeded("subset", B_TYPES, B_WORSE, seed=2, f1=0.7),
+        seeded("full", A_TYPES, A_BETTER, seed=2, f1=0.6),
+        seeded("subset", B_TYPES, B_LINES, seed=1, f1=0.9),
+        seeded("full", A_TYPES, A_LINES, seed=7, f1=0.1),
+    ]
+
+
+def test_seeds_of_two_models_are_paired_and_averaged(seeds, tmp_path, log_lines):
+    comparison = compare(*seeds, out=tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "compare.json").read_text()) == comparison
+    assert list(comparison["runs"]["A"]["paths"]) == ["1", "2", "7"]
+    assert comparison["runs"]["B"]["paths"] == {"2": str(seeds[1]), "1": str(seeds[3])}
+    mean, spread = comparison["mean"], comparison["spread"]
+    # F1 on the shared types, by hand: A 0.4 and 1, B 1 and 2/3; so B - A is 0.6 and -1/3.
+    assert mean["shared"]["A"]["f1"] == pytest.approx(0.7)
+    assert mean["shared"]["B"]["f1"] == pytest.approx(5 / 6)
+    assert mean["shared"]["difference"]["f1"] == pytest.approx(0.4 / 3)
+    # Of two values the sample deviation is their distance over the root of two.
+    assert spread["shared"]["A"]["f1"] == pytest.approx(0.6 / 2**0.5)
+    assert spread["shared"]["difference"]["f1"] == pytest.approx((0.6 + 1 / 3) / 2**0.5)
+    # The headline takes the seed in that only A has: 0.5, 0.6, 0.1 are 0.1, 0.2 and -0.3 from their mean.
+    assert mean["headline"]["A"]["test"]["f1"] == pytest.approx(0.4)
+    assert spread["headline"]["A"]["test"]["f1"] == pytest.approx((0.14 / 2) ** 0.5)
+    assert mean["headline"]["B"]["test"]["f1"] == pytest.approx(0.8)
+    assert log_lines == ["only A has seed 7: used for its own figures, not for the difference"]
+
+
+def test_every_pair_is_compared_as_two_runs_are(seeds, tmp_path):
+    comparison = compare(*seeds, out=tmp_path / "out")
+    assert list(comparison["seeds"]) == ["1", "2"]
+    assert comparison["seeds"]["1"] == compare(seeds[0], seeds[3], out=tmp_path / "pair")
+
+
+def test_the_table_shows_means_spreads_and_numbers_of_seeds(seeds, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "150")
+    print_table(compare(*seeds, out=tmp_path / "out"))
+    printed = capsys.readouterr().out
+    rows = [cells for line in printed.splitlines() if (cells := cells_of(line))]
+    own, shared = (cells[1:] for cells in rows if cells[0] == "test F1")
+    assert own == ["0.4000 ± 0.2646", "0.8000 ± 0.1414"]
+    assert shared == ["0.7000 ± 0.4243", "0.8333 ± 0.2357", "+0.1333 ± 0.6600"]
+    words = " ".join(printed.split())
+    assert "A n = 3, B n = 2" in words
+    assert "n = 2 pairs of seed 1, 2" in words
+
+
+def test_a_single_pair_has_a_mean_and_no_spread(seeds, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "150")
+    comparison = compare(seeds[0], seeds[3], seeds[4], out=tmp_path / "out")
+    assert comparison["mean"]["shared"]["difference"]["f1"] == pytest.approx(0.6)
+    assert comparison["spread"]["shared"]["difference"]["f1"] is None
+    assert comparison["spread"]["headline"]["A"]["test"]["f1"] == pytest.approx(0.4 / 2**0.5)
+    print_table(comparison)
+    assert "+0.6000 │" in capsys.readouterr().out
+
+
+def test_runs_of_three_models_or_of_one_are_refused_by_name(seeds, seeded, tmp_path):
+    other = seeded("full", A_TYPES, A_LINES, seed=3, f1=0.5, epochs=5)
+    with pytest.raises(UserError) as refused:
+        compare(*seeds, other, out=tmp_path / "out")
+    assert "the runs are of 3 models, not two" in str(refused.value)
+    assert f"full in {seeds[0]}, {seeds[2]}, {seeds[4]}; " in str(refused.value)
+    assert f"full (differs in train.epochs) in {other}; " in str(refused.value)
+    with pytest.raises(UserError, match="are of 1 model, not two"):
+        compare(seeds[0], seeds[2], seeds[4], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_seeds_that_do_not_pair_are_refused(seeds, seeded, tmp_path):
+    with pytest.raises(UserError, match="share no seed: full has 1, 7, subset has 2"):
+        compare(seeds[0], seeds[1], seeds[4], out=tmp_path / "out")
+    with pytest.raises(UserError, match="has seed 1 of full, as has"):
+        compare(*seeds, seeds[0], out=tmp_path / "out")
+
+
+def test_all_unfinished_runs_are_named_at_once(seeds, tmp_path):
+    for number in (1, 3):
+        (seeds[number] / "results.json").unlink()
+    with pytest.raises(UserError) as refused:
+        compare(*seeds, out=tmp_path / "out")
+    assert str(refused.value).startswith(f"2 of 5 runs are not complete: {seeds[1]}, {seeds[3]}; ")
+    with pytest.raises(UserError, match="two runs or more"):
+        compare(seeds[0], out=tmp_path / "out")
 
 
 def cells_of(line):

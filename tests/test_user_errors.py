@@ -485,8 +485,8 @@ class TestCompare:
             (["all", "untested", "--out", "out"], "untested/results.json: has no test figures; train with"),
             (["all", "per", "--out", "file"], "--out file: is a file"),
             (["all", "per"], "Missing option '--out'; see ner-dist --help"),
-            (["all", "--out", "out"], "Missing argument 'RUN_B'; see ner-dist --help"),
-            (["all", "per", "loc", "--out", "out"], "unexpected extra argument"),
+            (["all", "--out", "out"], "a comparison is of two runs or more; name the output"),
+            (["all", "per", "loc", "--out", "out"], "the runs are of 3 models, not two: tiny in all; tiny ("),
             (["all", "per", "--output", "out"], "No such option: --output"),
         ],
     )

@@ -1,1 +1,1 @@
-"""Several machines: submitting, watching, checking before training."""
+"""Running on clusters: checks before a job trains, submitting experiments, seeing how far they are."""

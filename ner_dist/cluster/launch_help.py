@@ -206,7 +206,9 @@ def _commands(
     """The preflight's line and the training's, for the machine of one rank."""
     host = host or where.hosts[0]
     words = ["python", "-m", "ner_dist.cluster.preflight", recipe, "--launch-config", launch.path]
-    words += ["--processes-per-node", str(where.processes), *overrides]
+    words += ["--processes-per-node", str(where.processes)]
+    words += ["--gpus-per-node", str(where.gpus)] if where.gpus else []
+    words += overrides
     group = f"RANK={rank} WORLD_SIZE={len(where.hosts)} MASTER_ADDR={host} MASTER_PORT={where.port}"
     training = launch_command(
         launch,

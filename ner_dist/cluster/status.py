@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from ner_dist.claim import Holder, who_holds
+from ner_dist.cluster.experiment import LOGS
 from ner_dist.cluster.pace import Pace, read_pace
 from ner_dist.cluster.queue import Job, Queue, ask_queue
-from ner_dist.cluster.status_files import SLURM_FACTS, Experiment, Found, read_json, read_time, search
+from ner_dist.cluster.restarts import newest_step, read_job
+from ner_dist.cluster.status_files import Found, Submitted, read_json, read_time, search
 from ner_dist.run import Run
 
 STATES = ("running", "pending", "failed", "stopped", "not started", "complete")
@@ -78,7 +80,7 @@ class ComparisonStatus:
     state: str
     reason: str | None = None
     log: str | None = None
-    results: list[str] = field(default_factory=list)
+    result: str | None = None
 
 
 @dataclass
@@ -113,7 +115,7 @@ def overview(folders: list[str]) -> Overview:
 
 def _status(found: Found, queue: Queue, now: datetime) -> RunStatus:
     run = found.run
-    slurm = read_json(run.folder / SLURM_FACTS)
+    slurm = read_job(run) or {}
     job = _job(found, slurm, queue)
     holder = who_holds(run)
     status = RunStatus(
@@ -124,8 +126,8 @@ def _status(found: Found, queue: Queue, now: datetime) -> RunStatus:
         job=job,
         job_name=_job_name(found, slurm, job),
         holder=holder,
-        restarts=max(0, len(slurm["starts"]) - 1) if slurm.get("starts") else None,
-        checkpoint=_newest_checkpoint(run),
+        restarts=slurm["starts"][-1]["restart"] if slurm.get("starts") else None,
+        checkpoint=newest_step(run) or None,
     )
     status.pace = replace(status.pace, best_f1=_best_f1(run, status.pace))
     status.elapsed = status.pace.trained or None
@@ -161,12 +163,6 @@ def _job_name(found: Found, slurm: dict[str, Any], job: Job | None) -> str | Non
     if found.experiment is not None and found.experiment.array is not None:
         return f"{found.experiment.array}_{found.index}"
     return None
-
-
-def _newest_checkpoint(run: Run) -> int | None:
-    """Step of the newest; whether it is sound is found out by who resumes from it."""
-    steps = [path.name.removeprefix("step-") for path in run.checkpoints.glob("step-*")]
-    return max((int(step) for step in steps if step.isdigit()), default=None)
 
 
 def _best_f1(run: Run, pace: Pace) -> float | None:
@@ -284,14 +280,14 @@ def _ended(status: RunStatus, slurm: dict[str, Any], queue: Queue) -> str:
     return "failed"
 
 
-def _comparison(experiment: Experiment, queue: Queue) -> ComparisonStatus:
+def _comparison(experiment: Submitted, queue: Queue) -> ComparisonStatus:
     job = queue.find(experiment.compare)
     status = ComparisonStatus(
-        str(experiment.folder), experiment.compare, "unknown", results=experiment.results()
+        str(experiment.folder), experiment.compare, "unknown", result=experiment.result()
     )
     if job is not None and not job.ended:
         status.state, status.reason = ("pending" if job.waits else "running"), job.reason
-    elif status.results:
+    elif status.result:
         status.state = "done"
     elif queue.problem is None:
         status.state, status.log = "failed", _log_of(experiment, {experiment.compare})
@@ -303,11 +299,11 @@ def _log(found: Found, slurm: dict[str, Any], job_name: str | None) -> str | Non
     return _log_of(found.experiment, {job_name, slurm.get("job")})
 
 
-def _log_of(experiment: Experiment | None, jobs: set[str | None]) -> str | None:
+def _log_of(experiment: Submitted | None, jobs: set[str | None]) -> str | None:
     """A job's log: in the experiment's folder, or where sbatch was typed if that is here."""
     names = "|".join(re.escape(str(job)) for job in jobs if job is not None)
     is_log = re.compile(rf"(?:.*\D)?(?:{names})\.(?:log|out)")
-    folders = [Path()] if experiment is None else [experiment.folder / "logs", Path()]
+    folders = [Path()] if experiment is None else [experiment.folder / LOGS, Path()]
     for folder in folders if names else []:
         for path in sorted(folder.glob("*")):
             if is_log.fullmatch(path.name):

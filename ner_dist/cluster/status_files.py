@@ -11,11 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ner_dist.cluster.experiment import COMPARISON, JOBS
 from ner_dist.errors import UserError
 from ner_dist.run import HOLDER, Run
-
-SLURM_FACTS = "slurm.json"
-EXPERIMENT = "jobs.json"
 
 # Nothing below these is a run.
 _NOT_INTO = {"checkpoints", "model", "predictions"}
@@ -23,8 +21,8 @@ _OLD_RUN = re.compile(r".*\.old-\d+")
 
 
 @dataclass
-class Experiment:
-    """A folder with a jobs.json: what `ner-dist slurm` submitted."""
+class Submitted:
+    """A folder with a jobs.json: an experiment as `ner-dist slurm` submitted it."""
 
     folder: Path
     array: str | None
@@ -33,11 +31,11 @@ class Experiment:
     """Index in the array of each run's folder."""
     submitted: datetime | None = None
 
-    def results(self) -> list[str]:
+    def result(self) -> str | None:
         """What its comparison wrote since it was submitted."""
-        found = [*self.folder.glob("compare.json"), *self.folder.glob("*/compare.json")]
+        path = self.folder / COMPARISON / "compare.json"
         since = self.submitted.timestamp() if self.submitted else 0.0
-        return sorted(str(path) for path in found if path.stat().st_mtime >= since)
+        return str(path) if path.exists() and path.stat().st_mtime >= since else None
 
 
 @dataclass
@@ -46,21 +44,21 @@ class Found:
 
     run: Run
     name: str
-    experiment: Experiment | None = None
+    experiment: Submitted | None = None
 
     @property
     def index(self) -> int | None:
         return None if self.experiment is None else self.experiment.tasks[self.run.folder]
 
 
-def search(folders: list[str]) -> tuple[list[Found], list[Experiment]]:
+def search(folders: list[str]) -> tuple[list[Found], list[Submitted]]:
     """The runs and the experiments at and below some folders.
 
     Raises:
         UserError: a folder is none, or holds no run.
     """
     found: dict[Path, Found] = {}
-    experiments: list[Experiment] = []
+    experiments: list[Submitted] = []
     for name in folders:
         folder = Path(name)
         if not folder.is_dir():
@@ -69,7 +67,7 @@ def search(folders: list[str]) -> tuple[list[Found], list[Experiment]]:
             )
         here, runs = [], []
         for path, files in _walk(folder):
-            if EXPERIMENT in files and (experiment := _experiment(path)):
+            if JOBS in files and (experiment := _experiment(path)):
                 here.append(experiment)
             if _is_run(path, files):
                 runs.append(path)
@@ -98,7 +96,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, set[str]]]:
 
 
 def _is_run(path: Path, names: set[str]) -> bool:
-    if names & {HOLDER, SLURM_FACTS}:
+    if {HOLDER, "slurm.json"} & names:
         return True
     return "recipe.yaml" in names and bool(names & {"metrics.jsonl", "results.json", "checkpoints"})
 
@@ -109,12 +107,12 @@ def _name(path: Path, folder: Path, *, several: bool) -> str:
     return str(path.relative_to(folder))
 
 
-def _experiment(folder: Path) -> Experiment | None:
-    known = read_json(folder / EXPERIMENT)
+def _experiment(folder: Path) -> Submitted | None:
+    known = read_json(folder / JOBS)
     if not isinstance(known.get("runs"), list):
         return None
     tasks = {_run_folder(folder, run["folder"]): run["index"] for run in known["runs"]}
-    return Experiment(
+    return Submitted(
         folder, known.get("array"), known.get("compare"), tasks, read_time(known.get("submitted"))
     )
 

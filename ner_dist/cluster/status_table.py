@@ -165,7 +165,7 @@ def _compared(one: ComparisonStatus) -> str:
     said = {
         "pending": f"waits ({one.reason})" if one.reason else "waits",
         "running": "is running",
-        "done": f"is done: {', '.join(one.results)}",
+        "done": f"is done: {one.result}",
         "failed": "ended without compare.json" + (f", log {one.log}" if one.log else ""),
         "unknown": "has not been written yet",
     }

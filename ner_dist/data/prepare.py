@@ -102,6 +102,35 @@ def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepare
     return _load(folder)
 
 
+def fetch(recipe: Recipe) -> Prepared:
+    """Have all that the recipe's training needs on this machine's disk: data, tokens, the encoder's weights.
+
+    Raises:
+        UserError: data, labels or encoder cannot be used.
+    """
+    from ner_dist.model import SCRATCH, load_model
+
+    data = prepare(recipe)
+    labels = data.labels.select(recipe.labels)
+    report_data(data, labels)
+    if recipe.model.name != SCRATCH:
+        load_model(recipe.model, labels, seed=recipe.train.seed, vocab_size=data.vocab_size)
+    return data
+
+
+def report_data(data: Prepared, labels: LabelSet) -> None:
+    """Say what the data holds, and what of it is learnt."""
+    for name, split in data.splits.items():
+        log.info("%s: %d sentences, %d words", name, split.n_sentences, len(split.tags))
+    left_out = [name for name in data.labels.types if name not in labels.types]
+    log.info(
+        "learning %d types: %s%s",
+        len(labels.types),
+        ", ".join(labels.types),
+        f"; {', '.join(left_out)} become O" if left_out else "",
+    )
+
+
 def prepared_folder(recipe: Recipe, *, splits: Collection[str] | None = None) -> Path:
     """Where the recipe's data lies once it is prepared; it need not be there."""
     return cache_folder(recipe.data) / _key(recipe, splits)

@@ -52,7 +52,14 @@ def test_every_machine_starts_its_share_of_one_world(launch, hosts, gpus):
     assert len(preflights) == len(trainings) == hosts
     for rank, (check, training) in enumerate(zip(preflights, trainings, strict=True)):
         assert {f"RANK={rank}", f"WORLD_SIZE={hosts}", "MASTER_ADDR=a", "MASTER_PORT=4000"} <= set(check)
-        assert ["--launch-config", launch.path, "--processes-per-node", str(gpus)] == check[8:12]
+        assert [
+            "--launch-config",
+            launch.path,
+            "--processes-per-node",
+            str(gpus),
+            "--gpus-per-node",
+            str(gpus),
+        ] == check[8:14]
         assert training.num_processes == hosts * gpus
         assert training.num_machines == hosts
         assert training.use_deepspeed == (launch.strategy == "zero")

@@ -318,7 +318,7 @@ def test_the_comparison_s_result_is_named_if_it_is_of_this_submission(experiment
     result = experiment / "comparison" / "compare.json"
     result.write_text("{}")
     (comparison,) = overview([str(experiment)]).comparisons
-    assert (comparison.state, comparison.results) == ("done", [str(result)])
+    assert (comparison.state, comparison.result) == ("done", str(result))
     jobs = json.loads((experiment / "jobs.json").read_text())
     (experiment / "jobs.json").write_text(json.dumps(jobs | {"submitted": "2100-01-01T00:00:00+00:00"}))
     assert overview([str(experiment)]).comparisons[0].state == "failed"

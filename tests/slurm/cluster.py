@@ -301,5 +301,5 @@ class Cluster:
         self._until(lambda: self._is_up(node), node)
 
     def machine(self, node: str) -> Machine:
-        """The machine of a node, for its pids."""
+        """The machine of a node, or of the controller; its `pid` is that of its first process."""
         return self._machines[node]

@@ -110,18 +110,6 @@ class Machine:
         assert not check or done.returncode == 0, text
         return done
 
-    def processes(self) -> list[int]:
-        """The pids, as seen from outside, of all that runs here."""
-        own = Path(f"/proc/{self.pid}/ns/pid").readlink()
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                if (entry / "ns/pid").readlink() == own:
-                    found.append(int(entry.name))
-            except OSError:  # it has ended
-                continue
-        return found
-
     def kill(self) -> None:
         """Power loss: nothing of it is left when this returns."""
         # Named by its parent, which has not reaped it: the number cannot be another process's by now.

@@ -14,7 +14,16 @@ pytestmark = pytest.mark.slurm
 
 JOB = """#!/bin/bash
 #SBATCH --output=exp/logs/%x-%A_%a.log
-exec {python} -m ner_dist.train tiny.yaml output_dir=exp/run-$SLURM_ARRAY_TASK_ID train.max_steps=100000
+run=exp/run-$SLURM_ARRAY_TASK_ID
+mkdir -p $run
+{python} - $run <<EOF
+import platform, sys
+from pathlib import Path
+from ner_dist.cluster.restarts import note_start
+from ner_dist.run import Run
+note_start(Run(Path(sys.argv[1])), nodes=[platform.node()])
+EOF
+exec {python} -m ner_dist.train tiny.yaml output_dir=$run train.max_steps=100000
 """
 
 
@@ -26,7 +35,8 @@ def experiment(cluster, tmp_path):
     (tmp_path / "exp" / "logs").mkdir(parents=True)
     array = cluster.submit("--array=0-1%1", "--time=2", "job.sh", cwd=tmp_path, env=environment())
     after = f"--dependency=afterany:{array}"
-    compare = cluster.submit(after, "--wrap", "echo > exp/compare.json", "-o", "/dev/null", cwd=tmp_path)
+    script = "mkdir exp/comparison; echo > exp/comparison/compare.json"
+    compare = cluster.submit(after, "--wrap", script, "-o", "/dev/null", cwd=tmp_path)
     runs = [{"index": index, "name": f"run-{index}", "folder": f"exp/run-{index}"} for index in (0, 1)]
     jobs = {"array": array, "compare": compare, "submitted": None, "runs": runs}
     (tmp_path / "exp" / "jobs.json").write_text(json.dumps(jobs))
@@ -52,7 +62,7 @@ def test_the_queue_and_the_files_are_seen_together(cluster, experiment, tmp_path
     assert seen["problem"] is None
     trains, waits = seen["runs"]
     assert (trains["name"], trains["state"], trains["phase"]) == ("run-0", "running", "training")
-    assert (trains["job_name"], trains["nodes"]) == (f"{array}_0", "n1")
+    assert (trains["job_name"], trains["nodes"], trains["restarts"]) == (f"{array}_0", "n1", 0)
     assert 0 < trains["job"]["left"] < trains["job"]["limit"] == 120
     # Thousands of steps do not fit into two minutes.
     assert trains["left"] > 120 and trains["resumes"] > 1

@@ -1,0 +1,73 @@
+"""What a Slurm job did to a run so far: RUN/slurm.json, one entry a start, and when to give up.
+
+    {"job": "123", "array_job": "120", "array_task": 3,
+     "starts": [{"restart": 0, "step": 0, "at": "2026-01-31T12:00:00+00:00", "nodes": ["n1", "n2"]}]}
+
+`step` is that of the newest checkpoint at that start: a job whose last starts found the same gets nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.errors import UserError
+from ner_dist.run import now, write_atomically
+
+if TYPE_CHECKING:
+    from ner_dist.run import Run
+
+
+def read_job(run: Run) -> dict[str, Any] | None:
+    """The Slurm job that last started the run; None if none did."""
+    try:
+        return json.loads(run.job.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def note_start(run: Run, *, nodes: list[str]) -> dict[str, Any]:
+    """Record that the Slurm job of this environment starts the run, and return all its starts.
+
+    Args:
+        run: its folder must exist.
+        nodes: the job's hosts.
+
+    Raises:
+        UserError: `NER_DIST_MAX_RESTARTS` (3) restarts in a row found no newer checkpoint.
+    """
+    number = os.environ["SLURM_JOB_ID"]
+    task = os.environ.get("SLURM_ARRAY_TASK_ID")
+    known = read_job(run)
+    job = {
+        "job": number,
+        "array_job": os.environ.get("SLURM_ARRAY_JOB_ID"),
+        "array_task": None if task is None else int(task),
+        "starts": known["starts"] if known and known["job"] == number else [],
+    }
+    restart = int(os.environ.get("SLURM_RESTART_COUNT", 0))
+    # A start may be told twice, when the batch script was killed before Slurm counted it.
+    job["starts"] = [start for start in job["starts"] if start["restart"] < restart]
+    job["starts"].append({"restart": restart, "step": newest_step(run), "at": now(), "nodes": nodes})
+    write_atomically(run.job, json.dumps(job, indent=1) + "\n")
+    _stop_going_in_circles(run, job)
+    return job
+
+
+def newest_step(run: Run) -> int:
+    """The step of the newest checkpoint, 0 if there is none."""
+    names = (folder.name.removeprefix("step-") for folder in run.checkpoints.glob("step-*"))
+    return max((int(name) for name in names if name.isdigit()), default=0)
+
+
+def _stop_going_in_circles(run: Run, job: dict[str, Any]) -> None:
+    limit = int(os.environ.get("NER_DIST_MAX_RESTARTS", 3))
+    last = [start["step"] for start in job["starts"][-limit - 1 :]]
+    if len(last) > limit and len(set(last)) == 1:
+        raise UserError(
+            f"gives up: {limit} restarts of job {job['job']} brought no checkpoint after step {last[0]}",
+            where=f"output_dir {run.folder}",
+            fix="see in the log what ends it; if it is the time limit, ask for more with --time, or lower "
+            "checkpoint.every",
+        )
