@@ -71,21 +71,24 @@ def _page(seen: Overview) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    notes = [(run.name, text) for run in seen.runs if (text := "; ".join(_notes(run, seen.asked)))]
-    lines = [f"{name}: {text}" for name, text in notes]
-    lines += [_compared(one) for one in seen.comparisons]
+    lines = []
+    for run in seen.runs:
+        if text := "; ".join(_notes(run, seen.asked)):
+            warns = run.silent is not None or run.over is not None
+            lines.append(Text(f"{run.name}: {text}", style="yellow" if warns else ""))
+    lines += [Text(_compared(one)) for one in seen.comparisons]
     if seen.problem:
-        lines.append(seen.problem)
-    return Group(_table(seen), *map(Text, lines), Text(summary(seen), style="bold"))
+        lines.append(Text(seen.problem))
+    return Group(_table(seen), Text(), *lines, Text(summary(seen), style="bold"))
 
 
 def _table(seen: Overview) -> Any:
-    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     rows = [_cells(run, seen.asked) for run in seen.runs]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    # Without lines, all columns and a name of 20 letters fit into 100.
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
     # A column that nothing stands in takes no room.
     used = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
     for name in used:
@@ -131,20 +134,22 @@ def _notes(run: RunStatus, now: datetime) -> list[str]:
         where = f"on {run.nodes}" if run.nodes else ""
         notes += [text] if (text := f"{doing}{where}".strip()) else []
         if job is not None and job.left is not None:
-            notes.append(f"{duration(job.left)} left of the job's time limit")
+            notes.append(f"{duration(job.left)} left of its time limit")
         if run.silent is not None:
             notes.append(f"silent for {duration(run.silent)}: look whether it hangs")
     elif run.state == "pending" and job is not None:
         reason = f"waits ({job.reason})" if job.reason else "waits"
         start = f", start expected {clock(job.start, now)}" if job.start else ""
         notes.append(f"{reason}{start}")
+        if run.over is not None and job.limit is not None:
+            notes.append(f"has a time limit of {duration(job.limit)}")
     elif run.state in ("stopped", "failed"):
         notes.append(_how_it_ended(run))
     elif run.state == "complete" and run.test_f1 is not None:
         notes.append(f"test F1 {run.test_f1:.4f}")
     if run.over is not None:
         times = "once" if run.resumes == 1 else f"~{run.resumes} times"
-        notes.append(f"needs {duration(run.over)} more than that: will be requeued and resumed {times}")
+        notes.append(f"{duration(run.over)} too little: will be requeued and resumed {times}")
     if run.restarts:
         notes.append(f"{run.restarts} restart{'s' if run.restarts > 1 else ''} so far")
     return notes

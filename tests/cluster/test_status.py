@@ -260,7 +260,7 @@ def test_an_experiment_s_runs_are_shown_before_they_begin(experiment, squeue):
     (comparison,) = seen.comparisons
     assert (comparison.job, comparison.state, comparison.reason) == ("124", "pending", "Dependency")
     shown = cli(str(experiment)).stdout
-    assert "on n1; 60s left of the job's time limit" in shown and "1 restart so far" in shown
+    assert "on n1; 60s left of its time limit" in shown and "1 restart so far" in shown
     assert "waits (Resources), start expected" in shown
     assert "comparison of" in shown and "(job 124) waits (Dependency)" in shown
     assert "4 runs: 1 running, 2 pending, 1 complete" in shown
@@ -309,7 +309,7 @@ def test_a_time_limit_that_is_too_short_is_told(experiment, squeue):
     run = next(run for run in overview([str(experiment)]).runs if run.name == "full/seed-2")
     # 600 steps of 10 s are 100 minutes: 90 more than the ten that are left.
     assert run.over == pytest.approx(5400, abs=60) and run.resumes == 2
-    assert "90m more than that: will be requeued and resumed ~2 times" in cli(str(experiment)).stdout
+    assert "90m too little: will be requeued and resumed ~2 times" in cli(str(experiment)).stdout
 
 
 def test_the_comparison_s_result_is_named_if_it_is_of_this_submission(experiment, squeue):
