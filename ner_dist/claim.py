@@ -151,14 +151,13 @@ def _lock(run: Run) -> BaseFileLock:
 
     run.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run.folder / LOCK)
-    holder = run.folder / HOLDER
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        known = json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
+        holder = who_holds(run)
+        who = f"process {holder.pid} on {holder.host}" if holder else "another process"
         raise UserError(
-            f"process {known.get('pid', '?')} on {known.get('host', 'another host')} trains here "
-            f"since {known.get('since', '?')}",
+            f"{who} trains here" + (f" since {holder.since}" if holder else ""),
             where=f"output_dir {run.folder}",
             fix="wait for it, stop it, or name another output_dir",
         ) from None
