@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +14,15 @@ _TYPES = ("NO", "MULTI_GPU", "DEEPSPEED")
 
 @dataclass(frozen=True)
 class LaunchConfig:
-    """What of an accelerate config file matters before it is used; the sizes in it are not."""
+    """What of an accelerate config file matters before it is used."""
 
     path: str
     distributed_type: str
     """`NO` (one process), `MULTI_GPU` (DDP; on CPUs too) or `DEEPSPEED`."""
     mixed_precision: str | None
     use_cpu: bool
+    machines: int
+    """What it is written for: sizes are those of the allocation, but a config for several is no slip."""
 
     @classmethod
     def read(cls, path: str) -> LaunchConfig:
@@ -46,7 +47,13 @@ class LaunchConfig:
                 where=f"launch config {path}",
                 fix="name a file of launch/",
             )
-        return cls(path, kind, values.get("mixed_precision"), bool(values.get("use_cpu")))
+        return cls(
+            path,
+            kind,
+            mixed_precision=values.get("mixed_precision"),
+            use_cpu=bool(values.get("use_cpu")),
+            machines=values.get("num_machines") or 1,
+        )
 
     def check(self, *, machines: int, per_machine: int, gpus: int) -> None:
         """Whether it starts one process for each GPU, or for each CPU task, of an allocation.
@@ -63,15 +70,11 @@ class LaunchConfig:
         place = f"{machines} node{'s' * (machines > 1)} x {per_machine} {'GPU' if gpus else 'process'}"
         place += ("s" if gpus else "es") * (per_machine > 1)
         if self.distributed_type == "NO" and world > 1:
-            self._contradicts(f"starts one process, but the allocation is {place}", "ddp_bf16 or zero2_bf16")
+            self._contradicts(f"starts one process, and this is {place}", "ddp_bf16 or zero2_bf16")
         if self.use_cpu and gpus:
-            self._contradicts(f"computes on CPUs (use_cpu), but the allocation is {place}", "ddp_bf16")
-        if self.distributed_type == "DEEPSPEED" and importlib.util.find_spec("deepspeed") is None:
-            raise UserError(
-                "asks for DeepSpeed, which is not installed",
-                where=f"launch config {self.path}",
-                fix="pip install 'ner_dist[deepspeed]'",
-            )
+            self._contradicts(f"computes on CPUs (use_cpu), and this is {place}", "ddp_bf16")
+        if self.machines > 1 and machines == 1:
+            self._contradicts(f"is for {self.machines} machines, and this is {place}", "zero2_bf16")
 
     def _contradicts(self, what: str, better: str) -> None:
         raise UserError(

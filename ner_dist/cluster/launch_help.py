@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
+from ner_dist.cluster.launch_config import LaunchConfig
 from ner_dist.errors import UserError
 from ner_dist.recipe_file import load_recipe
 from ner_dist.sizing.launches import LAUNCHES, Launch, Strategy, launch_command
@@ -120,28 +119,13 @@ def _where(hosts: str, gpus: int, processes: int | None, port: int) -> Where:
     return Where(names, gpus=gpus, processes=gpus or processes or 1, port=port)
 
 
-def read_launch(path: str) -> tuple[Launch, dict]:
-    """A launch config, of launch/ or the user's own, and what stands in the file.
-
-    Raises:
-        UserError: there is no such file, it is no launch config, or none that ner_dist trains with.
-    """
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except FileNotFoundError:
-        fix = "take one of launch/, from the repository's folder; `ner-dist plan` says which"
-        raise UserError("there is no such launch config", where=path, fix=fix) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"it cannot be read: {error}", where=path) from None
-    kind = content.get("distributed_type") if isinstance(content, dict) else None
-    if kind not in _STRATEGIES:
-        fix = f"distributed_type must be {', '.join(_STRATEGIES)}; launch/ has one for every case"
-        raise UserError(f"this launch config cannot be used: it is of type {kind}", where=path, fix=fix)
+def _known(config: LaunchConfig) -> Launch:
+    """What is known of a launch config: much of those of launch/, little of the user's own."""
     for launch in LAUNCHES:
-        if launch.path == str(Path(path)):
-            return launch, content
-    name = Path(path).stem
-    return Launch(name, _STRATEGIES[kind], processes=None, file=path), content
+        if launch.path == str(Path(config.path)):
+            return launch
+    strategy = _STRATEGIES[config.distributed_type]
+    return Launch(Path(config.path).stem, strategy, processes=None, file=config.path)
 
 
 def _launch_for(where: Where, path: str | None, recipe: Recipe) -> tuple[Launch, list[str]]:
@@ -152,23 +136,12 @@ def _launch_for(where: Where, path: str | None, recipe: Recipe) -> tuple[Launch,
         path = "launch/single_gpu.yaml" if where.world == 1 else path
         if where.world > 1 and where.gpus:
             notes.append("V100 and older: --launch-config launch/ddp_fp16.yaml. Which fits: ner-dist plan")
-    launch, content = read_launch(path)
-    if launch.strategy == "one" and where.world > 1:
-        raise UserError(
-            f"this launch config starts one process, and {where.world} are wanted",
-            where=path,
-            fix="take launch/ddp_bf16.yaml or launch/cpu.yaml, or name one host with --gpus-per-node 1",
-        )
+    config = LaunchConfig.read(path)
+    config.check(machines=len(where.hosts), per_machine=where.processes, gpus=where.gpus)
+    launch = _known(config)
     if launch.strategy == "ddp" and where.world == 1:
         launch, notes = LAUNCHES[0], [f"one process needs no {path}"]
-    several = launch.machines == "several" or (content.get("num_machines") or 1) > 1
-    if several and len(where.hosts) == 1:
-        raise UserError(
-            "this launch config is for several machines, and one is named",
-            where=path,
-            fix="name all in --hosts",
-        )
-    if content.get("mixed_precision") == "fp16" and not where.gpus and recipe.precision == "auto":
+    if config.mixed_precision == "fp16" and not where.gpus and recipe.precision == "auto":
         raise UserError("fp16 trains only on a GPU", where=path, fix="take launch/cpu.yaml or precision=fp32")
     return launch, notes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import platform
 from dataclasses import dataclass
@@ -57,6 +58,12 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Machine:
         raise UserError(
             f"the allocation has {gpus} GPUs here, and torch {torch.__version__} sees {there}",
             fix="compare `nvidia-smi` with `python -c 'import torch; print(torch.version.cuda)'` on the node",
+        )
+    if config.distributed_type == "DEEPSPEED" and importlib.util.find_spec("deepspeed") is None:
+        raise UserError(
+            "asks for DeepSpeed, which is not installed",
+            where=f"launch config {config.path}",
+            fix="pip install 'ner_dist[deepspeed]'",
         )
     check_output(recipe)
     device = Device.here()

@@ -113,12 +113,18 @@ def test_idle_processes_are_foretold():
     [
         (
             {"hosts": "a,b", "launch_config": "launch/single_gpu.yaml"},
-            "starts one process, and 16 are wanted",
+            "starts one process, and this is 2 nodes x 8 GPUs",
         ),
-        ({"hosts": "a,b", "launch_config": "launch/none.yaml"}, "launch/none.yaml: there is no such"),
-        ({"hosts": "a,b", "launch_config": "launch"}, "launch: it cannot be read"),
-        ({"hosts": "a,b", "launch_config": RECIPE}, "it is of type None"),
-        ({"hosts": "a", "launch_config": "launch/multi_node_zero2_bf16.yaml"}, "for several machines"),
+        (
+            {"hosts": "a,b", "launch_config": "launch/none.yaml"},
+            "none.yaml: cannot be read: No such",
+        ),
+        ({"hosts": "a,b", "launch_config": "launch"}, "launch: cannot be read"),
+        ({"hosts": "a,b", "launch_config": RECIPE}, "distributed_type is None"),
+        (
+            {"hosts": "a", "launch_config": "launch/multi_node_zero2_bf16.yaml"},
+            "for 2 machines, and this is 1 node",
+        ),
         ({"hosts": "a,b", "gpus_per_node": 0, "launch_config": "launch/ddp_fp16.yaml"}, "only on a GPU"),
         ({"hosts": "a,b", "processes_per_node": 3}, "3 processes on 8 GPUs"),
         ({"hosts": "a,a"}, "named twice"),
