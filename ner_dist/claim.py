@@ -12,6 +12,7 @@ import os
 import platform
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,56 @@ def claimed(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
             _unlock(Run(Path(recipe.output_dir)), lock)
 
 
+@dataclass(frozen=True)
+class Holder:
+    """The training that holds a run's directory, as it wrote itself down.
+
+    Attributes:
+        since: ISO time at which it took the lock.
+        alive: whether its process is still there; None for another host's, which cannot be asked from here.
+    """
+
+    host: str
+    pid: int
+    since: str
+    alive: bool | None
+
+
+def who_holds(run: Run) -> Holder | None:
+    """Who holds the directory, or held it to the last if it was killed.
+
+    The lock itself is left alone: whoever tries it holds it for a moment, in which a training that starts
+    would be refused.
+    """
+    try:
+        known = json.loads((run.folder / HOLDER).read_text(encoding="utf-8"))
+        host, pid, since = known["host"], int(known["pid"]), known["since"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    here = host == platform.node()
+    return Holder(host, pid, since, _has_open(pid, run.folder / LOCK) if here else None)
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    """Whether a process of this machine has a file open, or, where that is not told, whether it exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        inode = path.stat()
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                if os.path.samestat(descriptor.stat(), inode):
+                    return True
+    except OSError:
+        # Without /proc, or as another user: most likely it is still the same process.
+        return path.exists()
+    return False
+
+
 def _check_shared(run: Run, accelerator: Accelerator) -> None:
     """Every machine must see what rank 0 writes: the model is loaded from there, and so are checkpoints."""
     if accelerator.num_processes == int(os.environ.get("LOCAL_WORLD_SIZE", 1)):
@@ -100,14 +151,13 @@ def _lock(run: Run) -> BaseFileLock:
 
     run.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run.folder / LOCK)
-    holder = run.folder / HOLDER
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        known = json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
+        holder = who_holds(run)
+        who = f"process {holder.pid} on {holder.host}" if holder else "another process"
         raise UserError(
-            f"process {known.get('pid', '?')} on {known.get('host', 'another host')} trains here "
-            f"since {known.get('since', '?')}",
+            f"{who} trains here" + (f" since {holder.since}" if holder else ""),
             where=f"output_dir {run.folder}",
             fix="wait for it, stop it, or name another output_dir",
         ) from None

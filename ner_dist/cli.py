@@ -7,6 +7,7 @@ import sys
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from ner_dist.errors import UserError, show
 
@@ -15,6 +16,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+WATCH_SECONDS = 10
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's YAML file.")]
 Overrides = Annotated[
@@ -190,6 +193,42 @@ def compare_command(
     else:
         print_table(comparison)
         print(f"written to {out}/compare.json")
+
+
+class _OptionalSeconds(TyperCommand):
+    """A command whose `--watch` may have a number behind it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words: list[str] = []
+        for word in args:
+            if words and words[-1] == "--watch" and word.replace(".", "", 1).isdigit():
+                words[-1] = f"--watch={word}"
+            else:
+                words.append(word)
+        words = [f"--watch={WATCH_SECONDS}" if word == "--watch" else word for word in words]
+        return super().parse_args(ctx, words)
+
+
+@app.command("status", cls=_OptionalSeconds)
+def status_command(
+    folders: Annotated[
+        list[str], typer.Argument(metavar="DIR...", help="A run, an experiment, or a folder of runs.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print every fact as JSON.")] = False,
+    watch: Annotated[
+        float | None,
+        typer.Option(
+            metavar="[SECONDS]", min=0.1, help=f"Look again every so often, {WATCH_SECONDS} if not given."
+        ),
+    ] = None,
+) -> None:
+    """Say what runs, how far it is, at what speed, and when it will end."""
+    from ner_dist.cluster.status_table import show_status
+
+    try:
+        show_status(folders, as_json=as_json, every=watch)
+    except KeyboardInterrupt:
+        sys.exit(0 if watch is not None else 130)
 
 
 @app.command("slurm")

@@ -17,6 +17,7 @@ import torch
 
 from ner_dist.errors import UserError
 from ner_dist.progress import progress
+from ner_dist.run import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,6 +145,7 @@ class Recorder:
         event = {
             "event": "train",
             "step": last.number,
+            "total_steps": last.total,
             "epoch": last.epoch + 1,
             "loss": sum(losses) / (sum(step.weight for step in steps) or 1.0),
             "learning_rate": last.learning_rate,
@@ -211,10 +213,11 @@ class Recorder:
         )
 
     def write(self, event: dict[str, Any]) -> None:
-        """Append an event to metrics.jsonl and hand its numbers to the trackers."""
+        """Append an event and the time of day to metrics.jsonl; hand its numbers to the trackers."""
         if self.file:
             # JSON has no word for what is not finite.
             sound = {key: None if _not_finite(value) else value for key, value in event.items()}
+            sound["time"] = now()
             self.file.write(json.dumps(sound, allow_nan=False) + "\n")
             self._to_disk(self.file.flush)
         if self.settings.trackers and "step" in event:

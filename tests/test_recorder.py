@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 
 import pytest
 import torch
@@ -13,8 +14,8 @@ from ner_dist.recorder import Recorder
 from ner_dist.run import Run
 from tests import small
 
-KEYS = {"event", "step", "epoch", "loss", "learning_rate", "grad_norm", "words_per_second"}
-KEYS |= {"subwords_per_second", "padding_share", "seconds"}
+KEYS = {"event", "step", "total_steps", "epoch", "loss", "learning_rate", "grad_norm", "words_per_second"}
+KEYS |= {"subwords_per_second", "padding_share", "seconds", "time"}
 
 
 def step(number, *, loss=6.0, weight=3.0, total=100, ends_epoch=False, norm: float | None = 0.5, epoch=0):
@@ -66,7 +67,10 @@ def test_an_event_has_the_documented_keys(recorder, tmp_path):
     assert event.keys() - {"peak_memory_bytes"} == KEYS
     assert (event["event"], event["step"], event["epoch"]) == ("train", 1, 3)  # epochs count from 1 here
     assert event["learning_rate"] == 1e-3 and event["grad_norm"] == 0.5
+    assert event["total_steps"] == 100
     assert event["seconds"] >= 0
+    written = datetime.fromisoformat(event["time"])
+    assert abs(datetime.now(timezone.utc) - written) < timedelta(minutes=1)
 
 
 def test_the_loss_is_the_sum_over_the_weight_of_the_steps_since_the_event_before(recorder, tmp_path):
@@ -135,7 +139,7 @@ def test_an_evaluation_is_an_event(recorder, tmp_path, log_lines):
     figures |= {"words_per_second": 100.0, "scheme": "strict IOB2", "per_type": {}}
     recorder().evaluation("validation", 40, 1, figures)
     (event,) = events(tmp_path)
-    assert event.pop("seconds") >= 0
+    assert event.pop("seconds") >= 0 and event.pop("time")
     figures.pop("per_type")
     assert event == figures | {"event": "evaluation", "split": "validation", "step": 40, "epoch": 2}
     assert log_lines == [

@@ -1,0 +1,238 @@
+"""The status of runs as a table for people, once or again and again, and as JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.cluster.status import STATES, ComparisonStatus, Overview, RunStatus, overview
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+
+# Wide enough that nothing is folded where there is no terminal.
+_PIPE_WIDTH = 200
+_STYLES = {"running": "green", "failed": "red", "complete": "dim"}
+
+
+def show_status(folders: list[str], *, as_json: bool, every: float | None) -> None:
+    """Print the status of all runs below some folders.
+
+    Args:
+        folders: runs, experiments, or folders with runs below.
+        as_json: print every fact as JSON; with `every`, a line each time.
+        every: seconds after which to look and print again, until Ctrl-C.
+
+    Raises:
+        UserError: a folder is none, or holds no run.
+    """
+    from rich.console import Console
+
+    if as_json:
+        print(json.dumps(as_dict(overview(folders)), indent=1 if every is None else None), flush=True)
+        while every is not None:
+            time.sleep(every)
+            print(json.dumps(as_dict(overview(folders))), flush=True)
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PIPE_WIDTH)
+    if every is None:
+        console.print(_page(overview(folders)))
+    elif console.is_terminal:
+        _watch(console, folders, every)
+    else:
+        while True:
+            console.print(_page(overview(folders)))
+            time.sleep(every)
+
+
+def _watch(console: Console, folders: list[str], every: float) -> None:
+    """Fill the terminal until Ctrl-C; what was seen last stays."""
+    from rich.live import Live
+
+    page = _page(overview(folders))
+    try:
+        with Live(page, console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                time.sleep(every)
+                page = _page(overview(folders))
+                live.update(page, refresh=True)
+    finally:
+        console.print(page)
+
+
+def _page(seen: Overview) -> Group:
+    from rich.console import Group
+    from rich.text import Text
+
+    lines = []
+    for run in seen.runs:
+        if text := "; ".join(_notes(run, seen.asked)):
+            warns = run.silent is not None or run.over is not None
+            lines.append(Text(f"{run.name}: {text}", style="yellow" if warns else ""))
+    lines += [Text(_compared(one)) for one in seen.comparisons]
+    if seen.problem:
+        lines.append(Text(seen.problem))
+    return Group(_table(seen), Text(), *lines, Text(summary(seen), style="bold"))
+
+
+def _table(seen: Overview) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [_cells(run, seen.asked) for run in seen.runs]
+    # Without lines, all columns and a name of 20 letters fit into 100.
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
+    # A column that nothing stands in takes no room.
+    used = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
+    for name in used:
+        left = name in ("run", "state", "job")
+        table.add_column(
+            name,
+            justify="left" if left else "right",
+            no_wrap=name != "run",
+            overflow="fold",
+            ratio=None,
+        )
+    for run, row in zip(seen.runs, rows, strict=True):
+        table.add_row(*(Text(row[name]) for name in used), style=_STYLES.get(run.state))
+    return table
+
+
+def _cells(run: RunStatus, now: datetime) -> dict[str, str]:
+    pace = run.pace
+    total = "" if pace.total is None else f"/{pace.total}"
+    share = "" if pace.total is None else f"{math.floor(100 * pace.step / pace.total)}%"
+    return {
+        "run": run.name,
+        "state": run.state,
+        "step": f"{pace.step}{total}" if pace.step or total else "",
+        "%": share,
+        "ep": _shown(pace.epoch, "d"),
+        "loss": _shown(pace.loss, ".4f"),
+        "F1": _shown(pace.f1, ".3f"),
+        "best": _shown(pace.best_f1, ".3f"),
+        "words/s": _shown(pace.words_per_second, ",.0f"),
+        "took": _shown_duration(run.elapsed),
+        "left": _shown_duration(run.left) if run.state != "complete" else "",
+        "ends": "" if run.ends is None else clock(run.ends, now),
+        "job": run.job_name or "",
+    }
+
+
+def _notes(run: RunStatus, now: datetime) -> list[str]:
+    """What the table has no column for."""
+    notes, job = [], run.job
+    if run.state == "running":
+        doing = "" if run.phase == "training" else f"{run.phase} "
+        where = f"on {run.nodes}" if run.nodes else ""
+        notes += [text] if (text := f"{doing}{where}".strip()) else []
+        if job is not None and job.left is not None:
+            notes.append(f"{duration(job.left)} left of its time limit")
+        if run.silent is not None:
+            notes.append(f"silent for {duration(run.silent)}: look whether it hangs")
+    elif run.state == "pending" and job is not None:
+        reason = f"waits ({job.reason})" if job.reason else "waits"
+        start = f", start expected {clock(job.start, now)}" if job.start else ""
+        notes.append(f"{reason}{start}")
+        if run.over is not None and job.limit is not None:
+            notes.append(f"has a time limit of {duration(job.limit)}")
+    elif run.state in ("stopped", "failed"):
+        notes.append(_how_it_ended(run))
+    elif run.state == "complete" and run.test_f1 is not None:
+        notes.append(f"test F1 {run.test_f1:.4f}")
+    if run.over is not None:
+        times = "once" if run.resumes == 1 else f"~{run.resumes} times"
+        notes.append(f"{duration(run.over)} too little: will be requeued and resumed {times}")
+    if run.restarts:
+        notes.append(f"{run.restarts} restart{'s' if run.restarts > 1 else ''} so far")
+    return notes
+
+
+def _how_it_ended(run: RunStatus) -> str:
+    state = f" ({run.job.state})" if run.job is not None else ""
+    ended = f"job {run.job_name} ended{state} without results" if run.job_name else "nothing trains here"
+    log = f", log {run.log}" if run.log else ""
+    if run.checkpoint is None:
+        goes_on = "there is no checkpoint, started again it begins anew"
+    else:
+        goes_on = f"started again it goes on from step {run.checkpoint}"
+    return f"{ended}{log}; {goes_on}"
+
+
+def _compared(one: ComparisonStatus) -> str:
+    said = {
+        "pending": f"waits ({one.reason})" if one.reason else "waits",
+        "running": "is running",
+        "done": f"is done: {one.result}",
+        "failed": "ended without compare.json" + (f", log {one.log}" if one.log else ""),
+        "unknown": "has not been written yet",
+    }
+    return f"comparison of {one.experiment} (job {one.job}) {said[one.state]}"
+
+
+def summary(seen: Overview) -> str:
+    """How many runs are in which state, and when all will be done, in one line."""
+    counts = Counter(run.state for run in seen.runs)
+    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    text = f"{len(seen.runs)} run{'s' if len(seen.runs) != 1 else ''}: {states}"
+    if seen.all_end is None:
+        return text
+    known = all(run.ends or run.state == "complete" for run in seen.runs)
+    which = "all done" if known else "those with a known end done"
+    return f"{text}; {which} by about {clock(seen.all_end, seen.asked)}"
+
+
+def _shown(value: float | None, how: str) -> str:
+    return "" if value is None else format(value, how)
+
+
+def _shown_duration(seconds: float | None) -> str:
+    return "" if seconds is None else duration(seconds)
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its two largest units at most: `42s`, `12m`, `3h05`, `2d04h`."""
+    minutes = round(seconds / 60)
+    if seconds < 99.5:
+        return f"{round(seconds)}s"
+    if minutes < 100:
+        return f"{minutes}m"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours}h{minutes:02}"
+    return f"{hours // 24}d{hours % 24:02}h"
+
+
+def clock(moment: datetime, now: datetime) -> str:
+    """Local time of day, with the date if it is not today's."""
+    local, today = moment.astimezone(), now.astimezone().date()
+    return local.strftime("%H:%M" if local.date() == today else "%b %d %H:%M")
+
+
+def as_dict(seen: Overview) -> dict[str, Any]:
+    """Every fact, as JSON: times in ISO format, durations in seconds."""
+    runs = [_plain(asdict(run)) for run in seen.runs]
+    counts = Counter(run.state for run in seen.runs)
+    return {
+        "time": seen.asked.isoformat(timespec="seconds"),
+        "runs": runs,
+        "comparisons": [asdict(one) for one in seen.comparisons],
+        "counts": {state: counts[state] for state in STATES},
+        "all_end": _plain(seen.all_end),
+        "problem": seen.problem,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return value
