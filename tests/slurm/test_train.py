@@ -17,7 +17,7 @@ from tests.slurm.cluster import FINAL
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
-STEPS = 250
+STEPS = 160
 SCRIPT = "launch/slurm/train.sbatch"
 # Saved after every step: a job that is disturbed goes on close to where it was.
 OPTIONS = (f"train.max_steps={STEPS}", "checkpoint.every=1", "evaluation.every=1000")
