@@ -1,4 +1,4 @@
-"""Every command in the README works: CI runs those for the demo, the others are parsed here."""
+"""Every command in the README and in docs/ works: CI runs those for the demo, the others are checked here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,25 @@ from accelerate.commands.launch import launch_command_parser
 from typer.main import get_command
 
 from ner_dist.cli import app
+from ner_dist.cluster.launch_config import LaunchConfig
 from ner_dist.recipe_file import load_recipe
 
 REPOSITORY = Path(__file__).parents[1]
-README = (REPOSITORY / "README.md").read_text()
-COMMANDS = [
-    line for block in re.findall(r"```bash\n(.*?)```", README, flags=re.S) for line in block.splitlines()
-]
+PAGES = {path.name: path for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))}
+README = PAGES["README.md"].read_text()
+
+
+def commands_of(page: Path) -> list[str]:
+    """The lines of its shell blocks."""
+    blocks = re.findall(r"```bash\n(.*?)```", page.read_text(), flags=re.S)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+COMMANDS = list(dict.fromkeys(command for page in PAGES.values() for command in commands_of(page)))
+
+
+def beginning(*words: str) -> list[str]:
+    return [command for command in COMMANDS if command.startswith(words)]
 
 
 @pytest.fixture(autouse=True)
@@ -27,18 +39,16 @@ def _in_the_repository(monkeypatch):
 
 
 def test_the_readme_has_commands_of_every_kind():
-    assert {command.split()[0] for command in COMMANDS} == {"make", "accelerate", "ner-dist", "."}
+    assert {command.split()[0] for command in COMMANDS} == {"make", "accelerate", "ner-dist", "sbatch", "."}
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make")])
+@pytest.mark.parametrize("command", beginning("make"))
 def test_make_target_is_there_and_run_by_ci(command):
     assert re.search(rf"^{command.split()[1]}:", (REPOSITORY / "Makefile").read_text(), flags=re.M)
     assert f"\n{command}\n" in (REPOSITORY / ".ci/run").read_text()
 
 
-@pytest.mark.parametrize(
-    "command", [command for command in COMMANDS if command.startswith("accelerate launch")]
-)
+@pytest.mark.parametrize("command", beginning("accelerate launch"))
 def test_launch_command_parses(command):
     words = launch_command_parser().parse_args(shlex.split(command)[2:])
     config = load_config_from_file(words.config_file)
@@ -48,29 +58,55 @@ def test_launch_command_parses(command):
     assert recipe.train.micro_batches >= processes, "some GPUs would idle"
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("ner-dist")])
-def test_command_of_the_package_parses(command, capsys):
+@pytest.mark.parametrize("command", beginning("sbatch"))
+def test_submission_suits_its_launch_config(command):
+    words = shlex.split(command)[1:]
+    script = next(word for word in words if word.endswith(".sbatch"))
+    assert (REPOSITORY / script).exists()
+    options = dict(word.removeprefix("--").split("=") for word in words[: words.index(script)])
+    nodes, gpus = int(options.get("nodes", 1)), int(options["gpus-per-node"])
+    recipe, *arguments = words[words.index(script) + 1 :]
+    if arguments[:1] == ["--launch-config"]:
+        LaunchConfig.read(arguments[1]).check(machines=nodes, per_machine=gpus, gpus=gpus)
+        arguments = arguments[2:]
+    assert load_recipe(recipe, arguments).train.micro_batches >= nodes * gpus, "some GPUs would idle"
+
+
+@pytest.mark.parametrize("command", beginning("ner-dist"))
+def test_command_of_the_package_works(command, capsys, tmp_path):
     _, name, *arguments = shlex.split(command)
+    ner_dist = get_command(app)
     assert name in {registered.name for registered in app.registered_commands}
     if name in ("train", "prepare"):
         load_recipe(arguments[0], arguments[1:])
-    elif name == "plan":
-        get_command(app)([name, *arguments], standalone_mode=False)
-        assert "take " in capsys.readouterr().out
+    elif name in ("plan", "launch-help"):
+        ner_dist([name, *arguments], standalone_mode=False)
+        assert {"plan": "take ", "launch-help": "accelerate launch "}[name] in capsys.readouterr().out
+    elif name == "slurm":
+        ner_dist([name, *arguments, "--dry-run"], standalone_mode=False)
+        assert "launch/slurm/train.sbatch" in capsys.readouterr().out
+    elif name == "status":
+        (folder,) = arguments
+        assert any(folder in other for other in beginning("ner-dist slurm"))
     else:
-        # Nothing to parse without a run: CI runs every line about the demo.
+        # Nothing to work on without a run: CI runs every line about the demo.
         assert "demo" in command
 
 
 def test_ci_runs_the_commands_about_the_demo():
     pattern = re.search(r"grep -E '([^']+)' README\.md", (REPOSITORY / ".ci/run").read_text())[1]
-    picked = [command for command in COMMANDS if re.search(pattern, command)]
-    assert picked == [command for command in COMMANDS if "demo" in command and not command.startswith("make")]
+    commands = commands_of(PAGES["README.md"])
+    picked = [command for command in commands if re.search(pattern, command)]
+    assert picked == [command for command in commands if "demo" in command and not command.startswith("make")]
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert (REPOSITORY / target).exists(), target
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.M)
+    anchors = {f"#{re.sub(r'[^a-z0-9 -]', '', heading.lower()).replace(' ', '-')}" for heading in headings}
+    for target in re.findall(r"\]\(([^)]+)\)", re.sub(r"\s+", " ", text)):
+        assert target in anchors or (page.parent / target).exists(), target
 
 
 def test_every_launch_config_is_in_the_table():

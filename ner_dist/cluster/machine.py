@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ner_dist.cluster.launch_config import LaunchConfig
 from ner_dist.errors import UserError
 from ner_dist.model import load_config
-from ner_dist.recipe_file import to_yaml
+from ner_dist.recipe_file import differing_keys
 from ner_dist.run import check_output, package_versions
 from ner_dist.runtime import Device, resolve_precision
 
@@ -28,6 +28,7 @@ class Machine:
     """One machine's answer, small enough to be sent to the others."""
 
     host: str
+    recipe: Recipe
     devices: list[str]
     """Its GPUs; a single entry on a machine without one."""
     shared: dict[str, str]
@@ -76,6 +77,7 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Machine:
     data = prepared_folder(recipe)
     return Machine(
         host=platform.node(),
+        recipe=recipe,
         devices=[_gpu(index) for index in range(there)] or [_cpu()],
         shared={
             "Python": platform.python_version(),
@@ -83,7 +85,6 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Machine:
             "CUDA": str(torch.version.cuda),
             "NCCL": ".".join(map(str, torch.cuda.nccl.version())) if there else "None",
             "code": _code_digest(),
-            "recipe": _digest(to_yaml(recipe).encode()),
             "launch config": _digest(Path(config.path).read_bytes()),
             "data": data.name[:_DIGEST_LENGTH],
             "prepared data": _fingerprint(data),
@@ -96,6 +97,10 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Machine:
 def differences(machines: list[Machine]) -> list[str]:
     """One sentence for each thing that is not the same on all machines."""
     first, found = machines[0], []
+    for other in machines[1:]:
+        if keys := differing_keys(first.recipe, other.recipe):
+            found.append(f"the recipe differs in {', '.join(keys)} between {first.host} and {other.host}")
+            break
     for name, value in first.shared.items():
         for other in machines[1:]:
             theirs = other.shared[name]

@@ -141,15 +141,15 @@ def preflight(
     from ner_dist.cluster.machine import differences, inspect
     from ner_dist.recipe_file import load_recipe
 
-    def look() -> tuple[Recipe, Machine]:
+    def look() -> Machine:
         recipe = load_recipe(path, overrides)
         config = LaunchConfig.read(launch_config)
         config.check(machines=machines.number, per_machine=per_machine, gpus=gpus)
-        return recipe, inspect(recipe, config, gpus=gpus)
+        return inspect(recipe, config, gpus=gpus)
 
     began = time.perf_counter()
-    answers = machines.all_answers(look)
-    recipe, found = answers[0][0], [machine for _, machine in answers]
+    found: list[Machine] = machines.all_answers(look)
+    recipe = found[0].recipe
     if unlike := differences(found):
         raise UserError("; ".join(unlike), fix="bring all nodes to the same state")
     _check_shared_folder(recipe, machines)
@@ -158,7 +158,6 @@ def preflight(
     if machines.rank == 0:
         _show(
             found,
-            recipe=recipe,
             launch_config=launch_config,
             per_machine=per_machine,
             rate=rate,
@@ -228,14 +227,13 @@ def _note_start(recipe: Recipe, found: list[Machine], machines: Machines) -> lis
 def _show(
     found: list[Machine],
     *,
-    recipe: Recipe,
     launch_config: str,
     per_machine: int,
     rate: float | None,
     starts: list[dict[str, Any]],
     address: str,
 ) -> None:
-    first = found[0]
+    first, recipe = found[0], found[0].recipe
     job = os.environ.get("SLURM_JOB_ID")
     said = [f"job {job}"] if job else []
     if len(starts) > 1:
