@@ -22,8 +22,6 @@ _FORMAT = "%A|%F|%K|%T|%r|%S|%L|%l|%N"
 _FIELDS = _FORMAT.count("|") + 1
 _COMMAND = ("squeue", "--noheader", "--array", "--states=all", f"--format={_FORMAT}")
 
-_WITHOUT = "states are from the files alone"
-
 _WAITS = {"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 _WAITS |= {"STOPPED", "SUSPENDED"}
 _ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"}
@@ -83,7 +81,7 @@ class Queue:
 def ask_queue() -> Queue:
     """This user's jobs."""
     if shutil.which("squeue") is None:
-        return Queue(problem=f"no Slurm here (no squeue): {_WITHOUT}")
+        return Queue(problem="no Slurm here (no squeue)")
     # The user's own SQUEUE_* settings would change what is listed; seconds since 1970 have no time zone.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     environment |= {"SLURM_TIME_FORMAT": "%s", "LC_ALL": "C"}
@@ -97,9 +95,9 @@ def ask_queue() -> Queue:
             check=True,
         )
     except subprocess.TimeoutExpired:
-        return Queue(problem=f"Slurm did not answer within {PATIENCE:.0f} s: {_WITHOUT}")
+        return Queue(problem=f"Slurm did not answer within {PATIENCE:.0f} s")
     except (OSError, subprocess.CalledProcessError) as error:
-        return Queue(problem=f"Slurm cannot be asked ({_last_line(error)}): {_WITHOUT}")
+        return Queue(problem=f"Slurm cannot be asked ({_last_line(error)})")
     return Queue(jobs=parse(done.stdout))
 
 

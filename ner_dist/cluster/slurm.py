@@ -1,24 +1,12 @@
-"""Slurm's own commands: submit, cancel, and what the queue holds."""
+"""Slurm's own commands to submit and cancel; `queue.py` asks what became of jobs."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ner_dist.errors import UserError
-
-
-@dataclass(frozen=True)
-class Queued:
-    """A job, or a task of an array, that has not ended."""
-
-    id: str
-    """As `scancel` takes it: `120`; of an array `120_3`, or `120_[4-7]` for tasks that wait together."""
-    state: str
-    """`PENDING`, `RUNNING`, `COMPLETING` and the like."""
 
 
 def check_available() -> None:
@@ -65,34 +53,10 @@ def cancel(jobs: Sequence[str]) -> None:
     _ask(["scancel", *jobs])
 
 
-def queued(jobs: Sequence[str]) -> list[Queued]:
-    """Which of some jobs have not ended; a job that Slurm has forgotten has.
-
-    Args:
-        jobs: ids; that of an array stands for all its tasks.
-
-    Raises:
-        UserError: the queue cannot be read.
-    """
-    found = []
-    # The user's own SQUEUE_* would change what is listed.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
-    # One at a time, so that each is known or forgotten by itself: of several, squeue skips what it forgot.
-    for job in jobs:
-        try:
-            lines = _ask(["squeue", "--noheader", "--format=%i %T", f"--jobs={job}"], env=env).splitlines()
-        except UserError as error:
-            if "Invalid job id" not in error.what:
-                raise
-            continue
-        found += [Queued(*line.split()) for line in lines if line.strip()]
-    return found
-
-
-def _ask(command: Sequence[str], *, env: dict[str, str] | None = None) -> str:
+def _ask(command: Sequence[str]) -> str:
     """What one of Slurm's commands prints; its own complaint as an error."""
     try:
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise _no_program(command[0]) from None
     if done.returncode != 0:

@@ -78,7 +78,7 @@ def _page(seen: Overview) -> Group:
             lines.append(Text(f"{run.name}: {text}", style="yellow" if warns else ""))
     lines += [Text(_compared(one)) for one in seen.comparisons]
     if seen.problem:
-        lines.append(Text(seen.problem))
+        lines.append(Text(f"{seen.problem}: states are from the files alone"))
     return Group(_table(seen), Text(), *lines, Text(summary(seen), style="bold"))
 
 

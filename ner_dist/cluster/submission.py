@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.cluster import slurm
 from ner_dist.cluster.experiment import COMPARISON, JOBS, LOGS, runs_text
+from ner_dist.cluster.queue import ask_queue
 from ner_dist.errors import UserError
 from ner_dist.run import now, write_atomically
 
@@ -27,8 +28,16 @@ def check_idle(experiment: Experiment) -> None:
         return
     earlier = json.loads(path.read_text(encoding="utf-8"))
     jobs = [earlier[key] for key in ("array", "compare") if earlier[key] is not None]
-    if left := slurm.queued(jobs):
-        shown = ", ".join(f"{job.id} {job.state}" for job in left)
+    queue = ask_queue()
+    if queue.problem is not None:
+        raise UserError(
+            "jobs were submitted from here before, and whether they have ended is not known: "
+            + queue.problem,
+            where=str(experiment.folder),
+            fix="give the command again when Slurm answers",
+        )
+    if left := [job for job in queue.jobs if not job.ended and (job.array or job.id) in jobs]:
+        shown = ", ".join(f"{job.name} {job.state}" for job in left)
         raise UserError(
             f"jobs of this experiment have not ended: {shown}",
             where=str(experiment.folder),

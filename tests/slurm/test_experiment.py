@@ -116,9 +116,7 @@ def test_runs_that_did_not_end_well_are_named_by_the_comparison(cluster, here, n
     again = ner_dist_slurm("--out", "exp", check=False)
     assert again.returncode == 2
     said = again.stderr.splitlines()[-1]
-    assert said.startswith(
-        f"error: exp: jobs of this experiment have not ended: {jobs['array']}_[0-1] PENDING, "
-    )
+    assert said.startswith(f"error: exp: jobs of this experiment have not ended: {jobs['array']}_0 PENDING, ")
     assert f"(scancel {jobs['array']} {jobs['compare']})" in said
     assert jobs_of(here / "exp") == jobs
 
@@ -137,13 +135,6 @@ def test_what_slurm_refuses_is_said_in_its_words_and_leaves_nothing(cluster, her
     assert refused.stderr == "error: sbatch: Requested node configuration is not available\n"
     assert not (here / "exp").exists()
     assert queue(cluster) == []
-
-
-def test_a_job_that_slurm_has_forgotten_has_ended(cluster):
-    code = (
-        "from ner_dist.cluster.slurm import queued; print(queued(['999999']), queued(['999998', '999999']))"
-    )
-    assert cluster.run([sys.executable, "-c", code], env=environment()).stdout == "[] []\n"
 
 
 def test_a_comparison_that_slurm_refuses_takes_the_trainings_with_it(cluster, here, ner_dist_slurm):
