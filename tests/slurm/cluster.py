@@ -64,6 +64,8 @@ JobCompLoc={folder}/finished.txt
 ReturnToService=2
 SlurmdTimeout=10
 KillWait=5
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SchedulerParameters=sched_interval=2,bf_interval=5,batch_sched_delay=1
 """
 
@@ -134,7 +136,9 @@ class Cluster:
         text = _CONF.format(controller=CONTROLLER, address=addresses[CONTROLLER], folder=self.folder)
         for node in NODES:
             text += f"NodeName={node} NodeAddr={addresses[node]} CPUs=8 RealMemory=32000 Gres=gpu:2\n"
-        text += "PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP\n"
+        # Jobs of the second partition push those of the first aside, which get some time to save.
+        text += "PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP GraceTime=30\n"
+        text += "PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10\n"
         (self.folder / "slurm.conf").write_text(text)
         # Named outright, it keeps slurmd from looking at /sys/fs/cgroup at all.
         (self.folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
