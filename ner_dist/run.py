@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 LOCK, HOLDER = TRACES = (".lock", ".holder.json")
 """Files by which a training holds the directory; see `claim.py`."""
+PROBE = ".preflight"
+"""What the check before a training writes, to see who else sees it."""
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "deepspeed", "datasets", "seqeval", "numpy")
 
@@ -137,7 +139,7 @@ def check_output(recipe: Recipe) -> Run:
 
 def has_content(run: Run) -> bool:
     """Whether there is anything in the folder but the traces of who holds it, or is about to."""
-    about = {*TRACES, run.job.name}
+    about = {*TRACES, PROBE, run.job.name}
     return run.folder.is_dir() and any(path.name not in about for path in run.folder.iterdir())
 
 

@@ -9,124 +9,21 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import time
 import uuid
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.errors import EXIT_USER_ERROR, UserError, disk_error, show
+from ner_dist.cluster.meeting import Machines
+from ner_dist.errors import EXIT_USER_ERROR, UserError, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ner_dist.cluster.machine import Machine
     from ner_dist.recipe import Recipe
 
-# Machines import torch from file systems of very different speed before they meet.
-_MEETING_SECONDS = int(os.environ.get("NER_DIST_PREFLIGHT_TIMEOUT", 120))
 # How long a network file system may hide a new file from another machine that lists its folder.
 _FILE_SECONDS = 10
-_PROBE_MIB, _PROBES = 32, 3
-
-
-class Machines:
-    """The machines of the job, in touch with each other."""
-
-    def __init__(self) -> None:
-        self.rank = int(os.environ.get("RANK", 0))
-        self.number = int(os.environ.get("WORLD_SIZE", 1))
-        self.address = f"{os.environ.get('MASTER_ADDR', 'localhost')}:{os.environ.get('MASTER_PORT', '?')}"
-
-    def meet(self) -> None:
-        """
-        Raises:
-            UserError: they do not reach each other.
-        """
-        if self.number == 1:
-            return
-        from torch import distributed
-
-        try:
-            distributed.init_process_group(
-                "gloo",
-                init_method="env://",
-                rank=self.rank,
-                world_size=self.number,
-                timeout=timedelta(seconds=_MEETING_SECONDS),
-            )
-            distributed.barrier()
-        except (RuntimeError, ValueError) as error:
-            raise self._apart(" ".join(str(error).split())) from None
-
-    def _apart(self, error: str) -> UserError:
-        """What went wrong between the machines, in the order of the guide."""
-        here = f"{platform.node()}, node {self.rank} of {self.number}"
-        if "EADDRINUSE" in error or "already in use" in error:
-            return UserError(
-                f"{self.address} is taken by another program",
-                where=here,
-                fix="set NER_DIST_PORT to a free port",
-            )
-        if "TCP client failed" in error or "timed out" in error.lower() or "resolve" in error:
-            return UserError(
-                f"the nodes did not meet at {self.address} within {_MEETING_SECONDS} s ({error[:200]})",
-                where=here,
-                fix="see docs/cluster.md, `When nodes do not meet`: NER_DIST_ADDRESS, NER_DIST_PORT",
-            )
-        return UserError(
-            f"met the other nodes at {self.address}, but cannot talk to them ({error[:200]})",
-            where=here,
-            fix="name the interface they share: GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME; see docs/cluster.md",
-        )
-
-    def all_answers(self, work: Callable[[], Any]) -> list[Any]:
-        """What `work` returns on every machine.
-
-        Raises:
-            UserError: it failed somewhere; the first machine's error, with its host where there are several.
-        """
-        problem = answer = None
-        try:
-            answer = work()
-        except UserError as error:
-            problem = str(error)
-        except OSError as error:
-            problem = str(disk_error(error) or f"{error.filename or ''}: {error.strerror or error}")
-        answers: list[Any] = [(platform.node(), answer, problem)]
-        if self.number > 1:
-            from torch import distributed
-
-            answers *= self.number
-            distributed.all_gather_object(answers, (platform.node(), answer, problem))
-        for host, _, failed in answers:
-            if failed is not None:
-                raise UserError(failed if self.number == 1 else f"{host}: {failed}")
-        return [each for _, each, _ in answers]
-
-    def gigabytes_per_second(self, *, on_gpu: bool) -> float:
-        """What an all-reduce of 32 MiB moves between the machines, as bytes summed over time."""
-        import torch
-        from torch import distributed
-
-        group = distributed.new_group(backend="nccl") if on_gpu else None
-        tensor = torch.zeros(_PROBE_MIB << 18, device="cuda:0" if on_gpu else "cpu")
-        distributed.all_reduce(tensor[:1], group=group)
-        began = time.perf_counter()
-        for _ in range(_PROBES):
-            distributed.all_reduce(tensor, group=group)
-        float(tensor[0])
-        return _PROBES * tensor.nbytes / (time.perf_counter() - began) / 1e9
-
-    def part(self) -> None:
-        """Leave together: the first machine keeps the meeting place open for the others."""
-        from torch import distributed
-
-        if self.number > 1 and distributed.is_initialized():
-            distributed.barrier()
-            distributed.destroy_process_group()
 
 
 def preflight(
@@ -169,31 +66,30 @@ def preflight(
 
 def _check_shared_folder(recipe: Recipe, machines: Machines) -> None:
     """What the first machine writes to the output directory, the others must see."""
-    from ner_dist.run import Run
+    from ner_dist.run import PROBE, Run
 
     folder = Run(Path(recipe.output_dir)).folder
-    probe = folder / f".preflight-{uuid.uuid4().hex[:8]}"
+    probe = folder / PROBE
 
     def write() -> str:
-        if machines.rank:
-            return probe.name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe.write_text("seen\n", encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"cannot be written to: {error.strerror}",
-                where=f"output_dir {folder}",
-                fix="name a folder that you may write to",
-            ) from None
-        return probe.name
+        token = uuid.uuid4().hex
+        if machines.rank == 0:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                probe.write_text(token, encoding="utf-8")
+            except OSError as error:
+                raise UserError(
+                    f"cannot be written to: {error.strerror}",
+                    where=f"output_dir {folder}",
+                    fix="name a folder that you may write to",
+                ) from None
+        return token
 
-    written = folder / machines.all_answers(write)[0]
+    token = machines.all_answers(write)[0]
 
     def see() -> None:
         until = time.monotonic() + _FILE_SECONDS
-        # Listing asks a network file system anew; a name that was missing may be remembered so.
-        while not folder.is_dir() or written not in folder.iterdir():
+        while not _holds(probe, token):
             if time.monotonic() > until:
                 raise UserError(
                     "is not shared: what the first node writes there is not seen here",
@@ -207,6 +103,12 @@ def _check_shared_folder(recipe: Recipe, machines: Machines) -> None:
     finally:
         if machines.rank == 0:
             probe.unlink()
+
+
+def _holds(file: Path, text: str) -> bool:
+    # Listing asks a network file system anew; a name that was missing may be remembered so.
+    there = file.parent.is_dir() and file in file.parent.iterdir()
+    return there and file.read_text(encoding="utf-8") == text
 
 
 def _note_start(recipe: Recipe, found: list[Machine], machines: Machines) -> list[dict[str, Any]]:

@@ -72,7 +72,7 @@ def launch_command(
         host: the machine of rank 0, as all of them reach it.
         port: where that one listens; on one machine the config decides.
     """
-    words = ["accelerate launch --config_file", launch.path]
+    words = ["accelerate launch --config_file", shlex.quote(launch.path)]
     if machines > 1:
         if launch.machines != "several" or machines != 2:
             words.append(f"--num_machines {machines}")
