@@ -24,6 +24,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to change, as train.epochs=1."),
 ]
+LaunchConfigOption = Annotated[
+    str | None, typer.Option(help="Accelerate's config file, such as launch/zero2_bf16.yaml.")
+]
 
 
 @app.command("train")
@@ -99,12 +102,12 @@ def plan_command(
 def launch_help_command(
     recipe: RecipeArgument,
     hosts: Annotated[str, typer.Option(help="Names or addresses, as node1,node2; the first is rank 0.")],
-    gpus_per_node: Annotated[int, typer.Option(min=0, help="GPUs of one machine; 0 for none.")] = 8,
+    gpus_per_node: Annotated[int, typer.Option(min=0, help="GPUs of each machine; 0 for none.")] = 8,
     processes_per_node: Annotated[
-        int | None, typer.Option(min=1, help="On machines without a GPU; 1 if not given.")
+        int | None, typer.Option(min=1, help="Processes on each machine without GPUs; 1 if not given.")
     ] = None,
-    launch_config: Annotated[str | None, typer.Option(help="As launch/zero2_bf16.yaml.")] = None,
-    port: Annotated[int, typer.Option(min=1024, max=65535, help="On which rank 0 listens.")] = 29500,
+    launch_config: LaunchConfigOption = None,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="Where all meet on the first.")] = 29500,
     overrides: Overrides = None,
 ) -> None:
     """Print what to type on each machine where no Slurm starts the processes."""
@@ -241,12 +244,12 @@ def slurm_command(
     seeds: Annotated[
         str | None, typer.Option(help="Train each recipe with each, as 1,2,3; else with its own seed.")
     ] = None,
-    launch_config: Annotated[str | None, typer.Option(help="Of accelerate, for train.sbatch.")] = None,
-    nodes: Annotated[int | None, typer.Option(min=1, help="Of one training.")] = None,
-    gpus_per_node: Annotated[int | None, typer.Option(min=0, help="Of one training.")] = None,
-    time: Annotated[str | None, typer.Option(help="Limit of one training, as 04:00:00.")] = None,
-    partition: Annotated[str | None, typer.Option(help="Of all jobs.")] = None,
-    account: Annotated[str | None, typer.Option(help="Of all jobs.")] = None,
+    launch_config: LaunchConfigOption = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Nodes of each training.")] = None,
+    gpus_per_node: Annotated[int | None, typer.Option(min=0, help="GPUs on each of its nodes.")] = None,
+    time: Annotated[str | None, typer.Option(help="Time limit of each training, as 04:00:00.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Partition of all jobs.")] = None,
+    account: Annotated[str | None, typer.Option(help="Account of all jobs.")] = None,
     sbatch: Annotated[
         list[str] | None,
         typer.Option(

@@ -169,8 +169,8 @@ def _conditions(where: Where, recipe: Recipe) -> str:
 # the one that `ip route get ADDRESS_OF_ANOTHER_MACHINE` names after `dev`.
 # export NCCL_SOCKET_IFNAME=eth0 GLOO_SOCKET_IFNAME=eth0
 #
-# Start all of them within ten minutes: the first waits for the others, and nothing else starts them.
-# The preflight compares the machines in seconds; the training is worth starting when it passes."""
+# The preflight compares the machines in seconds; the training is worth starting when it passes. Start each on
+# all machines within two minutes: the first waits for the others, and nothing else starts them."""
 
 
 def _commands(

@@ -1,7 +1,7 @@
 """The machines of a job getting in touch, one process on each, before anything is trained.
 
-They meet at a store on the first machine, over TCP, and then connect to each other: as training will, so that what
-would hang there fails here, within seconds and with what to look at.
+They meet at a store on the first machine, over TCP, and then connect to each other: as training will, so that
+what would hang there fails here, within seconds and with what to look at.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ class Machines:
             raise UserError(
                 f"met the other nodes at {self.address}, but cannot talk to them ({_one_line(error)})",
                 where=self._here(),
-                fix="name the interface they share: GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME; see docs/cluster.md",
+                fix="name the interface they share (GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME): docs/cluster.md",
             ) from None
 
     def all_answers(self, work: Callable[[], Any]) -> list[Any]:
@@ -137,7 +138,8 @@ class Machines:
         from torch import distributed
 
         if self.number > 1 and distributed.is_initialized():
-            distributed.barrier()
+            with suppress(RuntimeError):  # one that is gone does not come
+                distributed.barrier()
             distributed.destroy_process_group()
 
     def _here(self) -> str:

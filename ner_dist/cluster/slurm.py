@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -56,12 +57,18 @@ def cancel(jobs: Sequence[str]) -> None:
 def _ask(command: Sequence[str]) -> str:
     """What one of Slurm's commands prints; its own complaint as an error."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise _no_program(command[0]) from None
     if done.returncode != 0:
         raise UserError(_complaint(command[0], done.stderr or done.stdout), where=command[0])
     return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what a job that this runs in was told of itself: sbatch would hand it on."""
+    of_slurm = {name for name in os.environ if name.startswith("SLURM_")} - {"SLURM_CONF"}
+    return {name: value for name, value in os.environ.items() if name not in of_slurm}
 
 
 def _complaint(program: str, printed: str) -> str:
