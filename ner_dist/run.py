@@ -101,6 +101,15 @@ def read_results(run: Run) -> dict[str, Any]:
         raise UserError(f"cannot be read: {error}", where=str(run.results)) from None
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """A file's JSON object; empty if there is none that can be read."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
 def check_output(recipe: Recipe) -> Run:
     """The run that the recipe may write to. Reads only, so that all ranks can ask the same.
 

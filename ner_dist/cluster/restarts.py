@@ -13,18 +13,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError
-from ner_dist.run import now, write_atomically
+from ner_dist.run import now, read_json, write_atomically
 
 if TYPE_CHECKING:
     from ner_dist.run import Run
-
-
-def read_job(run: Run) -> dict[str, Any] | None:
-    """The Slurm job that last started the run; None if none did."""
-    try:
-        return json.loads(run.job.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def note_start(run: Run, *, nodes: list[str]) -> dict[str, Any]:
@@ -39,12 +31,12 @@ def note_start(run: Run, *, nodes: list[str]) -> dict[str, Any]:
     """
     number = os.environ["SLURM_JOB_ID"]
     task = os.environ.get("SLURM_ARRAY_TASK_ID")
-    known = read_job(run)
+    known = read_json(run.job)
     job = {
         "job": number,
         "array_job": os.environ.get("SLURM_ARRAY_JOB_ID"),
         "array_task": None if task is None else int(task),
-        "starts": known["starts"] if known and known["job"] == number else [],
+        "starts": known["starts"] if known.get("job") == number else [],
     }
     restart = int(os.environ.get("SLURM_RESTART_COUNT", 0))
     # A start may be told twice, when the batch script was killed before Slurm counted it.

@@ -18,9 +18,9 @@ from ner_dist.claim import Holder, who_holds
 from ner_dist.cluster.experiment import LOGS
 from ner_dist.cluster.pace import Pace, read_pace
 from ner_dist.cluster.queue import Job, Queue, ask_queue
-from ner_dist.cluster.restarts import newest_step, read_job
-from ner_dist.cluster.status_files import Found, Submitted, read_json, read_time, search
-from ner_dist.run import Run
+from ner_dist.cluster.restarts import newest_step
+from ner_dist.cluster.status_files import Found, Submitted, read_time, search
+from ner_dist.run import Run, read_json
 
 STATES = ("running", "pending", "failed", "stopped", "not started", "complete")
 """In the order in which they are shown: what moves, what needs somebody, what is done."""
@@ -115,7 +115,7 @@ def overview(folders: list[str]) -> Overview:
 
 def _status(found: Found, queue: Queue, now: datetime) -> RunStatus:
     run = found.run
-    slurm = read_job(run) or {}
+    slurm = read_json(run.job)
     job = _job(found, slurm, queue)
     holder = who_holds(run)
     status = RunStatus(

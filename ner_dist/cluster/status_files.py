@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from ner_dist.cluster.experiment import COMPARISON, JOBS
 from ner_dist.errors import UserError
-from ner_dist.run import HOLDER, Run
+from ner_dist.run import HOLDER, Run, read_json
 
 # Nothing below these is a run.
 _NOT_INTO = {"checkpoints", "model", "predictions"}
@@ -124,15 +122,6 @@ def _run_folder(experiment: Path, written: str) -> Path:
         if path.parts[:length] == whole[-length:]:
             return experiment.joinpath(*path.parts[length:])
     return path
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A file's JSON object; empty if there is none that can be read."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
 
 
 def read_time(text: str | None) -> datetime | None:

@@ -98,7 +98,6 @@ def _table(seen: Overview) -> Any:
             justify="left" if left else "right",
             no_wrap=name != "run",
             overflow="fold",
-            ratio=None,
         )
     for run, row in zip(seen.runs, rows, strict=True):
         table.add_row(*(Text(row[name]) for name in used), style=_STYLES.get(run.state))
