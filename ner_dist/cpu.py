@@ -16,13 +16,14 @@ from __future__ import annotations
 import ctypes
 import os
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # Of glibc's malloc.h, and mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -96,6 +97,18 @@ def restore(part: str) -> None:
     """Have torch's own kernels back."""
     for library in _replaced.pop(part, []):
         library._destroy()
+
+
+@contextmanager
+def torchs_own(part: str) -> Iterator[None]:
+    """Have torch's own kernels for as long as this lasts."""
+    replaced = part in _replaced
+    restore(part)
+    try:
+        yield
+    finally:
+        if replaced:
+            replace(part)
 
 
 def _is_amd() -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.cluster import slurm
+from ner_dist.cluster.launch_config import LaunchConfig
 from ner_dist.errors import UserError
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run import check_folder, check_output
@@ -127,8 +128,11 @@ def plan(arguments: Sequence[str], *, seeds: str | None, out: str | Path, option
     """
     folder = Path(out)
     paths, overrides = _sorted_out(arguments)
-    if options.launch_config is not None and not Path(options.launch_config).is_file():
-        raise UserError("there is no such launch config", where=f"--launch-config {options.launch_config}")
+    if options.launch_config is not None:
+        config = LaunchConfig.read(options.launch_config)
+        if options.gpus_per_node:
+            gpus = options.gpus_per_node
+            config.check(machines=options.nodes or 1, per_machine=gpus, gpus=gpus)
     numbers = None if seeds is None else _seeds(seeds)
     for name, option in (("output_dir", "--out"), *([("train.seed", "--seeds")] if numbers else [])):
         if given := [text for text in overrides if text.startswith(f"{name}=")]:

@@ -37,6 +37,7 @@ def check_idle(experiment: Experiment) -> None:
             fix="give the command again when Slurm answers",
         )
     if left := [job for job in queue.jobs if not job.ended and (job.array or job.id) in jobs]:
+        left.sort(key=lambda job: (jobs.index(job.array or job.id), job.index or 0))
         shown = ", ".join(f"{job.name} {job.state}" for job in left)
         raise UserError(
             f"jobs of this experiment have not ended: {shown}",

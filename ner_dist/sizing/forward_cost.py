@@ -109,6 +109,8 @@ def _run(model: torch.nn.Module, numbers: Numbers, *, rows: int, length: int) ->
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode
 
+    from ner_dist.cpu import torchs_own
+
     mode, cpu = FakeTensorMode(), torch.device("cpu")
 
     def fake(tensor: torch.Tensor) -> torch.Tensor:
@@ -128,6 +130,7 @@ def _run(model: torch.nn.Module, numbers: Numbers, *, rows: int, length: int) ->
         return tensor
 
     with (
+        torchs_own("attention"),  # a training in this process may have replaced it
         mode,
         FlopCounterMode(display=False, custom_mapping=kernels) as counter,
         torch.autocast("cpu", torch.bfloat16, enabled=numbers == "autocast"),

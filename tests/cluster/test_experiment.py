@@ -16,17 +16,17 @@ from ner_dist.errors import UserError
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run import Run, write_recipe
 from tests.conftest import REPOSITORY
-from tests.distributed.launching import RECIPE
+from tests.distributed.launching import LAUNCH, RECIPE
 
 FULL, SUBSET = "full recipe.yaml", "subset.yaml"
+DDP = str(LAUNCH / "ddp_bf16.yaml")
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """The current folder, with two recipes, a launch config and the place of the batch scripts."""
+    """The current folder, with two recipes and the place of the batch scripts."""
     (tmp_path / FULL).write_text(RECIPE.replace("name: tiny", "name: full"))
     (tmp_path / SUBSET).write_text(f"extends: {FULL}\nname: subset\nlabels: [PER, LOC]\ntrain: {{seed: 5}}\n")
-    (tmp_path / "ddp.yaml").touch()
     (tmp_path / "launch/slurm").mkdir(parents=True)
     for name in ("train.sbatch", "compare.sbatch"):
         (tmp_path / "launch/slurm" / name).touch()
@@ -92,7 +92,7 @@ class TestWhatIsSubmitted:
     def test_options_are_handed_to_sbatch_and_the_users_own_come_last(self):
         experiment = planned(
             *(FULL, SUBSET),
-            **{"launch_config": "ddp.yaml", "nodes": 2, "gpus_per_node": 4, "time": "04:00:00"},
+            **{"launch_config": DDP, "nodes": 2, "gpus_per_node": 4, "time": "04:00:00"},
             **{"partition": "gpu", "account": "ours", "sbatch": ["--qos long", "--array=0-1%1"]},
         )
         train = experiment.train_command()
@@ -100,7 +100,7 @@ class TestWhatIsSubmitted:
             *("--nodes=2", "--gpus-per-node=4", "--time=04:00:00", "--partition=gpu", "--account=ours"),
             *("--qos", "long", "--array=0-1%1"),
         ]
-        assert train[13:] == ["--runs", "exp/runs.tsv", "--launch-config", "ddp.yaml"]
+        assert train[13:] == ["--runs", "exp/runs.tsv", "--launch-config", DDP]
         # The comparison is one small job of its own: only where it may run is the same.
         assert experiment.compare_command("7")[2:6] == [
             *("--dependency=afterany:7", "--output=exp/logs/%x-%j.log", "--partition=gpu", "--account=ours"),
@@ -167,7 +167,12 @@ class TestRefusals:
             ([FULL, "data.path=a\tb"], {}, "holds a tab"),
             ([FULL], {"seeds": "1,x"}, "--seeds: `1,x` is no list of numbers; write 1,2,3"),
             ([FULL], {"seeds": "1,2,1"}, "--seeds 1,2,1: a seed stands twice"),
-            ([FULL], {"launch_config": "none.yaml"}, "--launch-config none.yaml: there is no such"),
+            ([FULL], {"launch_config": "none.yaml"}, "launch config none.yaml: cannot be read: No such file"),
+            (
+                [FULL],
+                {"launch_config": str(LAUNCH / "single_gpu.yaml"), "nodes": 2, "gpus_per_node": 4},
+                "starts one process, and this is 2 nodes x 4 GPUs",
+            ),
             ([FULL], {"out": SUBSET}, f"--out {SUBSET}: is a file"),
             ([FULL], {"out": "launch"}, "--out launch: holds files that are no experiment"),
         ],

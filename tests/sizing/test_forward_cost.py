@@ -17,6 +17,7 @@ from transformers import (
     RobertaConfig,
 )
 
+from ner_dist import cpu
 from ner_dist.recipe import Model
 from ner_dist.sizing.forward_cost import forward_cost
 from ner_dist.sizing.model_shape import KNOWN, model_shape, shape_of
@@ -107,6 +108,20 @@ def test_fused_attention_saves_no_probabilities():
     }
     growth = {fused: long - short for fused, (short, long) in lengths.items()}
     assert growth[True] < growth[False] / 3
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_what_a_training_replaced_does_not_tell(fused):
+    def cost():
+        return forward_cost(CONFIGS["roberta"], "fp32", length=20, fused_attention=fused)
+
+    with cpu.torchs_own("attention"):
+        expected = cost()
+        cpu.replace("attention")
+        try:
+            assert cost() == expected
+        finally:
+            cpu.restore("attention")
 
 
 @pytest.mark.parametrize(

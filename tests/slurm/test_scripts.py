@@ -55,3 +55,32 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments, complaint, 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and complaint in line
+
+
+@pytest.mark.parametrize(
+    ("processes", "gpus", "capability", "config"),
+    [
+        (1, 1, "8.0", "single_gpu"),
+        (1, 0, None, "single_gpu"),
+        (4, 0, None, "cpu"),
+        (8, 4, "8.0", "ddp_bf16"),
+        (8, 4, "10.3", "ddp_bf16"),
+        (8, 4, "7.0", "ddp_fp16"),
+        (8, 4, None, "ddp_fp16"),
+    ],
+)
+def test_the_default_config_suits_the_gpus(processes, gpus, capability, config, tmp_path, monkeypatch):
+    nvidia_smi = tmp_path / "nvidia-smi"
+    nvidia_smi.write_text("#!/bin/sh\n" + (f"echo {capability}\n" * 4 if capability else "exit 9\n"))
+    nvidia_smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    script = LAUNCH / "slurm/train.sbatch"
+    function = f"set -euo pipefail; source <(sed -n '/^default_config/,/^}}/p' {script}); default_config"
+    done = subprocess.run(
+        ["bash", "-c", f"launch=L processes={processes} gpus={gpus}; {function}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"L/{config}.yaml\n"
+    assert (LAUNCH / f"{config}.yaml").is_file()

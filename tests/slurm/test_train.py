@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -90,9 +91,10 @@ def warned(jobs):
     """A job that reaches its time limit while others run, and what came of it: a future."""
 
     def live() -> str:
-        job = jobs.train("warned", options=("--nodelist=n1", "--time=1", "--signal=B:USR1@45"))
+        # Slurm looks at time limits every 30 s, and warns up to as much too early.
+        job = jobs.train("warned", options=("--nodelist=n1", "--time=2", "--signal=B:USR1@60"))
         jobs.until_step("warned", 20, job)
-        # Slurm looks at time limits every 30 s. A training that stands still until then costs nothing.
+        # A training that stands still until then costs nothing.
         jobs.signal("warned", "STOP")
         end = time.monotonic() + 90
         while "warned: asking the ranks to save" not in jobs.cluster.log(job) and time.monotonic() < end:
@@ -187,7 +189,7 @@ def test_signals_requeues_and_lost_nodes_change_no_bit(jobs, on_two_nodes, warne
 def test_a_job_at_its_time_limit_saves_requeues_and_finishes_as_if_undisturbed(jobs, outside, warned):
     job = warned.result()
     starts = jobs.starts("warned")
-    assert len(starts) > 1 and 0 < starts[1]["step"] < STEPS
+    assert any(0 < start["step"] < STEPS for start in starts), "never disturbed in the middle"
     assert "warned: asking the ranks to save" in jobs.cluster.log(job)
     assert int(jobs.cluster.state(job)["Restarts"]) == len(starts) - 1
     assert same_weights(jobs.folder / "warned", outside)
@@ -205,6 +207,52 @@ def test_a_cancelled_job_saves_and_stays_away_and_goes_on_when_submitted_again(j
     assert same_weights(jobs.folder / "cancelled", outside)
 
 
+def test_tasks_of_an_array_are_warned_alone_and_preempted(jobs, outside):
+    """The last task has the array's own id: to warn it must not warn the others."""
+    cluster, runs = jobs.cluster, jobs.folder / "runs.tsv"
+    runs.write_text(
+        "".join(f"{jobs.recipe}\toutput_dir={jobs.folder / name}\n" for name in ("task0", "task1"))
+    )
+    array = jobs.submit("--runs", str(runs), *OPTIONS, options=("--array=0-1", "--nodelist=n1"))
+    first, last = f"{array}_0", f"{array}_1"
+    jobs.until_step("task1", 10, last)
+    cluster.run(["scancel", "--batch", "--signal=USR1", last])
+    cluster.wait(last, "PENDING", timeout=60)
+    assert "warned: asking the ranks to save" in cluster.log(last)
+
+    cluster.wait(last, "RUNNING", timeout=60)
+    jobs.until_step("task1", jobs.step("task1") + 10, last)
+    jobs.signal("task1", "STOP")  # it would be through before it is preempted; Slurm has it go on
+    cluster.wait(first)
+    urgent = cluster.submit(
+        "--partition=urgent", "--nodelist=n1", "--exclusive", "--wrap", "true", cwd=jobs.folder
+    )
+    cluster.wait(last, "PENDING", timeout=60)
+    cluster.wait(urgent)
+    cluster.wait(last)
+
+    assert [start["restart"] for start in jobs.starts("task0")] == [0]
+    starts = jobs.starts("task1")
+    assert [start["restart"] for start in starts] == [0, 1, 2]
+    assert 10 <= starts[1]["step"] < starts[2]["step"] < STEPS
+    assert same_weights(jobs.folder / "task0", outside) and same_weights(jobs.folder / "task1", outside)
+
+
+def test_the_hook_and_the_container_are_the_users_own(jobs):
+    """A hook that is not written for strict shells, an environment that is not handed on, a container."""
+    hook, container = jobs.folder / "own.sh", jobs.folder / "container"
+    hook.write_text(
+        f"[ -n $NOT_SET_ANYWHERE ]\nfalse\nsource {jobs.hook}\nexport NER_DIST_CONTAINER={container}\n"
+    )
+    container.write_text('#!/bin/sh\necho "contained: $1" >&2\nexec "$@"\n')
+    container.chmod(0o755)
+    words = [str(jobs.recipe), f"output_dir={jobs.folder / 'contained'}", "train.max_steps=2"]
+    job = jobs.submit(*words, options=("--export=NER_DIST_ENVIRONMENT",), NER_DIST_ENVIRONMENT=str(hook))
+    jobs.cluster.wait(job)
+    log = jobs.cluster.log(job)
+    assert "contained: python" in log and "contained: accelerate" in log
+
+
 @pytest.fixture
 def private_disk(jobs):
     """A folder of which each node sees another disk, that of n1 read-only."""
@@ -218,49 +266,70 @@ def private_disk(jobs):
     folder.rmdir()
 
 
-def refused(jobs, *arguments: str, options: tuple[str, ...] = ("--nodes=1",), **env: str) -> str:
-    """The one line that a bad submission ends with, within seconds and before any training."""
-    began = time.monotonic()
-    job = jobs.submit(*arguments, options=options, **env)
-    state = jobs.cluster.wait(job, "FAILED", timeout=60)
-    assert time.monotonic() - began < 40
-    assert state["ExitCode"] == "2:0"
-    log = jobs.cluster.log(job)
-    assert "preflight passed" not in log and "Traceback" not in log
-    (line,) = [line for line in log.splitlines() if not line.startswith(("srun: ", "slurmstepd"))]
-    assert line.startswith("error: ")
-    return line
+class Refused:
+    """Bad submissions, all in the queue at once; each is to fail within seconds of its start, untrained."""
+
+    def __init__(self, jobs) -> None:
+        self.jobs, self.submitted = jobs, {}
+
+    def submit(
+        self, name: str, *arguments: str, options: tuple[str, ...] = ("--nodes=1",), **env: str
+    ) -> None:
+        self.submitted[name] = self.jobs.submit(*arguments, options=options, **env)
+
+    def line(self, name: str) -> str:
+        """The one line that it ended with."""
+        cluster, job = self.jobs.cluster, self.submitted[name]
+        state = cluster.wait(job, "FAILED", timeout=120)
+        start, end = (datetime.fromisoformat(state[key]) for key in ("StartTime", "EndTime"))
+        assert (end - start).total_seconds() < 40
+        assert state["ExitCode"] == "2:0"
+        log = cluster.log(job)
+        assert "preflight passed" not in log and "Traceback" not in log
+        (line,) = [line for line in log.splitlines() if not line.startswith(("srun: ", "slurmstepd"))]
+        assert line.startswith("error: ")
+        return line
 
 
 def test_bad_submissions_fail_within_seconds_with_one_line(jobs, private_disk):
-    recipe, out = str(jobs.recipe), f"output_dir={jobs.folder / 'bad'}"
-    assert "there is no such recipe" in refused(jobs, str(jobs.folder / "none.yaml"), out)
-    assert "did you mean `train.epochs`?" in refused(jobs, recipe, out, "train.epoch=3")
-    # Two GPUs of a node, however they are asked for, that this torch cannot see.
-    gpus = ("--ntasks-per-node=2", "--gpus-per-task=1")
-    assert "the allocation has 2 GPUs here, and torch" in refused(jobs, recipe, out, options=gpus)
-    assert "3 tasks and 2 GPUs a node" in refused(
-        jobs, recipe, out, options=("--ntasks-per-node=3", "--gpus-per-node=2")
-    )
-    config = ("--launch-config", "launch/single_gpu.yaml")
-    line = refused(jobs, recipe, out, *config, options=("--nodes=1", "--ntasks-per-node=2"))
-    assert "starts one process, and this is 1 node x 2 processes" in line
-    assert "NER_DIST_ENVIRONMENT" in refused(jobs, recipe, out, NER_DIST_ENVIRONMENT="none.sh")
-
+    recipe, out, refused = str(jobs.recipe), f"output_dir={jobs.folder / 'bad'}", Refused(jobs)
     private = f"output_dir={private_disk / 'run'}"
-    assert "cannot be written to" in refused(jobs, recipe, private, options=("--nodelist=n1",))
+    refused.submit("recipe", str(jobs.folder / "none.yaml"), out)
+    refused.submit("key", recipe, out, "train.epoch=3")
+    # Two GPUs of a node, however they are asked for, that this torch cannot see.
+    refused.submit("gpus", recipe, out, options=("--ntasks-per-node=2", "--gpus-per-task=1"))
+    refused.submit("tasks", recipe, out, options=("--ntasks-per-node=3", "--gpus-per-node=2"))
+    refused.submit("uneven", recipe, out, options=("--nodes=2", "--ntasks=3", "--gpus=3"))
+    config = ("--launch-config", "launch/single_gpu.yaml")
+    refused.submit("config", recipe, out, *config, options=("--nodes=1", "--ntasks-per-node=2"))
+    refused.submit("hook", recipe, out, NER_DIST_ENVIRONMENT="none.sh")
+    refused.submit("read-only", recipe, private, options=("--nodelist=n1",))
+
+    assert "there is no such recipe" in refused.line("recipe")
+    assert "did you mean `train.epochs`?" in refused.line("key")
+    assert "the allocation has 2 GPUs here, and torch" in refused.line("gpus")
+    assert "3 tasks and 2 GPUs a node" in refused.line("tasks")
+    assert "the job's 3 GPUs are spread unevenly over 2 nodes" in refused.line("uneven")
+    assert "starts one process, and this is 1 node x 2 processes" in refused.line("config")
+    assert "NER_DIST_ENVIRONMENT" in refused.line("hook")
+    assert "cannot be written to" in refused.line("read-only")
     jobs.cluster.on("n1", ["mount", "-o", "remount,rw", str(private_disk)])
-    line = refused(jobs, recipe, private, options=("--nodes=2",))
+    refused.submit("private", recipe, private, options=("--nodes=2",))
+    line = refused.line("private")
     assert "is not shared" in line and "n2" in line
     assert not (jobs.folder / "bad").exists()
 
 
 def test_nodes_that_cannot_meet_are_told_where_they_tried(jobs):
     out = f"output_dir={jobs.folder / 'bad'}"
+    submitted = {
+        name: jobs.submit(
+            str(jobs.recipe), out, options=("--nodes=2",), **{name: value, "NER_DIST_PREFLIGHT_TIMEOUT": "6"}
+        )
+        for name, value in (("NER_DIST_ADDRESS", "n3"), ("GLOO_SOCKET_IFNAME", "ib0"))
+    }
     log_of = {}
-    for name, value in (("NER_DIST_ADDRESS", "n3"), ("GLOO_SOCKET_IFNAME", "ib0")):
-        env = {name: value, "NER_DIST_PREFLIGHT_TIMEOUT": "6"}
-        job = jobs.submit(str(jobs.recipe), out, options=("--nodes=2",), **env)
+    for name, job in submitted.items():
         jobs.cluster.wait(job, "FAILED", timeout=60)
         log_of[name] = jobs.cluster.log(job)
         assert "[c10d]" not in log_of[name] and "Traceback" not in log_of[name]
