@@ -11,8 +11,10 @@ import importlib.util
 import logging
 import os
 import sys
+import time
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ner_dist.errors import UserError
@@ -144,6 +146,8 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
         speed_up(fp32=precision == "fp32")
     if launched_with_deepspeed() and not device.is_gpu:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    if launched_with_deepspeed():
+        warn_of_unfinished_builds()
 
     from accelerate import Accelerator
     from accelerate.utils import InitProcessGroupKwargs
@@ -184,6 +188,23 @@ def _check_devices(device: Device) -> None:
             f"{processes} processes were launched on a machine with {there} GPU{'s' * (there > 1)}",
             fix=f"pass --num_processes {there} to accelerate launch (times the number of machines)",
         )
+
+
+def warn_of_unfinished_builds() -> None:
+    """DeepSpeed compiles its operations at first use, and waits for ever for a killed compiler's lock."""
+    from torch.utils.cpp_extension import get_default_build_root
+
+    if int(os.environ.get("LOCAL_RANK", 0)):
+        return
+    root = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
+    for lock in (*root.glob("*/lock"), *root.glob("*/*/lock")):
+        minutes = (time.time() - lock.stat().st_mtime) / 60
+        if minutes > 2:  # no compiler needs longer
+            log.warning(
+                "DeepSpeed's %s: another process began to compile it %.0f min ago, and is waited for; "
+                "if it was killed, end this one and delete %s",
+                *(lock.parent.name, minutes, lock),
+            )
 
 
 def _check_trackers(recipe: Recipe) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -253,3 +255,23 @@ class TestStart:
         assert not logging.getLogger("ner_dist.loop").isEnabledFor(logging.WARNING)
         runtime.set_up_logging(main=True)
         assert logging.getLogger("ner_dist.loop").isEnabledFor(logging.INFO)
+
+
+class TestUnfinishedBuilds:
+    @pytest.fixture
+    def lock(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+        (tmp_path / "deepspeed_shm_comm").mkdir()
+        path = tmp_path / "deepspeed_shm_comm/lock"
+        path.touch()
+        return path
+
+    def test_a_lock_that_a_killed_compiler_left_is_named(self, lock, caplog):
+        an_hour_ago = time.time() - 3600
+        os.utime(lock, (an_hour_ago, an_hour_ago))
+        runtime.warn_of_unfinished_builds()
+        assert "began to compile it 60 min ago" in caplog.text and f"delete {lock}" in caplog.text
+
+    def test_a_compiler_at_work_is_left_alone(self, lock, caplog):
+        runtime.warn_of_unfinished_builds()
+        assert not caplog.text

@@ -91,12 +91,12 @@ def warned(jobs):
     """A job that reaches its time limit while others run, and what came of it: a future."""
 
     def live() -> str:
-        # Slurm looks at time limits every 30 s, and warns up to as much too early.
-        job = jobs.train("warned", options=("--nodelist=n1", "--time=2", "--signal=B:USR1@60"))
+        # Slurm looks at time limits every 30 s, and warns up to a minute too early.
+        job = jobs.train("warned", options=("--nodelist=n1", "--time=3", "--signal=B:USR1@60"))
         jobs.until_step("warned", 20, job)
         # A training that stands still until then costs nothing.
         jobs.signal("warned", "STOP")
-        end = time.monotonic() + 90
+        end = time.monotonic() + 150
         while "warned: asking the ranks to save" not in jobs.cluster.log(job) and time.monotonic() < end:
             time.sleep(0.2)
         jobs.signal("warned", "CONT")
