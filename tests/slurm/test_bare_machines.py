@@ -70,7 +70,7 @@ def test_two_machines_compute_what_one_computes(machines, recipe, reference, lau
     started = typed(machines, text)
     assert started.keys() == {"one", "two"}
     for host, process in started.items():
-        output, _ = process.communicate(timeout=180)
+        output, _ = process.communicate(timeout=400)  # DeepSpeed may compile first
         assert process.returncode == 0, f"{host}: {output[-4000:]}"
     # Processes that do not find each other end well too, each with a training of its own.
     found = results(tmp_path / "run")["environment"]
