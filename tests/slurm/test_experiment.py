@@ -24,6 +24,7 @@ precision: fp32
 train: {max_steps: 4, batch_tokens: 512, micro_batch_tokens: 512}
 """
 FINISHED_SECONDS = 180
+TOO_MANY = ("--gpus-per-node", "9", "--launch-config", str(LAUNCH / "ddp_bf16.yaml"))
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def test_runs_that_did_not_end_well_are_named_by_the_comparison(cluster, here, n
 
 def test_what_slurm_refuses_is_said_in_its_words_and_leaves_nothing(cluster, here, ner_dist_slurm):
     start = time.monotonic()
-    refused = ner_dist_slurm("--out", "exp", "--gpus-per-node", "9", "--no-prepare", check=False)
+    refused = ner_dist_slurm("--out", "exp", *TOO_MANY, "--no-prepare", check=False)
     assert time.monotonic() - start < 20
     assert refused.returncode == 2
     assert refused.stderr == "error: sbatch: Requested node configuration is not available\n"

@@ -3,73 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
 from tests.conftest import REPOSITORY
-from tests.distributed.launching import RECIPE, environment, events, results, train
-from tests.slurm.cluster import FINAL
+from tests.distributed.launching import events, results, train
+from tests.slurm.jobs import OPTIONS, SCRIPT, STEPS, Jobs, same_weights
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
-STEPS = 160
-SCRIPT = "launch/slurm/train.sbatch"
-# Saved after every step: a job that is disturbed goes on close to where it was.
-OPTIONS = (f"train.max_steps={STEPS}", "checkpoint.every=1", "evaluation.every=1000")
-
-
-class Jobs:
-    """Trainings of one recipe on the cluster, each with a folder of its own."""
-
-    def __init__(self, cluster, folder: Path) -> None:
-        self.cluster, self.folder = cluster, folder
-        self.recipe = folder / "tiny.yaml"
-        self.recipe.write_text(RECIPE)
-        # The hook gives the jobs this Python; nothing else of the submitter's environment is needed.
-        hook = folder / "environment.sh"
-        given = environment()
-        lines = [f"export PATH={Path(sys.executable).parent}:$PATH"]
-        lines += [
-            f"export {name}='{given[name]}'"
-            for name in ("OMP_WAIT_POLICY", "PYTHONPATH", "TOKENIZERS_PARALLELISM", "NER_DIST_CACHE")
-        ]
-        hook.write_text("\n".join([*lines, "export HF_HUB_OFFLINE=1"]) + "\n")
-        self.hook = hook
-
-    def submit(self, *arguments: str, options: tuple[str, ...] = (), **env: str) -> str:
-        log = f"--output={self.folder}/%x-%j.log"
-        env = {"NER_DIST_ENVIRONMENT": str(self.hook), **env}
-        return self.cluster.submit(*options, log, SCRIPT, *arguments, cwd=REPOSITORY, env=env)
-
-    def train(self, name: str, *arguments: str, options: tuple[str, ...] = (), **env: str) -> str:
-        words = [str(self.recipe), f"output_dir={self.folder / name}", *OPTIONS, *arguments]
-        return self.submit(*words, options=options, **env)
-
-    def step(self, name: str) -> int:
-        """How far a training is."""
-        path = self.folder / name / "metrics.jsonl"
-        return path.read_text().count('"event": "train"') if path.exists() else 0
-
-    def until_step(self, name: str, step: int, job: str) -> None:
-        end = time.monotonic() + 120
-        while self.step(name) < step:
-            state = self.cluster.state(job)["JobState"]
-            assert state not in FINAL and time.monotonic() < end, f"{state}\n{self.cluster.log(job)[-4000:]}"
-            time.sleep(0.1)
-
-    def signal(self, name: str, signal: str) -> None:
-        """Signal a training's processes on n1, behind Slurm's back."""
-        words = ["pkill", f"-{signal}", "--full", "--", f"-m ner_dist.train .*{self.folder / name} "]
-        self.cluster.on("n1", words)
-
-    def starts(self, name: str) -> list[dict]:
-        return json.loads((self.folder / name / "slurm.json").read_text())["starts"]
+PATIENCE = 300
+"""Seconds, for what takes ten where a core is free."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +27,17 @@ def jobs(cluster, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def outside(jobs) -> Path:
+def warned(jobs) -> str:
+    """A job that trains, and is held still, which costs nothing, until it is warned of its time limit."""
+    # Slurm looks at time limits every 30 s, and warns up to a minute too early.
+    job = jobs.train("warned", options=("--nodelist=n1", "--time=3", "--signal=B:USR1@60"))
+    jobs.until_step("warned", 20, job)
+    jobs.signal("warned", "STOP")
+    return job
+
+
+@pytest.fixture(scope="module")
+def outside(jobs, warned) -> Path:
     """The training outside Slurm, in one process that nothing disturbs."""
     folder = jobs.folder / "outside"
     train(jobs.recipe, f"output_dir={folder}", *OPTIONS, config="single_gpu")
@@ -87,28 +45,7 @@ def outside(jobs) -> Path:
 
 
 @pytest.fixture(scope="module")
-def warned(jobs):
-    """A job that reaches its time limit while others run, and what came of it: a future."""
-
-    def live() -> str:
-        # Slurm looks at time limits every 30 s, and warns up to a minute too early.
-        job = jobs.train("warned", options=("--nodelist=n1", "--time=3", "--signal=B:USR1@60"))
-        jobs.until_step("warned", 20, job)
-        # A training that stands still until then costs nothing.
-        jobs.signal("warned", "STOP")
-        end = time.monotonic() + 150
-        while "warned: asking the ranks to save" not in jobs.cluster.log(job) and time.monotonic() < end:
-            time.sleep(0.2)
-        jobs.signal("warned", "CONT")
-        jobs.cluster.wait(job, timeout=240)
-        return job
-
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(live)
-
-
-@pytest.fixture(scope="module")
-def on_two_nodes(jobs, outside, warned) -> dict[str, str]:
+def on_two_nodes(jobs, outside) -> dict[str, str]:
     """Two jobs of two nodes at once, one under DDP, one under ZeRO-2."""
     return {
         "ddp": jobs.train("ddp", options=("--nodes=2",)),
@@ -116,10 +53,85 @@ def on_two_nodes(jobs, outside, warned) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="module")
+def lives(jobs, warned, on_two_nodes) -> dict[str, Future[str]]:
+    """What happens to jobs, all at once since it is mostly waiting: each ends with its job's number."""
+    with ThreadPoolExecutor(4) as pool:
+        found = {
+            "warned": pool.submit(_reach_the_time_limit, jobs, warned),
+            "disturbed": pool.submit(_be_disturbed, jobs, list(on_two_nodes.values())),
+            "cancelled": pool.submit(_be_cancelled, jobs),
+        }
+        found["array"] = pool.submit(_be_warned_alone_and_preempted, jobs, list(found.values()))
+        if found["disturbed"].exception() is None:
+            # Not by a thread of the pool: a machine ends with the thread that started it.
+            jobs.cluster.start_node("n2")
+        yield found
+
+
+def _reach_the_time_limit(jobs: Jobs, job: str) -> str:
+    end = time.monotonic() + 150
+    while "warned: asking the ranks to save" not in jobs.cluster.log(job) and time.monotonic() < end:
+        time.sleep(0.2)
+    jobs.signal("warned", "CONT")
+    jobs.cluster.wait(job, timeout=PATIENCE)
+    return job
+
+
+def _be_disturbed(jobs: Jobs, others: list[str]) -> str:
+    """Signalled, requeued, and its node killed, which it then waits for."""
+    job = jobs.train("disturbed", options=("--nodes=2",))
+    jobs.disturb("disturbed", job, "scancel", "--signal=USR1", job)
+    jobs.disturb("disturbed", job, "scontrol", "requeue", job)
+    cluster = jobs.cluster
+    cluster.wait(job, "RUNNING", timeout=PATIENCE)
+    jobs.until_step("disturbed", jobs.step("disturbed") + 10, job)
+    for other in others:
+        cluster.wait(other, timeout=PATIENCE)
+    cluster.kill("n2")
+    cluster.mark_down("n2")
+    cluster.wait(job, "PENDING", timeout=PATIENCE)
+    return job
+
+
+def _be_cancelled(jobs: Jobs) -> str:
+    """Cancelled, and submitted again."""
+    job = jobs.train("cancelled", options=("--nodelist=n1",))
+    jobs.until_step("cancelled", 20, job)
+    jobs.cluster.run(["scancel", job])
+    assert jobs.cluster.wait(job, "CANCELLED", timeout=PATIENCE)["Restarts"] == "0"
+    again = jobs.train("cancelled", options=("--nodelist=n1",))
+    jobs.cluster.wait(again, timeout=PATIENCE)
+    return again
+
+
+def _be_warned_alone_and_preempted(jobs: Jobs, others: list[Future[str]]) -> str:
+    """Two tasks of an array, of which the last is warned and, when `others` have ended, preempted."""
+    cluster, runs, folders = (
+        jobs.cluster,
+        jobs.folder / "runs.tsv",
+        [jobs.folder / f"task{i}" for i in (0, 1)],
+    )
+    runs.write_text("".join(f"{jobs.recipe}\toutput_dir={folder}\n" for folder in folders))
+    array = jobs.submit("--runs", str(runs), *OPTIONS, options=("--array=0-1", "--nodelist=n1"))
+    first, last = f"{array}_0", f"{array}_1"
+    jobs.disturb("task1", last, "scancel", "--batch", "--signal=USR1", last)
+    cluster.wait(last, "RUNNING", timeout=PATIENCE)
+    jobs.until_step("task1", jobs.step("task1") + 10, last)
+    jobs.signal("task1", "STOP")  # it would be through before it is preempted; Slurm has it go on then
+    cluster.wait(first, timeout=PATIENCE)
+    for other in others:
+        cluster.wait(other.result(), timeout=PATIENCE)
+    cluster.submit("--partition=urgent", "--nodelist=n1", "--exclusive", "--wrap", "true", cwd=jobs.folder)
+    cluster.wait(last, "PENDING", timeout=PATIENCE)
+    cluster.wait(last, timeout=PATIENCE)
+    return array
+
+
 @pytest.mark.parametrize(("name", "strategy"), [("ddp", "DDP"), ("zero2", "ZeRO-2")])
 def test_two_nodes_give_the_losses_of_the_run_outside_slurm(jobs, on_two_nodes, outside, name, strategy):
     job = on_two_nodes[name]
-    jobs.cluster.wait(job, timeout=240)
+    jobs.cluster.wait(job, timeout=PATIENCE)
     written = results(jobs.folder / name)["environment"]
     assert (written["processes"], written["strategy"]) == (2, strategy)
     pairs = list(zip(events(outside), events(jobs.folder / name), strict=True))
@@ -137,7 +149,7 @@ def test_two_nodes_give_the_losses_of_the_run_outside_slurm(jobs, on_two_nodes, 
 
 
 def test_two_jobs_share_the_nodes_and_do_not_meet(jobs, on_two_nodes):
-    ran = [jobs.cluster.wait(job, timeout=240) for job in on_two_nodes.values()]
+    ran = [jobs.cluster.wait(job, timeout=PATIENCE) for job in on_two_nodes.values()]
     assert ran[0]["NodeList"] == ran[1]["NodeList"] == "n[1-2]"
     assert max(job["StartTime"] for job in ran) < min(job["EndTime"] for job in ran), "not at the same time"
     for name, job in on_two_nodes.items():
@@ -145,96 +157,44 @@ def test_two_jobs_share_the_nodes_and_do_not_meet(jobs, on_two_nodes):
         assert json.loads((jobs.folder / name / "slurm.json").read_text())["job"] == job
 
 
-def same_weights(one: Path, other: Path) -> bool:
-    a, b = (load_file(folder / "model/model.safetensors") for folder in (one, other))
-    return a.keys() == b.keys() and all((a[name] == b[name]).all() for name in a)
-
-
-def test_signals_requeues_and_lost_nodes_change_no_bit(jobs, on_two_nodes, warned):
-    """One job lives four times: signalled, requeued, its node killed; then it finishes."""
-    cluster = jobs.cluster
-    for job in on_two_nodes.values():
-        cluster.wait(job, timeout=240)
-    job = jobs.train("disturbed", options=("--nodes=2",))
-
-    def life(number: int) -> None:
-        cluster.wait(job, "RUNNING", timeout=60)
-        jobs.until_step("disturbed", jobs.step("disturbed") + 10, job)
-        assert len(jobs.starts("disturbed")) == number
-
-    life(1)
-    cluster.run(["scancel", "--signal=USR1", job])
-    cluster.wait(job, "PENDING", timeout=60)
-    life(2)
-    cluster.run(["scontrol", "requeue", job])
-    cluster.wait(job, "PENDING", timeout=60)
-    life(3)
-    cluster.kill("n2")
-    cluster.mark_down("n2")
-    cluster.wait(job, "PENDING", timeout=60)
-    cluster.start_node("n2")
-    cluster.wait(job, timeout=120)
-
+def test_signals_requeues_and_lost_nodes_change_no_bit(jobs, lives):
+    job = lives["disturbed"].result()
+    jobs.cluster.wait(job, timeout=PATIENCE)
     starts = jobs.starts("disturbed")
     assert [start["restart"] for start in starts] == [0, 1, 2, 3]
     steps = [start["step"] for start in starts]
     assert steps == sorted(set(steps)) and steps[-1] < STEPS, "every life went on from a later step"
-    log = cluster.log(job)
+    log = jobs.cluster.log(job)
     assert "the ranks were asked to stop and have saved: the job goes back into the queue" in log
     assert f"resuming after step {steps[-1]} of {STEPS}" in log and "restart 3 of the Slurm job" in log
     assert "Traceback" not in log.split("resuming after step")[0], "a requested stop is no failure"
     assert same_weights(jobs.folder / "disturbed", jobs.folder / "ddp")
 
 
-def test_a_job_at_its_time_limit_saves_requeues_and_finishes_as_if_undisturbed(jobs, outside, warned):
-    job = warned.result()
+def test_a_job_at_its_time_limit_saves_requeues_and_finishes_as_if_undisturbed(jobs, outside, lives):
+    job = lives["warned"].result()
     starts = jobs.starts("warned")
     assert any(0 < start["step"] < STEPS for start in starts), "never disturbed in the middle"
-    assert "warned: asking the ranks to save" in jobs.cluster.log(job)
+    log = jobs.cluster.log(job)
+    assert "warned: asking the ranks to save" in log and "may not be requeued" not in log
     assert int(jobs.cluster.state(job)["Restarts"]) == len(starts) - 1
     assert same_weights(jobs.folder / "warned", outside)
 
 
-def test_a_cancelled_job_saves_and_stays_away_and_goes_on_when_submitted_again(jobs, outside):
-    job = jobs.train("cancelled")
-    jobs.until_step("cancelled", 20, job)
-    jobs.cluster.run(["scancel", job])
-    assert jobs.cluster.wait(job, "CANCELLED", timeout=60)["Restarts"] == "0"
-    again = jobs.train("cancelled")
-    jobs.cluster.wait(again)
-    assert "resuming after step" in jobs.cluster.log(again)
+def test_a_cancelled_job_saves_and_stays_away_and_goes_on_when_submitted_again(jobs, outside, lives):
+    assert "resuming after step" in jobs.cluster.log(lives["cancelled"].result())
     assert jobs.starts("cancelled")[0]["step"] >= 20
     assert same_weights(jobs.folder / "cancelled", outside)
 
 
-def test_tasks_of_an_array_are_warned_alone_and_preempted(jobs, outside):
+def test_a_task_of_an_array_is_warned_alone_and_preempted(jobs, outside, lives):
     """The last task has the array's own id: to warn it must not warn the others."""
-    cluster, runs = jobs.cluster, jobs.folder / "runs.tsv"
-    runs.write_text(
-        "".join(f"{jobs.recipe}\toutput_dir={jobs.folder / name}\n" for name in ("task0", "task1"))
-    )
-    array = jobs.submit("--runs", str(runs), *OPTIONS, options=("--array=0-1", "--nodelist=n1"))
-    first, last = f"{array}_0", f"{array}_1"
-    jobs.until_step("task1", 10, last)
-    cluster.run(["scancel", "--batch", "--signal=USR1", last])
-    cluster.wait(last, "PENDING", timeout=60)
-    assert "warned: asking the ranks to save" in cluster.log(last)
-
-    cluster.wait(last, "RUNNING", timeout=60)
-    jobs.until_step("task1", jobs.step("task1") + 10, last)
-    jobs.signal("task1", "STOP")  # it would be through before it is preempted; Slurm has it go on
-    cluster.wait(first)
-    urgent = cluster.submit(
-        "--partition=urgent", "--nodelist=n1", "--exclusive", "--wrap", "true", cwd=jobs.folder
-    )
-    cluster.wait(last, "PENDING", timeout=60)
-    cluster.wait(urgent)
-    cluster.wait(last)
-
+    array = lives["array"].result()
     assert [start["restart"] for start in jobs.starts("task0")] == [0]
     starts = jobs.starts("task1")
     assert [start["restart"] for start in starts] == [0, 1, 2]
     assert 10 <= starts[1]["step"] < starts[2]["step"] < STEPS
+    assert "warned: asking the ranks to save" in jobs.cluster.log(f"{array}_1")
     assert same_weights(jobs.folder / "task0", outside) and same_weights(jobs.folder / "task1", outside)
 
 
