@@ -114,7 +114,7 @@ class TestWhatIsSubmitted:
         ]
         assert [run.seed for run in planned(FULL, SUBSET, "train={seed: 4}").runs] == [4, 4]
 
-    def test_only_two_recipes_are_compared(self):
+    def test_two_recipes_or_more_are_compared(self):
         assert planned(FULL, SUBSET).compares
         assert not planned(FULL, seeds="1,2").compares
 
