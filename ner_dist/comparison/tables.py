@@ -65,7 +65,7 @@ def _same_ground(figures: dict[str, Any]) -> Table:
     differences = _differences(figures)
     if differences:
         level = round(100 * figures["uncertainty"]["level"])
-        caption += f" In brackets: {level} % confidence intervals; *: a difference that is real."
+        caption += f" In brackets: {level} % confidence intervals; *: shown to be real, types after Holm."
     number = "Both" if len(others) == 1 else "All"
     title = f"{number} on the same ground: {', '.join(shared['types'])}"
     columns = [first, *others, *(f"{model} - {first}" for model in others)]
