@@ -54,7 +54,7 @@ def compare(*paths, **settings):
 
 
 def warned(lines):
-    """What the alignment and the headlines were warned of; other parts of a comparison speak of other things."""
+    """The warnings about alignment and headlines; other parts of a comparison speak of other things."""
     said = ("stand in all others", "gold tags differ", "was replaced")
     return [line for line in lines if any(words in line for words in said)]
 
