@@ -43,9 +43,9 @@ from scipy.special import ndtri, stdtrit
 from ner_dist.comparison.unit_counts import Grouped, UnitCounts
 
 # A group of more units than this is drawn by its number (a binomial draw costs about so many single ones).
-_COMMON = 32
+_COMMON = 16
 # Cells of a block of weights, 8 bytes each.
-_BLOCK = 2_000_000
+_BLOCK = 1_000_000
 
 
 def bootstrap(counted: UnitCounts, *, resamples: int, seed: int) -> np.ndarray:

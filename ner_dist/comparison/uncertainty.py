@@ -141,19 +141,19 @@ def _table(names: Sequence[tuple[str, ...]], columns: dict[str, np.ndarray]) -> 
 def _method(ground: Ground, *, resamples: int, level: float) -> str:
     """What was done, for who reads the figures."""
     text = (
-        f"Paired bootstrap: {resamples:,} times as many distinct sentences as there are ({ground.units:,}) are "
-        "drawn with replacement, each with all its copies, the same for all models; percentile intervals of "
-        f"{level:.0%}. p: bootstrap, two-sided. p_randomisation: approximate randomisation, which swaps what two "
-        "models said about a sentence. p_holm: the larger of the two, corrected after Holm over the types. A "
-        "difference is called real if the larger p-value, for a type the corrected one, is below "
+        f"Paired bootstrap: {resamples:,} times, {ground.units:,} of the {ground.units:,} distinct sentences are "
+        "drawn with replacement, each with all its copies, the same for all models; percentile intervals "
+        f"({level:.0%}). p: bootstrap, two-sided. p_randomisation: approximate randomisation, which swaps what "
+        "two models said about a sentence. p_holm: the larger of the two, corrected after Holm over the types. "
+        "A difference is called real if the larger p-value, for a type the corrected one, is below "
         f"{1 - level:.2g}. Intervals are not corrected."
     )
     several = [model for model, runs in ground.predicted.items() if len(runs) > 1]
     if several:
         text += (
-            f" A model's figure is the mean over its runs; the runs of {_listed(several)} are drawn again "
-            "together with the sentences, and their deviations from the mean widened to Student's t for their "
-            "number, in both tests."
+            f" A model's figure is the mean over its runs; the runs of {', '.join(several)} are drawn again "
+            "together with the sentences, in both tests, and their deviations from the mean widened to "
+            "Student's t for their number."
         )
     for to, of in combinations(several, 2):
         how = (
@@ -161,13 +161,9 @@ def _method(ground: Ground, *, resamples: int, level: float) -> str:
         )
         text += f" {to} and {of} have {how}."
     if single := [model for model in ground.models if model not in several]:
-        text += f" There is one run of {_listed(single)}: nothing is said about another seed."
+        text += f" There is one run of {', '.join(single)}: nothing is said about another seed."
     return text
 
 
 def _paired(ground: Ground, of: str, to: str) -> bool:
     return same_seeds(ground.seeds[of], ground.seeds[to])
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -30,7 +30,9 @@ class Grouped:
     @classmethod
     def of(cls, counts: np.ndarray) -> Grouped:
         """Group units, int [U, C]. The order of the columns has no part in the order of the groups."""
-        rows, first, copies = np.unique(counts, axis=0, return_index=True, return_counts=True)
+        # Bytes are sorted quicker than words of eight.
+        narrow = counts.astype(np.min_scalar_type(counts.max(initial=0)))
+        rows, first, copies = np.unique(narrow, axis=0, return_index=True, return_counts=True)
         order = np.lexsort((first, -copies))
         return cls(rows[order].astype(np.float64), copies[order])
 

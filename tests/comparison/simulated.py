@@ -1,4 +1,4 @@
-"""Grounds made up for tests of statistics: gold tags drawn at random, and models that err with known chances."""
+"""Grounds made up for tests of statistics: gold tags at random, and models that err with known chances."""
 
 from __future__ import annotations
 
