@@ -4,7 +4,7 @@ Generated data of the size of MultiNERD's English test split: 32,864 sentences, 
 types. Two models, which err on their own; intervals and p-values of all figures, and the swaps of the
 randomisation, are part of the time, and so is counting.
 
-    python benchmarks/comparison.py [--sentences 32864] [--types 15] [--runs 1] [--resamples 10000] [--rescored 5]
+    python benchmarks/comparison.py [--sentences N] [--types N] [--runs N] [--resamples N] [--rescored N]
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ import argparse
 import resource
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ner_dist import metrics
 from ner_dist.comparison.ground import Ground
@@ -51,7 +48,7 @@ def main() -> None:
 
 
 def generated(sentences: int, types: int, runs: int) -> Ground:
-    """Sentences of 21 words on average with 1.6 entities, as in MultiNERD; the first types are the common ones."""
+    """Sentences of 21 words with 1.6 entities on average, as in MultiNERD; the first types are common."""
     rng = np.random.default_rng(0)
     labels = LabelSet.from_types(f"T{i}" for i in range(types))
     offsets = np.concatenate([[0], np.cumsum(rng.integers(3, 40, size=sentences))]).astype(np.int64)

@@ -19,9 +19,9 @@ differences from the paper:
   alone.
 - The deviations are widened by sqrt(n / (n - 1)) t / z, with the quantiles of Student's t for n - 1 degrees
   of freedom and of the normal distribution, at the level of the interval. The bare bootstrap of n runs
-  underestimates their variance by (n - 1) / n and takes it to be known (Hesterberg 2015, section 3.2 and
-  5.3); with three to five runs that is the larger part of the error. Two seeds then say very little, which is
-  the truth about two seeds.
+  underestimates their variance by (n - 1) / n and takes it to be known (Hesterberg 2015, "What teachers
+  should know about the bootstrap"), which matters with a handful of runs. Two seeds then say very little,
+  which is the truth about two seeds.
 
 **Swapping** (approximate randomisation: Noreen 1989; Yeh 2000): if two models are the same, it is by chance
 which of them said what about a sentence. Each resample swaps what they said about a unit with probability

@@ -1,17 +1,19 @@
 """How sure the figures are: intervals and p-values of every figure and every difference between models.
 
-**Intervals** are percentile intervals of the bootstrap (Efron & Tibshirani 1993, ch. 13).
+**Intervals** are percentile intervals of the bootstrap (Efron & Tibshirani 1993, ch. 13). BCa (ch. 14) mends
+bias and skewness, of which differences have little: in simulations with few sentences it covered differences
+no better (`benchmarks/interval_coverage.py`, figures in benchmarks/RESULTS.md), and there is none for runs
+and sentences drawn together.
 
-**p-values** are two-sided and never 0: the resample at hand counts as one (Davison & Hinkley 1997, eq. 4.11;
+**p-values** are two-sided and never 0: the resample at hand counts as one (Davison & Hinkley 1997, ch. 4;
 Phipson & Smyth 2010). `p` inverts the interval: twice the smaller share of resamples on either side of no
 difference (Efron & Tibshirani 1993, section 15.4), so that it is below 0.05 where the 95 % interval leaves
-out 0.
-`p_randomisation` is the share of swapped resamples with at least the difference that was seen.
+out 0. `p_randomisation` is the share of swapped resamples with at least the difference that was seen.
 
-**Real** is a difference that both tests find: the larger of the two p-values decides. The larger of two valid
-p-values is valid (Berger 1982). The bootstrap alone finds too much where few sentences differ: four that all
-speak for B give p = 0.04, and a coin would do so in one case of eight. Over the types of one pair and figure
-the larger p-value is corrected after Holm (1979): `p_holm`.
+**Real** is a difference that both tests find: the larger of the two p-values decides. The larger of two
+valid p-values is valid. The bootstrap alone finds too much where few sentences differ: four that all speak
+for B give p = 0.04, and a coin would do so in one case of eight. Over the types of one pair and figure the
+larger p-value is corrected after Holm (1979): `p_holm`.
 """
 
 from __future__ import annotations
@@ -141,11 +143,11 @@ def _table(names: Sequence[tuple[str, ...]], columns: dict[str, np.ndarray]) -> 
 def _method(ground: Ground, *, resamples: int, level: float) -> str:
     """What was done, for who reads the figures."""
     text = (
-        f"Paired bootstrap: {resamples:,} times, {ground.units:,} of the {ground.units:,} distinct sentences are "
-        "drawn with replacement, each with all its copies, the same for all models; percentile intervals "
-        f"({level:.0%}). p: bootstrap, two-sided. p_randomisation: approximate randomisation, which swaps what "
-        "two models said about a sentence. p_holm: the larger of the two, corrected after Holm over the types. "
-        "A difference is called real if the larger p-value, for a type the corrected one, is below "
+        f"Paired bootstrap: {resamples:,} times, {ground.units:,} of the {ground.units:,} distinct sentences "
+        "are drawn with replacement, each with all its copies, the same for all models; percentile intervals "
+        f"({100 * level:g} %). p: bootstrap, two-sided. p_randomisation: approximate randomisation, which "
+        "swaps what two models said about a sentence. p_holm: the larger of the two, corrected after Holm over "
+        "the types. A difference is called real if the larger p-value, for a type the corrected one, is below "
         f"{1 - level:.2g}. Intervals are not corrected."
     )
     several = [model for model, runs in ground.predicted.items() if len(runs) > 1]

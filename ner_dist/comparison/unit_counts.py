@@ -62,7 +62,7 @@ class UnitCounts:
     def of(cls, ground: Ground, *, strict: bool = True) -> UnitCounts:
         """Count all runs of all models in one of the schemes of `ner_dist.metrics`."""
         order = np.argsort(ground.unit, kind="stable")
-        starts = np.searchsorted(ground.unit[order], np.arange(ground.units))
+        starts = np.unique(ground.unit[order], return_index=True)[1]
         predicted = [run for runs in ground.predicted.values() for run in runs]
 
         def by_unit(of_sentences: np.ndarray) -> np.ndarray:

@@ -16,10 +16,10 @@ def verdict(figures: dict[str, Any]) -> dict[str, Any]:
     """What a comparison's figures say.
 
     Args:
-        figures: those of compare.json; `runs`, `headline`, `shared`, `decomposition` and `uncertainty` are read.
+        figures: of compare.json: `runs`, `headline`, `shared`, `decomposition` and `uncertainty`.
 
     Returns:
-        `paragraph`, and `lines`: the difference of each pair over all types, then type by type, real ones first.
+        `paragraph`, and `lines`: the difference of each pair over all types, then by type, real ones first.
     """
     differences = figures["uncertainty"]["differences"]
     sentences = [_headline(figures)]
@@ -44,13 +44,13 @@ def _headline(figures: dict[str, Any]) -> str:
 def _parts_of_gap(model: str, parts: dict[str, Any]) -> str:
     other, gap, own = parts["from"], parts["gap"], parts["model"]
     text = (
-        f"Of the gap of {_signed(gap)} ({model} − {other}), {_signed(parts['label_set'])} is due to the label set, "
-        f"{_signed(parts['sentences'])} to the sentences and {_signed(own)} to the model"
+        f"Of the gap of {_signed(gap)} ({model} − {other}), {_signed(parts['label_set'])} is due to the "
+        f"label set, {_signed(parts['sentences'])} to the sentences and {_signed(own)} to the model"
     )
     if own * gap < 0:
         text += ", which points the other way"
     elif 0 < abs(own) < abs(gap) / 2:
-        text += f", which is {own / gap:.0%} of it"
+        text += f", which is {100 * own / gap:.0f} % of it"
     return text + "."
 
 
@@ -73,7 +73,7 @@ def _same_ground(figures: dict[str, Any], pair: dict[str, Any]) -> str:
 def _by_type(pair: dict[str, Any]) -> str:
     """The types on which one of the two is better."""
     better: dict[str, list[str]] = {pair["of"]: [], pair["to"]: []}
-    unshown = []
+    unshown: list[str] = []
     for name, cell in pair["per_type"].items():
         group = better[_order(pair, cell["f1"])[0]] if cell["f1"]["real"] else unshown
         group.append(name)
@@ -135,9 +135,9 @@ def _difference(figures: dict[str, Any], pair: dict[str, Any], cell: dict[str, A
     digits = 4 if high - low < 0.02 else 3
     p = cell.get("p_holm", max(cell["p"], cell["p_randomisation"]))
     text = (
-        f"{sides}F1 {_signed(difference, digits)}, {figures['uncertainty']['level']:.0%} CI "
+        f"{sides}F1 {_signed(difference, digits)}, {100 * figures['uncertainty']['level']:g} % CI "
         f"{_number(low, digits)} to {_number(high, digits)}, p = {p:.2g}"
-    ).replace("% CI", " % CI")
+    )
     if "p_holm" in cell and not cell["real"] and (low > 0 or high < 0):
         text += " corrected for the number of types"
     return text

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ner_dist.comparison.ground import Ground
+from ner_dist.comparison.predictions import words_of
 from ner_dist.labels import LabelSet
 
 TYPES = ("PER", "ORG", "LOC", "DIS", "ANIM")
@@ -73,3 +75,15 @@ def two_models(
         for model, error in zip("AB", errors, strict=True)
     }
     return ground(gold, offsets, predicted)
+
+
+def copied(ground: Ground, sentences: np.ndarray, *, own_units: bool = False) -> Ground:
+    """Some sentences of a ground, int64 [n]: what is named twice are copies, or each is its own unit."""
+    words, offsets = words_of(sentences, ground.offsets)
+    return replace(
+        ground,
+        gold=ground.gold[words],
+        offsets=offsets,
+        predicted={model: [run[words] for run in runs] for model, runs in ground.predicted.items()},
+        unit=np.arange(len(sentences)) if own_units else np.unique(sentences, return_inverse=True)[1],
+    )
