@@ -146,14 +146,14 @@ def _drawn(table: Grouped, resamples: int, rng: np.random.Generator) -> np.ndarr
     owner = np.repeat(np.arange(len(table.copies) - common), table.copies[common:])
     chances = np.append(table.copies[:common], len(owner)) / table.units
     drawn = rng.multinomial(table.units, chances, size=resamples)
-    sums = drawn[:, :common].astype(np.float64) @ table.rows[:common]
+    sums = drawn[:, :common].astype(table.rows.dtype) @ table.rows[:common]
     if len(owner):
         groups = len(table.copies) - common
         picked = owner[rng.integers(0, len(owner), size=drawn[:, -1].sum(), dtype=np.int32)]
         picked += np.repeat(np.arange(resamples) * groups, drawn[:, -1])
         weights = np.bincount(picked, minlength=resamples * groups).reshape(resamples, groups)
-        sums += weights.astype(np.float64) @ table.rows[common:]
-    return sums
+        sums += weights.astype(table.rows.dtype) @ table.rows[common:]
+    return sums.astype(np.float64)
 
 
 class _Swaps:
@@ -185,7 +185,7 @@ class _Swaps:
     def draw(self, resamples: int) -> tuple[np.ndarray, np.ndarray]:
         """Sums of both sides after swapping: float64 [resamples, C] each."""
         several = int((self.copies > 1).sum())
-        swaps = np.empty((resamples, len(self.copies)))
+        swaps = np.empty((resamples, len(self.copies)), dtype=self.rows.dtype)
         swaps[:, :several] = self.rng.binomial(self.copies[:several], 0.5, size=(resamples, several))
         swaps[:, several:] = self.rng.integers(
             0, 2, size=(resamples, len(self.copies) - several), dtype=np.int8

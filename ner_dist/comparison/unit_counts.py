@@ -23,7 +23,8 @@ class Grouped:
     """Units grouped by their counts; the largest group first, then in the order of the data."""
 
     rows: np.ndarray
-    """float64 [G, C]: the counts of a unit of each group, all different. Whole numbers."""
+    """float [G, C]: the counts of a unit of each group, all different. Whole numbers, in float32 where that
+    holds any sum over as many units exactly."""
     copies: np.ndarray
     """int64 [G]: how many units have them."""
 
@@ -34,7 +35,8 @@ class Grouped:
         narrow = counts.astype(np.min_scalar_type(counts.max(initial=0)))
         rows, first, copies = np.unique(narrow, axis=0, return_index=True, return_counts=True)
         order = np.lexsort((first, -copies))
-        return cls(rows[order].astype(np.float64), copies[order])
+        exact = len(counts) * int(narrow.max(initial=0)) < 2**24
+        return cls(rows[order].astype(np.float32 if exact else np.float64), copies[order])
 
     @property
     def units(self) -> int:
