@@ -109,8 +109,6 @@ def between_runs(
             moved.append(np.zeros((resamples, figures.shape[1])))
             continue
         known = _known(seeds[model])
-        if known:
-            figures = figures[np.argsort(known)]
         # Who draws alone has a stream that belongs to its figures, not to its place among the models.
         stream = sorted(known) if known else [zlib.crc32(figures.tobytes())]
         rng = np.random.default_rng([seed, 3, *(part % 2**32 for part in stream)])

@@ -50,7 +50,7 @@ class Grouped:
 
 @dataclass(frozen=True)
 class UnitCounts:
-    """Entities and words of every run, by unit. Runs stand in the order of the models."""
+    """Entities and words of every run, by unit. Runs stand in the order of the models, each model's by seed."""
 
     types: tuple[str, ...]
     runs: dict[str, slice]
@@ -65,7 +65,9 @@ class UnitCounts:
         """Count all runs of all models in one of the schemes of `ner_dist.metrics`."""
         order = np.argsort(ground.unit, kind="stable")
         starts = np.unique(ground.unit[order], return_index=True)[1]
-        predicted = [run for runs in ground.predicted.values() for run in runs]
+        predicted = [
+            ground.predicted[model][run] for model in ground.models for run in _by_seed(ground, model)
+        ]
 
         def by_unit(of_sentences: np.ndarray) -> np.ndarray:
             return np.add.reduceat(of_sentences[order], starts, axis=0)
@@ -132,3 +134,9 @@ class UnitCounts:
     def occurring(self) -> np.ndarray:
         """bool [types]: whether a type occurs in the gold or in any prediction."""
         return self.entities.total.reshape(-1, len(self.types)).sum(axis=0) > 0
+
+
+def _by_seed(ground: Ground, model: str) -> list[int]:
+    """The places of a model's runs in the order of their seeds, so that models of the same seeds pair up."""
+    seeds = ground.seeds[model]
+    return sorted(range(len(seeds)), key=lambda run: -1 if (seed := seeds[run]) is None else seed)
