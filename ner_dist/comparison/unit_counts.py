@@ -50,7 +50,7 @@ class Grouped:
 
 @dataclass(frozen=True)
 class UnitCounts:
-    """Entities and words of every run, by unit. Runs stand in the order of the models, each model's by seed."""
+    """Entities and words of every run, by unit. Runs stand in the order of the models, a model's by seed."""
 
     types: tuple[str, ...]
     runs: dict[str, slice]
