@@ -34,7 +34,7 @@ def calibration(ground: Ground, model: str) -> dict[str, Any] | None:
     """
     stored = ground.confidence.get(model) or []
     runs = [
-        (tags, np.asarray(confidence, dtype=np.float64))
+        (tags, confidence)
         for tags, confidence in zip(ground.predicted[model], stored, strict=False)
         if confidence is not None
     ]
@@ -64,7 +64,8 @@ def reliability(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
         `ece` (None without an answer) and `bins`, of each `low` (not in it, but for 0), `high`, `count`, mean
         `confidence` and `accuracy` (None in a bin without answers).
     """
-    # Compared with the bins' ends themselves: a product with their number would round 0.3 into the next bin.
+    # Neither 0.3 in single precision nor 3 * 0.1 is 0.3, and each would end up in the next bin.
+    confidence = np.round(np.asarray(confidence, dtype=np.float64), 6)
     ends = np.arange(1, BINS) / BINS
     bin_of = np.searchsorted(ends, confidence, side="left")
     count = np.bincount(bin_of, minlength=BINS)
