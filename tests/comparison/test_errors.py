@@ -162,7 +162,7 @@ def test_a_test_set_of_32864_sentences_takes_no_more_than_a_second():
 
 @pytest.mark.real_data
 def test_real_predictions_score_as_in_nervaluate(real_data):
-    """Version 1.2.1 finds the same numbers of correct, incorrect, partial, missed and spurious entities here."""
+    """Version 1.2.1 finds the same numbers of correct, incorrect, partial, missed and spurious ones here."""
     labels = LabelSet.from_types(MULTINERD_TYPES)
     with gzip.open(real_data / "multinerd_predictions" / "model_A.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
