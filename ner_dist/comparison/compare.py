@@ -12,17 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist import metrics
+from ner_dist.comparison.calibration import calibration
 from ner_dist.comparison.comparison import Comparison
 from ner_dist.comparison.decomposition import decomposition
+from ner_dist.comparison.effects import effects
+from ner_dist.comparison.errors import errors
 from ner_dist.comparison.models import Model, models_of
 from ner_dist.comparison.same_ground import same_ground
 from ner_dist.comparison.scoring import mean, score, spread
+from ner_dist.comparison.training_text import of_run
+from ner_dist.comparison.uncertainty import uncertainty
+from ner_dist.comparison.verdict import verdict
 from ner_dist.run import check_folder, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ner_dist.comparison.ground import Ground
+    from ner_dist.comparison.training_text import Training
+    from ner_dist.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +71,7 @@ def compare(
         "decomposition": decomposition(own, ground),
     }
     comparison = Comparison(figures, own, ground, {letter: model.runs for letter, model in models.items()})
-    _add_the_others_figures(comparison, resamples)
+    _add_analysis(comparison, resamples)
     text = json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(out / "compare.json", text + "\n")
     return comparison
@@ -113,30 +121,19 @@ def _check_headlines(models: dict[str, Model]) -> None:
                 )
 
 
-# MERGE: the lead replaces this function's imports with plain ones at the top, and drops the guards.
-def _add_the_others_figures(comparison: Comparison, resamples: int) -> None:
+def _add_analysis(comparison: Comparison, resamples: int) -> None:
+    """Work out on the same ground: error bars, the verdict, errors, calibration, effects of the data."""
     figures, ground = comparison.figures, comparison.ground
-    try:
-        from ner_dist.comparison.uncertainty import uncertainty
-        from ner_dist.comparison.verdict import verdict
-    except ImportError:
-        pass
-    else:
-        figures["uncertainty"] = uncertainty(ground, resamples=resamples)
-        figures["verdict"] = verdict(figures)
-    try:
-        from ner_dist.comparison.calibration import calibration
-        from ner_dist.comparison.effects import effects
-        from ner_dist.comparison.errors import errors
-        from ner_dist.comparison.training_text import of_run
-    except ImportError:
-        pass
-    else:
-        first = {model: next((run for run in runs if run), None) for model, runs in comparison.runs.items()}
-        training = {model: of_run(run) if run else None for model, run in first.items()}
-        known = next((text for text in training.values() if text is not None), None)
-        figures["errors"] = {
-            model: errors(ground, model, training=training[model]) for model in ground.models
-        }
-        figures["calibration"] = {model: calibration(ground, model) for model in ground.models}
-        figures["effects"] = effects(ground, training=known)
+    training = {model: _training(runs) for model, runs in comparison.runs.items()}
+    known = next((text for text in training.values() if text is not None), None)
+    figures["uncertainty"] = uncertainty(ground, resamples=resamples)
+    figures["verdict"] = verdict(figures)
+    figures["errors"] = {model: errors(ground, model, training=training[model]) for model in ground.models}
+    figures["calibration"] = {model: calibration(ground, model) for model in ground.models}
+    figures["effects"] = effects(ground, training=known)
+
+
+def _training(runs: list[Run | None]) -> Training | None:
+    """What a model was trained on: the same text for all of its runs."""
+    first = next((run for run in runs if run), None)
+    return of_run(first) if first else None
