@@ -8,9 +8,11 @@ for. That loses nothing, and most units have few entities, so the rows are few.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from ner_dist.metrics import count_per_sentence, precision_recall_f1
 
@@ -29,23 +31,38 @@ class Grouped:
     """int64 [G]: how many units have them."""
 
     @classmethod
-    def of(cls, counts: np.ndarray) -> Grouped:
-        """Group units, int [U, C]. The order of the columns has no part in the order of the groups."""
+    def of(cls, counts: np.ndarray, copies: np.ndarray | None = None) -> Grouped:
+        """Group units, whole numbers [U, C]. The order of the columns has no part in the order of the groups.
+
+        Args:
+            counts: of each unit, or of `copies` [U] units each.
+        """
+        largest, smallest = (int(found) for found in (counts.max(initial=0), counts.min(initial=0)))
         # Bytes are sorted quicker than words of eight.
-        narrow = counts.astype(np.min_scalar_type(counts.max(initial=0)))
-        rows, first, copies = np.unique(narrow, axis=0, return_index=True, return_counts=True)
-        order = np.lexsort((first, -copies))
-        exact = len(counts) * int(narrow.max(initial=0)) < 2**24
-        return cls(rows[order].astype(np.float32 if exact else np.float64), copies[order])
+        narrow = counts.astype(np.result_type(*map(np.min_scalar_type, (largest, smallest))))
+        rows, first, group = np.unique(narrow, axis=0, return_index=True, return_inverse=True)
+        units = np.bincount(group.ravel(), copies, minlength=len(rows)).astype(np.int64)
+        order = np.lexsort((first, -units))
+        exact = units.sum() * max(largest, -smallest) < 2**24
+        return cls(rows[order].astype(np.float32 if exact else np.float64), units[order])
 
     @property
     def units(self) -> int:
         return int(self.copies.sum())
 
+    @cached_property
+    def columns(self) -> csr_array:
+        """The rows on their side, [C, G]. Most counts are 0, which makes sparse products the cheaper ones."""
+        return csr_array(self.rows.T)
+
+    def sums(self, weights: np.ndarray) -> np.ndarray:
+        """Sums over groups with weights [G, n], whole numbers: float64 [n, C]."""
+        return (self.columns @ weights.astype(self.rows.dtype, copy=False)).T.astype(np.float64)
+
     @property
     def total(self) -> np.ndarray:
         """float64 [C]: summed over all units."""
-        return self.copies @ self.rows
+        return self.sums(self.copies[:, None])[0]
 
 
 @dataclass(frozen=True)
