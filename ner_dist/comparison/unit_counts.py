@@ -1,0 +1,132 @@
+"""What resampling needs to know of the predictions: counts by unit, equal units grouped.
+
+A unit is a distinct sentence with all of its copies. Every figure is a function of sums of counts over units,
+so units with the same counts are interchangeable: they are kept as one row and the number of units it stands
+for. That loses nothing, and most units have few entities, so the rows are few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ner_dist.metrics import count_per_sentence, precision_recall_f1
+
+if TYPE_CHECKING:
+    from ner_dist.comparison.ground import Ground
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Units grouped by their counts; the largest group first, then in the order of the data."""
+
+    rows: np.ndarray
+    """float64 [G, C]: the counts of a unit of each group, all different. Whole numbers."""
+    copies: np.ndarray
+    """int64 [G]: how many units have them."""
+
+    @classmethod
+    def of(cls, counts: np.ndarray) -> Grouped:
+        """Group units, int [U, C]. The order of the columns has no part in the order of the groups."""
+        # Bytes are sorted quicker than words of eight.
+        narrow = counts.astype(np.min_scalar_type(counts.max(initial=0)))
+        rows, first, copies = np.unique(narrow, axis=0, return_index=True, return_counts=True)
+        order = np.lexsort((first, -copies))
+        return cls(rows[order].astype(np.float64), copies[order])
+
+    @property
+    def units(self) -> int:
+        return int(self.copies.sum())
+
+    @property
+    def total(self) -> np.ndarray:
+        """float64 [C]: summed over all units."""
+        return self.copies @ self.rows
+
+
+@dataclass(frozen=True)
+class UnitCounts:
+    """Entities and words of every run, by unit. Runs stand in the order of the models."""
+
+    types: tuple[str, ...]
+    runs: dict[str, slice]
+    """By model: which of the runs are its own."""
+    entities: Grouped
+    """Columns: gold [types], then of each run true positives [types] and predicted [types]."""
+    words: Grouped
+    """Columns: words, then of each run how many of them have the right tag."""
+
+    @classmethod
+    def of(cls, ground: Ground, *, strict: bool = True) -> UnitCounts:
+        """Count all runs of all models in one of the schemes of `ner_dist.metrics`."""
+        order = np.argsort(ground.unit, kind="stable")
+        starts = np.unique(ground.unit[order], return_index=True)[1]
+        predicted = [run for runs in ground.predicted.values() for run in runs]
+
+        def by_unit(of_sentences: np.ndarray) -> np.ndarray:
+            return np.add.reduceat(of_sentences[order], starts, axis=0)
+
+        entities: list[np.ndarray] = []
+        words = [by_unit(np.diff(ground.offsets)[:, None])]
+        for tags in predicted:
+            counts = count_per_sentence(
+                ground.gold, tags, ground.offsets, ground.labels, strict=strict
+            )  # [N, 3, types]: true positives, predicted, gold
+            if not entities:
+                entities.append(by_unit(counts[:, 2]))
+            entities += [by_unit(counts[:, 0]), by_unit(counts[:, 1])]
+            right = np.concatenate([[0], np.cumsum(ground.gold == tags)])[ground.offsets]
+            words.append(by_unit(np.diff(right)[:, None]))
+        ends = np.cumsum([0, *map(len, ground.predicted.values())])
+        return cls(
+            types=ground.labels.types,
+            runs={m: slice(a, b) for m, a, b in zip(ground.models, ends, ends[1:], strict=False)},
+            entities=Grouped.of(np.concatenate(entities, axis=1)),
+            words=Grouped.of(np.concatenate(words, axis=1)),
+        )
+
+    def figures_of(self, entities: np.ndarray, words: np.ndarray) -> np.ndarray:
+        """The figures of all runs from sums over units.
+
+        Args:
+            entities: sums of the columns of `entities`, [..., C].
+            words: sums of the columns of `words`, [..., 1 + runs].
+
+        Returns:
+            float64 [..., runs, F], in the order of `names`; conventions as in `metrics.scores`.
+        """
+        n = len(self.types)
+        gold = entities[..., None, :n]
+        of_runs = entities[..., n:].reshape(*entities.shape[:-1], -1, 2, n)
+        true_positive, predicted = of_runs[..., 0, :], of_runs[..., 1, :]
+        gold = np.broadcast_to(gold, predicted.shape)
+        each = precision_recall_f1(true_positive, predicted, gold)
+        micro = precision_recall_f1(*(part.sum(axis=-1) for part in (true_positive, predicted, gold)))
+        occurring = gold + predicted > 0
+        macro = each["f1"].sum(axis=-1) / np.maximum(occurring.sum(axis=-1), 1)
+        accuracy = words[..., 1:] / np.maximum(words[..., :1], 1)
+        rest = np.stack([*micro.values(), macro, accuracy], axis=-1)
+        return np.concatenate([rest, *each.values()], axis=-1)
+
+    @property
+    def names(self) -> list[tuple[str, ...]]:
+        """Where each figure stands in a table of scores."""
+        kinds = ("precision", "recall", "f1")
+        rest = [*(("micro", kind) for kind in kinds), ("macro", "f1"), ("accuracy",)]
+        return rest + [("per_type", name, kind) for kind in kinds for name in self.types]
+
+    @property
+    def observed(self) -> np.ndarray:
+        """float64 [runs, F]: the figures of the sentences as they are."""
+        return self.figures_of(self.entities.total, self.words.total)
+
+    def means(self, figures: np.ndarray) -> np.ndarray:
+        """The mean over each model's runs: [..., runs, F] to [..., models, F]."""
+        return np.stack([figures[..., runs, :].mean(axis=-2) for runs in self.runs.values()], axis=-2)
+
+    @property
+    def occurring(self) -> np.ndarray:
+        """bool [types]: whether a type occurs in the gold or in any prediction."""
+        return self.entities.total.reshape(-1, len(self.types)).sum(axis=0) > 0
