@@ -105,9 +105,24 @@ def save_model(
 
 
 def write_predictions(
-    path: Path, split: PreparedSplit, gold: np.ndarray, predicted: np.ndarray, *, labels: LabelSet
+    path: Path,
+    split: PreparedSplit,
+    gold: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    labels: LabelSet,
+    confidence: np.ndarray | None = None,
 ) -> None:
-    """One JSON object a sentence, in the order of the data."""
+    """One JSON object a sentence, in the order of the data.
+
+    Args:
+        path: the file.
+        split: the sentences.
+        gold: label id of every word, int [W].
+        predicted: likewise.
+        labels: what the ids mean.
+        confidence: as in `Evaluation`; None leaves it out.
+    """
     names = np.array(labels.tags, dtype=object)
     gold_tags, predicted_tags = names[gold].tolist(), names[predicted].tolist()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +136,8 @@ def write_predictions(
                 "gold": gold_tags[start:end],
                 "predicted": predicted_tags[start:end],
             }
+            if confidence is not None:
+                line["confidence"] = confidence[start:end].tolist()
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -222,6 +222,14 @@ def test_predictions_come_back_as_written_in_order(tmp_path_factory, rows):
     assert [item.name for item in path.parent.iterdir()] == ["test.jsonl"]
 
 
+def test_confidence_is_written_with_four_digits_if_it_is_known(tmp_path):
+    gold, predicted = np.array([1, 0, 3], np.int16), np.array([1, 2, 3], np.int16)
+    path, confidence = tmp_path / "test.jsonl", np.array([9987, 10000, 3333]) / 10_000
+    write_predictions(path, Words([["a", "b"], ["c"]]), gold, predicted, labels=LABELS, confidence=confidence)
+    assert [line["confidence"] for line in read_predictions(path)] == [[0.9987, 1.0], [0.3333]]
+    assert '"confidence": [0.9987, 1.0]}' in path.read_text()
+
+
 def test_predictions_are_text_that_people_can_read(tmp_path):
     path = write(tmp_path / "test.jsonl", [["東京", "naïve"]], [["B-LOC", "O"]], [["O", "O"]])
     assert '"東京", "naïve"' in path.read_text(encoding="utf-8")
