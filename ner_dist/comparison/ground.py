@@ -26,7 +26,7 @@ class Ground:
     seeds: dict[str, list[int | None]]
     """By model: the seed of each run, None where it is not known."""
     unit: np.ndarray
-    """int64 [N]: the distinct sentence that each sentence is a copy of, 0..U-1. Units are what is resampled."""
+    """int64 [N]: the distinct sentence that each sentence is a copy of, 0..U-1. Units are resampled."""
     tokens: list[list[str]] | None = None
     ids: list[int | str] | None = None
     confidence: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
