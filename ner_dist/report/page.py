@@ -41,4 +41,4 @@ def page(template: str, **values: Any) -> str:
 
 def _own(name: str) -> Markup:
     """A file of the package, which is trusted."""
-    return Markup(resources.files("ner_dist.report").joinpath("templates", name).read_text(encoding="utf-8"))
+    return Markup((resources.files("ner_dist.report") / "templates" / name).read_text(encoding="utf-8"))
