@@ -229,6 +229,23 @@ def _named(words: list[str]) -> dict[str, str]:
     return names
 
 
+@app.command("report")
+def report_command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's directory; it may be training.")],
+    out: Annotated[
+        str | None, typer.Option(help="Folder for report.html; the run's own if not given.")
+    ] = None,
+) -> None:
+    """Write a page on one run: state, settings, curves, scores, errors; also while it trains."""
+    from ner_dist.report.write import write_run_report
+    from ner_dist.run import Run
+    from ner_dist.runtime import set_up_logging
+
+    set_up_logging()
+    for path in write_run_report(Run(Path(run)), None if out is None else Path(out)):
+        print(f"written to {path}")
+
+
 class _OptionalSeconds(TyperCommand):
     """A command whose `--watch` may have a number behind it."""
 

@@ -17,7 +17,7 @@ def kinds(figures: dict[str, Any]) -> Markup:
     models = list(figures["runs"])
     shown = [model for model in models if model in models_with(figures, "errors")]
     told = []
-    with chart(640, 60 + len(KINDS) * (18 + 15 * len(shown))) as (figure, axes):
+    with chart(460, 60 + len(KINDS) * (18 + 15 * len(shown))) as (figure, axes):
         for place, model in enumerate(shown):
             found, index = figures["errors"][model], models.index(model)
             values = [found["kinds"].get(key, 0) / (found.get("runs") or 1) for key in KINDS]
@@ -26,7 +26,7 @@ def kinds(figures: dict[str, Any]) -> Markup:
             axes.barh(rows, values, height=height * 0.86, color=model_color(index))
             for row, value in zip(rows, values, strict=True):
                 axes.annotate(
-                    f"{numbers.count(value)}  {model}",
+                    f"{numbers.count(value)}  {model}" if len(models) > 1 else numbers.count(value),
                     (value, row),
                     xytext=(6, 0),
                     textcoords="offset points",

@@ -139,7 +139,7 @@ def _example(example: Any) -> str:
 
 def _effects(figures: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"title": each.get("name") or key.replace("_", " "), "what": each["what"], "why": each.get("why")}
+        {"title": error_tables.EFFECTS.get(key, key), "what": each["what"], "why": each.get("why")}
         for key, each in (figures.get("effects") or {}).items()
         if each
     ]
@@ -148,10 +148,8 @@ def _effects(figures: dict[str, Any]) -> list[dict[str, Any]]:
 def _method(figures: dict[str, Any]) -> list[str]:
     found = figures["uncertainty"]
     return [
-        f"An entity counts as right if its type, its first and its last word are right ({figures['scheme']}). "
+        f"An entity is right if its type, its first and its last word are right ({figures['scheme']}). "
         "Micro averages are over all entities; macro F1 is the mean over the types.",
-        f"{found['method']}",
-        f"{numbers.count(found['resamples'])} resamples of {numbers.count(found['units'])} distinct sentences, "
-        f"seed {found['seed']}.",
-        "All figures of this page are in compare.json.",
+        found["method"],
+        f"The seed of the resampling is {found['seed']}. All figures of this page are in compare.json.",
     ]

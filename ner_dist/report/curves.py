@@ -45,14 +45,14 @@ LEARNING = (
     Measure("train-loss", "train", "loss", "Training loss"),
     Measure("validation-loss", "evaluation", "loss", "Validation loss"),
     Measure("validation-f1", "evaluation", "f1", "Validation F1"),
-    Measure("learning-rate", "train", "learning_rate", "Learning rate"),
 )
 COST = (
+    Measure("learning-rate", "train", "learning_rate", "Learning rate"),
     Measure("words", "train", "words_per_second", "Words a second"),
     Measure("padding", "train", "padding_share", "Padding, % of subwords", 100.0),
     Measure("memory", "train", "peak_memory_bytes", "Peak memory, GiB", 2.0**-30),
-    Measure("grad-norm", "train", "grad_norm", "Gradient norm"),
 )
+GRADIENT = Measure("grad-norm", "train", "grad_norm", "Gradient norm")
 
 Curve = list[tuple[int, float]]
 
@@ -121,7 +121,8 @@ def _drawn(measure: Measure, found: Mapping[str, list[Curve]], models: Sequence[
                     color=model_color(index),
                     marker=model_marker(index) if few else None,
                     markersize=4,
-                    linewidth=1.6 if len(own) == 1 else 1.1,
+                    # Curves that coincide are all seen: each is narrower than the one below it.
+                    linewidth=max(1.2, 2.6 - index) if len(own) == 1 else 1.1,
                 )
             if own:
                 told.append(f"{model}: {_told(own[0])}")

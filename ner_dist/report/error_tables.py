@@ -22,7 +22,12 @@ _SCHEMES = {
     "partial": "partial: overlap counts half",
     "type": "type: overlap with the right type",
 }
-EFFECTS = ("duplicates", "train_test_overlap", "entity_free_sentences", "invalid_transitions")
+EFFECTS = {
+    "duplicates": "duplicates",
+    "train_test_overlap": "overlap with training",
+    "entity_free_sentences": "sentences without entities",
+    "invalid_transitions": "invalid tag transitions",
+}
 
 
 def models_with(figures: dict[str, Any], part: str) -> dict[str, str]:
@@ -147,7 +152,7 @@ def effects(figures: dict[str, Any]) -> Table:
         effect = found.get(key)
         if not effect:
             continue
-        row = [effect.get("name") or key.replace("_", " "), _how_many(effect)]
+        row = [EFFECTS.get(key, key), _how_many(effect)]
         for model in models:
             scores = (effect.get("scores") or {}).get(model) or {}
             row += [numbers.score(scores.get("without")), numbers.signed(_added(scores))]

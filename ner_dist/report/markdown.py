@@ -30,7 +30,9 @@ def markdown(figures: dict[str, Any], *, title: str) -> str:
 
 def escaped(text: str) -> str:
     """Text in which nothing is Markdown or HTML, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", " ".join(text.split()))
+    line = re.sub(r"([\\`*\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
+    # Within a word an underscore is no markup, and names have many.
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
 
 
 def _table(table: Table) -> str:

@@ -56,18 +56,20 @@ def error_parts(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _seen_why(figures: dict[str, Any], shown: dict[str, str]) -> list[str]:
-    reasons = {model: figures["errors"][model].get("by_seen_why") for model in shown}
+    reasons: dict[str, list[str]] = {}
+    for model in shown:
+        if why := figures["errors"][model].get("by_seen_why"):
+            reasons.setdefault(why, []).append(model)
     return [
-        f"{shown[model]}: whether entities were seen in training is not known ({why})."
-        for model, why in reasons.items()
-        if why
+        f"Whether {numbers.joined(models)} had seen an entity in training is not known: {why}."
+        for why, models in reasons.items()
     ]
 
 
-def explorer_parts(ground: Ground, titles: dict[str, str]) -> dict[str, Any]:
+def explorer_parts(ground: Ground | None, titles: dict[str, str]) -> dict[str, Any]:
     """The sentences where models differ or err, and what to say of them."""
-    sentences = disagreements(ground, limit=MOST)
-    if not sentences:
+    sentences = disagreements(ground, limit=MOST) if ground is not None else []
+    if ground is None or not sentences:
         return {"explorer_data": None, "explorer_text": ""}
     number = numbers.count(len(sentences))
     text = f"{number} distinct sentences on which "

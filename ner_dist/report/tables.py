@@ -38,7 +38,9 @@ class Table:
 
 
 def titles(figures: dict[str, Any]) -> dict[str, str]:
-    """What each model is called in headings: its letter and its name."""
+    """What each model is called in headings: its letter and its name, or the name if it is the only one."""
+    if len(figures["runs"]) == 1:
+        return {model: str(run["name"]) for model, run in figures["runs"].items()}
     return {
         model: f"{model} ({run['name']})" if run.get("name") else model
         for model, run in figures["runs"].items()
@@ -128,17 +130,16 @@ def differences(figures: dict[str, Any]) -> Table:
             if place == ("micro", "f1"):
                 strong.add(len(rows))
             name = f"{pair['of']} − {pair['to']}, {title}" if len(pairs) > 1 else title
-            rows.append(
-                [name, *difference_cells(cell, pair, p="p"), numbers.p_value(cell.get("p_randomisation"))]
-            )
+            *tested, shown = difference_cells(cell, pair, p="p")
+            rows.append([name, *tested, numbers.p_value(cell.get("p_randomisation")), shown])
     of, to = (pairs[0]["of"], pairs[0]["to"]) if pairs else ("B", "A")
     return Table(
         "Differences on the same ground" + ("" if len(pairs) > 1 else f": {of} minus {to}"),
-        ["figure", "difference", "interval", "p", "shown", "p, randomisation"],
+        ["figure", "difference", "interval", "p", "p, randomisation", "shown"],
         rows,
         strong=frozenset(strong),
-        words=frozenset({0, 4}),
-        note="The last column is approximate randomisation, an independent check of p.",
+        words=frozenset({0, 5}),
+        note="p is of the bootstrap; approximate randomisation checks it. Shown is what both find.",
     )
 
 

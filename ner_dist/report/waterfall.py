@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.report import numbers
 from ner_dist.report.charts import INK, MUTED, chart, drawn, label, model_color, model_marker
-from ner_dist.report.tables import PARTS, titles
+from ner_dist.report.tables import PARTS
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -22,7 +22,7 @@ def waterfall(figures: dict[str, Any], model: str, *, name: str) -> Markup:
         rows.append((title, place, place + found[key], key))
         place += found[key]
     told = [f"{title} {numbers.signed(end - begin)}" for title, begin, end, _ in rows]
-    with chart(640, 232) as (figure, axes):
+    with chart(460, 236) as (figure, axes):
         ends = [(0, found["from"], start), (len(rows) + 1, model, place)]
         for row, who, value in ends:
             index = models.index(who)
@@ -39,8 +39,8 @@ def waterfall(figures: dict[str, Any], model: str, *, name: str) -> Markup:
             _text(axes, max(begin, end), row, numbers.signed(end - begin), bold=key == "model")
         for row, value in enumerate([start, *(end for _, _, end, _ in rows)]):
             axes.plot([value, value], [row, row + 1], color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
-        names = [f"{titles(figures)[found['from']]}, as published", *(f"due to the {row[0]}" for row in rows)]
-        names.append(f"{titles(figures)[model]}, as published")
+        names = [f"{found['from']} as published", *(row[0] for row in rows)]
+        names.append(f"{model} as published")
         axes.set_yticks(range(len(names)), [label(text, most=36) for text in names])
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from ner_dist.report import tables
 from ner_dist.report.comparison_page import comparison_page
 from ner_dist.report.markdown import markdown
-from ner_dist.run import write_atomically
+from ner_dist.report.run_page import run_page
+from ner_dist.run import check_folder, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ner_dist.comparison.comparison import Comparison
+    from ner_dist.run import Run
 
 
 def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> list[Path]:
@@ -34,3 +36,23 @@ def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> lis
         written.append(out / "report.html")
         write_atomically(written[1], comparison_page(comparison, title))
     return written
+
+
+def write_run_report(run: Run, out: Path | None = None) -> list[Path]:
+    """Write the report of a run, which may be training.
+
+    Args:
+        run: its directory.
+        out: folder for `report.html`; the run's own if None.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UserError: there is no run, or the folder cannot be written to.
+    """
+    path = (out or run.folder) / "report.html"
+    text = run_page(run)
+    check_folder(path.parent, where=str(path))
+    write_atomically(path, text)
+    return [path]
