@@ -41,6 +41,7 @@ def kinds(figures: dict[str, Any]) -> Markup:
         axes.grid(axis="y", visible=False)
         axes.set_xlim(0, (axes.get_xlim()[1] or 1) * 1.1)
         axes.set_xlabel("entities")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         for text in axes.get_yticklabels():
             text.set_color(INK)
         return drawn(
@@ -60,7 +61,7 @@ def by_bucket(figures: dict[str, Any], key: str, *, score: str, title: str, axis
         return None
     names = list(dict.fromkeys(str(row["bucket"]) for rows in found.values() for row in rows))
     told = []
-    with chart(320, 220) as (figure, axes):
+    with chart(320, 235) as (figure, axes):
         for model, rows in found.items():
             index = models.index(model)
             points = [
@@ -82,6 +83,7 @@ def by_bucket(figures: dict[str, Any], key: str, *, score: str, title: str, axis
         axes.set_xlim(-0.4, len(names) - 0.6)
         axes.locator_params(axis="y", nbins=5)
         axes.grid(axis="x", visible=False)
+        axes.set_title(title, loc="left", fontsize=11.5, pad=8)
         axes.set_xlabel(axis)
         axes.set_ylabel("F1" if score == "f1" else score)
         return drawn(figure, name=key.replace("_", "-"), title=title, description=". ".join(told))
@@ -103,7 +105,7 @@ def reliability(figures: dict[str, Any], part: str) -> Markup | None:
     if not found:
         return None
     told = []
-    with chart(320, 300) as (figure, axes):
+    with chart(320, 315) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         for model, bins in found.items():
             index = models.index(model)
@@ -119,6 +121,7 @@ def reliability(figures: dict[str, Any], part: str) -> Markup | None:
             told.append(f"{model}: " + ", ".join(f"{y:.2f} right at {x:.2f}" for x, y in points))
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
+        axes.set_title(f"Reliability of {part}", loc="left", fontsize=11.5, pad=8)
         axes.set_xlabel("confidence")
         axes.set_ylabel("share that is right")
         return drawn(

@@ -129,6 +129,7 @@ def _drawn(measure: Measure, found: Mapping[str, list[Curve]], models: Sequence[
         values = [value for own in found.values() for curve in own for _, value in curve]
         if "loss" in measure.name and min(values) > 0 and max(values) / min(values) > _LOG_FROM:
             axes.set_yscale("log")
+            axes.tick_params(axis="y", which="minor", length=0)
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         else:
             axes.locator_params(axis="y", nbins=5)

@@ -115,8 +115,12 @@ def buckets(
     names = list(dict.fromkeys(name for rows in by_model.values() for name in rows))
     rows = []
     for name in names:
-        present = [each[name] for each in by_model.values() if name in each]
-        row = [str(name), numbers.count(present[0].get("support"))]
+        present = {model: each[name] for model, each in by_model.items() if name in each}
+        if not any(each.get("support") or each.get("predicted") for each in present.values()):
+            continue
+        model, bucket = next(iter(present.items()))
+        runs = figures["errors"][model].get("runs") or 1
+        row = [str(name), numbers.count((bucket.get("support") or 0) / runs)]
         for each in by_model.values():
             row += [numbers.score(each.get(name, {}).get(score)) for score in scores]
         rows.append(row)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _ALL = "all types"
 _ROW = 26.0
+# Ordinary blanks run together in a page.
+_GAP = "\N{EM SPACE}" * 3
 
 
 def scores(figures: dict[str, Any]) -> Markup:
@@ -52,9 +54,7 @@ def differences(figures: dict[str, Any], pair: dict[str, Any], *, name: str) -> 
         _rows(axes, names)
         axes.axvline(0, color=INK, linewidth=1)
         for row, type_name in enumerate(names):
-            cell = (
-                pair["micro"]["f1"] if row == 0 else (pair["per_type"].get(type_name) or {}).get("f1") or {}
-            )
+            cell = _f1(pair, type_name)
             value = cell.get("difference")
             if not numbers.known(value):
                 continue
@@ -67,9 +67,8 @@ def differences(figures: dict[str, Any], pair: dict[str, Any], *, name: str) -> 
         reach = max((abs(bound) for bound in axes.get_xlim()), default=0.01) or 0.01
         axes.set_xlim(-reach, reach)
         axes.locator_params(axis="x", nbins=6)
-        axes.set_xlabel(
-            f"← {pair['to']} better      F1, {pair['of']} − {pair['to']}      {pair['of']} better →"
-        )
+        of, to = pair["of"], pair["to"]
+        axes.set_xlabel(f"← {to} better{_GAP}F1, {of} − {to}{_GAP}{of} better →")
         return drawn(
             figure,
             name=name,

@@ -15,7 +15,7 @@ class Cell:
 
     Attributes:
         text: the count; empty for 0, which keeps a large matrix readable.
-        heat: from 0 to 100, by the square root of the share, so that rare confusions are seen.
+        heat: from 0 to 100, by the cube root of the share, so that rare confusions are seen.
         right: whether gold and prediction are the same type.
         title: what the cell says in words.
     """
@@ -51,7 +51,7 @@ def matrix(figures: dict[str, Any], model: str) -> Matrix | None:
 
 def _cell(gold: str, predicted: str, number: int, total: int) -> Cell:
     right = gold == predicted and gold != "O"
-    heat = round(100 * (number / total) ** 0.5) if total else 0
+    heat = round(100 * (number / total) ** (1 / 3)) if total else 0
     if gold == "O":
         said = f"{numbers.count(number)} {predicted} predicted where no entity is"
     elif predicted == "O":

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from ner_dist.comparison.ground import Ground
 
 _BUCKETS = (
-    ("by_entity_length", "f1", "F1 by the length of the entity", "words in the entity"),
-    ("by_sentence_length", "f1", "F1 by the length of the sentence", "words in the sentence"),
-    ("by_seen", "recall", "Recall by what the training text had seen", "entity in training"),
+    ("by_entity_length", "f1", "F1 by length of entity", "words in the entity"),
+    ("by_sentence_length", "f1", "F1 by length of sentence", "words in the sentence"),
+    ("by_seen", "recall", "Recall, by what training had seen", "entity in training"),
 )
 
 

@@ -36,6 +36,15 @@ class Table:
     words: frozenset[int] = frozenset({0})
     note: str | None = None
 
+    def edges(self) -> set[int]:
+        """Columns with which a group begins."""
+        begins, found = 0, set()
+        for name, span in self.groups:
+            if name:
+                found.add(begins)
+            begins += span
+        return found
+
 
 def titles(figures: dict[str, Any]) -> dict[str, str]:
     """What each model is called in headings: its letter and its name, or the name if it is the only one."""

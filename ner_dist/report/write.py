@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ner_dist.report import tables
+from ner_dist.report import numbers, tables
 from ner_dist.report.comparison_page import comparison_page
 from ner_dist.report.markdown import markdown
 from ner_dist.report.run_page import run_page
@@ -29,7 +29,9 @@ def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> lis
         What was written.
     """
     figures = comparison.figures
-    title = " and ".join(tables.titles(figures).values()) if len(figures["runs"]) < 4 else "Comparison"
+    title = (
+        numbers.joined(list(tables.titles(figures).values())) if len(figures["runs"]) < 4 else "Comparison"
+    )
     written = [out / "report.md"]
     write_atomically(written[0], markdown(figures, title=title))
     if html:

@@ -210,11 +210,12 @@ class TestLayout:
 
 
 def test_print_shows_sentences_and_is_light(opened, report):
-    page = opened(report, scheme="dark").page
+    page = opened(report, scheme="dark", width=680).page  # A4 between its margins
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("article").count() > 20
+    assert page.evaluate("checks.overflow()") == 0
     assert page.evaluate("checks.contrast()") == []
 
 
