@@ -197,26 +197,18 @@ def compare_command(
     """
     from ner_dist.comparison.compare import compare
     from ner_dist.comparison.tables import print_tables
+    from ner_dist.report.write import write_report
     from ner_dist.runtime import set_up_logging
 
     set_up_logging()
     comparison = compare(*runs, out=out, resamples=resamples, names=_named(names or []))
-    written = [Path(out) / "compare.json", *_write_report(comparison, Path(out), html=not no_html)]
+    written = [Path(out) / "compare.json", *write_report(comparison, Path(out), html=not no_html)]
     if as_json:
         print(json.dumps(comparison.figures, indent=1))
         return
     print_tables(comparison)
     for path in written:
         print(f"written to {path}")
-
-
-# MERGE: the lead replaces this with a plain call of write_report in compare_command.
-def _write_report(comparison: Any, out: Path, *, html: bool) -> list[Path]:
-    try:
-        from ner_dist.report.write import write_report
-    except ImportError:
-        return []
-    return write_report(comparison, out, html=html)
 
 
 def _named(words: list[str]) -> dict[str, str]:
@@ -227,6 +219,23 @@ def _named(words: list[str]) -> dict[str, str]:
             raise UserError(f"'{word}' is not LETTER=NAME", where="--names", fix="write --names A=full")
         names[letter] = name
     return names
+
+
+@app.command("report")
+def report_command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's directory; it may be training.")],
+    out: Annotated[
+        str | None, typer.Option(help="Folder for report.html; the run's own if not given.")
+    ] = None,
+) -> None:
+    """Write a page on one run: state, settings, curves, scores, errors; also while it trains."""
+    from ner_dist.report.write import write_run_report
+    from ner_dist.run import Run
+    from ner_dist.runtime import set_up_logging
+
+    set_up_logging()
+    for path in write_run_report(Run(Path(run)), None if out is None else Path(out)):
+        print(f"written to {path}")
 
 
 class _OptionalSeconds(TyperCommand):

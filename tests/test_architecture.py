@@ -39,7 +39,15 @@ def test_imports_point_down(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["labels", "metrics", "cli", "recipe_file", "comparison.compare", "comparison.uncertainty"],
+    [
+        "labels",
+        "metrics",
+        "cli",
+        "recipe_file",
+        "comparison.compare",
+        "comparison.uncertainty",
+        "report.write",
+    ],
 )
 def test_import_needs_neither_torch_nor_transformers(name):
     code = f"import sys, ner_dist.{name}; print(sorted({{'torch', 'transformers'}} & sys.modules.keys()))"
