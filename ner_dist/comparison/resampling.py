@@ -80,7 +80,7 @@ def swapped(counted: UnitCounts, of: str, to: str, *, resamples: int, seed: int)
         _Swaps(counted.entities, head=n, width=2 * n, ours=ours, theirs=theirs, rng=streams[0]),
         _Swaps(counted.words, head=1, width=1, ours=ours, theirs=theirs, rng=streams[1]),
     ]
-    size = _block(max(len(table.copies) for table in tables), resamples)
+    size = _block(max(len(table.changes.copies) for table in tables), resamples)
     blocks = []
     for n in _blocks(resamples, size):
         mine, other = zip(*(table.draw(n) for table in tables), strict=True)
@@ -109,8 +109,6 @@ def between_runs(
             moved.append(np.zeros((resamples, figures.shape[1])))
             continue
         known = _known(seeds[model])
-        if known:
-            figures = figures[np.argsort(known)]
         # Who draws alone has a stream that belongs to its figures, not to its place among the models.
         stream = sorted(known) if known else [zlib.crc32(figures.tobytes())]
         rng = np.random.default_rng([seed, 3, *(part % 2**32 for part in stream)])
@@ -143,17 +141,17 @@ def _drawn(table: Grouped, resamples: int, rng: np.random.Generator) -> np.ndarr
     single units of the rare ones, which is the same distribution and costs less.
     """
     common = int((table.copies > _COMMON).sum())
-    owner = np.repeat(np.arange(len(table.copies) - common), table.copies[common:])
+    rare = len(table.copies) - common
+    owner = np.repeat(np.arange(rare), table.copies[common:])
     chances = np.append(table.copies[:common], len(owner)) / table.units
     drawn = rng.multinomial(table.units, chances, size=resamples)
-    sums = drawn[:, :common].astype(np.float64) @ table.rows[:common]
-    if len(owner):
-        groups = len(table.copies) - common
+    weights = np.empty((len(table.copies), resamples), dtype=table.rows.dtype)
+    weights[:common] = drawn[:, :common].T
+    if rare:
         picked = owner[rng.integers(0, len(owner), size=drawn[:, -1].sum(), dtype=np.int32)]
-        picked += np.repeat(np.arange(resamples) * groups, drawn[:, -1])
-        weights = np.bincount(picked, minlength=resamples * groups).reshape(resamples, groups)
-        sums += weights.astype(np.float64) @ table.rows[common:]
-    return sums
+        picked += np.repeat(np.arange(resamples) * rare, drawn[:, -1])
+        weights[common:] = np.bincount(picked, minlength=resamples * rare).reshape(resamples, rare).T
+    return table.sums(weights)
 
 
 class _Swaps:
@@ -172,25 +170,19 @@ class _Swaps:
         sides = [of_runs[:, side].reshape(len(table.rows), -1) for side in (ours, theirs)]
         self.rng = rng
         self.head = table.total[:head]
-        self.ours, self.theirs = (table.copies @ side for side in sides)
-        differ = (sides[0] != sides[1]).any(axis=1)
+        self.ours, self.theirs = (table.copies @ side.astype(np.float64) for side in sides)
         # Units whose counts differ in the same way are interchangeable here, whatever their gold.
-        rows, first, group = np.unique(
-            (sides[1] - sides[0])[differ], axis=0, return_index=True, return_inverse=True
-        )
-        copies = np.bincount(group.ravel(), table.copies[differ], minlength=len(rows)).astype(np.int64)
-        order = np.lexsort((first, -copies))
-        self.copies, self.rows = copies[order], rows[order]
+        differ = (sides[0] != sides[1]).any(axis=1)
+        self.changes = Grouped.of((sides[1] - sides[0])[differ], table.copies[differ])
 
     def draw(self, resamples: int) -> tuple[np.ndarray, np.ndarray]:
         """Sums of both sides after swapping: float64 [resamples, C] each."""
-        several = int((self.copies > 1).sum())
-        swaps = np.empty((resamples, len(self.copies)))
-        swaps[:, :several] = self.rng.binomial(self.copies[:several], 0.5, size=(resamples, several))
-        swaps[:, several:] = self.rng.integers(
-            0, 2, size=(resamples, len(self.copies) - several), dtype=np.int8
-        )
-        change = swaps @ self.rows
+        copies = self.changes.copies
+        several = int((copies > 1).sum())
+        swaps = np.empty((len(copies), resamples), dtype=self.changes.rows.dtype)
+        swaps[:several] = self.rng.binomial(copies[:several, None], 0.5, size=(several, resamples))
+        swaps[several:] = self.rng.integers(0, 2, size=swaps[several:].shape, dtype=np.int8)
+        change = self.changes.sums(swaps)
         head = np.broadcast_to(self.head, (resamples, len(self.head)))
         return (
             np.concatenate([head, self.ours + change], axis=1),

@@ -8,9 +8,11 @@ for. That loses nothing, and most units have few entities, so the rows are few.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from ner_dist.metrics import count_per_sentence, precision_recall_f1
 
@@ -23,32 +25,49 @@ class Grouped:
     """Units grouped by their counts; the largest group first, then in the order of the data."""
 
     rows: np.ndarray
-    """float64 [G, C]: the counts of a unit of each group, all different. Whole numbers."""
+    """float [G, C]: the counts of a unit of each group, all different. Whole numbers, in float32 where that
+    holds any sum over as many units exactly."""
     copies: np.ndarray
     """int64 [G]: how many units have them."""
 
     @classmethod
-    def of(cls, counts: np.ndarray) -> Grouped:
-        """Group units, int [U, C]. The order of the columns has no part in the order of the groups."""
+    def of(cls, counts: np.ndarray, copies: np.ndarray | None = None) -> Grouped:
+        """Group units, whole numbers [U, C]. The order of the columns has no part in the order of the groups.
+
+        Args:
+            counts: of each unit, or of `copies` [U] units each.
+        """
+        largest, smallest = (int(found) for found in (counts.max(initial=0), counts.min(initial=0)))
         # Bytes are sorted quicker than words of eight.
-        narrow = counts.astype(np.min_scalar_type(counts.max(initial=0)))
-        rows, first, copies = np.unique(narrow, axis=0, return_index=True, return_counts=True)
-        order = np.lexsort((first, -copies))
-        return cls(rows[order].astype(np.float64), copies[order])
+        narrow = counts.astype(np.result_type(*map(np.min_scalar_type, (largest, smallest))))
+        rows, first, group = np.unique(narrow, axis=0, return_index=True, return_inverse=True)
+        units = np.bincount(group.ravel(), copies, minlength=len(rows)).astype(np.int64)
+        order = np.lexsort((first, -units))
+        exact = units.sum() * max(largest, -smallest) < 2**24
+        return cls(rows[order].astype(np.float32 if exact else np.float64), units[order])
 
     @property
     def units(self) -> int:
         return int(self.copies.sum())
 
+    @cached_property
+    def columns(self) -> csr_array:
+        """The rows on their side, [C, G]. Most counts are 0, which makes sparse products the cheaper ones."""
+        return csr_array(self.rows.T)
+
+    def sums(self, weights: np.ndarray) -> np.ndarray:
+        """Sums over groups with weights [G, n], whole numbers: float64 [n, C]."""
+        return (self.columns @ weights.astype(self.rows.dtype, copy=False)).T.astype(np.float64)
+
     @property
     def total(self) -> np.ndarray:
         """float64 [C]: summed over all units."""
-        return self.copies @ self.rows
+        return self.sums(self.copies[:, None])[0]
 
 
 @dataclass(frozen=True)
 class UnitCounts:
-    """Entities and words of every run, by unit. Runs stand in the order of the models."""
+    """Entities and words of every run, by unit. Runs stand in the order of the models, a model's by seed."""
 
     types: tuple[str, ...]
     runs: dict[str, slice]
@@ -63,7 +82,9 @@ class UnitCounts:
         """Count all runs of all models in one of the schemes of `ner_dist.metrics`."""
         order = np.argsort(ground.unit, kind="stable")
         starts = np.unique(ground.unit[order], return_index=True)[1]
-        predicted = [run for runs in ground.predicted.values() for run in runs]
+        predicted = [
+            ground.predicted[model][run] for model in ground.models for run in _by_seed(ground, model)
+        ]
 
         def by_unit(of_sentences: np.ndarray) -> np.ndarray:
             return np.add.reduceat(of_sentences[order], starts, axis=0)
@@ -130,3 +151,9 @@ class UnitCounts:
     def occurring(self) -> np.ndarray:
         """bool [types]: whether a type occurs in the gold or in any prediction."""
         return self.entities.total.reshape(-1, len(self.types)).sum(axis=0) > 0
+
+
+def _by_seed(ground: Ground, model: str) -> list[int]:
+    """The places of a model's runs in the order of their seeds, so that models of the same seeds pair up."""
+    seeds = ground.seeds[model]
+    return sorted(range(len(seeds)), key=lambda run: -1 if (seed := seeds[run]) is None else seed)

@@ -41,9 +41,12 @@ def test_nothing_predicted_and_nothing_there_is_zero():
     assert not counted.occurring.any()
 
 
-def test_runs_stand_in_the_order_of_the_models():
+def test_runs_stand_in_the_order_of_the_models_and_seeds():
     ground = simulated.two_models(3, runs=2)
-    assert UnitCounts.of(ground).runs == {"A": slice(0, 2), "B": slice(2, 4)}
+    counted = UnitCounts.of(ground)
+    assert counted.runs == {"A": slice(0, 2), "B": slice(2, 4)}
+    ground.seeds["B"] = [9, 4]
+    assert (UnitCounts.of(ground).observed == counted.observed[[0, 1, 3, 2]]).all()
 
 
 @given(
