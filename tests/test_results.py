@@ -225,8 +225,8 @@ def test_confidence_is_written_with_four_digits_if_it_is_known(tmp_path):
     gold, predicted = np.array([1, 0, 3], np.int16), np.array([1, 2, 3], np.int16)
     path, confidence = tmp_path / "test.jsonl", np.array([9987, 10000, 3333]) / 10_000
     write_predictions(path, Words([["a", "b"], ["c"]]), gold, predicted, labels=LABELS, confidence=confidence)
-    assert [line["confidence"] for line in read_predictions(path)] == [[0.9987, 1.0], [0.3333]]
-    assert '"confidence": [0.9987, 1.0]}' in path.read_text()
+    first, second = path.read_text().splitlines()
+    assert first.endswith('"confidence": [0.9987, 1.0]}') and second.endswith('"confidence": [0.3333]}')
 
 
 def test_predictions_are_text_that_people_can_read(tmp_path):

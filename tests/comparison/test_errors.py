@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
 
 import numpy as np
@@ -12,7 +14,7 @@ from ner_dist import metrics
 from ner_dist.comparison.errors import errors
 from ner_dist.comparison.ground import Ground
 from ner_dist.comparison.training_text import Training
-from ner_dist.labels import LabelSet
+from ner_dist.labels import MULTINERD_TYPES, LabelSet
 from tests.comparison.grounds import grounds, written
 
 TRAINING = Training(
@@ -156,3 +158,26 @@ def test_a_test_set_of_32864_sentences_takes_no_more_than_a_second():
     found = errors(ground, "A", training=None)
     assert time.process_time() - began < 1
     assert found["kinds"]["correct"] > 10_000
+
+
+@pytest.mark.real_data
+def test_real_predictions_score_as_in_nervaluate(real_data):
+    """Version 1.2.1 finds the same numbers of correct, incorrect, partial, missed and spurious ones here."""
+    labels = LabelSet.from_types(MULTINERD_TYPES)
+    with gzip.open(real_data / "multinerd_predictions" / "model_A.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    gold, said = (
+        np.array([labels.label2id[tag] for row in rows for tag in row[column]], dtype=np.int16)
+        for column in ("gold", "pred")
+    )
+    offsets = np.cumsum([0, *(len(row["gold"]) for row in rows)])
+    ground = Ground(labels, gold, offsets, {"A": [said]}, {"A": [None]}, unit=np.arange(len(rows)))
+    found = errors(ground, "A", training=None)
+    kinds = found["kinds"]
+    assert kinds["correct"] == 48_451 and kinds["missed"] == 1_602 and kinds["spurious"] == 2_336
+    assert kinds["wrong_type"] == 48_989 - 48_451
+    assert kinds["wrong_boundary"] == 49_021 - 48_451
+    assert kinds["wrong_both"] == 1_194 - kinds["wrong_type"] - kinds["wrong_boundary"]
+    f1 = {"strict": 0.9387181772387335, "partial": 0.9554965706978725, "type": 0.949761692564033}
+    assert {measure: found[measure]["f1"] for measure in f1} == f1
+    assert found["exact"]["f1"] == 0.9491417057387531
