@@ -87,7 +87,7 @@ def _by_words(files: Sequence[Predictions]) -> Alignment:
 
 
 def _by_id(files: Sequence[Predictions], labels: LabelSet) -> Alignment | None:
-    """None without ids, or if equal ones stand for different sentences, as line numbers may."""
+    """None without common ids, or if equal ones stand for different sentences, as line numbers may."""
     first, *others = files
     if any(file.ids is None for file in files):
         return None
@@ -97,7 +97,7 @@ def _by_id(files: Sequence[Predictions], labels: LabelSet) -> Alignment | None:
         same_id = _equal(enumerate(first.ids or []), enumerate(other.ids or []))
         its_gold = gold_sequences(other, labels)
         equal = sum(gold[i] == its_gold[j] for i, j in same_id)
-        if equal < SAME_GOLD * len(same_id):
+        if not same_id or equal < SAME_GOLD * len(same_id):
             return None
         # Sentences of different lengths cannot be scored on one gold.
         pairs.append([(i, j) for i, j in same_id if len(gold[i]) == len(its_gold[j])])

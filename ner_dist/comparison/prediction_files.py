@@ -142,6 +142,7 @@ def _check_ids(ids: list[Any], numbers: list[int], path: Path) -> None:
         if value in seen:
             raise UserError(f"id {value!r} stands on line {seen[value]} already", where=f"{path}:{number}")
         seen[value] = number
+    check_words([[str(value)] for value in ids], lambda sentence: f"{path}:{numbers[sentence]}")
 
 
 def _read_conll(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
@@ -151,6 +152,7 @@ def _read_conll(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
 
 
 def _check_tags(rows: Rows, types: Sequence[str] | None) -> None:
+    check_words([[str(tag)] for tag in rows.values], rows.place_of_tag)
     for code, tag in enumerate(rows.values):
         try:
             name = split_tag(str(tag))[1]

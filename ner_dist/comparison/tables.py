@@ -65,7 +65,7 @@ def _same_ground(figures: dict[str, Any]) -> Table:
     differences = _differences(figures)
     if differences:
         level = round(100 * figures["uncertainty"]["level"])
-        caption += f" In brackets: {level} % confidence intervals; *: a difference that is real."
+        caption += f" In brackets: {level} % confidence intervals; *: shown to be real (types after Holm)."
     number = "Both" if len(others) == 1 else "All"
     title = f"{number} on the same ground: {', '.join(shared['types'])}"
     columns = [first, *others, *(f"{model} - {first}" for model in others)]
@@ -86,7 +86,8 @@ def _same_ground(figures: dict[str, Any]) -> Table:
 def _gap(figures: dict[str, Any]) -> Table:
     gaps = figures["decomposition"]
     first = next(iter(figures["runs"]))
-    table = _table("Where the gap in the headline comes from", [f"{model} - {first}" for model in gaps])
+    title = "Where the gap in the headline comes from"
+    table = _table(title, [f"{model} - {first}" for model in gaps], min_width=len(title) + 4)
     for key, title in _PARTS.items():
         cells = [f"{gap[key]:+.4f}" for gap in gaps.values()]
         table.add_row(title, *cells, end_section=key == "model")

@@ -53,6 +53,12 @@ def compare(*paths, **settings):
     return compare_models(*paths, **{"resamples": 200} | settings).figures
 
 
+def warned(lines):
+    """The warnings about alignment and headlines; other parts of a comparison speak of other things."""
+    said = ("stand in all others", "gold tags differ", "was replaced")
+    return [line for line in lines if any(words in line for words in said)]
+
+
 @pytest.fixture
 def make(tmp_path):
     """Writes a run by hand; returns its folder."""
@@ -169,14 +175,14 @@ def test_gold_that_differs_is_counted_and_said_and_that_of_a_is_used(make, tmp_p
 def test_a_run_whose_results_are_not_of_its_predictions_is_named(make, tmp_path, log_lines):
     a, b = make("a", A_TYPES, A_LINES, test=figures(0) | {"f1": 0.75}), make("b", B_TYPES, B_LINES)
     compare(a, b, out=tmp_path / "out")
-    assert log_lines == [
+    assert warned(log_lines) == [
         f"{a}: results.json says test F1 0.7500, its predictions give 0.5000: one of them was replaced"
     ]
 
 
 def test_runs_in_agreement_log_nothing(runs, tmp_path, log_lines):
     compare(*runs, out=tmp_path / "out")
-    assert log_lines == []
+    assert warned(log_lines) == []
 
 
 def test_runs_that_share_no_type_are_refused(make, tmp_path):
@@ -324,7 +330,7 @@ def test_seeds_of_a_model_are_averaged(seeds, tmp_path, log_lines):
     gap = comparison["decomposition"]["B"]
     assert gap["model"] == pytest.approx(5 / 6 - 0.6)
     assert sum(gap[part] for part in PARTS) == pytest.approx(gap["gap"], abs=1e-12)
-    assert log_lines == []
+    assert warned(log_lines) == []
 
 
 def test_the_tables_show_means_spreads_and_numbers_of_seeds(seeds, tmp_path, capsys, monkeypatch):

@@ -116,6 +116,8 @@ def test_a_broken_line_is_named(write, line, complaint):
         ({"confidence": [float("nan")]}, "a `confidence` is no probability"),
         ({"confidence": ["high"]}, "`confidence` is no list of probabilities"),
         ({"id": 1}, "id 1 stands on line 1 already"),
+        ({"id": "\ud800"}, "half of a surrogate pair"),
+        ({"gold": ["B-\ud800"]}, "half of a surrogate pair"),
         ({"id": [2]}, r"`id` is neither a number nor text: \[2\]"),
         ({"id": None}, "line 1 has `id` and line 2 has none"),
     ],
