@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.report import numbers
@@ -111,13 +112,11 @@ def reliability(figures: dict[str, Any], part: str) -> Markup | None:
             index = models.index(model)
             filled = [each for each in bins if each.get("count")]
             points = [(each["confidence"], each["accuracy"]) for each in filled]
-            axes.plot(
-                [x for x, _ in points],
-                [y for _, y in points],
-                color=model_color(index),
-                marker=model_marker(index),
-                markersize=5.5,
-            )
+            columns = [x for x, _ in points], [y for _, y in points]
+            axes.plot(*columns, color=model_color(index), linewidth=1.2)
+            # Bins of a few answers are noise and look like it.
+            sizes = [6 + 14 * math.log10(each["count"]) for each in filled]
+            axes.scatter(*columns, s=sizes, color=model_color(index), marker=model_marker(index), zorder=3)
             told.append(f"{model}: " + ", ".join(f"{y:.2f} right at {x:.2f}" for x, y in points))
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)

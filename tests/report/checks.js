@@ -61,11 +61,11 @@ window.checks = {
       .filter((each) => !document.getElementById(each.hash.slice(1)))
       .map((each) => each.href),
 
-  // Whether the sentence that has the focus is in the list's view.
+  // Whether the sentence that has the focus is in the list's view, and that in the window's.
   focusInView() {
     const box = document.getElementById("list").getBoundingClientRect();
     const own = document.activeElement.getBoundingClientRect();
-    return own.top >= box.top - 1 && own.top < box.bottom;
+    return own.top >= Math.max(box.top - 1, 0) && own.top < Math.min(box.bottom, innerHeight);
   },
 
   // Whether the list's view is full of sentences from top to bottom.

@@ -211,6 +211,7 @@
     }
     for (const [at, node] of nodes) node.classList.toggle("current", at === current);
     nodes.get(current)?.focus({ preventScroll: true });
+    list.scrollIntoView({ block: "nearest", behavior: "instant" });
   }
 
   function inView() {
@@ -223,6 +224,7 @@
     const typing = event.target.closest?.("input, select, textarea");
     if (event.key === "Escape" && at("explorer").contains(event.target)) {
       list.focus({ preventScroll: true });
+      list.scrollIntoView({ block: "nearest", behavior: "instant" });
     } else if (event.key === "/" && !typing) {
       search.focus();
       search.select();
