@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -178,24 +179,63 @@ def print_figures(figures: dict[str, Any]) -> None:
 
 @app.command("compare")
 def compare_command(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN_A RUN_B [RUN]...")],
-    out: Annotated[str, typer.Option(help="Folder for compare.json.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN_A RUN_B [RUN]...", help="Runs, or files of predictions (JSONL, CoNLL)."),
+    ],
+    out: Annotated[str, typer.Option(help="Folder for compare.json, report.md and report.html.")],
+    resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap behind every interval.")] = 10_000,
+    names: Annotated[
+        list[str] | None, typer.Option(metavar="A=NAME", help="What to call a model; any number.")
+    ] = None,
+    no_html: Annotated[bool, typer.Option("--no-html", help="Write no report.html.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Compare two models: each on its own labels, and both on the types they share.
+    """Compare models: each on its own labels, all on the types and sentences they share, with error bars.
 
     Of more than two runs, those whose recipes differ in nothing but train.seed are seeds of one model.
     """
-    from ner_dist.compare import compare, print_table
+    from ner_dist.comparison.compare import compare
+    from ner_dist.comparison.tables import print_tables
+    from ner_dist.report.write import write_report
     from ner_dist.runtime import set_up_logging
 
     set_up_logging()
-    comparison = compare(*runs, out=out)
+    comparison = compare(*runs, out=out, resamples=resamples, names=_named(names or []))
+    written = [Path(out) / "compare.json", *write_report(comparison, Path(out), html=not no_html)]
     if as_json:
-        print(json.dumps(comparison, indent=1))
-    else:
-        print_table(comparison)
-        print(f"written to {out}/compare.json")
+        print(json.dumps(comparison.figures, indent=1))
+        return
+    print_tables(comparison)
+    for path in written:
+        print(f"written to {path}")
+
+
+def _named(words: list[str]) -> dict[str, str]:
+    names = {}
+    for word in words:
+        letter, equals, name = word.partition("=")
+        if not (equals and letter and name):
+            raise UserError(f"'{word}' is not LETTER=NAME", where="--names", fix="write --names A=full")
+        names[letter] = name
+    return names
+
+
+@app.command("report")
+def report_command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's directory; it may be training.")],
+    out: Annotated[
+        str | None, typer.Option(help="Folder for report.html; the run's own if not given.")
+    ] = None,
+) -> None:
+    """Write a page on one run: state, settings, curves, scores, errors; also while it trains."""
+    from ner_dist.report.write import write_run_report
+    from ner_dist.run import Run
+    from ner_dist.runtime import set_up_logging
+
+    set_up_logging()
+    for path in write_run_report(Run(Path(run)), None if out is None else Path(out)):
+        print(f"written to {path}")
 
 
 class _OptionalSeconds(TyperCommand):

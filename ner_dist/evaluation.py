@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Words that are counted, or whose predictions are exchanged, at a time.
 _CHUNK = 1_000_000
+# Confidence is kept in whole ten-thousandths: a sum over ranks is exact then, and 4 digits are written.
+_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class Evaluation:
     seconds: float
     predicted: np.ndarray | None = None
     """int16 [W]: predicted label id of every word of the split, if they were asked for."""
+    confidence: np.ndarray | None = None
+    """float64 [W]: the model's probability of the label that it predicted, rounded to 4 digits; there if
+    `predicted` is. Words without subwords are `O` by rule, not by the model's choice: 1.0."""
 
     @property
     def loss(self) -> float:
@@ -95,7 +100,7 @@ def evaluate(
         batch_tokens: padded subwords a forward pass holds.
         pad_id: subword id of padding.
         to_labels: id in `labels` of each id that the model predicts, if they differ; the loss is NaN then.
-        with_predictions: return the predictions of all words, on every rank.
+        with_predictions: return the predictions of all words and their confidence, on every rank.
         stop: asked after every forward pass.
 
     Raises:
@@ -106,15 +111,18 @@ def evaluate(
     plan = plan_evaluation(split.encoded.lengths, split.encoded.sentence, batch_tokens=batch_tokens)
     predicted = np.full(len(tags), labels.label2id["O"], dtype=np.int16)
     scored = np.zeros(len(tags), dtype=np.int8)
+    confidence = np.full(len(tags), 10**_DIGITS, dtype=np.int16) if with_predictions else None
     loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
     pending: tuple[np.ndarray, _ToHost] | None = None
 
     def store() -> None:
         # One batch late, so that the device computes the next one while this one is stored.
         if pending is not None:
-            words, ids = pending
-            on_host = ids.wait()
-            predicted[words] = on_host if to_labels is None else to_labels[on_host]
+            words, answers = pending
+            ids, *sure = answers.wait()
+            predicted[words] = ids if to_labels is None else to_labels[ids]
+            if confidence is not None:
+                confidence[words] = sure[0]
             np.add.at(scored, words, 1)
 
     was_training = model.training
@@ -132,7 +140,8 @@ def evaluate(
             if to_labels is None:
                 loss_sum += torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum").double()
             store()
-            pending = (batch.words, _ToHost(logits.argmax(-1)))
+            answers = [logits.argmax(-1), *([_confidence(logits)] if with_predictions else [])]
+            pending = (batch.words, _ToHost(torch.stack(answers)))
             show(done)
             if stop is not None and stop.agreed():
                 raise Stopped
@@ -148,6 +157,10 @@ def evaluate(
         raise AssertionError(
             f"scored {sentences} of {split.n_sentences} sentences, {words} of {len(tags)} words"
         )
+    answered = {}
+    if confidence is not None:
+        predicted, confidence = _exchange(predicted, confidence, scored, split, accelerator=accelerator)
+        answered = {"predicted": predicted, "confidence": confidence / 10**_DIGITS}
     return Evaluation(
         labels=labels,
         strict=strict,
@@ -158,8 +171,14 @@ def evaluate(
         words=words,
         sentences=sentences,
         seconds=time.perf_counter() - began,
-        predicted=_exchange(predicted, scored, split, accelerator=accelerator) if with_predictions else None,
+        **answered,
     )
+
+
+def _confidence(logits: torch.Tensor) -> torch.Tensor:
+    """The largest probability of each row of [n, labels], in ten-thousandths; 0 where it is not a number."""
+    probability = (logits.amax(-1) - logits.logsumexp(-1)).exp().nan_to_num(0.0)
+    return (probability * 10**_DIGITS).round().long()
 
 
 class _ToHost:
@@ -222,21 +241,27 @@ def _reduce(counts: np.ndarray, loss: torch.Tensor, *, accelerator: Accelerator)
 
 
 def _exchange(
-    predicted: np.ndarray, scored: np.ndarray, split: PreparedSplit, *, accelerator: Accelerator
-) -> np.ndarray:
-    """Every word's prediction from the one rank that made it, int16 [W]."""
-    whole = np.empty_like(predicted)
+    predicted: np.ndarray,
+    confidence: np.ndarray,
+    scored: np.ndarray,
+    split: PreparedSplit,
+    *,
+    accelerator: Accelerator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Every word's prediction and confidence from the one rank that made it, each int16 [W]."""
+    own = np.stack([predicted, confidence])
+    whole = np.empty_like(own)
     expected = np.zeros(len(predicted), dtype=bool)
     owned = split.encoded.word_index
     expected[owned[owned >= 0]] = True
     for start in range(0, len(predicted), _CHUNK):
         part = slice(start, start + _CHUNK)
-        both = np.stack([np.where(scored[part] > 0, predicted[part], 0), scored[part]]).astype(np.int32)
+        both = np.vstack([np.where(scored[part] > 0, own[:, part], 0), scored[part]]).astype(np.int32)
         shared = torch.from_numpy(both).to(accelerator.device)
         if accelerator.num_processes > 1:
             torch.distributed.all_reduce(shared)
-        values, times = shared.cpu().numpy()
+        *values, times = shared.cpu().numpy()
         if not np.array_equal(times, expected[part]):
             raise AssertionError("a word was predicted twice, or not at all")
-        whole[part] = np.where(expected[part], values, predicted[part])
-    return whole
+        whole[:, part] = np.where(expected[part], values, own[:, part])
+    return whole[0], whole[1]

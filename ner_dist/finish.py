@@ -105,7 +105,12 @@ def _write_predictions(session: Session, split: str, evaluation: Evaluation) -> 
     assert evaluation.predicted is not None
     path, figures = session.run.predictions(split), evaluation.as_dict()
     results.write_predictions(
-        path, session.data.splits[split], session.tags(split), evaluation.predicted, labels=session.labels
+        path,
+        session.data.splits[split],
+        session.tags(split),
+        evaluation.predicted,
+        labels=session.labels,
+        confidence=evaluation.confidence,
     )
     results.verify(path, figures)
     log.info(

@@ -139,8 +139,8 @@ def scores(counts: Counts, types: Sequence[str]) -> dict[str, Any]:
         counts: of the types of a label set.
         types: their names, in the same order.
     """
-    each = _precision_recall_f1(*counts.as_array())
-    total = _precision_recall_f1(*counts.as_array().sum(axis=1, keepdims=True))
+    each = precision_recall_f1(*counts.as_array())
+    total = precision_recall_f1(*counts.as_array().sum(axis=1, keepdims=True))
     # In the order of seqeval, by name, which decides the last digit of an average.
     by_name = sorted(range(len(types)), key=types.__getitem__)
     occurring = [i for i in by_name if counts.gold[i] + counts.predicted[i] > 0]
@@ -158,9 +158,10 @@ def token_accuracy(gold: np.ndarray, predicted: np.ndarray) -> float:
     return float((gold == predicted).mean()) if len(gold) else 0.0
 
 
-def _precision_recall_f1(
+def precision_recall_f1(
     true_positive: np.ndarray, predicted: np.ndarray, gold: np.ndarray
 ) -> dict[str, np.ndarray]:
+    """Of counts of any one shape, each by itself; 0/0 is 0."""
     precision, recall = _ratio(true_positive, predicted), _ratio(true_positive, gold)
     # From the rounded ratios, not from the counts: seqeval does so, and the last digit would differ.
     f1 = _ratio(2 * precision * recall, precision + recall)
@@ -168,4 +169,4 @@ def _precision_recall_f1(
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)

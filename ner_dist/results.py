@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from ner_dist import __version__
+from ner_dist.data.readers import json_lines, read_text
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
 from ner_dist.model import load_whole
@@ -25,8 +26,6 @@ from ner_dist.run import Run
 from ner_dist.shards import sync, write_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from transformers import PretrainedConfig
 
     from ner_dist.data.prepare import Prepared, PreparedSplit
@@ -105,9 +104,24 @@ def save_model(
 
 
 def write_predictions(
-    path: Path, split: PreparedSplit, gold: np.ndarray, predicted: np.ndarray, *, labels: LabelSet
+    path: Path,
+    split: PreparedSplit,
+    gold: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    labels: LabelSet,
+    confidence: np.ndarray | None = None,
 ) -> None:
-    """One JSON object a sentence, in the order of the data."""
+    """One JSON object a sentence, in the order of the data.
+
+    Args:
+        path: the file.
+        split: the sentences.
+        gold: label id of every word, int [W].
+        predicted: likewise.
+        labels: what the ids mean.
+        confidence: as in `Evaluation`; None leaves it out.
+    """
     names = np.array(labels.tags, dtype=object)
     gold_tags, predicted_tags = names[gold].tolist(), names[predicted].tolist()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,26 +135,12 @@ def write_predictions(
                 "gold": gold_tags[start:end],
                 "predicted": predicted_tags[start:end],
             }
+            if confidence is not None:
+                line["confidence"] = confidence[start:end].tolist()
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
-
-
-def read_predictions(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a predictions file, each checked for what the comparison needs."""
-    if not path.exists():
-        raise UserError("there are no predictions", where=str(path), fix="train the run to its end")
-    with path.open(encoding="utf-8") as file:
-        for number, text in enumerate(file, start=1):
-            try:
-                line = json.loads(text)
-                sound = len(line["gold"]) == len(line["predicted"]) == len(line["tokens"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"not a prediction: {error!r}", where=f"{path}:{number}") from None
-            if not sound:
-                raise UserError("tokens, gold and predicted differ in length", where=f"{path}:{number}")
-            yield line
 
 
 def verify(path: Path, figures: dict[str, Any]) -> None:
@@ -154,7 +154,7 @@ def verify(path: Path, figures: dict[str, Any]) -> None:
     from seqeval.metrics import sequence_labeling, v1
     from seqeval.scheme import IOB2
 
-    lines = list(read_predictions(path))
+    lines = [line for _, line in json_lines(read_text(path), path)]
     gold, predicted = [line["gold"] for line in lines], [line["predicted"] for line in lines]
     with warnings.catch_warnings():
         # seqeval warns where a figure is 0/0; it is 0 here and there.

@@ -200,7 +200,7 @@ def move_aside(run: Run) -> Path | None:
 
 def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint: str) -> None:
     """Record what is trained, with what, on what."""
-    earlier = _provenance(run)
+    earlier = provenance_of(run)
     starts = earlier.pop("earlier_starts", [])
     provenance = {
         "started": now(),
@@ -215,8 +215,8 @@ def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint
     write_atomically(run.recipe, to_yaml(recipe, provenance=provenance))
 
 
-def _provenance(run: Run) -> dict[str, Any]:
-    """What an earlier start of the run recorded."""
+def provenance_of(run: Run) -> dict[str, Any]:
+    """What the run's last start recorded with its recipe; empty if it has none."""
     if not run.recipe.exists():
         return {}
     return yaml.safe_load(run.recipe.read_text(encoding="utf-8")).get("provenance", {})

@@ -94,7 +94,14 @@ def score(
         assert evaluation.predicted is not None
         target = Run(Path(out))
         path = target.predictions(split)
-        write_predictions(path, prepared.splits[split], tags, evaluation.predicted, labels=labels)
+        write_predictions(
+            path,
+            prepared.splits[split],
+            tags,
+            evaluation.predicted,
+            labels=labels,
+            confidence=evaluation.confidence,
+        )
         verify(path, figures)
         write_atomically(target.results, json.dumps(figures, indent=1) + "\n")
     return figures

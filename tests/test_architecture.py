@@ -37,7 +37,18 @@ def test_imports_point_down(name):
     assert not above
 
 
-@pytest.mark.parametrize("name", ["labels", "metrics", "cli", "recipe_file"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "labels",
+        "metrics",
+        "cli",
+        "recipe_file",
+        "comparison.compare",
+        "comparison.uncertainty",
+        "report.write",
+    ],
+)
 def test_import_needs_neither_torch_nor_transformers(name):
     code = f"import sys, ner_dist.{name}; print(sorted({{'torch', 'transformers'}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

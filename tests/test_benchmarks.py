@@ -97,3 +97,13 @@ def test_wrong_arguments_are_told_on_one_line(arguments, message):
     assert done.returncode == 2 and not done.stdout
     error = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(error) == 1 and message in error[0] and "Traceback" not in done.stderr
+
+
+def test_comparison_measures_time_memory_and_the_gain():
+    command = [sys.executable, str(BENCHMARKS / "comparison.py"), "--sentences=400", "--types=4", "--runs=2"]
+    done = subprocess.run(
+        [*command, "--resamples=100", "--rescored=2"], env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "100 resamples of 400 sentences" in done.stdout and "4 types, 2 models of 2 runs" in done.stdout
+    assert "peak memory" in done.stdout and "scoring every resample again" in done.stdout

@@ -219,6 +219,28 @@ def test_a_model_of_more_types_is_scored_on_those_that_are_asked_for(scored, cas
     assert np.isnan(evaluation.loss)
 
 
+@given(case=tagged_sentences(), batch_tokens=st.sampled_from([1, 20, 4096]), seed=st.integers(0, 5))
+def test_confidence_is_the_probability_of_the_predicted_tag(scored, case, batch_tokens, seed):
+    sentences, gold = case
+    tagger = TableTagger(LABELS, seed=seed)
+    evaluation = scored(tagger, prepared(sentences), ids_of(gold), batch_tokens=batch_tokens)
+    expected = [
+        # Nobody asked the model about these.
+        1.0 if word == NO_SUBWORDS else tagger.row(word).double().softmax(0).max().item()
+        for words in sentences
+        for word in words
+    ]
+    assert evaluation.confidence == pytest.approx(expected, abs=0.5001e-4)
+    assert evaluation.confidence.tolist() == [round(value, 4) for value in evaluation.confidence.tolist()]
+
+
+def test_a_model_that_gives_no_numbers_is_not_confident(scored):
+    tagger = TableTagger(LABELS)
+    tagger.table[:] = torch.nan
+    evaluation = scored(tagger, prepared([["a", NO_SUBWORDS]]), np.zeros(2, np.int16))
+    assert evaluation.confidence.tolist() == [0.0, 1.0]
+
+
 def test_the_model_is_asked_once_for_each_window_and_left_as_it_was(scored):
     split = prepared([["abc", "de"] * 6, ["f"], ["gh"]])
     for mode in (True, False):
@@ -302,7 +324,7 @@ def test_predictions_are_made_only_if_they_are_asked_for(accelerator):
     evaluation = evaluate(
         TableTagger(LABELS), split, tags, labels=LABELS, accelerator=accelerator, batch_tokens=8, pad_id=0
     )
-    assert evaluation.predicted is None and evaluation.words == 2
+    assert evaluation.predicted is None and evaluation.confidence is None and evaluation.words == 2
 
 
 def test_a_word_that_is_predicted_twice_is_no_result(scored):

@@ -19,7 +19,6 @@ from ner_dist.labels import LabelSet
 from ner_dist.results import (
     load_tagger,
     model_card,
-    read_predictions,
     save_model,
     verify,
     write_predictions,
@@ -215,40 +214,24 @@ sentences = st.lists(
 def test_predictions_come_back_as_written_in_order(tmp_path_factory, rows):
     columns = [[[each[i] for each in row] for row in rows] for i in range(3)]
     path = write(tmp_path_factory.mktemp("written") / "predictions" / "test.jsonl", *columns)
-    assert list(read_predictions(path)) == [
+    assert [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]] == [
         {"id": number, "tokens": tokens, "gold": gold, "predicted": predicted}
         for number, (tokens, gold, predicted) in enumerate(zip(*columns, strict=True))
     ]
     assert [item.name for item in path.parent.iterdir()] == ["test.jsonl"]
 
 
+def test_confidence_is_written_with_four_digits_if_it_is_known(tmp_path):
+    gold, predicted = np.array([1, 0, 3], np.int16), np.array([1, 2, 3], np.int16)
+    path, confidence = tmp_path / "test.jsonl", np.array([9987, 10000, 3333]) / 10_000
+    write_predictions(path, Words([["a", "b"], ["c"]]), gold, predicted, labels=LABELS, confidence=confidence)
+    first, second = path.read_text().splitlines()
+    assert first.endswith('"confidence": [0.9987, 1.0]}') and second.endswith('"confidence": [0.3333]}')
+
+
 def test_predictions_are_text_that_people_can_read(tmp_path):
     path = write(tmp_path / "test.jsonl", [["東京", "naïve"]], [["B-LOC", "O"]], [["O", "O"]])
     assert '"東京", "naïve"' in path.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("line", "complaint"),
-    [
-        ("{", "not a prediction"),
-        ("[1]", "not a prediction"),
-        ('{"id": 1, "tokens": ["a"], "gold": ["O"]}', "not a prediction: KeyError\\('predicted'\\)"),
-        ('{"id": 1, "tokens": ["a"], "gold": ["O"], "predicted": []}', "differ in length"),
-        ('{"id": 1, "tokens": [], "gold": ["O"], "predicted": ["O"]}', "differ in length"),
-    ],
-)
-def test_a_line_that_is_no_prediction_is_named(tmp_path, line, complaint):
-    path = write(tmp_path / "test.jsonl", [["a"]], [["O"]], [["O"]])
-    with path.open("a") as file:
-        file.write(f"{line}\n")
-    with pytest.raises(UserError, match=complaint) as caught:
-        list(read_predictions(path))
-    assert caught.value.where == f"{path}:2"
-
-
-def test_predictions_that_are_not_there_are_an_error(tmp_path):
-    with pytest.raises(UserError, match="there are no predictions"):
-        list(read_predictions(tmp_path / "test.jsonl"))
 
 
 # ---- verification

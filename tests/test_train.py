@@ -124,6 +124,8 @@ def test_predictions_are_all_there_in_data_order_and_belong_to_the_figures(finis
         assert [line["tokens"] for line in written] == data.splits[split].tokens()
         gold = [tag for line in written for tag in line["gold"]]
         assert gold == [data.labels.tags[i] for i in data.splits[split].tags]
+        confidence = [value for line in written for value in line["confidence"]]
+        assert len(confidence) == len(gold) and 0 < min(confidence) < max(confidence) <= 1
         verify(run / "predictions" / f"{split}.jsonl", results(run)[split])
 
 

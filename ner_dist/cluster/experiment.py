@@ -4,7 +4,7 @@ EXPERIMENT/runs.tsv                a line a run, in the order of the array: reci
 EXPERIMENT/jobs.json               what was submitted last
 EXPERIMENT/logs/                   a log a job
 EXPERIMENT/<recipe>/seed-<seed>/   the runs
-EXPERIMENT/comparison/             compare.json
+EXPERIMENT/comparison/             compare.json and the report
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Experiment:
 
     @property
     def compares(self) -> bool:
-        return len(self.recipes) == 2
+        return len(self.recipes) > 1
 
     def train_command(self) -> list[str]:
         """Submits the array of trainings."""

@@ -6,13 +6,14 @@ line that is only half there is left out.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from ner_dist.events import as_event, starts
 
 _FIRST_READ, _MOST_READ = 1 << 17, 1 << 24
 _ENOUGH_EVENTS = 200
@@ -89,11 +90,10 @@ def read_pace(path: Path) -> Pace:
     clocked = [event for event in events if event["event"] in _ON_THE_CLOCK]
     if not clocked:
         return Pace()
-    starts = _starts(clocked)
     trains = [event for event in clocked if event["event"] == "train"]
     scores = [event for event in clocked if event["event"] == "evaluation" and event.get("f1") is not None]
     # A training that has just been resumed goes on at the pace it had, until it has one of its own.
-    trained = [start for start in starts if any(event["event"] == "train" for event in start)]
+    trained = [start for start in starts(clocked) if any(event["event"] == "train" for event in start)]
     train: dict[str, Any] = trains[-1] if trains else {}
     recent = _window(trained[-1]) if trained else []
     newest = clocked[-1]
@@ -128,19 +128,20 @@ def recent_events(path: Path) -> list[dict[str, Any]]:
             # What comes after the last line end is still being written.
             lines = file.read(length).split(b"\n")[:-1]
             whole = length >= size
-            events = [event for line in (lines if whole else lines[1:]) if (event := _event(line))]
-            kinds = [event["event"] for event in events]
+            events = [found for line in (lines if whole else lines[1:]) if (found := _timed(line))]
+            kinds = [each["event"] for each in events]
             enough = "evaluation" in kinds and kinds.count("train") >= _ENOUGH_EVENTS
             if whole or enough or length >= _MOST_READ:
                 return events
             length *= 4
 
 
-def _event(line: bytes) -> dict[str, Any] | None:
+def _timed(line: bytes) -> dict[str, Any] | None:
+    """The event of a line, if the clock of the training is in it."""
+    found = as_event(line)
     try:
-        event = json.loads(line)
-        return event if isinstance(event["step"], int) and event["event"] and event["seconds"] >= 0 else None
-    except (ValueError, KeyError, TypeError):
+        return found if found and found["seconds"] >= 0 else None
+    except (KeyError, TypeError):
         return None
 
 
@@ -149,16 +150,6 @@ def _written(event: dict[str, Any]) -> datetime | None:
         return datetime.fromisoformat(event["time"])
     except (KeyError, ValueError):
         return None
-
-
-def _starts(clocked: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The events of each start of the training; one that began anew says so by its smaller step alone."""
-    starts: list[list[dict[str, Any]]] = []
-    for event in clocked:
-        if not starts or event["event"] == "resume" or event["step"] < starts[-1][-1]["step"]:
-            starts.append([])
-        starts[-1].append(event)
-    return starts
 
 
 def _window(start: list[dict[str, Any]]) -> list[dict[str, Any]]:

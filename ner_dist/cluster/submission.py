@@ -107,7 +107,7 @@ def described(experiment: Experiment, jobs: dict[str, Any] | None) -> str:
         lines.append(shlex.join(experiment.compare_command(array)))
         lines.append(f"  {job}: compares when all have ended, to {where}/compare.json")
     else:
-        lines.append(f"no comparison: it is of two recipes, not {len(experiment.recipes)}")
+        lines.append("no comparison: it is of two recipes or more")
     lines.append(f"logs: {experiment.folder / LOGS}/")
     if jobs:
         lines.append(f"next: ner-dist status {shlex.quote(str(experiment.folder))}")

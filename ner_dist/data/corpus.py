@@ -131,7 +131,7 @@ def rows_from_lists(
             raise UserError(f"{column[index]!r:.60} stands where a list of {what} should", where=where(index))
     lengths = np.fromiter(map(len, tokens), np.int64, count=len(tokens))
     check_lengths(lengths, np.fromiter(map(len, tags), np.int64, count=len(tags)), where)
-    _check_words(tokens, where)
+    check_words(tokens, where)
     _check_tags(tags, where)
     codes, values = _codes(list(chain.from_iterable(tags)))
     return Rows(tokens, codes, values, offsets_of(lengths), file, at, unit, **counts)
@@ -146,7 +146,8 @@ def check_lengths(lengths: np.ndarray, tag_lengths: np.ndarray, where: Callable[
         raise UserError(what, where=where(first), fix="give every word exactly one tag")
 
 
-def _check_words(tokens: list[list[Any]], where: Callable[[int], str]) -> None:
+def check_words(tokens: list[list[Any]], where: Callable[[int], str]) -> None:
+    """Refuse words that are not text, or that no file could hold."""
     if set(map(type, chain.from_iterable(tokens))) - {str}:
         index, word = next((i, w) for i, words in enumerate(tokens) for w in words if type(w) is not str)
         raise UserError(

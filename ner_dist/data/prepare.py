@@ -21,6 +21,7 @@ import numpy as np
 
 from ner_dist.data.encoding import Encoded
 from ner_dist.labels import LabelSet
+from ner_dist.run import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -100,6 +101,21 @@ def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepare
             if not (folder / "meta.json").exists():
                 _build(folder, recipe, splits)
     return _load(folder)
+
+
+def find_prepared(data: Data, *, fingerprint: str) -> Prepared | None:
+    """Data that was prepared on this machine before, by the fingerprint of its words and tags.
+
+    Neither the source nor the tokenizer is asked.
+
+    Args:
+        data: says where prepared data is kept.
+        fingerprint: as in `Prepared`.
+    """
+    for meta in sorted(cache_folder(data).glob("*/meta.json")):
+        if read_json(meta).get("fingerprint") == fingerprint:
+            return _load(meta.parent)
+    return None
 
 
 def fetch(recipe: Recipe) -> Prepared:

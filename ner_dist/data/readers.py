@@ -11,7 +11,7 @@ import gzip
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -80,7 +80,8 @@ def _read_bytes(path: Path) -> bytes:
     return raw
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A file's text, out of gzip if need be."""
     raw = _read_bytes(path)
     try:
         return raw.decode("utf-8-sig")
@@ -94,10 +95,11 @@ def _read_text(path: Path) -> str:
 
 
 def _read_jsonl(path: Path, data: Data) -> Rows:
-    return _from_objects(_json_lines(_read_text(path), path), data, file=str(path))
+    return _from_objects(json_lines(read_text(path), path), data, file=str(path))
 
 
-def _json_lines(text: str, path: Path) -> Iterable[tuple[int, Any]]:
+def json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
+    """What each line that is not blank holds, with the number of the line."""
     # Not splitlines: JSON text may hold U+2028 and the like, which are no ends of lines here.
     for number, line in enumerate(text.split("\n"), start=1):
         if line and not line.isspace():
@@ -115,7 +117,7 @@ def _not_json(error: json.JSONDecodeError, where: str) -> UserError:
 
 def _read_json(path: Path, data: Data) -> Rows:
     """A list of objects, `{"data": [...]}`, a list for each column, or JSON lines under the name of JSON."""
-    text = _read_text(path)
+    text = read_text(path)
     try:
         document = json.loads(text) if text and not text.isspace() else []
     except json.JSONDecodeError as error:
@@ -193,41 +195,85 @@ def _read_parquet(path: Path, data: Data) -> Rows:
 
 
 def _read_conll(path: Path, data: Data) -> Rows:
-    """Lines are cut into columns by Arrow's kernels, which unlike `str.split` leave no-break spaces alone."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if data.language is not None:
         raise UserError(
             "CoNLL files have no column of languages", where=str(path), fix="set data.language to null"
         )
-    columns = _column_number(data, "tokens_column", 0), _column_number(data, "tags_column", -1)
-    text = pa.array([_read_text(path).replace("\r\n", "\n")], pa.large_string())
+    words, tags = _column_number(data, "tokens_column", 0), _column_number(data, "tags_column", -1)
+    columns = read_columns(
+        path,
+        separator=data.separator,
+        tags=tags,
+        least=max(2, *(number + 1 if number >= 0 else -number for number in (words, tags))),
+        fix="see data.separator, data.tokens_column and data.tags_column",
+    )
+    return columns.rows(columns.words(words), tags)
+
+
+def read_columns(path: Path, *, separator: str | None = None, tags: int, least: int, fix: str) -> Columns:
+    """The sentences of a file of CoNLL columns.
+
+    Args:
+        path: the file.
+        separator: what stands between columns; None for white space.
+        tags: number of a column of tags; -1 is the last.
+        least: how many columns every word has to have.
+        fix: what to do where one has fewer.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # Arrow's kernels, unlike `str.split`, leave no-break spaces alone.
+    text = pa.array([read_text(path).replace("\r\n", "\n")], pa.large_string())
     lines = pc.split_pattern(text, "\n").flatten()
     trimmed = pc.ascii_trim_whitespace(lines)
-    if data.separator is None:
+    if separator is None:
         split = pc.ascii_split_whitespace(trimmed)
     else:
-        split = pc.split_pattern(lines, data.separator.replace("\\t", "\t"))
+        split = pc.split_pattern(lines, separator.replace("\\t", "\t"))
     cells = _Cells(lines, split.flatten(), pc.list_value_length(split).to_numpy().astype(np.int64))
-    at = np.flatnonzero(_word_lines(cells, pc.binary_length(trimmed).to_numpy() > 0, columns[1]))
-    _check_widths(cells, at, columns, path)
+    at = np.flatnonzero(_word_lines(cells, pc.binary_length(trimmed).to_numpy() > 0, tags))
+    _check_widths(cells, at, least, path, fix)
+    return Columns(path, cells, at)
 
-    starts = np.flatnonzero(np.diff(at, prepend=-2) > 1)
-    offsets = np.append(starts, len(at))
-    words, vocabulary = cells.column(at, columns[0])
-    tags, values = cells.column(at, columns[1])
-    flat = np.array(vocabulary, dtype=object)[words].tolist()
-    return Rows(
-        tokens=[flat[start:end] for start, end in pairwise(offsets.tolist())],
-        tags=tags,
-        values=ids_from_text(values),
-        offsets=offsets,
-        file=str(path),
-        numbers=at[starts] + 1,
-        word_lines=True,
-        read=len(starts),
-    )
+
+@dataclass(frozen=True)
+class Columns:
+    """The words of a CoNLL file, a line each."""
+
+    path: Path
+    cells: _Cells
+    at: np.ndarray
+    """int64 [W]: the line of every word, from 0; a gap ends a sentence."""
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """int64 [N]: the first word of every sentence."""
+        return np.flatnonzero(np.diff(self.at, prepend=-2) > 1)
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        return np.append(self.starts, len(self.at))
+
+    def words(self, number: int) -> list[list[str]]:
+        """A column's text, sentence by sentence."""
+        words, vocabulary = self.cells.column(self.at, number)
+        flat = np.array(vocabulary, dtype=object)[words].tolist()
+        return [flat[start:end] for start, end in pairwise(self.offsets.tolist())]
+
+    def rows(self, tokens: list[list[str]], number: int) -> Rows:
+        """The sentences with the tags of one column."""
+        tags, values = self.cells.column(self.at, number)
+        return Rows(
+            tokens=tokens,
+            tags=tags,
+            values=ids_from_text(values),
+            offsets=self.offsets,
+            file=str(self.path),
+            numbers=self.at[self.starts] + 1,
+            word_lines=True,
+            read=len(self.starts),
+        )
 
 
 @dataclass(frozen=True)
@@ -281,15 +327,14 @@ def _word_lines(cells: _Cells, filled: np.ndarray, tag: int) -> np.ndarray:
     return words
 
 
-def _check_widths(cells: _Cells, at: np.ndarray, columns: tuple[int, int], path: Path) -> None:
-    least = max(2, *(number + 1 if number >= 0 else -number for number in columns))
+def _check_widths(cells: _Cells, at: np.ndarray, least: int, path: Path, fix: str) -> None:
     short = at[cells.widths[at] < least]
     if len(short):
         line, width = int(short[0]), int(cells.widths[short[0]])
         raise UserError(
             f"{width} column{'s' * (width > 1)} in '{cells.lines[line].as_py():.40}', not {least} or more",
             where=f"{path}:{line + 1}",
-            fix="see data.separator, data.tokens_column and data.tags_column",
+            fix=fix,
         )
 
 

@@ -114,8 +114,10 @@ class TestWhatIsSubmitted:
         ]
         assert [run.seed for run in planned(FULL, SUBSET, "train={seed: 4}").runs] == [4, 4]
 
-    def test_only_two_recipes_are_compared(self):
+    def test_two_recipes_or_more_are_compared(self, here):
+        (here / "third.yaml").write_text(f"extends: {FULL}\nname: third\ntrain: {{epochs: 5}}\n")
         assert planned(FULL, SUBSET).compares
+        assert planned(FULL, SUBSET, "third.yaml").compares
         assert not planned(FULL, seeds="1,2").compares
 
     def test_an_argument_that_is_a_file_is_a_recipe_whatever_its_name(self, here):

@@ -1,0 +1,95 @@
+"""Whether a model's probabilities mean what they say: reliability, and the expected calibration error.
+
+Guo et al., On Calibration of Modern Neural Networks (ICML 2017), section 2, with 10 bins of equal width: of
+the answers whose confidence lies in ((m - 1) / 10, m / 10], the share that is right should be the confidence.
+The expected calibration error is the mean gap between the two, each bin weighted by its answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.comparison.error_kinds import CORRECT, outcome
+
+if TYPE_CHECKING:
+    from ner_dist.comparison.error_kinds import Outcome
+    from ner_dist.comparison.ground import Ground
+
+BINS = 10
+ENTITY_CONFIDENCE = "product of the probabilities of its words' tags"
+"""A tagger answers word by word, so that is its own probability of the whole entity. Words of one entity tend
+to be right or wrong together, so it leans to the low side for long ones."""
+
+
+def calibration(ground: Ground, model: str) -> dict[str, Any] | None:
+    """Calibration of a model on the same ground, over all its runs that store probabilities.
+
+    Returns:
+        `runs`, the number of these runs; `words`, where an answer is right if word and gold have the same tag
+        on the shared types; `entities`, where an answer is a predicted entity and right if the gold has it
+        with the same words and type; `entity_confidence`, what an entity's confidence is. Each of the two has
+        `ece` and `bins`. None if no run stores probabilities.
+    """
+    stored = ground.confidence.get(model) or []
+    runs = [
+        (tags, confidence)
+        for tags, confidence in zip(ground.predicted[model], stored, strict=False)
+        if confidence is not None
+    ]
+    if not runs:
+        return None
+    entities = []
+    for tags, confidence in runs:
+        found = outcome(ground.gold, tags, ground.offsets, ground.labels)
+        entities.append((_of_entities(found, confidence), found.kind_of_predicted == CORRECT))
+    words = [(confidence, tags == ground.gold) for tags, confidence in runs]
+    return {
+        "runs": len(runs),
+        "words": reliability(*map(np.concatenate, zip(*words, strict=True))),
+        "entities": reliability(*map(np.concatenate, zip(*entities, strict=True))),
+        "entity_confidence": ENTITY_CONFIDENCE,
+    }
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """Expected calibration error and reliability bins.
+
+    Args:
+        confidence: of each answer, float [n], from 0 to 1.
+        right: whether it is, bool [n].
+
+    Returns:
+        `ece` (None without an answer) and `bins`, of each `low` (not in it, but for 0), `high`, `count`, mean
+        `confidence` and `accuracy` (None in a bin without answers).
+    """
+    # Neither 0.3 in single precision nor 3 * 0.1 is 0.3, and each would end up in the next bin.
+    confidence = np.round(np.asarray(confidence, dtype=np.float64), 6)
+    ends = np.arange(1, BINS) / BINS
+    bin_of = np.searchsorted(ends, confidence, side="left")
+    count = np.bincount(bin_of, minlength=BINS)
+    confident = np.bincount(bin_of, weights=confidence, minlength=BINS)
+    accurate = np.bincount(bin_of, weights=right, minlength=BINS)
+    bins = [
+        {
+            "low": i / BINS,
+            "high": (i + 1) / BINS,
+            "count": int(count[i]),
+            "confidence": float(confident[i] / count[i]) if count[i] else None,
+            "accuracy": float(accurate[i] / count[i]) if count[i] else None,
+        }
+        for i in range(BINS)
+    ]
+    ece = float(np.abs(accurate - confident).sum() / len(confidence)) if len(confidence) else None
+    return {"ece": ece, "bins": bins}
+
+
+def _of_entities(found: Outcome, confidence: np.ndarray) -> np.ndarray:
+    """Confidence of each predicted entity, float [predicted]."""
+    spans = found.predicted
+    if not len(spans.start):
+        return np.empty(0)
+    # From a start up to its end, and from there up to the next start, which is dropped; 1.0 to end behind.
+    bounds = np.column_stack([spans.start, spans.end]).ravel()
+    return np.multiply.reduceat(np.append(confidence, 1.0), bounds)[::2]

@@ -1,0 +1,139 @@
+"""Comparing models: each on its own labels, all on the same ground, and why the two differ.
+
+A model that learns fewer types has an easier task, so the headline scores of two label sets do not say which
+model is better. The same ground does: the types that all know and the sentences that all tagged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_dist import metrics
+from ner_dist.comparison.calibration import calibration
+from ner_dist.comparison.comparison import Comparison
+from ner_dist.comparison.decomposition import decomposition
+from ner_dist.comparison.effects import effects
+from ner_dist.comparison.errors import errors
+from ner_dist.comparison.models import Model, models_of
+from ner_dist.comparison.same_ground import same_ground
+from ner_dist.comparison.scoring import mean, score, spread
+from ner_dist.comparison.training_text import of_run
+from ner_dist.comparison.uncertainty import uncertainty
+from ner_dist.comparison.verdict import verdict
+from ner_dist.run import check_folder, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ner_dist.comparison.ground import Ground
+    from ner_dist.comparison.training_text import Training
+    from ner_dist.run import Run
+
+log = logging.getLogger(__name__)
+
+RESAMPLES = 10_000
+
+
+def compare(
+    *paths: str | Path, out: str | Path, resamples: int = RESAMPLES, names: Mapping[str, str] | None = None
+) -> Comparison:
+    """Compare two or more models and write compare.json.
+
+    Args:
+        paths: complete runs, and files of predictions. Two are A and B, whatever they are; of more, runs
+            whose recipes differ in nothing but the seed are one model, and A is that of the first.
+        out: folder for `compare.json`.
+        resamples: of the bootstrap, and of the randomisation.
+        names: what to call models, by letter.
+
+    Raises:
+        UserError: a path is missing, incomplete or no predictions, or the models share no type or sentence.
+    """
+    out = Path(out)
+    check_folder(out, where="--out")
+    models = models_of(paths, names)
+    own = {letter: model.own for letter, model in models.items()}
+    ground, alignment = same_ground(own, {letter: model.seeds for letter, model in models.items()})
+    _note_plain_files(models, alignment["notes"])
+    _check_headlines(models)
+    figures: dict[str, Any] = {
+        "runs": {letter: _described(model) for letter, model in models.items()},
+        "scheme": metrics.STRICT,
+        "headline": {
+            letter: {"mean": mean(model.headline), "spread": spread(model.headline)}
+            for letter, model in models.items()
+        },
+        "alignment": alignment,
+        "shared": _on_same_ground(ground),
+        "decomposition": decomposition(own, ground),
+    }
+    comparison = Comparison(figures, own, ground, {letter: model.runs for letter, model in models.items()})
+    _add_analysis(comparison, resamples)
+    text = json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(out / "compare.json", text + "\n")
+    return comparison
+
+
+def _described(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "paths": model.paths,
+        "seeds": model.seeds,
+        "labels": list(model.own[0].labels.types),
+        "sentences": len(model.own[0]),
+    }
+
+
+def _on_same_ground(ground: Ground) -> dict[str, Any]:
+    scores = {
+        model: [score(ground.gold, tags, ground.offsets, ground.labels) for tags in runs]
+        for model, runs in ground.predicted.items()
+    }
+    return {
+        "types": list(ground.labels.types),
+        "sentences": len(ground),
+        **{model: mean(runs) for model, runs in scores.items()},
+        "spread": {model: spread(runs) for model, runs in scores.items()},
+    }
+
+
+def _note_plain_files(models: dict[str, Model], notes: list[str]) -> None:
+    plain = [letter for letter, model in models.items() if model.runs == [None]]
+    if plain:
+        notes.append(
+            f"The labels of {', '.join(plain)} are the types that occur in the file: "
+            "a type that a model knows and that is nowhere in it cannot be seen."
+        )
+
+
+def _check_headlines(models: dict[str, Model]) -> None:
+    """Say so where a run's results.json is not of the predictions that lie beside it."""
+    for model in models.values():
+        for path, predictions, said in zip(model.paths, model.own, model.headline, strict=True):
+            found = score(predictions.gold, predictions.predicted, predictions.offsets, predictions.labels)
+            if abs(found["f1"] - said["test"]["f1"]) > 1e-9:
+                log.warning(
+                    "%s: results.json says test F1 %.4f, its predictions give %.4f: one of them was replaced",
+                    *(path, said["test"]["f1"], found["f1"]),
+                )
+
+
+def _add_analysis(comparison: Comparison, resamples: int) -> None:
+    """Work out on the same ground: error bars, the verdict, errors, calibration, effects of the data."""
+    figures, ground = comparison.figures, comparison.ground
+    training = {model: _training(runs) for model, runs in comparison.runs.items()}
+    known = next((text for text in training.values() if text is not None), None)
+    figures["uncertainty"] = uncertainty(ground, resamples=resamples)
+    figures["verdict"] = verdict(figures)
+    figures["errors"] = {model: errors(ground, model, training=training[model]) for model in ground.models}
+    figures["calibration"] = {model: calibration(ground, model) for model in ground.models}
+    figures["effects"] = effects(ground, training=known)
+
+
+def _training(runs: list[Run | None]) -> Training | None:
+    """What a model was trained on: the same text for all of its runs."""
+    first = next((run for run in runs if run), None)
+    return of_run(first) if first else None

@@ -1,0 +1,57 @@
+"""Why two headline scores differ: other labels, other sentences, or a better model.
+
+A headline is a model's F1 on its own labels and its own sentences. From A's to B's leads a path that changes
+one thing a step: A's labels to the shared types, A's sentences to the shared ones, A to B on this same
+ground, then B's sentences and B's labels back to its own. The steps add up to the gap whatever the scores
+are; each part is the sum of the steps that change its thing.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.comparison.scoring import score
+
+if TYPE_CHECKING:
+    from ner_dist.comparison.ground import Ground
+    from ner_dist.comparison.predictions import Predictions
+
+
+def decomposition(own: dict[str, list[Predictions]], ground: Ground) -> dict[str, Any]:
+    """The gap of each further model to the first, in F1 (micro, strict IOB2; means over runs), taken apart.
+
+    Returns:
+        By model: `from`, `gap`, its parts `label_set`, `sentences` and `model`, and the `steps` of the path,
+        each with `what` and `f1`. Where the models' gold tags differ, that is part of `sentences`.
+    """
+    first, *others = ground.models
+    ways = {model: _way(own[model], ground, model) for model in ground.models}
+    return {model: _gap(first, ways[first], model, ways[model]) for model in others}
+
+
+def _way(own: list[Predictions], ground: Ground, model: str) -> list[float]:
+    """A model's F1 on its own labels and sentences, on the shared types, and on the same ground."""
+    whole = [score(run.gold, run.predicted, run.offsets, run.labels) for run in own]
+    projected = []
+    for run in own:
+        onto = run.labels.projection(ground.labels)
+        projected.append(score(onto[run.gold], onto[run.predicted], run.offsets, ground.labels))
+    shared = [score(ground.gold, tags, ground.offsets, ground.labels) for tags in ground.predicted[model]]
+    return [statistics.fmean(run["f1"] for run in runs) for runs in (whole, projected, shared)]
+
+
+def _gap(a: str, way_of_a: list[float], b: str, way_of_b: list[float]) -> dict[str, Any]:
+    a_own, a_projected, a_shared = way_of_a
+    b_own, b_projected, b_shared = way_of_b
+    grounds = ("on its own labels and sentences", "on the shared types", "on the shared types and sentences")
+    path = [(a, ground, f1) for ground, f1 in zip(grounds, way_of_a, strict=True)]
+    path += [(b, ground, f1) for ground, f1 in zip(grounds, way_of_b, strict=True)][::-1]
+    return {
+        "from": a,
+        "gap": b_own - a_own,
+        "label_set": (a_projected - a_own) + (b_own - b_projected),
+        "sentences": (a_shared - a_projected) + (b_projected - b_shared),
+        "model": b_shared - a_shared,
+        "steps": [{"what": f"{model} {ground}", "f1": f1} for model, ground, f1 in path],
+    }

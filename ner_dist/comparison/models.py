@@ -1,0 +1,166 @@
+"""Which runs and files are compared: models A, B, ..., each with one run or several of different seeds.
+
+A difference between two single runs may be luck of the seed. Runs whose recipes differ in nothing but
+`train.seed` are seeds of one model.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.comparison.prediction_files import read_file, read_run
+from ner_dist.comparison.scoring import score
+from ner_dist.errors import UserError
+from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.run import Run, find_run, read_results
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ner_dist.comparison.predictions import Predictions
+    from ner_dist.recipe import Recipe
+
+FIGURES = ("loss", "precision", "recall", "f1", "accuracy")
+
+
+@dataclass
+class Model:
+    """What is known of one model; the lists have an element for each of its runs, or one for a plain file."""
+
+    name: str
+    paths: list[str]
+    runs: list[Run | None]
+    """None for a plain file."""
+    seeds: list[int | None]
+    own: list[Predictions] = field(default_factory=list)
+    headline: list[dict[str, Any]] = field(default_factory=list)
+    """What each run says of itself; see `_headline`."""
+
+
+def models_of(paths: Sequence[str | Path], names: Mapping[str, str] | None = None) -> dict[str, Model]:
+    """The models by letter, with their predictions and headline figures.
+
+    Args:
+        paths: runs and plain files of predictions. Two are A and B, whatever they are; of more, runs whose
+            recipes differ in nothing but the seed are one model, and letters go by the first of each.
+        names: what to call models, by letter; else the recipe's or the file's name.
+
+    Raises:
+        UserError: a path is missing, incomplete or no predictions, or they are of fewer than two models.
+    """
+    sources = _found(paths)
+    groups = [[source] for source in sources] if len(sources) == 2 else _by_recipe(sources)
+    if len(groups) < 2:
+        raise UserError(
+            f"the runs are of one model: they differ in train.seed only ({', '.join(map(str, paths))})",
+            fix="name runs of two recipes, or two runs to compare two seeds",
+        )
+    if len(groups) > len(string.ascii_uppercase):
+        raise UserError(f"{len(groups)} models are too many to compare at once", fix="name 26 or fewer")
+    models = dict(zip(string.ascii_uppercase, map(_read, groups), strict=False))
+    _call(models, names or {})
+    return models
+
+
+def _found(paths: Sequence[str | Path]) -> list[Run | Path]:
+    """Runs, and paths of plain files; what is not complete is all named at once."""
+    if len(paths) < 2:
+        raise UserError(
+            "a comparison is of two runs or more",
+            fix="name the output directories of trainings, or files of predictions",
+        )
+    sources = [Path(path) if Path(path).is_file() else Run(Path(path)) for path in paths]
+    unfinished = [str(run.folder) for run in sources if isinstance(run, Run) and not run.complete]
+    if len(unfinished) > 1:
+        raise UserError(
+            f"{len(unfinished)} of {len(paths)} runs are not complete: {', '.join(unfinished)}",
+            fix="train them to the end first",
+        )
+    return [find_run(source.folder) if isinstance(source, Run) else source for source in sources]
+
+
+def _by_recipe(sources: list[Run | Path]) -> list[list[Run | Path]]:
+    groups: list[tuple[Recipe | None, dict[int | None, Run | Path]]] = []
+    for source in sources:
+        if isinstance(source, Path):
+            groups.append((None, {None: source}))
+            continue
+        recipe = load_recipe(source.recipe)
+        seed = recipe.train.seed
+        runs = next((runs for other, runs in groups if other and _same_but_for_seed(other, recipe)), None)
+        if runs is None:
+            groups.append((recipe, {seed: source}))
+        elif isinstance(twin := runs.get(seed), Run):
+            raise UserError(
+                f"has seed {seed} of {recipe.name}, as has {twin.folder}",
+                where=str(source.folder),
+                fix="name one of them",
+            )
+        else:
+            runs[seed] = source
+    return [list(runs.values()) for _, runs in groups]
+
+
+def _same_but_for_seed(one: Recipe, other: Recipe) -> bool:
+    return set(differing_keys(one, other)) <= {"train.seed"}
+
+
+def _read(sources: list[Run | Path]) -> Model:
+    source = sources[0]
+    if isinstance(source, Path):
+        predictions = read_file(source)
+        name = source.name.removesuffix(".gz")
+        return Model(
+            name=name.removesuffix(Path(name).suffix),
+            paths=[str(source)],
+            runs=[None],
+            seeds=[None],
+            own=[predictions],
+            headline=[_headline({"test": _of_file(predictions)})],
+        )
+    runs = [run for run in sources if isinstance(run, Run)]
+    results = [_results(run) for run in runs]
+    return Model(
+        name=results[0]["name"],
+        paths=[str(run.folder) for run in runs],
+        runs=[*runs],
+        seeds=[load_recipe(run.recipe).train.seed if run.recipe.exists() else None for run in runs],
+        own=[read_run(run, result["labels"]) for run, result in zip(runs, results, strict=True)],
+        headline=[_headline(result) for result in results],
+    )
+
+
+def _results(run: Run) -> dict[str, Any]:
+    result = read_results(run)
+    if "test" not in result:
+        raise UserError("has no test figures", where=str(run.results), fix="train with data.splits.test set")
+    return result
+
+
+def _of_file(file: Predictions) -> dict[str, Any]:
+    return score(file.gold, file.predicted, file.offsets, file.labels)
+
+
+def _headline(result: dict[str, Any]) -> dict[str, Any]:
+    """The published table's figures: each model on its own labels; None where one is not known."""
+    figures: dict[str, Any] = {"train": {"loss": result.get("train", {}).get("loss")}}
+    for split in ("validation", "test"):
+        known = result.get(split, {})
+        figures[split] = {key: known.get(key) for key in FIGURES}
+        figures[split]["macro_f1"] = known.get("macro", {}).get("f1")
+    return figures
+
+
+def _call(models: dict[str, Model], names: Mapping[str, str]) -> None:
+    for letter in names:
+        if letter not in models:
+            fix = f"the models are {', '.join(models)}"
+            raise UserError(f"there is no model {letter} to be named", where="--names", fix=fix)
+    given = [model.name for model in models.values()]
+    for letter, model in models.items():
+        if given.count(model.name) > 1:
+            model.name = model.paths[0]
+        model.name = names.get(letter, model.name)

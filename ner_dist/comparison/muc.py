@@ -1,0 +1,51 @@
+"""MUC-style scores that give credit for half-right entities, as SemEval-2013 task 9.1 defines them.
+
+Each entity is correct (COR), incorrect (INC), partial (PAR), missing (MIS) or spurious (SPU):
+
+| measure | COR                  | INC                        | PAR                                |
+|---------|----------------------|----------------------------|------------------------------------|
+| strict  | same words and type  | any other matched pair     |                                    |
+| exact   | same words           | matched, other words       |                                    |
+| partial | same words           |                            | matched, other words               |
+| type    | matched, same type   | matched, other type        |                                    |
+
+MIS are gold entities without a partner and SPU predicted ones. With POS = COR + INC + PAR + MIS (all gold)
+and ACT = COR + INC + PAR + SPU (all predicted), precision is (COR + PAR / 2) / ACT, and recall
+(COR + PAR / 2) / POS. `exact` and `partial` do not look at types. Entities are matched one to one
+(`error_kinds.py`).
+
+Sources: Chinchor and Sundheim, MUC-5 Evaluation Metrics (MUC-5, 1993); Segura-Bedmar, Martínez and
+Herrero-Zazo, SemEval-2013 Task 9: Extraction of Drug-Drug Interactions from Biomedical Texts (SemEval 2013).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ner_dist.comparison.error_kinds import CORRECT, MISSED, SPURIOUS, WRONG_BOTH, WRONG_BOUNDARY, WRONG_TYPE
+from ner_dist.metrics import precision_recall_f1
+
+# Which kinds of a matched pair are correct, and which earn half; the others are incorrect.
+_CREDIT: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "strict": ((CORRECT,), ()),
+    "exact": ((CORRECT, WRONG_TYPE), ()),
+    "partial": ((CORRECT, WRONG_TYPE), (WRONG_BOUNDARY, WRONG_BOTH)),
+    "type": ((CORRECT, WRONG_BOUNDARY), ()),
+}
+MEASURES = tuple(_CREDIT)
+
+
+def muc(kinds: np.ndarray) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 of each measure; 0/0 is 0.
+
+    Args:
+        kinds: how often each of `error_kinds.KINDS` occurs, int64 [kinds].
+    """
+    matched = kinds.sum() - kinds[MISSED] - kinds[SPURIOUS]
+    actual, possible = matched + kinds[SPURIOUS], matched + kinds[MISSED]
+    figures = {}
+    for measure, (correct, partial) in _CREDIT.items():
+        credit = kinds[list(correct)].sum() + kinds[list(partial)].sum() / 2
+        each = precision_recall_f1(*(np.array([value]) for value in (credit, actual, possible)))
+        figures[measure] = {name: float(value[0]) for name, value in each.items()}
+    return figures

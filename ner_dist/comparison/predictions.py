@@ -1,0 +1,58 @@
+"""One run's test sentences with gold and predicted tags, flat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ner_dist.labels import LabelSet
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Sentence i has the words `offsets[i]:offsets[i + 1]` of the flat arrays."""
+
+    source: str
+    """The path it was read from, as users typed it."""
+    labels: LabelSet
+    gold: np.ndarray
+    """int16 [W]: ids in `labels`."""
+    predicted: np.ndarray
+    """int16 [W]"""
+    offsets: np.ndarray = field(repr=False)
+    """int64 [N+1]"""
+    ids: list[int | str] | None = None
+    """One a sentence, unique; None where the file has none."""
+    tokens: list[list[str]] | None = None
+    """The words of each sentence; None where the file has none."""
+    confidence: np.ndarray | None = None
+    """float32 [W]: the probability of each word's predicted tag; None where the file has none."""
+
+    def __len__(self) -> int:
+        """Number of sentences."""
+        return len(self.offsets) - 1
+
+    def take(self, sentences: np.ndarray, labels: LabelSet) -> Predictions:
+        """Some sentences, in the order given (int64 [n]), with their tags projected onto `labels`."""
+        words, offsets = words_of(sentences, self.offsets)
+        projection = self.labels.projection(labels)
+        return Predictions(
+            source=self.source,
+            labels=labels,
+            gold=projection[self.gold[words]],
+            predicted=projection[self.predicted[words]],
+            offsets=offsets,
+            ids=None if self.ids is None else [self.ids[i] for i in sentences],
+            tokens=None if self.tokens is None else [self.tokens[i] for i in sentences],
+            confidence=None if self.confidence is None else self.confidence[words],
+        )
+
+
+def words_of(sentences: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the words of some sentences, int64 [w], and the offsets of these sentences alone."""
+    lengths = np.diff(offsets)[sentences]
+    own = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return np.repeat(offsets[:-1][sentences] - own[:-1], lengths) + np.arange(own[-1]), own

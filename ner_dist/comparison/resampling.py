@@ -1,0 +1,199 @@
+"""Drawing sentences and runs again: the bootstrap, and swapping what two models said.
+
+Both work on counts (`unit_counts.py`): a resample is a number of draws for each group of equal units, and a
+matrix product gives the sums of all counts, of which the figures are functions. No sentence is scored twice.
+Draws depend on the seed and the data, and not on the order in which the models are named.
+
+**Sentences.** The paired bootstrap (Efron & Tibshirani 1993, ch. 6; for language processing Koehn 2004 and
+Berg-Kirkpatrick et al. 2012): each resample draws as many units as there are, with replacement, the same ones
+for all models.
+
+**Runs.** A model that was trained with several seeds is the mean of its runs' figures, and its runs are drawn
+as well, jointly with the sentences, after the Multi-Bootstrap (Sellam et al. 2022, "The MultiBERTs"). Models
+that were trained with the same seeds share the draw (their figures are paired), others draw on their own. Two
+differences from the paper:
+
+- The runs' deviations from their mean are taken on all sentences and added to the figures of the drawn ones.
+  Drawing runs of drawn sentences counts what is peculiar to a run *and* a sentence three times (Owen 2007,
+  "The pigeonhole bootstrap"), adding counts it twice; both are on the safe side where runs differ by chance
+  alone.
+- The deviations are widened by sqrt(n / (n - 1)) t / z, with the quantiles of Student's t for n - 1 degrees
+  of freedom and of the normal distribution, at the level of the interval. The bare bootstrap of n runs
+  underestimates their variance by (n - 1) / n and takes it to be known (Hesterberg 2015, "What teachers
+  should know about the bootstrap"), which matters with a handful of runs. Two seeds then say very little,
+  which is the truth about two seeds.
+
+**Swapping** (approximate randomisation: Noreen 1989; Yeh 2000): if two models are the same, it is by chance
+which of them said what about a sentence. Each resample swaps what they said about a unit with probability
+1/2, all runs of the unit together, since a sentence that is hard for one run is hard for the others. Swapping
+sentences can't show how runs differ, so the runs' deviations are added here as above. Swapping whole runs
+instead would be exact, but with three pairs of runs no p-value could be below 1/4 (Dror et al. 2018 and Ulmer
+et al. 2022 discuss the choices).
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from ner_dist.comparison.unit_counts import Grouped, UnitCounts
+
+# A group of more units than this is drawn by its number (a binomial draw costs about so many single ones).
+_COMMON = 16
+# Cells of a block of weights, 8 bytes each.
+_BLOCK = 1_000_000
+
+
+def bootstrap(counted: UnitCounts, *, resamples: int, seed: int) -> np.ndarray:
+    """Figures of sentences drawn again, as the mean over each model's runs.
+
+    Returns:
+        float64 [resamples, models, F]
+    """
+    # Each figure is of one of the two tables, so that they need no common draw.
+    entities, words = np.random.default_rng([seed, 1]).spawn(2)
+    size = _block(max(len(counted.entities.copies), len(counted.words.copies)), resamples)
+    blocks = []
+    for n in _blocks(resamples, size):
+        figures = counted.figures_of(_drawn(counted.entities, n, entities), _drawn(counted.words, n, words))
+        blocks.append(counted.means(figures))
+    return np.concatenate(blocks)
+
+
+def swapped(counted: UnitCounts, of: str, to: str, *, resamples: int, seed: int) -> np.ndarray:
+    """Differences (`of` - `to`) after swapping what the two models said about half of the units.
+
+    Returns:
+        float64 [resamples, F]
+    """
+    streams = np.random.default_rng([seed, 2]).spawn(2)
+    # Models with different numbers of runs: each run stands equally often, so that means stay what they are.
+    sides = [np.arange(counted.runs[model].start, counted.runs[model].stop) for model in (of, to)]
+    pairs = math.lcm(*map(len, sides))
+    ours, theirs = (np.resize(side, pairs) for side in sides)
+    n = len(counted.types)
+    tables = [
+        _Swaps(counted.entities, head=n, width=2 * n, ours=ours, theirs=theirs, rng=streams[0]),
+        _Swaps(counted.words, head=1, width=1, ours=ours, theirs=theirs, rng=streams[1]),
+    ]
+    size = _block(max(len(table.changes.copies) for table in tables), resamples)
+    blocks = []
+    for n in _blocks(resamples, size):
+        mine, other = zip(*(table.draw(n) for table in tables), strict=True)
+        blocks.append(counted.figures_of(*mine).mean(axis=1) - counted.figures_of(*other).mean(axis=1))
+    return np.concatenate(blocks)
+
+
+def between_runs(
+    counted: UnitCounts, seeds: dict[str, list[int | None]], *, resamples: int, seed: int, level: float
+) -> np.ndarray:
+    """How drawing the runs again moves the models' means; zeros for a model of one run.
+
+    Args:
+        seeds: of the runs of each model; models with the same ones share the draw.
+        level: of the intervals.
+
+    Returns:
+        float64 [resamples, models, F]
+    """
+    observed = counted.observed
+    moved = []
+    for model, runs in counted.runs.items():
+        figures = observed[runs]
+        n = len(figures)
+        if n == 1:
+            moved.append(np.zeros((resamples, figures.shape[1])))
+            continue
+        known = _known(seeds[model])
+        # Who draws alone has a stream that belongs to its figures, not to its place among the models.
+        stream = sorted(known) if known else [zlib.crc32(figures.tobytes())]
+        rng = np.random.default_rng([seed, 3, *(part % 2**32 for part in stream)])
+        shares = rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n - 1 / n
+        moved.append(shares @ figures * widening(n, level))
+    return np.stack(moved, axis=1)
+
+
+def same_seeds(of: list[int | None], to: list[int | None]) -> bool:
+    """Whether two models' runs are paired by their seeds."""
+    return bool(_known(of)) and sorted(_known(of)) == sorted(_known(to))
+
+
+def widening(runs: int, level: float) -> float:
+    """By how much the deviations of so many runs are widened: see the module."""
+    quantile = (1 + level) / 2
+    return float(math.sqrt(runs / (runs - 1)) * stdtrit(runs - 1, quantile) / ndtri(quantile))
+
+
+def _known(seeds: Sequence[int | None]) -> list[int]:
+    """The seeds, if each run has its own; else none."""
+    known = [seed for seed in seeds if seed is not None]
+    return known if len(set(known)) == len(seeds) else []
+
+
+def _drawn(table: Grouped, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Sums over as many units as there are, drawn with replacement: float64 [resamples, C].
+
+    Multinomial draws over the groups. The common ones get a binomial number each; what is left falls on
+    single units of the rare ones, which is the same distribution and costs less.
+    """
+    common = int((table.copies > _COMMON).sum())
+    rare = len(table.copies) - common
+    owner = np.repeat(np.arange(rare), table.copies[common:])
+    chances = np.append(table.copies[:common], len(owner)) / table.units
+    drawn = rng.multinomial(table.units, chances, size=resamples)
+    weights = np.empty((len(table.copies), resamples), dtype=table.rows.dtype)
+    weights[:common] = drawn[:, :common].T
+    if rare:
+        picked = owner[rng.integers(0, len(owner), size=drawn[:, -1].sum(), dtype=np.int32)]
+        picked += np.repeat(np.arange(resamples) * rare, drawn[:, -1])
+        weights[common:] = np.bincount(picked, minlength=resamples * rare).reshape(resamples, rare).T
+    return table.sums(weights)
+
+
+class _Swaps:
+    """Two models' runs in pairs; what is swapped is the difference of their counts, where there is one."""
+
+    def __init__(
+        self,
+        table: Grouped,
+        head: int,
+        width: int,
+        ours: np.ndarray,
+        theirs: np.ndarray,
+        rng: np.random.Generator,
+    ):
+        of_runs = table.rows[:, head:].reshape(len(table.rows), -1, width)
+        sides = [of_runs[:, side].reshape(len(table.rows), -1) for side in (ours, theirs)]
+        self.rng = rng
+        self.head = table.total[:head]
+        self.ours, self.theirs = (table.copies @ side.astype(np.float64) for side in sides)
+        # Units whose counts differ in the same way are interchangeable here, whatever their gold.
+        differ = (sides[0] != sides[1]).any(axis=1)
+        self.changes = Grouped.of((sides[1] - sides[0])[differ], table.copies[differ])
+
+    def draw(self, resamples: int) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of both sides after swapping: float64 [resamples, C] each."""
+        copies = self.changes.copies
+        several = int((copies > 1).sum())
+        swaps = np.empty((len(copies), resamples), dtype=self.changes.rows.dtype)
+        swaps[:several] = self.rng.binomial(copies[:several, None], 0.5, size=(several, resamples))
+        swaps[several:] = self.rng.integers(0, 2, size=swaps[several:].shape, dtype=np.int8)
+        change = self.changes.sums(swaps)
+        head = np.broadcast_to(self.head, (resamples, len(self.head)))
+        return (
+            np.concatenate([head, self.ours + change], axis=1),
+            np.concatenate([head, self.theirs - change], axis=1),
+        )
+
+
+def _block(groups: int, resamples: int) -> int:
+    return min(max(_BLOCK // max(groups, 1), 16), resamples)
+
+
+def _blocks(resamples: int, size: int) -> Iterator[int]:
+    for start in range(0, resamples, size):
+        yield min(size, resamples - start)

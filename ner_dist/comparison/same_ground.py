@@ -1,0 +1,131 @@
+"""From what each model said on its own to the same ground, and what is said of the way there."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.comparison import units
+from ner_dist.comparison.alignment import Alignment, align
+from ner_dist.comparison.ground import Ground
+from ner_dist.errors import UserError
+from ner_dist.labels import LabelSet
+
+if TYPE_CHECKING:
+    from ner_dist.comparison.predictions import Predictions
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = 5
+SHOWN_LENGTH = 200
+
+
+def same_ground(
+    own: dict[str, list[Predictions]], seeds: dict[str, list[int | None]]
+) -> tuple[Ground, dict[str, Any]]:
+    """Every run of every model on the shared types, the shared sentences and the gold of the first model.
+
+    Args:
+        own: by model, the predictions of each run on its own labels and sentences.
+        seeds: by model, the seed of each run.
+
+    Returns:
+        The ground, and `alignment` as compare.json holds it: `by`, `sentences`, `units`, `only_in` (by model,
+        how many `sentences` of its first run are not shared, and `examples`), `gold_differs_in` (words) and
+        `notes`.
+
+    Raises:
+        UserError: the models share no type or no sentence.
+    """
+    labels = shared_labels(own)
+    runs = [(model, run) for model, files in own.items() for run in files]
+    alignment = align([run for _, run in runs], labels)
+    taken = [run.take(places, labels) for (_, run), places in zip(runs, alignment.places, strict=True)]
+    first = taken[0]
+    differs = np.zeros(len(first.gold), dtype=bool)
+    for other in taken[1:]:
+        differs |= other.gold != first.gold
+    if differs.any():
+        log.warning("gold tags differ in %d words of the shared sentences: A's are used", differs.sum())
+
+    notes = list(alignment.notes)
+    predicted: dict[str, list[np.ndarray]] = {model: [] for model in own}
+    confidence: dict[str, list[np.ndarray | None]] = {model: [] for model in own}
+    for (model, _), run in zip(runs, taken, strict=True):
+        predicted[model].append(run.predicted)
+        confidence[model].append(run.confidence)
+    if first.tokens is not None:
+        unit = units.by_words(first.tokens)
+    else:
+        everything = [first.gold, *(run.predicted for run in taken)]
+        whole = runs[0][1].take(alignment.places[0], runs[0][1].labels)
+        unit, note = units.without_words(whole, everything, first.offsets)
+        notes.append(note)
+    ground = Ground(
+        labels=labels,
+        gold=first.gold,
+        offsets=first.offsets,
+        predicted=predicted,
+        seeds=seeds,
+        unit=unit,
+        tokens=first.tokens,
+        ids=first.ids,
+        confidence=confidence,
+    )
+    figures = {
+        "by": alignment.by,
+        "sentences": len(ground),
+        "units": ground.units,
+        "only_in": _only_in(own, alignment),
+        "gold_differs_in": int(differs.sum()),
+        "notes": notes,
+    }
+    return ground, figures
+
+
+def shared_labels(own: dict[str, list[Predictions]]) -> LabelSet:
+    """The types that every model knows, in the order of the first."""
+    sets = {model: runs[0].labels.types for model, runs in own.items()}
+    first = next(iter(sets.values()))
+    types = [name for name in first if all(name in known for known in sets.values())]
+    if not types:
+        raise UserError(
+            f"the runs share no entity type ({'; '.join(', '.join(known) for known in sets.values())})",
+            where=", ".join(runs[0].source for runs in own.values()),
+        )
+    return LabelSet.from_types(types)
+
+
+def _only_in(own: dict[str, list[Predictions]], alignment: Alignment) -> dict[str, Any]:
+    figures = {}
+    at = 0
+    for model, runs in own.items():
+        for number, run in enumerate(runs):
+            alone = np.setdiff1d(np.arange(len(run)), alignment.places[at + number])
+            if len(alone):
+                log.warning(
+                    "%d of %d sentences of %s (%s) do not stand in all others",
+                    *(len(alone), len(run), model, run.source),
+                )
+            if number == 0:
+                examples = [_example(run, int(place)) for place in alone[:EXAMPLES]]
+                figures[model] = {"sentences": len(alone), "examples": examples}
+        at += len(runs)
+    return figures
+
+
+def _example(run: Predictions, place: int) -> dict[str, Any]:
+    """A sentence by its id, its place in the file from 1, and its words or else its gold tags."""
+    start, end = run.offsets[place : place + 2]
+    tags = [run.labels.tags[tag] for tag in run.gold[start:end]]
+    text = {"tags": " ".join(tags)} if run.tokens is None else {"words": " ".join(run.tokens[place])}
+    return {
+        "id": None if run.ids is None else run.ids[place],
+        "place": place + 1,
+        **{
+            key: shown if len(shown) <= SHOWN_LENGTH else f"{shown[:SHOWN_LENGTH]} …"
+            for key, shown in text.items()
+        },
+    }

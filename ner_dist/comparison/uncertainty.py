@@ -1,0 +1,173 @@
+"""How sure the figures are: intervals and p-values of every figure and every difference between models.
+
+**Intervals** are percentile intervals of the bootstrap (Efron & Tibshirani 1993, ch. 13). BCa (ch. 14) mends
+bias and skewness, of which differences have little: in simulations it covered every difference less often
+than the percentile interval did, or as often (`benchmarks/interval_coverage.py`; figures in
+benchmarks/RESULTS.md), and there is none for runs and sentences drawn together. No bootstrap knows more than
+the sentences: with some ten entities of a type, 95 % intervals of differences held the truth in 84 to 88 %
+of cases.
+
+**p-values** are two-sided and never 0: the resample at hand counts as one (Davison & Hinkley 1997, ch. 4;
+Phipson & Smyth 2010). `p` inverts the interval: twice the smaller share of resamples on either side of no
+difference (Efron & Tibshirani 1993, section 15.4), so that it is below 0.05 where the 95 % interval leaves
+out 0. `p_randomisation` is the share of swapped resamples with at least the difference that was seen.
+
+**Real** is a difference that both tests find: the larger of the two p-values decides. The larger of two
+valid p-values is valid. The bootstrap alone finds too much where few sentences differ: four that all speak
+for B give p = 0.04, and a coin would do so in one case of eight. Over the types of one pair and figure the
+larger p-value is corrected after Holm (1979): `p_holm`.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.comparison.resampling import between_runs, bootstrap, same_seeds, swapped
+from ner_dist.comparison.unit_counts import UnitCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ner_dist.comparison.ground import Ground
+
+# Differences that rounding alone makes.
+_NOTHING = 1e-12
+
+
+def uncertainty(
+    ground: Ground, *, resamples: int = 10_000, level: float = 0.95, seed: int = 13
+) -> dict[str, Any]:
+    """Intervals of each model's figures, and of the differences of each two models with p-values.
+
+    Args:
+        ground: units are its distinct sentences; a model's figure is the mean over its runs.
+        resamples: of the bootstrap, and of the randomisation of each pair.
+        level: of the intervals, which hold one by one; 1 - level is the limit for what is real.
+        seed: of the resampling.
+
+    Returns:
+        `models` with the figures and their intervals; `differences` of later models to earlier ones, each
+        figure with `difference`, `low`, `high`, `p`, `p_randomisation`, `p_holm` (types only) and `real`; and
+        how all that was found.
+    """
+    counted = UnitCounts.of(ground)
+    observed = counted.means(counted.observed)
+    moved = between_runs(counted, ground.seeds, resamples=resamples, seed=seed, level=level)
+    drawn = bootstrap(counted, resamples=resamples, seed=seed) + moved
+    models = {}
+    for place, model in enumerate(ground.models):
+        low, high = np.clip(interval(drawn[:, place], level), 0, 1)
+        models[model] = _table(counted.names, {"value": observed[place], "low": low, "high": high})
+    differences = []
+    for to, of in combinations(range(len(ground.models)), 2):
+        pair = {"of": ground.models[of], "to": ground.models[to]}
+        randomised = swapped(counted, **pair, resamples=resamples, seed=seed) + moved[:, of] - moved[:, to]
+        difference = observed[of] - observed[to]
+        columns = _tested(difference, drawn[:, of] - drawn[:, to], randomised, counted, level)
+        differences.append(pair | _table(counted.names, columns))
+    return {
+        "resamples": resamples,
+        "level": level,
+        "units": ground.units,
+        "seed": seed,
+        "method": _method(ground, resamples=resamples, level=level),
+        "models": models,
+        "differences": differences,
+    }
+
+
+def interval(drawn: np.ndarray, level: float) -> np.ndarray:
+    """Percentile interval of resamples [n, ...]: float64 [2, ...], low and high."""
+    return np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+
+
+def p_bootstrap(drawn: np.ndarray) -> np.ndarray:
+    """Two-sided p-value of no difference from the differences of resamples, [n, ...]."""
+    fewer = np.minimum((drawn <= _NOTHING).sum(axis=0), (drawn >= -_NOTHING).sum(axis=0))
+    return np.minimum(2 * (fewer + 1) / (len(drawn) + 1), 1)
+
+
+def p_randomisation(difference: np.ndarray, swapped: np.ndarray) -> np.ndarray:
+    """Two-sided p-value of a difference [...] from those after swapping, [n, ...]."""
+    as_large = (np.abs(swapped) >= np.abs(difference) - _NOTHING).sum(axis=0)
+    return (as_large + 1) / (len(swapped) + 1)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """p-values [n] corrected for their number, so that the chance of any false finding keeps the level."""
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(stepped, 1)
+    return corrected
+
+
+def _tested(
+    difference: np.ndarray, drawn: np.ndarray, randomised: np.ndarray, counted: UnitCounts, level: float
+) -> dict[str, np.ndarray]:
+    low, high = interval(drawn, level)
+    p, p_swapped = p_bootstrap(drawn), p_randomisation(difference, randomised)
+    decisive = np.maximum(p, p_swapped)
+    corrected = np.full(len(p), np.nan)
+    for kind in ("precision", "recall", "f1"):
+        family = np.array([name[0] == "per_type" and name[-1] == kind for name in counted.names])
+        # Where a type occurs for nobody there is nothing to test.
+        tested = np.flatnonzero(family)[counted.occurring]
+        corrected[family] = 1.0
+        corrected[tested] = holm(decisive[tested])
+    decisive = np.where(np.isnan(corrected), decisive, corrected)
+    return {
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "p": p,
+        "p_randomisation": p_swapped,
+        "p_holm": corrected,
+        "real": decisive < 1 - level,
+    }
+
+
+def _table(names: Sequence[tuple[str, ...]], columns: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Columns [F] as a tree in which each figure has its place; without the NaN."""
+    tree: dict[str, Any] = {}
+    for i, (*parents, name) in enumerate(names):
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+        cell = {column: values[i].item() for column, values in columns.items()}
+        branch[name] = {column: value for column, value in cell.items() if value == value}
+    return tree
+
+
+def _method(ground: Ground, *, resamples: int, level: float) -> str:
+    """What was done, for who reads the figures."""
+    text = (
+        f"Paired bootstrap: {resamples:,} times, {ground.units:,} of the {ground.units:,} distinct sentences "
+        "are drawn with replacement, each with all its copies, the same for all models; percentile intervals "
+        f"({100 * level:g} %). p: bootstrap, two-sided. p_randomisation: approximate randomisation, which "
+        "swaps what two models said about a sentence. p_holm: the larger of the two, corrected after Holm "
+        "over the types. A difference is called real if the larger p, for a type the corrected one, is below "
+        f"{1 - level:.2g}. Intervals are not corrected."
+    )
+    several = [model for model, runs in ground.predicted.items() if len(runs) > 1]
+    if several:
+        text += (
+            f" A model's figure is the mean over its runs; the runs of {', '.join(several)} are drawn again "
+            "together with the sentences, in both tests, and their deviations from the mean widened to "
+            "Student's t for their number."
+        )
+    for to, of in combinations(several, 2):
+        how = (
+            "the same seeds and are drawn in pairs" if _paired(ground, of, to) else "runs drawn independently"
+        )
+        text += f" {to} and {of} have {how}."
+    if single := [model for model in ground.models if model not in several]:
+        text += f" There is one run of {', '.join(single)}: nothing is said about another seed."
+    return text
+
+
+def _paired(ground: Ground, of: str, to: str) -> bool:
+    return same_seeds(ground.seeds[of], ground.seeds[to])

@@ -1,0 +1,159 @@
+"""What resampling needs to know of the predictions: counts by unit, equal units grouped.
+
+A unit is a distinct sentence with all of its copies. Every figure is a function of sums of counts over units,
+so units with the same counts are interchangeable: they are kept as one row and the number of units it stands
+for. That loses nothing, and most units have few entities, so the rows are few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ner_dist.metrics import count_per_sentence, precision_recall_f1
+
+if TYPE_CHECKING:
+    from ner_dist.comparison.ground import Ground
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Units grouped by their counts; the largest group first, then in the order of the data."""
+
+    rows: np.ndarray
+    """float [G, C]: the counts of a unit of each group, all different. Whole numbers, in float32 where that
+    holds any sum over as many units exactly."""
+    copies: np.ndarray
+    """int64 [G]: how many units have them."""
+
+    @classmethod
+    def of(cls, counts: np.ndarray, copies: np.ndarray | None = None) -> Grouped:
+        """Group units, whole numbers [U, C]. The order of the columns has no part in the order of the groups.
+
+        Args:
+            counts: of each unit, or of `copies` [U] units each.
+        """
+        largest, smallest = (int(found) for found in (counts.max(initial=0), counts.min(initial=0)))
+        # Bytes are sorted quicker than words of eight.
+        narrow = counts.astype(np.result_type(*map(np.min_scalar_type, (largest, smallest))))
+        rows, first, group = np.unique(narrow, axis=0, return_index=True, return_inverse=True)
+        units = np.bincount(group.ravel(), copies, minlength=len(rows)).astype(np.int64)
+        order = np.lexsort((first, -units))
+        exact = units.sum() * max(largest, -smallest) < 2**24
+        return cls(rows[order].astype(np.float32 if exact else np.float64), units[order])
+
+    @property
+    def units(self) -> int:
+        return int(self.copies.sum())
+
+    @cached_property
+    def columns(self) -> csr_array:
+        """The rows on their side, [C, G]. Most counts are 0, which makes sparse products the cheaper ones."""
+        return csr_array(self.rows.T)
+
+    def sums(self, weights: np.ndarray) -> np.ndarray:
+        """Sums over groups with weights [G, n], whole numbers: float64 [n, C]."""
+        return (self.columns @ weights.astype(self.rows.dtype, copy=False)).T.astype(np.float64)
+
+    @property
+    def total(self) -> np.ndarray:
+        """float64 [C]: summed over all units."""
+        return self.sums(self.copies[:, None])[0]
+
+
+@dataclass(frozen=True)
+class UnitCounts:
+    """Entities and words of every run, by unit. Runs stand in the order of the models, a model's by seed."""
+
+    types: tuple[str, ...]
+    runs: dict[str, slice]
+    """By model: which of the runs are its own."""
+    entities: Grouped
+    """Columns: gold [types], then of each run true positives [types] and predicted [types]."""
+    words: Grouped
+    """Columns: words, then of each run how many of them have the right tag."""
+
+    @classmethod
+    def of(cls, ground: Ground, *, strict: bool = True) -> UnitCounts:
+        """Count all runs of all models in one of the schemes of `ner_dist.metrics`."""
+        order = np.argsort(ground.unit, kind="stable")
+        starts = np.unique(ground.unit[order], return_index=True)[1]
+        predicted = [
+            ground.predicted[model][run] for model in ground.models for run in _by_seed(ground, model)
+        ]
+
+        def by_unit(of_sentences: np.ndarray) -> np.ndarray:
+            return np.add.reduceat(of_sentences[order], starts, axis=0)
+
+        entities: list[np.ndarray] = []
+        words = [by_unit(np.diff(ground.offsets)[:, None])]
+        for tags in predicted:
+            counts = count_per_sentence(
+                ground.gold, tags, ground.offsets, ground.labels, strict=strict
+            )  # [N, 3, types]: true positives, predicted, gold
+            if not entities:
+                entities.append(by_unit(counts[:, 2]))
+            entities += [by_unit(counts[:, 0]), by_unit(counts[:, 1])]
+            right = np.concatenate([[0], np.cumsum(ground.gold == tags)])[ground.offsets]
+            words.append(by_unit(np.diff(right)[:, None]))
+        ends = np.cumsum([0, *map(len, ground.predicted.values())])
+        return cls(
+            types=ground.labels.types,
+            runs={m: slice(a, b) for m, a, b in zip(ground.models, ends, ends[1:], strict=False)},
+            entities=Grouped.of(np.concatenate(entities, axis=1)),
+            words=Grouped.of(np.concatenate(words, axis=1)),
+        )
+
+    def figures_of(self, entities: np.ndarray, words: np.ndarray) -> np.ndarray:
+        """The figures of all runs from sums over units.
+
+        Args:
+            entities: sums of the columns of `entities`, [..., C].
+            words: sums of the columns of `words`, [..., 1 + runs].
+
+        Returns:
+            float64 [..., runs, F], in the order of `names`; conventions as in `metrics.scores`.
+        """
+        n = len(self.types)
+        gold = entities[..., None, :n]
+        of_runs = entities[..., n:].reshape(*entities.shape[:-1], -1, 2, n)
+        true_positive, predicted = of_runs[..., 0, :], of_runs[..., 1, :]
+        gold = np.broadcast_to(gold, predicted.shape)
+        each = precision_recall_f1(true_positive, predicted, gold)
+        micro = precision_recall_f1(*(part.sum(axis=-1) for part in (true_positive, predicted, gold)))
+        occurring = gold + predicted > 0
+        macro = each["f1"].sum(axis=-1) / np.maximum(occurring.sum(axis=-1), 1)
+        accuracy = words[..., 1:] / np.maximum(words[..., :1], 1)
+        rest = np.stack([*micro.values(), macro, accuracy], axis=-1)
+        return np.concatenate([rest, *each.values()], axis=-1)
+
+    @property
+    def names(self) -> list[tuple[str, ...]]:
+        """Where each figure stands in a table of scores."""
+        kinds = ("precision", "recall", "f1")
+        rest = [*(("micro", kind) for kind in kinds), ("macro", "f1"), ("accuracy",)]
+        return rest + [("per_type", name, kind) for kind in kinds for name in self.types]
+
+    @property
+    def observed(self) -> np.ndarray:
+        """float64 [runs, F]: the figures of the sentences as they are."""
+        return self.figures_of(self.entities.total, self.words.total)
+
+    def means(self, figures: np.ndarray) -> np.ndarray:
+        """The mean over each model's runs: [..., runs, F] to [..., models, F]."""
+        return np.stack([figures[..., runs, :].mean(axis=-2) for runs in self.runs.values()], axis=-2)
+
+    @property
+    def occurring(self) -> np.ndarray:
+        """bool [types]: whether a type occurs in the gold or in any prediction."""
+        return self.entities.total.reshape(-1, len(self.types)).sum(axis=0) > 0
+
+
+def _by_seed(ground: Ground, model: str) -> list[int]:
+    """The places of a model's runs in the order of their seeds, so that models of the same seeds pair up."""
+    seeds = ground.seeds[model]
+    return sorted(range(len(seeds)), key=lambda run: -1 if (seed := seeds[run]) is None else seed)

@@ -1,0 +1,173 @@
+"""How trainings went: losses, scores, speed over steps, from metrics.jsonl."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.events import read_events
+from ner_dist.report import numbers
+from ner_dist.report.charts import chart, drawn, model_color, model_marker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from markupsafe import Markup
+
+    from ner_dist.events import Event
+    from ner_dist.run import Run
+
+_MOST_POINTS = 500
+_LOG_FROM = 30
+"""Losses that span more than this factor are drawn on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something that is drawn over steps.
+
+    Attributes:
+        name: unique, for ids.
+        event, key: where it stands in metrics.jsonl.
+        title: what it is called, with its unit.
+        scale: what values are multiplied by.
+    """
+
+    name: str
+    event: str
+    key: str
+    title: str
+    scale: float = 1.0
+
+
+LEARNING = (
+    Measure("train-loss", "train", "loss", "Training loss"),
+    Measure("validation-loss", "evaluation", "loss", "Validation loss"),
+    Measure("validation-f1", "evaluation", "f1", "Validation F1"),
+)
+COST = (
+    Measure("learning-rate", "train", "learning_rate", "Learning rate"),
+    Measure("words", "train", "words_per_second", "Words a second"),
+    Measure("padding", "train", "padding_share", "Padding, % of subwords", 100.0),
+    Measure("memory", "train", "peak_memory_bytes", "Peak memory, GiB", 2.0**-30),
+)
+GRADIENT = Measure("grad-norm", "train", "grad_norm", "Gradient norm")
+
+Curve = list[tuple[int, float]]
+
+
+def events_of(runs: Mapping[str, Sequence[Run | None]]) -> dict[str, list[list[Event]]]:
+    """The events of each model's runs; models without any are left out."""
+    found = {
+        model: [read_events(run.metrics) for run in own if run is not None] for model, own in runs.items()
+    }
+    found = {model: [events for events in own if events] for model, own in found.items()}
+    return {model: own for model, own in found.items() if own}
+
+
+def curves(
+    events: Mapping[str, Sequence[Sequence[Event]]], measures: Sequence[Measure], models: Sequence[str]
+) -> list[Markup]:
+    """A chart of each measure that any run has, with a line a run.
+
+    Args:
+        events: of each model's runs, as `events_of` reads them.
+        measures: what to draw, in this order.
+        models: all models, whose places give their colours.
+    """
+    charts = []
+    for measure in measures:
+        found = {
+            model: [curve for each in own if (curve := points(each, measure))]
+            for model, own in events.items()
+        }
+        if any(found.values()):
+            charts.append(_drawn(measure, found, models))
+    return charts
+
+
+def points(events: Sequence[Event], measure: Measure) -> Curve:
+    """Step and value of each event that has one, thinned to what a chart can show."""
+    found = [
+        (each["step"], each[measure.key] * measure.scale)
+        for each in events
+        if each["event"] == measure.event
+        and each.get("split", "validation") == "validation"
+        and numbers.known(each.get(measure.key))
+    ]
+    return thinned(found, _MOST_POINTS)
+
+
+def thinned(curve: Curve, most: int) -> Curve:
+    """At most `most` points: the means of neighbours, each at its last step; the ends stay."""
+    if len(curve) <= most:
+        return curve
+    bounds = [round(i * len(curve) / (most - 1)) for i in range(most)]
+    parts = [curve[begin:end] for begin, end in pairwise(bounds)]
+    return [curve[0], *((part[-1][0], sum(value for _, value in part) / len(part)) for part in parts)]
+
+
+def _drawn(measure: Measure, found: Mapping[str, list[Curve]], models: Sequence[str]) -> Markup:
+    told = []
+    with chart(320, 210) as (figure, axes):
+        for model, own in found.items():
+            index = models.index(model)
+            for curve in own:
+                few = len(curve) <= 30
+                axes.plot(
+                    [step for step, _ in curve],
+                    [value for _, value in curve],
+                    color=model_color(index),
+                    marker=model_marker(index) if few else None,
+                    markersize=4,
+                    # Curves that coincide are all seen: each is narrower than the one below it.
+                    linewidth=max(1.2, 2.6 - index) if len(own) == 1 else 1.1,
+                )
+            if own:
+                told.append(f"{model}: {_told(own[0])}")
+        values = [value for own in found.values() for curve in own for _, value in curve]
+        if "loss" in measure.name and min(values) > 0 and max(values) / min(values) > _LOG_FROM:
+            axes.set_yscale("log")
+            axes.tick_params(axis="y", which="minor", length=0)
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        else:
+            axes.locator_params(axis="y", nbins=5)
+            axes.yaxis.set_major_formatter(_tick(max(map(abs, values), default=1.0)))
+        axes.locator_params(axis="x", nbins=5)
+        axes.xaxis.set_major_formatter(_tick(2.0))
+        axes.set_title(measure.title, loc="left", fontsize=11.5, pad=8)
+        axes.set_xlabel("step")
+        return drawn(
+            figure,
+            name=f"curve-{measure.name}",
+            title=f"{measure.title} over steps",
+            description=". ".join(told),
+        )
+
+
+def _tick(largest: float) -> Callable[[float, Any], str]:
+    """How ticks are written: small numbers as they are, steps and speeds with thousands apart."""
+
+    def text(value: float, _: Any) -> str:
+        if largest < 0.01:
+            return "0" if value == 0 else f"{value:.1e}".replace("e-0", "e−")
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+
+    return text
+
+
+def _told(curve: Curve) -> str:
+    (first, begin), (last, end) = curve[0], curve[-1]
+    if len(curve) == 1:
+        return f"{begin:.4g} at step {first}"
+    values = [value for _, value in curve]
+    return (
+        f"from {begin:.4g} at step {first} to {end:.4g} at step {last}, "
+        f"between {min(values):.4g} and {max(values):.4g}"
+    )
+
+
+def newest(events: Sequence[Event], kind: str) -> Event:
+    """The last event of a kind; empty if there is none."""
+    return next((each for each in reversed(events) if each["event"] == kind), {})

@@ -1,0 +1,50 @@
+"""The short form of a comparison, in Markdown."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ner_dist.report import error_tables, tables
+from ner_dist.report.tables import Table
+
+
+def markdown(figures: dict[str, Any], *, title: str) -> str:
+    """Verdict, headline, same ground, decomposition, differences."""
+    verdict = figures["verdict"]
+    parts = [f"# {escaped(title)}", escaped(verdict["paragraph"])]
+    parts.append("\n".join(f"- {escaped(line)}" for line in verdict["lines"]))
+    sections = {
+        "As published: own labels, own sentences": [tables.headline(figures)],
+        "Where the gap comes from": [tables.decomposition(figures)],
+        "The same ground": [tables.same_ground(figures), tables.differences(figures)],
+        "Type by type": [tables.per_type(figures)],
+        "What in the data flatters": [error_tables.effects(figures)],
+    }
+    for name, own in sections.items():
+        shown = [_table(each) for each in own if each.rows]
+        if shown:
+            parts += [f"## {name}", *shown]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text in which nothing is Markdown or HTML, on one line."""
+    line = re.sub(r"([\\`*\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
+    # Within a word an underscore is no markup, and names have many.
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
+
+
+def _table(table: Table) -> str:
+    heads = table.columns
+    if table.groups:
+        over = [name for name, span in table.groups for _ in range(span)]
+        heads = [f"{group} {head}" if group else head for group, head in zip(over, heads, strict=True)]
+    marks = [":--" if place in table.words else "--:" for place in range(len(heads))]
+    rows = [
+        [f"**{escaped(cell)}**" if place in table.strong else escaped(cell) for cell in row]
+        for place, row in enumerate(table.rows)
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in ([escaped(head) for head in heads], marks, *rows)]
+    note = [escaped(table.note)] if table.note else []
+    return "\n\n".join([escaped(table.caption) + ":", "\n".join(lines), *note])

@@ -1,0 +1,61 @@
+"""Confusion between types as a heat map: a table whose cells are shaded, so that every count can be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ner_dist.report import numbers
+from ner_dist.report.tables import titles
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A count, and how much of its row it is.
+
+    Attributes:
+        text: the count; empty for 0, which keeps a large matrix readable.
+        heat: from 0 to 100, by the cube root of the share, so that rare confusions are seen.
+        right: whether gold and prediction are the same type.
+        title: what the cell says in words.
+    """
+
+    text: str
+    heat: int
+    right: bool
+    title: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Gold types are rows, predicted types are columns; the last of each is `O`, no entity."""
+
+    caption: str
+    types: list[str]
+    rows: list[tuple[str, list[Cell]]]
+
+
+def matrix(figures: dict[str, Any], model: str) -> Matrix | None:
+    """The confusion matrix of a model, summed over its runs; None where there is none."""
+    confusion = (figures["errors"].get(model) or {}).get("confusion")
+    if not confusion:
+        return None
+    types, counts = confusion["types"], confusion["counts"]
+    rows = []
+    for name, row in zip(types, counts, strict=True):
+        total = sum(row)
+        cells = [_cell(name, other, number, total) for other, number in zip(types, row, strict=True)]
+        rows.append((name, cells))
+    return Matrix(f"{titles(figures)[model]}: gold type by predicted type", list(types), rows)
+
+
+def _cell(gold: str, predicted: str, number: int, total: int) -> Cell:
+    right = gold == predicted and gold != "O"
+    heat = round(100 * (number / total) ** (1 / 3)) if total else 0
+    if gold == "O":
+        said = f"{numbers.count(number)} {predicted} predicted where no entity is"
+    elif predicted == "O":
+        said = f"{numbers.count(number)} of {numbers.count(total)} {gold} not found"
+    else:
+        said = f"{numbers.count(number)} of {numbers.count(total)} {gold} predicted as {predicted}"
+    return Cell(text=numbers.count(number) if number else "", heat=heat, right=right, title=said)

@@ -1,0 +1,80 @@
+"""Numbers as people read them: as many digits as can be told apart, and – where there is none."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeGuard
+
+NOTHING = "–"
+MINUS = "−"
+
+
+def known(value: Any) -> TypeGuard[float]:
+    """Whether it is a number that can be shown."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def score(value: Any, spread: Any = None) -> str:
+    """A share or a loss, with its standard deviation over seeds where there is one."""
+    if not known(value):
+        return NOTHING
+    return f"{value:.4f}" + (f" ± {spread:.4f}" if known(spread) else "")
+
+
+def signed(value: Any) -> str:
+    """A difference of scores. What rounds to nothing has no sign."""
+    if not known(value):
+        return NOTHING
+    text = f"{abs(value):.4f}"
+    if float(text) == 0:
+        return text
+    return ("+" if value > 0 else MINUS) + text
+
+
+def interval(figures: dict[str, Any] | None, *, sign: bool = False) -> str:
+    """The bounds of `low` and `high`."""
+    low, high = (figures or {}).get("low"), (figures or {}).get("high")
+    if not (known(low) and known(high)):
+        return NOTHING
+    show = signed if sign else score
+    return f"{show(low)} to {show(high)}"
+
+
+def p_value(value: Any) -> str:
+    """A p-value, which resampling cannot tell from 0 below some size."""
+    if not known(value):
+        return NOTHING
+    if value < 0.0001:
+        return "< 0.0001"
+    return f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
+
+
+def share(value: Any) -> str:
+    """A share as a percentage."""
+    if not known(value):
+        return NOTHING
+    percent = 100 * value
+    return f"{percent:.2f} %" if 0 < percent < 1 else f"{percent:.1f} %"
+
+
+def count(value: Any) -> str:
+    """A whole number, or the mean of several over seeds."""
+    if not known(value):
+        return NOTHING
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def duration(seconds: Any) -> str:
+    """Hours, minutes and seconds."""
+    if not known(seconds):
+        return NOTHING
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def joined(names: list[str], *, most: int | None = None) -> str:
+    """Names in a sentence; beyond `most`, how many more."""
+    if most is not None and len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -1,0 +1,256 @@
+"""The page of a run, also while it trains: state, settings, curves, errors if there are predictions."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from ner_dist.claim import who_holds
+from ner_dist.comparison import units
+from ner_dist.comparison.calibration import calibration
+from ner_dist.comparison.errors import errors
+from ner_dist.comparison.ground import Ground
+from ner_dist.comparison.prediction_files import read_run
+from ner_dist.comparison.training_text import of_run
+from ner_dist.errors import UserError
+from ner_dist.events import read_events
+from ner_dist.report import curves, numbers
+from ner_dist.report.page import page
+from ner_dist.report.parts import error_parts, explorer_parts
+from ner_dist.report.tables import FIGURES, Table
+from ner_dist.run import read_json
+
+if TYPE_CHECKING:
+    from ner_dist.comparison.predictions import Predictions
+    from ner_dist.events import Event
+    from ner_dist.run import Run
+
+log = logging.getLogger(__name__)
+
+_SECTIONS = {
+    "state": "State",
+    "curves": "Curves",
+    "types": "Types",
+    "errors": "Errors",
+    "calibration": "Calibration",
+    "sentences": "Sentences",
+    "recipe": "Recipe",
+}
+_SETTINGS = (
+    "model.name", "data.path", "data.language", "labels", "precision", "train.epochs", "train.max_steps",
+    "train.batch_tokens", "train.micro_batch_tokens", "train.learning_rate", "train.schedule",
+    "train.warmup_ratio", "train.weight_decay", "train.class_weights", "train.label_smoothing", "train.seed",
+    "evaluation.every", "evaluation.early_stopping", "checkpoint.every", "provenance.started",
+    "provenance.command", "provenance.strategy", "provenance.processes", "provenance.git_commit",
+)  # fmt: skip
+_MODEL = "A"
+_SHOWN_EVALUATIONS = 20
+
+
+def run_page(run: Run) -> str:
+    """HTML of the report of a run.
+
+    Raises:
+        UserError: the folder holds no run.
+    """
+    if not run.folder.is_dir():
+        raise UserError(
+            "there is no such run", where=str(run.folder), fix="name the output directory of a training"
+        )
+    if not run.recipe.exists() and not run.metrics.exists():
+        raise UserError("is no run", where=str(run.folder), fix="name the output directory of a training")
+    settings, results, events = _settings(run), read_json(run.results), read_events(run.metrics)
+    name = str(results.get("name") or settings.get("name") or run.folder.name)
+    figures, ground, notes = _errors(run, results, name)
+    parts = error_parts(figures)
+    explorer = explorer_parts(ground, {_MODEL: name}) if ground is not None else explorer_parts(None, {})
+    drawn = {_MODEL: [events]} if events else {}
+    charts = parts["charts"] | {
+        "learning": curves.curves(drawn, curves.LEARNING, [_MODEL]),
+        "cost": curves.curves(drawn, (*curves.COST, curves.GRADIENT), [_MODEL]),
+    }
+    own = parts["tables"] | {
+        "scores": _scores(results),
+        "evaluations": _evaluations(events),
+        "per_type": _per_type(results),
+        "recipe": _recipe(settings),
+    }
+    absent = {
+        "types": not own["per_type"],
+        "errors": not own["kinds"],
+        "calibration": not own["kinds"],
+        "sentences": not explorer["explorer_data"],
+        "recipe": not own["recipe"],
+    }
+    return page(
+        "run.html.j2",
+        **parts | explorer | {"charts": charts, "tables": own},
+        title=name,
+        sections=[(key, title) for key, title in _SECTIONS.items() if not absent.get(key)],
+        state=_state(run, results, events),
+        keys=_keys(results, events),
+        notes=notes,
+    )
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """The resolved recipe with its provenance, as it stands in the file; empty if that cannot be read."""
+    try:
+        known = yaml.safe_load(run.recipe.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _errors(run: Run, results: dict[str, Any], name: str) -> tuple[dict[str, Any], Ground | None, list[str]]:
+    """Figures as a comparison has them, for this run alone; what it said; and why there is none of it."""
+    figures: dict[str, Any] = {"runs": {_MODEL: {"name": name, "paths": [str(run.folder)], "labels": []}}}
+    labels = results.get("labels")
+    if not labels or not run.predictions("test").exists():
+        return figures, None, ["What it gets wrong is shown once it has written its predictions."]
+    try:
+        ground = _alone(read_run(run, labels))
+    except UserError as error:
+        log.warning("%s", error)
+        return figures, None, [f"The predictions cannot be read: {error}."]
+    figures["runs"][_MODEL]["labels"] = list(labels)
+    figures["errors"] = {_MODEL: errors(ground, _MODEL, training=of_run(run))}
+    figures["calibration"] = {_MODEL: calibration(ground, _MODEL)}
+    return figures, ground, []
+
+
+def _alone(said: Predictions) -> Ground:
+    """The ground that a model does not share with another."""
+    sentences = np.arange(len(said))
+    return Ground(
+        labels=said.labels,
+        gold=said.gold,
+        offsets=said.offsets,
+        predicted={_MODEL: [said.predicted]},
+        seeds={_MODEL: [None]},
+        unit=sentences if said.tokens is None else units.by_words(said.tokens),
+        tokens=said.tokens,
+        ids=said.ids,
+        confidence={_MODEL: [said.confidence]},
+    )
+
+
+def _state(run: Run, results: dict[str, Any], events: list[Event]) -> str:
+    """What the run is doing, in a sentence or two."""
+    if results:
+        train, test = _part(results, "train"), _part(results, "test")
+        text = (
+            f"Complete: {numbers.count(train.get('steps'))} steps in {numbers.duration(train.get('seconds'))}"
+        )
+        if numbers.known(train.get("best_step")):
+            text += f"; the weights of step {numbers.count(train['best_step'])} were the best on validation"
+        if numbers.known(test.get("f1")):
+            text += f". Test F1 {numbers.score(test['f1'])} ({test.get('scheme', 'scheme unknown')})"
+        return text + "."
+    newest = curves.newest(events, "train")
+    where = (
+        f"step {numbers.count(newest['step'])} of {numbers.count(newest.get('total_steps'))}, "
+        f"epoch {numbers.count(newest.get('epoch'))}"
+        if newest
+        else "before its first step"
+    )
+    holder = who_holds(run)
+    if holder is not None and holder.alive:
+        return f"Training: {where}."
+    if holder is not None and holder.alive is None:
+        return f"Training on {holder.host}, as far as can be seen from here: {where}."
+    return (
+        f"Not complete, and no training holds it: {where}. The same command goes on from its last checkpoint."
+    )
+
+
+def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
+    """The newest numbers."""
+    train = curves.newest(events, "train")
+    f1 = [(each["f1"], each["step"]) for each in events if numbers.known(each.get("f1"))]
+    best = max(f1, default=None)
+    found = [
+        ("test F1", numbers.score(_part(results, "test").get("f1")), ""),
+        (
+            "best validation F1",
+            numbers.score(best[0] if best else None),
+            f"at step {numbers.count(best[1])}" if best else "",
+        ),
+        ("training loss", numbers.score(train.get("loss")), f"at step {numbers.count(train.get('step'))}"),
+        ("words a second", numbers.count(_rounded(train.get("words_per_second"))), "of late"),
+        ("time", numbers.duration(train.get("seconds")), ""),
+    ]
+    return [
+        {"name": name, "value": value, "note": note, "main": False}
+        for name, value, note in found
+        if value != numbers.NOTHING
+    ]
+
+
+def _rounded(value: Any) -> Any:
+    return round(value) if numbers.known(value) else value
+
+
+def _part(results: dict[str, Any], name: str) -> dict[str, Any]:
+    found = results.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _scores(results: dict[str, Any]) -> Table | None:
+    """The final figures."""
+    rows = []
+    for split in ("validation", "test"):
+        if found := _part(results, split):
+            scores = [found.get(key) for key in ("loss", *FIGURES)] + [_part(found, "macro").get("f1")]
+            rows.append([split, *map(numbers.score, scores)])
+    columns = ["split", "loss", *FIGURES.values(), "macro F1"]
+    return Table("Scores of the saved model", columns, rows) if rows else None
+
+
+def _evaluations(events: list[Event]) -> Table | None:
+    """The scores on the validation split while it trains."""
+    found = [each for each in events if each["event"] == "evaluation"]
+    rows = [
+        [
+            numbers.count(each["step"]),
+            numbers.count(each.get("epoch")),
+            *(numbers.score(each.get(key)) for key in ("loss", *FIGURES)),
+        ]
+        for each in found[-_SHOWN_EVALUATIONS:]
+    ]
+    left = len(found) - len(rows)
+    note = f"{numbers.count(left)} earlier ones are left out." if left else None
+    columns = ["step", "epoch", "loss", *FIGURES.values()]
+    return Table("Scores on the validation split", columns, rows, note=note) if rows else None
+
+
+def _per_type(results: dict[str, Any]) -> Table | None:
+    """The final figures of each type."""
+    found = _part(_part(results, "test"), "per_type")
+    rows = [
+        [
+            name,
+            numbers.count(scores.get("support")),
+            *(numbers.score(scores.get(key)) for key in ("precision", "recall", "f1")),
+        ]
+        for name, scores in found.items()
+    ]
+    columns = ["type", "support", "precision", "recall", "F1"]
+    return Table("Each type, on the test split", columns, rows) if rows else None
+
+
+def _recipe(settings: dict[str, Any]) -> Table | None:
+    """The settings that tell most of what was trained, with what."""
+    rows = []
+    for key in _SETTINGS:
+        value: Any = settings
+        for name in key.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None:
+            shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+            rows.append([key.removeprefix("provenance."), shown])
+    words = frozenset({0, 1})
+    return Table("The recipe's main settings", ["key", "value"], rows, words=words) if rows else None

@@ -1,0 +1,273 @@
+"""The tables of a comparison's scores, as text in cells: one source for the page and for Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ner_dist.report import numbers
+from ner_dist.report.numbers import NOTHING
+
+FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
+PARTS = {"label_set": "label set", "sentences": "sentences", "model": "model"}
+"""Of the decomposition, in its order."""
+_NOT_SHOWN = "not shown"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first of each row names it.
+
+    Attributes:
+        caption: what the table shows, in one sentence.
+        columns: their headings.
+        rows: as many cells each as there are columns.
+        groups: heading over the columns and how many it spans, in order; they cover all columns.
+        strong: rows that sum up.
+        words: columns that hold words, not numbers; the first always does.
+        note: what to know about it.
+    """
+
+    caption: str
+    columns: list[str]
+    rows: list[list[str]]
+    groups: tuple[tuple[str, int], ...] = ()
+    strong: frozenset[int] = frozenset()
+    words: frozenset[int] = frozenset({0})
+    note: str | None = None
+
+    def edges(self) -> set[int]:
+        """Columns with which a group begins."""
+        begins, found = 0, set()
+        for name, span in self.groups:
+            if name:
+                found.add(begins)
+            begins += span
+        return found
+
+
+def titles(figures: dict[str, Any]) -> dict[str, str]:
+    """What each model is called in headings: its letter and its name, or the name if it is the only one."""
+    if len(figures["runs"]) == 1:
+        return {model: str(run["name"]) for model, run in figures["runs"].items()}
+    return {
+        model: f"{model} ({run['name']})" if run.get("name") else model
+        for model, run in figures["runs"].items()
+    }
+
+
+def models_table(figures: dict[str, Any]) -> Table:
+    """What is compared."""
+    rows = []
+    for model, run in figures["runs"].items():
+        seeds = [str(seed) for seed in run.get("seeds") or [] if seed is not None]
+        rows.append(
+            [
+                titles(figures)[model],
+                numbers.joined([str(path) for path in run["paths"]], most=3),
+                ", ".join(seeds) or NOTHING,
+                f"{len(run['labels'])}: {', '.join(run['labels'])}",
+                numbers.count(run.get("sentences")),
+            ]
+        )
+    columns = ["model", "from", "seeds", "types", "test sentences"]
+    return Table("What is compared", columns, rows, words=frozenset({0, 1, 2, 3}))
+
+
+def headline(figures: dict[str, Any]) -> Table:
+    """The published table: each model on its own labels and sentences."""
+    models = titles(figures)
+    rows: list[list[str]] = []
+    strong: set[int] = set()
+    wanted = [("train", "loss", "training loss")]
+    for split in ("validation", "test"):
+        wanted += [(split, "loss", f"{split} loss")]
+        wanted += [(split, key, f"{split} {title}") for key, title in FIGURES.items()]
+        wanted += [(split, "macro_f1", f"{split} macro F1")]
+    for split, key, title in wanted:
+        cells = [_of_seeds(figures["headline"][model], split, key) for model in models]
+        if any(cell != NOTHING for cell in cells):
+            if (split, key) == ("test", "f1"):
+                strong.add(len(rows))
+            rows.append([title, *cells])
+    return Table(
+        "Each model on its own labels and its own sentences: the figures that would be published",
+        ["figure", *models.values()],
+        rows,
+        strong=frozenset(strong),
+        note=_seeds_note(figures),
+    )
+
+
+def same_ground(figures: dict[str, Any]) -> Table:
+    """Scores on shared types and sentences, with intervals where they were computed."""
+    models = titles(figures)
+    shared = figures["shared"]
+    each = figures["uncertainty"]["models"]
+    rows: list[list[str]] = []
+    for place, title in _places():
+        row = [title]
+        for model in models:
+            spread = _at((shared.get("spread") or {}).get(model), place)
+            row += [
+                numbers.score(_at(shared[model], place), spread),
+                numbers.interval(_at(each[model], place)),
+            ]
+        rows.append(row)
+    level = numbers.share(figures["uncertainty"]["level"]).replace(".0", "")
+    return Table(
+        f"Every model on the same {numbers.count(shared['sentences'])} sentences and the same "
+        f"{len(shared['types'])} types ({', '.join(shared['types'])})",
+        ["figure", *(column for _ in models for column in ("score", f"{level} interval"))],
+        rows,
+        groups=(("", 1), *((title, 2) for title in models.values())),
+        strong=frozenset({2}),
+        note=_seeds_note(figures),
+    )
+
+
+def differences(figures: dict[str, Any]) -> Table:
+    """Differences over all types, with what tells chance from a real one."""
+    rows: list[list[str]] = []
+    strong: set[int] = set()
+    pairs = figures["uncertainty"]["differences"]
+    for pair in pairs:
+        for place, title in _places():
+            cell = _at(pair, place)
+            if not isinstance(cell, dict):
+                continue
+            if place == ("micro", "f1"):
+                strong.add(len(rows))
+            name = f"{pair['of']} − {pair['to']}, {title}" if len(pairs) > 1 else title
+            *tested, shown = difference_cells(cell, pair, p="p")
+            rows.append([name, *tested, numbers.p_value(cell.get("p_randomisation")), shown])
+    of, to = (pairs[0]["of"], pairs[0]["to"]) if pairs else ("B", "A")
+    return Table(
+        "Differences on the same ground" + ("" if len(pairs) > 1 else f": {of} minus {to}"),
+        ["figure", "difference", "interval", "p", "p, randomisation", "shown"],
+        rows,
+        strong=frozenset(strong),
+        words=frozenset({0, 5}),
+        note="p is of the bootstrap; approximate randomisation checks it. Shown is what both find.",
+    )
+
+
+def difference_cells(cell: dict[str, Any], pair: dict[str, Any], *, p: str) -> list[str]:
+    """Difference, interval, p-value and what is shown by them."""
+    return [
+        numbers.signed(cell.get("difference")),
+        numbers.interval(cell, sign=True),
+        numbers.p_value(cell.get(p)),
+        better(cell, pair) or _NOT_SHOWN,
+    ]
+
+
+def better(cell: dict[str, Any], pair: dict[str, Any]) -> str | None:
+    """`B better`, where the difference is shown to be real."""
+    if not cell.get("real"):
+        return None
+    return f"{pair['of'] if cell['difference'] > 0 else pair['to']} better"
+
+
+def decomposition(figures: dict[str, Any]) -> Table:
+    """What the headline gap of each model to the first is made of; the parts add up."""
+    parts = {
+        "label_set": "due to the label set",
+        "sentences": "due to the sentences",
+        "model": "due to the model",
+    }
+    found = figures["decomposition"]
+    rows = [
+        [title, *(numbers.signed(each.get(key)) for each in found.values())] for key, title in parts.items()
+    ]
+    rows.append(["gap of the published F1", *(numbers.signed(each["gap"]) for each in found.values())])
+    return Table(
+        "What the gap of the published F1 is made of",
+        ["part", *(f"{model} − {each['from']}" for model, each in found.items())],
+        rows,
+        strong=frozenset({len(rows) - 1}),
+        note="The parts add up to the gap exactly; rounded figures may not.",
+    )
+
+
+def steps(figures: dict[str, Any], model: str) -> Table:
+    """The way from one headline score to the other, one change at a time."""
+    rows, before = [], None
+    for step in figures["decomposition"][model].get("steps", []):
+        change = NOTHING if before is None or step["f1"] is None else numbers.signed(step["f1"] - before)
+        rows.append([step["what"], numbers.score(step["f1"]), change])
+        before = step["f1"]
+    other = figures["decomposition"][model]["from"]
+    return Table(
+        f"From {other} to {model}, one change at a time",
+        ["scored", "F1", "change"],
+        rows,
+        words=frozenset({0}),
+    )
+
+
+def per_type(figures: dict[str, Any]) -> Table:
+    """Precision, recall and F1 of each shared type, and the differences of F1."""
+    models = titles(figures)
+    shared = figures["shared"]
+    pairs = figures["uncertainty"]["differences"]
+    rows = []
+    for name in shared["types"]:
+        support = next(iter(shared[model]["per_type"][name].get("support") for model in models))
+        row = [name, numbers.count(support)]
+        for model in models:
+            row += [
+                numbers.score(shared[model]["per_type"][name].get(key))
+                for key in ("precision", "recall", "f1")
+            ]
+        for pair in pairs:
+            row += difference_cells(pair["per_type"].get(name, {}).get("f1") or {}, pair, p="p_holm")
+        rows.append(row)
+    width = 2 + 3 * len(models)
+    return Table(
+        "Each shared type: scores, and the difference of F1 with p-values corrected over the types (Holm)",
+        [
+            "type",
+            "support",
+            *(title for _ in models for title in ("precision", "recall", "F1")),
+            *(title for _ in pairs for title in ("difference", "interval", "p (Holm)", "shown")),
+        ],
+        rows,
+        groups=(
+            ("", 2),
+            *((title, 3) for title in models.values()),
+            *((f"F1, {pair['of']} − {pair['to']}", 4) for pair in pairs),
+        ),
+        words=frozenset({0, *(width + 3 + 4 * i for i in range(len(pairs)))}),
+        note=_seeds_note(figures),
+    )
+
+
+def _places() -> list[tuple[tuple[str, ...], str]]:
+    """Where a figure stands in the uncertainty's dictionaries, and its name."""
+    places: list[tuple[tuple[str, ...], str]] = [
+        (("micro", key), FIGURES[key]) for key in ("precision", "recall", "f1")
+    ]
+    return [*places, (("macro", "f1"), "macro F1"), (("accuracy",), "accuracy")]
+
+
+def _at(tree: Any, place: tuple[str, ...]) -> Any:
+    """The figure at a place; micro averages stand at the top where they have no branch of their own."""
+    if isinstance(tree, dict) and place[0] == "micro" and "micro" not in tree:
+        place = place[1:]
+    for name in place:
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
+
+
+def _of_seeds(figures: dict[str, Any], split: str, key: str) -> str:
+    place = (split, key)
+    return numbers.score(_at(figures.get("mean"), place), _at(figures.get("spread"), place))
+
+
+def _seeds_note(figures: dict[str, Any]) -> str | None:
+    several = {model: len(run["paths"]) for model, run in figures["runs"].items() if len(run["paths"]) > 1}
+    if not several:
+        return None
+    counts = numbers.joined([f"{n} of {model}" for model, n in several.items()])
+    return f"Means ± standard deviations over the runs ({counts})."

@@ -1,0 +1,89 @@
+"""Grounds made up for tests of statistics: gold tags at random, and models that err with known chances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ner_dist.comparison.ground import Ground
+from ner_dist.comparison.predictions import words_of
+from ner_dist.labels import LabelSet
+
+TYPES = ("PER", "ORG", "LOC", "DIS", "ANIM")
+
+
+def gold_tags(
+    rng: np.random.Generator, sentences: int, *, types: Sequence[str] = TYPES, words: int = 12
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tags and offsets of sentences of 3 to 2 x `words` words; the first types are the common ones."""
+    lengths = rng.integers(3, 2 * words + 1, size=sentences)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    chances = 1 / np.arange(1, len(types) + 1)
+    kind = rng.choice(len(types), size=offsets[-1], p=chances / chances.sum())
+    starts = rng.random(offsets[-1]) < 0.1
+    tags = np.where(starts, 1 + 2 * kind, 0).astype(np.int16)
+    # Every other entity has a second word, where nothing else begins and the sentence goes on.
+    second = np.flatnonzero(starts[:-1] & ~starts[1:] & (rng.random(len(starts) - 1) < 0.5)) + 1
+    second = second[~np.isin(second, offsets)]
+    tags[second] = tags[second - 1] + 1
+    return tags, offsets
+
+
+def said(
+    rng: np.random.Generator, gold: np.ndarray, offsets: np.ndarray, *, error: float, types: int = len(TYPES)
+) -> np.ndarray:
+    """What a model says that errs in the share `error` of the words that begin an entity, and a few others.
+
+    Errors come in clusters: a sentence may be harder than another.
+    """
+    hardness = np.repeat(rng.gamma(1.0, 1.0, size=len(offsets) - 1), np.diff(offsets))
+    wrong = rng.random(len(gold)) < error * hardness * np.where(gold % 2 == 1, 1.0, 0.02)
+    other = np.where(rng.random(len(gold)) < 0.5, 0, 1 + 2 * rng.integers(0, types, size=len(gold)))
+    return np.where(wrong, other, gold).astype(np.int16)
+
+
+def ground(
+    gold: np.ndarray,
+    offsets: np.ndarray,
+    predicted: dict[str, list[np.ndarray]],
+    *,
+    types: Sequence[str] = TYPES,
+    unit: np.ndarray | None = None,
+    seeds: dict[str, list[int | None]] | None = None,
+) -> Ground:
+    """Every sentence its own unit, and seeds 1, 2, ... unless told otherwise."""
+    return Ground(
+        labels=LabelSet.from_types(types),
+        gold=gold,
+        offsets=offsets,
+        predicted=predicted,
+        seeds=seeds or {model: list(range(1, len(runs) + 1)) for model, runs in predicted.items()},
+        unit=np.arange(len(offsets) - 1) if unit is None else unit,
+    )
+
+
+def two_models(
+    seed: int, *, sentences: int = 300, errors: tuple[float, float] = (0.15, 0.15), runs: int = 1
+) -> Ground:
+    """A and B with their chances of an error, independent of each other."""
+    rng = np.random.default_rng(seed)
+    gold, offsets = gold_tags(rng, sentences)
+    predicted = {
+        model: [said(rng, gold, offsets, error=error) for _ in range(runs)]
+        for model, error in zip("AB", errors, strict=True)
+    }
+    return ground(gold, offsets, predicted)
+
+
+def copied(ground: Ground, sentences: np.ndarray, *, own_units: bool = False) -> Ground:
+    """Some sentences of a ground, int64 [n]: what is named twice are copies, or each is its own unit."""
+    words, offsets = words_of(sentences, ground.offsets)
+    return replace(
+        ground,
+        gold=ground.gold[words],
+        offsets=offsets,
+        predicted={model: [run[words] for run in runs] for model, runs in ground.predicted.items()},
+        unit=np.arange(len(sentences)) if own_units else np.unique(sentences, return_inverse=True)[1],
+    )

@@ -1,0 +1,141 @@
+"""The same sentences are found in files that hold them in other orders, leave some out or repeat some."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ner_dist.comparison.alignment import align
+from ner_dist.comparison.same_ground import same_ground
+from ner_dist.errors import UserError
+from ner_dist.labels import LabelSet
+from tests.comparison.made_files import TYPES, Sentence, corpora, predictions, two_files
+
+LABELS = LabelSet.from_types(TYPES)
+
+
+def sentence(number, text, gold=None, said=None):
+    tokens = text.split()
+    gold = gold.split() if gold else ["O"] * len(tokens)
+    said = said.split() if said else gold
+    return Sentence(number, tokens, gold, (said, said))
+
+
+def ground_of(*files):
+    models = dict(zip("ABC", ([file] for file in files), strict=False))
+    return same_ground(models, {model: [None] for model in models})
+
+
+@given(corpus=corpora(), order=st.randoms(use_true_random=False), data=st.data())
+def test_a_shuffled_file_with_sentences_missing_is_aligned_by_ids_and_words(corpus, order, data):
+    kept = [one for one in corpus if data.draw(st.booleans())] or corpus[:1]
+    order.shuffle(kept)
+    alignment = align([predictions(corpus), predictions(kept)], LABELS)
+    assert alignment.by == "id and words"
+    first, second = alignment.places
+    assert [corpus[i].number for i in first] == [kept[j].number for j in second]
+    assert sorted(one.number for one in kept) == [corpus[i].number for i in first]
+
+
+@given(corpus=corpora(), order=st.randoms(use_true_random=False), data=st.data())
+def test_without_ids_as_many_copies_are_aligned_as_both_files_have(corpus, order, data):
+    kept = [one for one in corpus if data.draw(st.booleans())] or corpus[:1]
+    order.shuffle(kept)
+    alignment = align([predictions(corpus, ids=False), predictions(kept)], LABELS)
+    first, second = alignment.places
+    assert [corpus[i].tokens for i in first] == [kept[j].tokens for j in second]
+    assert len(set(first.tolist())) == len(set(second.tolist())) == len(kept)
+
+
+def test_ids_that_moved_do_not_hinder_words():
+    a = [sentence(number, text) for number, text in enumerate(("x", "y", "z", "y"))]
+    b = [sentence(number, text) for number, text in enumerate(("x", "z", "y"))]
+    alignment = align([predictions(a), predictions(b)], LABELS)
+    assert (alignment.by, *map(list, alignment.places)) == ("words", [0, 1, 2], [0, 2, 1])
+    assert alignment.notes == ["2 sentences were aligned by their words alone: their ids differ."]
+
+
+@given(corpus=corpora(), data=st.data())
+def test_without_words_the_order_of_the_gold_tags_decides(corpus, data):
+    kept = [one for one in corpus if data.draw(st.booleans())] or corpus[:1]
+    # B knows fewer types: the shared ones decide.
+    files = predictions(corpus, tokens=False), predictions(kept, TYPES[:2], tokens=False, ids=False)
+    alignment = align(files, LabelSet.from_types(TYPES[:2]))
+    first, second = alignment.places
+    assert alignment.by == "order of gold tags"
+    # What was only left out is found whole, though of equal neighbours another one may be taken.
+    assert list(second) == list(range(len(kept)))
+    assert sorted(set(first)) == list(first)
+    ground, figures = ground_of(*files)
+    assert (len(ground), figures["gold_differs_in"]) == (len(kept), 0)
+    assert figures["only_in"]["A"]["sentences"] == len(corpus) - len(kept)
+
+
+def test_without_words_ids_decide_unless_they_only_number_the_lines():
+    a = [
+        sentence(i, "a b c", gold)
+        for i, gold in enumerate(("O O B-PER", "B-PER O O", "O B-LOC O", "B-LOC O O"))
+    ]
+    files = predictions(a, tokens=False), predictions(a[:0:-1], tokens=False)
+    alignment = align(files, LABELS)
+    assert (alignment.by, *map(list, alignment.places)) == ("id", [1, 2, 3], [2, 1, 0])
+    numbered = [Sentence(i, one.tokens, one.gold, one.said) for i, one in enumerate(a[1:])]
+    alignment = align([files[0], predictions(numbered, tokens=False)], LABELS)
+    assert (alignment.by, *map(list, alignment.places)) == ("order of gold tags", [1, 2, 3], [0, 1, 2])
+
+
+def test_of_three_files_the_sentences_of_all_are_taken():
+    a = [sentence(number, text) for number, text in enumerate("vwxyz")]
+    files = predictions(a), predictions(a[1:]), predictions(a[:2] + a[3:])
+    alignment = align(files, LABELS)
+    assert [list(places) for places in alignment.places] == [[1, 3, 4], [0, 2, 3], [1, 2, 3]]
+    _, figures = ground_of(*files)
+    assert [side["sentences"] for side in figures["only_in"].values()] == [2, 1, 1]
+    assert [one["words"] for one in figures["only_in"]["A"]["examples"]] == ["v", "x"]
+
+
+def test_files_that_share_nothing_are_refused():
+    a, b = predictions([sentence(0, "x")], source="a"), predictions([sentence(0, "y")], source="b")
+    with pytest.raises(UserError, match="a, b: the runs share no test sentence"):
+        align([a, b], LABELS)
+    with pytest.raises(UserError, match=r"a, b: the runs share no entity type \(PER; LOC\)"):
+        ground_of(
+            predictions([sentence(0, "x")], ["PER"], source="a"),
+            predictions([sentence(0, "x")], ["LOC"], source="b"),
+        )
+
+
+@given(files=two_files())
+def test_sentences_of_equal_words_are_one_unit(files):
+    ground, figures = ground_of(*files)
+    copies = {}
+    for words, unit in zip(ground.tokens, ground.unit.tolist(), strict=True):
+        assert copies.setdefault(tuple(words), unit) == unit
+    assert len(set(copies.values())) == len(copies) == ground.units == figures["units"]
+
+
+# ---- copies, where the words are not known
+
+
+def long_sentences(number):
+    """Of 20 words and more, 4 of them entities; no two alike."""
+    for i in range(number):
+        yield sentence(i, " ".join("w" * (21 + i)), f"B-PER {'O ' * i}B-LOC I-LOC B-ORG{' O' * 17}")
+
+
+def test_a_file_that_holds_its_sentences_twice_is_seen_to_and_its_copies_are_paired():
+    corpus = [*long_sentences(25)] * 2
+    odd = Sentence(99, corpus[0].tokens, corpus[0].gold, (["O"] * 21,) * 2)
+    ground, figures = ground_of(*(predictions([*corpus, odd], tokens=False, ids=False) for _ in "AB"))
+    # The one that was predicted otherwise is no copy.
+    assert ground.unit.tolist() == [*range(25), *range(25), 25]
+    assert "24 occur exactly twice" in figures["notes"][-1]
+    assert "51 sentences, 26 distinct" in figures["notes"][-1]
+
+
+def test_in_a_file_with_few_copies_every_sentence_counts():
+    corpus = [*long_sentences(25)]
+    ground, figures = ground_of(*(predictions([*corpus, *corpus[:5]], tokens=False, ids=False) for _ in "AB"))
+    assert ground.unit.tolist() == [*range(30)]
+    assert "every sentence counts as distinct" in figures["notes"][-1]

@@ -1,0 +1,94 @@
+"""A gap taken apart adds up; what holds of any two models holds of these figures."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from hypothesis import given
+from seqeval.metrics import v1
+from seqeval.scheme import IOB2
+
+from ner_dist.comparison.decomposition import decomposition
+from ner_dist.comparison.same_ground import same_ground
+from ner_dist.comparison.scoring import mean, score, spread
+from tests.comparison.made_files import corpora, predictions, some_types, two_files
+
+PARTS = ("label_set", "sentences", "model")
+
+
+def apart(a, b):
+    own = {"A": [a], "B": [b]}
+    ground, _ = same_ground(own, {"A": [None], "B": [None]})
+    return decomposition(own, ground)["B"], ground
+
+
+def whole_score(file):
+    return score(file.gold, file.predicted, file.offsets, file.labels)
+
+
+@given(files=two_files())
+def test_the_parts_add_up_to_the_gap_between_the_headlines(files):
+    gap, ground = apart(*files)
+    headline = [whole_score(file)["f1"] for file in files]
+    assert gap["gap"] == headline[1] - headline[0]
+    assert sum(gap[part] for part in PARTS) == pytest.approx(gap["gap"], abs=1e-12)
+    steps = [step["f1"] for step in gap["steps"]]
+    assert (steps[0], steps[-1]) == (headline[0], headline[1])
+    shared = [score(ground.gold, ground.predicted[m][0], ground.offsets, ground.labels)["f1"] for m in "AB"]
+    assert steps[2:4] == shared
+
+
+@given(files=two_files())
+def test_a_model_with_itself_has_no_gap(files):
+    gap, _ = apart(files[0], files[0])
+    assert [gap[part] for part in ("gap", *PARTS)] == [0.0] * 4
+
+
+@given(files=two_files())
+def test_the_order_of_the_models_flips_the_signs_and_nothing_else(files):
+    there, back = apart(*files)[0], apart(*files[::-1])[0]
+    for part in ("gap", *PARTS):
+        assert there[part] == pytest.approx(-back[part], abs=1e-12)
+    assert [step["f1"] for step in there["steps"]] == [step["f1"] for step in back["steps"]][::-1]
+
+
+@given(corpus=corpora(), types=some_types)
+def test_the_same_sentences_and_labels_leave_all_to_the_model(corpus, types):
+    a, b = (predictions(corpus, types, model=model) for model in range(2))
+    gap, _ = apart(a, b)
+    assert (gap["label_set"], gap["sentences"]) == (0.0, 0.0)
+    assert gap["model"] == gap["gap"]
+
+
+@given(corpus=corpora(), types=some_types)
+def test_projection_then_scoring_is_scoring_then_restricting(corpus, types):
+    whole = whole_score(predictions(corpus))["per_type"]
+    projected = whole_score(predictions(corpus, types))["per_type"]
+    assert projected == {name: whole[name] for name in types}
+
+
+@given(files=two_files())
+def test_the_same_ground_is_scored_as_seqeval_does(files):
+    _, ground = apart(*files)
+
+    def tags(flat):
+        names = [ground.labels.tags[tag] for tag in flat]
+        return [names[i:j] for i, j in zip(ground.offsets, ground.offsets[1:], strict=False)]
+
+    for (predicted,) in ground.predicted.values():
+        ours = score(ground.gold, predicted, ground.offsets, ground.labels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = v1.precision_recall_fscore_support(
+                tags(ground.gold), tags(predicted), average="micro", scheme=IOB2
+            )
+        assert (ours["precision"], ours["recall"], ours["f1"]) == theirs[:3]
+
+
+def test_mean_and_spread_keep_the_shape_and_what_is_not_known():
+    trees = [{"a": {"x": 1.0, "n": 7}, "loss": None}, {"a": {"x": 3.0, "n": 7}, "loss": None}]
+    assert mean(trees) == {"a": {"x": 2.0, "n": 7}, "loss": None}
+    assert spread(trees) == {"a": {"x": pytest.approx(2**0.5), "n": 0.0}, "loss": None}
+    assert mean(trees[:1]) == trees[0]
+    assert spread(trees[:1]) is None

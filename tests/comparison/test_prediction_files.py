@@ -1,0 +1,156 @@
+"""Files of predictions as people have them, and what is said of those that are broken."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from ner_dist.comparison.prediction_files import read_file
+from ner_dist.errors import UserError
+
+LINES = [
+    {"gold": ["O", "B-LOC", "I-LOC"], "pred": ["B-PER", "B-LOC", "O"]},
+    {"gold": ["B-PER"], "pred": ["B-EVE"]},
+]
+WORDS = [["in", "New", "York"], ["Anna"]]
+CONLL = "in O B-PER\nNew B-LOC B-LOC\nYork I-LOC O\n\nAnna B-PER B-EVE\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content, name="model.jsonl"):
+        path = tmp_path / name
+        if isinstance(content, list):
+            content = "".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in content)
+        content = content.encode()
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        return path
+
+    return write
+
+
+def tags(predictions, flat):
+    names = [predictions.labels.tags[tag] for tag in flat]
+    return [
+        names[start:end] for start, end in zip(predictions.offsets, predictions.offsets[1:], strict=False)
+    ]
+
+
+def check(predictions):
+    assert tags(predictions, predictions.gold) == [line["gold"] for line in LINES]
+    assert tags(predictions, predictions.predicted) == [line["pred"] for line in LINES]
+    # In the order of first appearance, gold or predicted.
+    assert predictions.labels.types == ("PER", "LOC", "EVE")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.json", "a.ndjson"])
+def test_json_lines_of_tags_alone(write, name):
+    path = write(LINES, name)
+    predictions = read_file(path)
+    check(predictions)
+    assert predictions.source == str(path)
+    assert (predictions.tokens, predictions.ids, predictions.confidence) == (None, None, None)
+
+
+def test_json_lines_with_all_that_may_be_there(write):
+    lines = [
+        {"id": f"s{i}", "tokens": words, "gold": line["gold"], "predicted": line["pred"], "more": 1}
+        | {"confidence": [0.5] * len(words)}
+        for i, (words, line) in enumerate(zip(WORDS, LINES, strict=True))
+    ]
+    predictions = read_file(write(lines))
+    check(predictions)
+    assert (predictions.tokens, predictions.ids) == (WORDS, ["s0", "s1"])
+    assert predictions.confidence.dtype == np.float32
+    assert predictions.confidence.tolist() == [0.5] * 4
+
+
+@pytest.mark.parametrize("name", ["a.conll", "a.conll.gz", "a.txt", "a.tsv"])
+def test_conll_columns(write, name):
+    content = CONLL.replace(" ", "\t") if "tsv" in name else CONLL
+    predictions = read_file(write(content, name))
+    check(predictions)
+    assert predictions.tokens == WORDS
+
+
+def test_conll_columns_between_the_word_and_its_tags_do_not_matter(write):
+    lines = "-DOCSTART- X X X\n\nin IN O B-PER\n\n\nYork NNP B-LOC O"
+    predictions = read_file(write(lines, "a.conll"))
+    assert (predictions.tokens, len(predictions)) == ([["in"], ["York"]], 2)
+    assert tags(predictions, predictions.gold) == [["O"], ["B-LOC"]]
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("{", "not JSON"),
+        ("[1]", r"\[1\] is no JSON object"),
+        ({"pred": ["O"]}, "there is no `gold`, only pred"),
+        ({"gold": ["O"]}, "there is no `predicted`, only gold"),
+        ({"gold": "O", "pred": ["O"]}, "`gold` is no list of tags: 'O'"),
+        ({"gold": [0], "pred": [1]}, r"`gold` is no list of tags: \[0\]"),
+        ({"gold": ["O"], "pred": ["O", "O"]}, "lists of different lengths: gold 1, predicted 2"),
+        ({"gold": ["O"], "pred": ["PER"]}, "tag `PER` is not BIO"),
+        ({"gold": ["O"], "pred": ["7"]}, "tag `7` is not BIO"),
+        ({"gold": ["O"], "pred": ["O"], "tokens": ["a"]}, "line 3 has `tokens` and line 1 has none"),
+    ],
+)
+def test_a_broken_line_is_named(write, line, complaint):
+    path = write([*LINES, line])
+    with pytest.raises(UserError, match=complaint) as refused:
+        read_file(path)
+    assert refused.value.where == f"{path}:3"
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"tokens": [1]}, r"`tokens` is no list of words: \[1\]"),
+        ({"tokens": ["\ud800"]}, "half of a surrogate pair"),
+        ({"tokens": ["a", "b"]}, "different lengths: gold 1, predicted 1, tokens 2"),
+        ({"confidence": [1.5]}, "a `confidence` is no probability"),
+        ({"confidence": [float("nan")]}, "a `confidence` is no probability"),
+        ({"confidence": ["high"]}, "`confidence` is no list of probabilities"),
+        ({"id": 1}, "id 1 stands on line 1 already"),
+        ({"id": "\ud800"}, "half of a surrogate pair"),
+        ({"gold": ["B-\ud800"]}, "half of a surrogate pair"),
+        ({"id": [2]}, r"`id` is neither a number nor text: \[2\]"),
+        ({"id": None}, "line 1 has `id` and line 2 has none"),
+    ],
+)
+def test_a_broken_column_is_named(write, change, complaint):
+    line = {"id": 1, "tokens": ["a"], "gold": ["O"], "predicted": ["O"], "confidence": [0.9]}
+    path = write([line, line | {"id": 2} | change])
+    with pytest.raises(UserError, match=complaint) as refused:
+        read_file(path)
+    assert refused.value.where == f"{path}:2"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint", "line"),
+    [
+        (CONLL + "\nAda B-PER\n", "2 columns in 'Ada B-PER', not 3 or more", ":7"),
+        (CONLL + "Ada B-PER PER\n", "tag `PER` is not BIO", ":6"),
+        ("\n\n", "holds no sentence", ""),
+    ],
+)
+def test_broken_columns_are_named(write, content, complaint, line):
+    path = write(content, "a.conll")
+    with pytest.raises(UserError, match=complaint) as refused:
+        read_file(path)
+    assert refused.value.where == f"{path}{line}"
+
+
+def test_other_files_are_refused(write):
+    with pytest.raises(UserError, match=r"format of a '.csv' file is not known"):
+        read_file(write(LINES, "a.csv"))
+    with pytest.raises(UserError, match="holds no sentence"):
+        read_file(write([]))
+    path = write(LINES, "a.jsonl.gz")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match="damaged gzip file"):
+        read_file(path)

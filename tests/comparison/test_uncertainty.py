@@ -1,0 +1,341 @@
+"""Intervals and p-values: right by an independent implementation, by simulation, and by symmetry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain, combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from ner_dist.comparison.uncertainty import holm, interval, p_bootstrap, p_randomisation, uncertainty
+from ner_dist.labels import LabelSet
+from ner_dist.metrics import count_per_sentence
+from tests.comparison import simulated
+
+seeds = st.integers(0, 2**32 - 1)
+D = {"difference", "low", "high", "p", "p_randomisation", "real"}
+
+
+def cells(table: dict, *, prefix: tuple = ()) -> dict[tuple, dict]:
+    """Every figure's cell of a table, by its path."""
+    found = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            inner = next(iter(value.values()))
+            found |= (
+                cells(value, prefix=(*prefix, key)) if isinstance(inner, dict) else {(*prefix, key): value}
+            )
+    return found
+
+
+def only_pair(figures: dict) -> dict[tuple, dict]:
+    (pair,) = figures["differences"]
+    return cells(pair)
+
+
+def test_shape_of_the_table():
+    figures = uncertainty(simulated.two_models(0), resamples=50)
+    assert figures["resamples"] == 50 and figures["units"] == 300
+    assert set(figures["models"]) == {"A", "B"}
+    value = figures["models"]["A"]["per_type"]["DIS"]["recall"]
+    assert set(value) == {"value", "low", "high"} and value["low"] <= value["value"] <= value["high"]
+    (pair,) = figures["differences"]
+    assert (pair["of"], pair["to"]) == ("B", "A")
+    assert set(pair["micro"]) == {"precision", "recall", "f1"} and set(pair["macro"]) == {"f1"}
+    assert set(pair["accuracy"]) == set(pair["micro"]["f1"]) == D
+    assert set(pair["per_type"]["PER"]["f1"]) == D | {"p_holm"}
+
+
+def test_three_models_make_three_pairs():
+    ground = simulated.two_models(0, sentences=40)
+    ground.predicted["C"], ground.seeds["C"] = [ground.gold], [None]
+    pairs = uncertainty(ground, resamples=20)["differences"]
+    assert [(pair["of"], pair["to"]) for pair in pairs] == [("B", "A"), ("C", "A"), ("C", "B")]
+
+
+def test_intervals_agree_with_scipy():
+    """SciPy's bootstrap over sentence numbers, scored from the counts of the drawn sentences."""
+    ground = simulated.two_models(1, sentences=400, errors=(0.2, 0.12))
+    labels = LabelSet.from_types(simulated.TYPES)
+    counts = {
+        model: count_per_sentence(ground.gold, runs[0], ground.offsets, labels, strict=True)
+        for model, runs in ground.predicted.items()
+    }
+
+    def f1(model: str, sentences: np.ndarray, types: slice) -> np.ndarray:
+        true_positive, predicted, gold = np.moveaxis(
+            counts[model][sentences][..., types].sum(axis=(-3, -1)), -1, 0
+        )
+        return 2 * true_positive / (predicted + gold)
+
+    figures = uncertainty(ground, resamples=10_000)
+    for types, where in [(slice(None), ("micro", "f1")), (slice(3, 4), ("per_type", "DIS", "f1"))]:
+
+        def statistic(sentences, axis, types=types):
+            a, b = (f1(model, sentences, types) for model in "AB")
+            return np.stack([a, b - a])
+
+        theirs = stats.bootstrap(
+            (np.arange(400),), statistic, n_resamples=10_000, method="percentile", batch=500, rng=3
+        ).confidence_interval
+        ours = [cells(figures["models"]["A"])[where], only_pair(figures)[where]]
+        for i, cell in enumerate(ours):
+            width = theirs.high[i] - theirs.low[i]
+            assert cell["low"] == pytest.approx(theirs.low[i], abs=0.06 * width)
+            assert cell["high"] == pytest.approx(theirs.high[i], abs=0.06 * width)
+
+
+def test_randomisation_agrees_with_all_swaps_enumerated():
+    """Eleven sentences that differ, so 2^11 ways to swap."""
+    ground = simulated.two_models(4, sentences=30, errors=(0.3, 0.1))
+    labels = LabelSet.from_types(simulated.TYPES)
+    a, b = (
+        count_per_sentence(ground.gold, runs[0], ground.offsets, labels, strict=True).sum(axis=2)
+        for runs in ground.predicted.values()
+    )
+    differ = np.flatnonzero((a != b).any(axis=1))
+    assert 5 < len(differ) < 16
+    swaps = (np.arange(2 ** len(differ))[:, None] >> np.arange(len(differ))) & 1
+    change = swaps @ (b - a)[differ]
+    (ta, tb) = (a.sum(axis=0) + change, b.sum(axis=0) - change)
+    f1 = [2 * t[:, 0] / (t[:, 1] + t[:, 2]) for t in (ta, tb)]
+    difference = f1[1] - f1[0]
+    exact = (np.abs(difference) >= abs(difference[0]) - 1e-12).mean()
+    p = only_pair(uncertainty(ground, resamples=10_000))["micro", "f1"]["p_randomisation"]
+    assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 10_000) + 1e-4)
+
+
+@given(st.lists(st.sampled_from([0.001, 0.01, 0.012, 0.02, 0.04, 0.3, 1.0]), min_size=1, max_size=6))
+def test_holm_is_the_closed_test_of_bonferroni(p):
+    """A hypothesis falls if every set that holds it falls: the largest corrected p of these sets."""
+    sets = list(chain.from_iterable(combinations(range(len(p)), n + 1) for n in range(len(p))))
+    expected = [max(min(1, len(s) * min(p[j] for j in s)) for s in sets if i in s) for i in range(len(p))]
+    assert holm(np.array(p)).tolist() == pytest.approx(expected)
+
+
+def test_p_values_are_never_zero():
+    figures = only_pair(uncertainty(simulated.two_models(0, errors=(0.8, 0.0)), resamples=199))
+    f1 = figures["micro", "f1"]
+    assert f1["p"] == 2 / 200 and f1["p_randomisation"] == 1 / 200 and f1["real"]
+
+
+def test_p_is_below_the_level_where_the_interval_leaves_out_zero():
+    drawn = np.random.default_rng(0).normal(np.linspace(-4, 4, 200), size=(2_000, 200))
+    low, high = interval(drawn, 0.95)
+    p = p_bootstrap(drawn)
+    clear = np.abs(p - 0.05) > 0.002
+    assert ((p < 0.05) == ((low > 0) | (high < 0)))[clear].all()
+    assert (p <= 1).all()
+
+
+def repeated(n: int, make, *, resamples: int = 400, **options) -> list[dict[tuple, dict]]:
+    return [only_pair(uncertainty(make(i), resamples=resamples, seed=i, **options)) for i in range(n)]
+
+
+@pytest.fixture(scope="module")
+def same_process():
+    """A and B from the same process, 400 times."""
+    return repeated(400, lambda i: simulated.two_models(i, sentences=150))
+
+
+@pytest.mark.parametrize("where", [("micro", "f1"), ("macro", "f1"), ("per_type", "PER", "f1")])
+@pytest.mark.parametrize("kind", ["p", "p_randomisation"])
+def test_p_values_are_uniform_for_two_models_of_one_process(same_process, where, kind):
+    p = np.array([figures[where][kind] for figures in same_process])
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+    assert 0.025 <= (p <= 0.05).mean() <= 0.08
+
+
+@pytest.mark.parametrize("kind", ["p", "p_randomisation"])
+def test_p_values_of_accuracy_are_never_too_small(same_process, kind):
+    """Two models often have as many errors, and p is 1 then: it can't be uniform, but must not be small."""
+    p = np.array([figures["accuracy",][kind] for figures in same_process])
+    assert stats.kstest(p, "uniform", alternative="greater").pvalue > 0.01
+
+
+def test_intervals_cover_nothing_where_there_is_nothing(same_process):
+    cells_of = [figures["micro", "f1"] for figures in same_process]
+    assert 0.925 <= np.mean([cell["low"] <= 0 <= cell["high"] for cell in cells_of]) <= 0.975
+    assert np.mean([cell["real"] for cell in cells_of]) <= 0.07
+
+
+def test_no_type_is_called_real_too_often(same_process):
+    """Holm: the chance of any false finding among the types keeps the level."""
+    false = [
+        any(cell["real"] for where, cell in figures.items() if where[0] == "per_type" and where[2] == "f1")
+        for figures in same_process
+    ]
+    assert np.mean(false) <= 0.07
+
+
+def test_intervals_have_nominal_coverage():
+    """Of a figure and of a difference that is there; the truth is that of very many sentences."""
+    errors = (0.25, 0.15)
+    truth = uncertainty(simulated.two_models(0, sentences=60_000, errors=errors), resamples=2)
+    value, difference = truth["models"]["B"]["micro"]["f1"]["value"], only_pair(truth)["micro", "f1"]
+    inside = []
+    for i in range(300):
+        figures = uncertainty(simulated.two_models(i + 1, sentences=150, errors=errors), resamples=400)
+        of_b, cell = figures["models"]["B"]["micro"]["f1"], only_pair(figures)["micro", "f1"]
+        inside.append(
+            (of_b["low"] <= value <= of_b["high"], cell["low"] <= difference["difference"] <= cell["high"])
+        )
+    assert (np.mean(inside, axis=0) >= 0.915).all() and (np.mean(inside, axis=0) <= 0.98).all()
+
+
+def with_luck(seed: int, runs: int, *, known: bool = True):
+    """Models of one process whose trainings succeed better or worse."""
+    rng = np.random.default_rng(seed)
+    gold, offsets = simulated.gold_tags(rng, 150)
+    predicted = {
+        model: [simulated.said(rng, gold, offsets, error=rng.uniform(0.05, 0.35)) for _ in range(runs)]
+        for model in "AB"
+    }
+    return simulated.ground(
+        gold, offsets, predicted, seeds=None if known else {model: [None] * runs for model in "AB"}
+    )
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["paired", "independent"])
+def test_seeds_are_respected_where_trainings_differ(known):
+    """One training each finds differences that another seed would not; with three they are seldom found."""
+    several = repeated(150, lambda i: with_luck(i, 3, known=known), resamples=300)
+    for kind in ("p", "p_randomisation"):
+        assert np.mean([figures["micro", "f1"][kind] <= 0.05 for figures in several]) <= 0.07
+    assert np.mean([figures["micro", "f1"]["real"] for figures in several]) <= 0.05
+
+
+def test_one_training_each_is_not_enough_where_trainings_differ():
+    single = repeated(150, lambda i: with_luck(i, 1), resamples=300)
+    assert np.mean([figures["micro", "f1"]["real"] for figures in single]) > 0.2
+
+
+def test_seeds_find_a_difference_that_all_trainings_show():
+    found = repeated(40, lambda i: simulated.two_models(i, errors=(0.35, 0.1), runs=4), resamples=300)
+    assert np.mean([figures["micro", "f1"]["real"] for figures in found]) > 0.9
+
+
+@settings(max_examples=15)
+@given(seeds, st.integers(1, 3), st.booleans())
+def test_model_against_itself(seed, runs, known):
+    ground = simulated.two_models(seed, sentences=60, runs=runs)
+    ground.predicted["B"] = [run.copy() for run in ground.predicted["A"]]
+    if not known:
+        ground.seeds["A"], ground.seeds["B"] = [None] * runs, [None] * runs
+    for cell in only_pair(uncertainty(ground, resamples=40)).values():
+        assert cell.pop("p_holm", 1) == 1
+        assert cell == {"difference": 0, "low": 0, "high": 0, "p": 1, "p_randomisation": 1, "real": False}
+
+
+@settings(max_examples=15)
+@given(seeds, st.tuples(st.integers(1, 3), st.integers(1, 3)), st.booleans())
+def test_order_of_models_flips_signs_only(seed, runs, known):
+    rng = np.random.default_rng(seed)
+    gold, offsets = simulated.gold_tags(rng, 60)
+    said = [[simulated.said(rng, gold, offsets, error=0.2) for _ in range(n)] for n in runs]
+    names = [[i if known else None for i in range(n)] for n in runs]
+    one, other = (
+        only_pair(
+            uncertainty(
+                simulated.ground(
+                    gold,
+                    offsets,
+                    {"A": said[a], "B": said[1 - a]},
+                    seeds={"A": names[a], "B": names[1 - a]},
+                ),
+                resamples=60,
+            )
+        )
+        for a in (0, 1)
+    )
+    for where, cell in one.items():
+        flipped = other[where]
+        assert cell["difference"] == pytest.approx(-flipped["difference"], abs=1e-12)
+        assert cell["low"] == pytest.approx(-flipped["high"], abs=1e-12)
+        assert cell["high"] == pytest.approx(-flipped["low"], abs=1e-12)
+        for same in ("p", "p_randomisation", "p_holm", "real"):
+            assert cell.get(same) == flipped.get(same)
+
+
+def test_copies_are_one_unit():
+    """Every sentence twice leaves intervals and p-values as they are; taken for new sentences they narrow."""
+    ground = simulated.two_models(5, errors=(0.2, 0.15))
+    twice = np.repeat(np.arange(300), 2)
+    once, copies = (
+        only_pair(uncertainty(g, resamples=2_000)) for g in (ground, simulated.copied(ground, twice))
+    )
+    for where, cell in once.items():
+        assert cell == pytest.approx(copies[where], abs=1e-12)
+    own = only_pair(uncertainty(simulated.copied(ground, twice, own_units=True), resamples=2_000))
+    narrow, wide = (cell["micro", "f1"]["high"] - cell["micro", "f1"]["low"] for cell in (own, once))
+    assert narrow / wide == pytest.approx(np.sqrt(1 / 2), abs=0.05)
+
+
+@settings(max_examples=15)
+@given(seeds)
+def test_seed_decides(seed):
+    ground = simulated.two_models(seed % 1000, sentences=50, runs=2)
+    one, again, other = (uncertainty(ground, resamples=50, seed=s) for s in (seed, seed, seed + 1))
+    assert one == again
+    assert one["differences"] != other["differences"]
+
+
+def test_copies_of_runs_add_nothing_known():
+    """Three times the same run: no spread, the figures of one, and the interval of its sentences."""
+    ground = simulated.two_models(6)
+    one = only_pair(uncertainty(ground, resamples=300))
+    for model in "AB":
+        ground.predicted[model] = ground.predicted[model] * 3
+        ground.seeds[model] = [1, 2, 3]
+    for where, cell in only_pair(uncertainty(ground, resamples=300)).items():
+        assert cell == pytest.approx(one[where], abs=1e-12)
+
+
+def test_pairing_by_seed_takes_out_what_seeds_share():
+    """The luck of a seed that both models share is no part of their difference."""
+    rng = np.random.default_rng(8)
+    gold, offsets = simulated.gold_tags(rng, 300)
+    luck = [simulated.said(rng, gold, offsets, error=error) for error in (0.05, 0.2, 0.35, 0.5)]
+    better = [np.where(rng.random(len(gold)) < 0.3, gold, run).astype(np.int16) for run in luck]
+    # The order in which runs are named is not what pairs them.
+    order = [2, 0, 3, 1]
+    widths = {}
+    for name, of_b in (("paired", [[1, 2, 3, 4][i] for i in order]), ("independent", [5, 6, 7, 8])):
+        ground = simulated.ground(
+            gold,
+            offsets,
+            {"A": luck, "B": [better[i] for i in order]},
+            seeds={"A": [1, 2, 3, 4], "B": of_b},
+        )
+        figures = uncertainty(ground, resamples=1_000)
+        cell = only_pair(figures)["micro", "f1"]
+        widths[name] = cell["high"] - cell["low"]
+        assert ("drawn in pairs" in figures["method"]) == (name == "paired")
+    assert widths["paired"] < 0.5 * widths["independent"]
+
+
+def test_few_sentences_that_all_speak_for_one_are_not_enough():
+    """Four sentences: the bootstrap would call it real, a coin would do it in one case of eight."""
+    gold = np.tile(np.array([1, 0], dtype=np.int16), 40)
+    worse = gold.copy()
+    worse[:8] = 0
+    ground = simulated.ground(gold, np.arange(0, 81, 2), {"A": [worse], "B": [gold]})
+    cell = only_pair(uncertainty(ground))["micro", "f1"]
+    assert cell["p"] < 0.05 and cell["low"] > 0
+    assert cell["p_randomisation"] == pytest.approx(1 / 8, abs=0.015) and not cell["real"]
+
+
+def test_types_that_occur_for_nobody_weigh_nothing_in_the_correction():
+    ground = simulated.two_models(0, errors=(0.3, 0.15))
+    more = LabelSet.from_types((*simulated.TYPES, *(f"T{i}" for i in range(30))))
+    few, many = (only_pair(uncertainty(g, resamples=300)) for g in (ground, replace(ground, labels=more)))
+    assert many["per_type", "T3", "f1"]["p_holm"] == 1
+    assert many["per_type", "PER", "f1"] == few["per_type", "PER", "f1"]
+
+
+def test_p_randomisation_counts_ties_that_rounding_hides():
+    assert p_randomisation(np.array([0.3]), np.array([[0.1 + 0.2], [-0.3], [0.2]]))[0] == 3 / 4

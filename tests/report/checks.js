@@ -1,0 +1,92 @@
+// What a page can say about itself; each check returns what is wrong, and nothing if nothing is.
+window.checks = {
+  // Text on its own background (WCAG 2.2, 1.4.3). A canvas reads colours in every notation.
+  contrast() {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const rgba = (color) => {
+      canvas.clearRect(0, 0, 1, 1);
+      canvas.fillStyle = color;
+      canvas.fillRect(0, 0, 1, 1);
+      return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
+    const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const light = (color) => {
+      const [r, g, b] = color.slice(0, 3).map((v) => linear(v / 255));
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = (element) => {
+      for (let each = element; each; each = each.parentElement) {
+        const color = rgba(getComputedStyle(each).backgroundColor);
+        if (color[3] > 250) return color;
+      }
+      return [255, 255, 255];
+    };
+    const poor = new Set();
+    for (const element of document.querySelectorAll("body *")) {
+      const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+      const silent = element.matches("option, script, style, title, desc");
+      if (!own || silent || !element.checkVisibility()) continue;
+      const style = getComputedStyle(element);
+      const text = light(rgba(element.closest("svg") ? style.fill : style.color));
+      const under = light(rgba(`rgb(${behind(element).slice(0, 3)})`));
+      const ratio = (Math.max(text, under) + 0.05) / (Math.min(text, under) + 0.05);
+      if (ratio < 4.5) poor.add(`${element.outerHTML.slice(0, 80)} ${ratio.toFixed(2)}`);
+    }
+    return [...poor];
+  },
+
+  // How far the page is wider than the screen.
+  overflow: () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+
+  headings: () => [...document.querySelectorAll("h1, h2, h3, h4")].map((each) => Number(each.tagName[1])),
+
+  nameless() {
+    const text = (id) => document.getElementById(id)?.textContent.trim() || "";
+    const name = (each) =>
+      each.getAttribute("aria-label") ||
+      (each.getAttribute("aria-labelledby") || "").split(" ").map(text).join("") ||
+      each.closest("label")?.textContent.trim();
+    return [...document.querySelectorAll("svg[role=img], [role=region], [role=feed], nav, input, select")]
+      .filter((each) => !name(each))
+      .map((each) => each.outerHTML.slice(0, 100));
+  },
+
+  doubleIds() {
+    const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
+    return ids.filter((id, place) => ids.indexOf(id) !== place);
+  },
+
+  lostLinks: () =>
+    [...document.querySelectorAll("a")]
+      .filter((each) => !document.getElementById(each.hash.slice(1)))
+      .map((each) => each.href),
+
+  // Whether the sentence that has the focus is in the list's view, and that in the window's.
+  focusInView() {
+    const box = document.getElementById("list").getBoundingClientRect();
+    const own = document.activeElement.getBoundingClientRect();
+    return own.top >= Math.max(box.top - 1, 0) && own.top < Math.min(box.bottom, innerHeight);
+  },
+
+  // Whether the list's view is full of sentences from top to bottom.
+  listIsFull() {
+    const box = document.getElementById("list").getBoundingClientRect();
+    const boxes = [...document.querySelectorAll("article")].map((each) => each.getBoundingClientRect());
+    return boxes.length > 0 && boxes[0].top <= box.top + 1 && boxes.at(-1).bottom >= box.bottom - 1;
+  },
+
+  gapsInList() {
+    const boxes = [...document.querySelectorAll("article")].map((each) => each.getBoundingClientRect());
+    return boxes.slice(1).map((box, i) => Math.abs(box.top - boxes[i].bottom));
+  },
+
+  searchTimes(words) {
+    const search = document.getElementById("search");
+    return words.map((word) => {
+      const began = performance.now();
+      search.value = word;
+      search.dispatchEvent(new Event("input"));
+      return performance.now() - began;
+    });
+  },
+};

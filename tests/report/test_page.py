@@ -1,0 +1,229 @@
+"""report.html in Chromium: the explorer, the layout, colours, and hostile words."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from ner_dist.report.write import write_report, write_run_report
+from tests.report import examples
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    return write_report(examples.comparison(folder, confident=True), folder)[1]
+
+
+@pytest.fixture(scope="module")
+def run_report(tmp_path_factory):
+    return write_run_report(examples.run(tmp_path_factory.mktemp("run") / "run"))[0]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """5,000 sentences with errors, 33 types."""
+    folder = tmp_path_factory.mktemp("large")
+    types = tuple(f"Type{i:02}" for i in range(33))
+    return write_report(examples.comparison(folder, number=7500, types=types), folder)[1]
+
+
+def number_found(page) -> int:
+    return int(page.inner_text("#found").split(" of ")[0].replace(",", ""))
+
+
+def sound(opened) -> None:
+    assert opened.complaints == []
+    assert opened.requests == []
+
+
+class TestExplorer:
+    def test_filters(self, opened, report):
+        found = opened(report)
+        page = found.page
+        everything = number_found(page)
+        page.select_option("#kind", label=next(t for t in texts(page, "#kind") if t.startswith("missed")))
+        assert 0 < number_found(page) < everything
+        assert "missed" in page.inner_text("article >> nth=0")
+        missed = number_found(page)
+        page.select_option("#type", index=1)
+        assert 0 < number_found(page) < missed
+        page.select_option("#type", "")
+        page.select_option("#kind", "")
+        page.check("#disagree")
+        assert 0 < number_found(page) <= everything
+        page.uncheck("#disagree")
+        page.select_option("#model", index=1)
+        assert 0 < number_found(page) < everything
+        page.select_option("#model", "")
+        assert number_found(page) == everything
+        sound(found)
+
+    def test_option_counts_are_what_the_filter_finds(self, opened, report):
+        page = opened(report).page
+        for text in texts(page, "#kind")[1:]:
+            page.select_option("#kind", label=text)
+            assert number_found(page) == int(text.rsplit("(", 1)[1].rstrip(")").replace(",", ""))
+
+    def test_search_finds_words_and_says_so_if_there_are_none(self, opened, report):
+        found = opened(report)
+        page = found.page
+        word = page.inner_text("article >> nth=2 >> .text >> nth=0").split()[0]
+        page.fill("#search", word.upper())
+        assert number_found(page) >= 1
+        assert word in page.inner_text("article >> nth=0")
+        page.fill("#search", "no such words")
+        assert number_found(page) == 0
+        assert page.locator("article").count() == 0
+        sound(found)
+
+    def test_keyboard(self, opened, report):
+        found = opened(report)
+        page = found.page
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.id") == "search"
+        page.keyboard.type("w1")
+        some = number_found(page)
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.id") == "list"
+        at = []
+        for key in ("j", "j", "ArrowDown", "k", "ArrowUp", "k", "k"):
+            page.keyboard.press(key)
+            at.append(int(page.evaluate("document.activeElement.getAttribute('aria-posinset')")))
+        assert at == [1, 2, 3, 2, 1, 1, 1]
+        assert page.input_value("#search") == "w1", "letters moved in the list, not into the search"
+        for _ in range(some + 3):
+            page.keyboard.press("j")
+        assert page.evaluate("document.activeElement.getAttribute('aria-posinset')") == str(some)
+        assert page.evaluate("checks.focusInView()"), "the chosen sentence is in view"
+        sound(found)
+
+    def test_only_what_is_in_view_is_in_the_page(self, opened, large):
+        found = opened(large)
+        page = found.page
+        assert number_found(page) > 4500
+        for share in (0.5, 1.0, 0.25):
+            page.evaluate(f"list.scrollTop = list.scrollHeight * {share}")
+            page.wait_for_function("checks.listIsFull()", timeout=5000)
+            assert page.locator("article").count() < 40
+        sound(found)
+
+    def test_rows_do_not_overlap(self, opened, large):
+        page = opened(large, width=380).page
+        page.evaluate("list.scrollTop = 100000")
+        page.wait_for_timeout(200)
+        gaps = page.evaluate("checks.gapsInList()")
+        assert gaps and max(gaps) < 1
+
+    def test_thousands_are_filtered_at_once(self, opened, large):
+        page = opened(large).page
+        taken = page.evaluate("checks.searchTimes(['w1', 'w12', 'w', 'nothing of it', ''])")
+        # A tenth of a second is felt as at once; a busy machine of two cores gets five times that.
+        assert max(taken) < 500
+
+    def test_a_single_run_has_neither_models_nor_differences_to_filter_by(self, opened, run_report):
+        found = opened(run_report)
+        assert not found.page.is_visible("#model")
+        assert not found.page.is_visible("#disagree")
+        assert number_found(found.page) > 0
+        sound(found)
+
+
+class TestWords:
+    def test_hostile_words_are_text(self, opened, tmp_path):
+        found = opened(write_report(examples.hostile_comparison(tmp_path), tmp_path)[1])
+        page = found.page
+        for word in examples.HOSTILE:
+            page.fill("#search", word)
+            page.wait_for_timeout(30)
+            if word.strip():
+                assert number_found(page) == 1, word[:40]
+                assert word in page.evaluate("document.querySelector('article').textContent")
+            assert page.evaluate("checks.overflow()") == 0
+        assert page.locator("article script, article img, article i, article b").count() == 0
+        page.fill("#search", "<b>id</b>")
+        assert "<b>id</b>" in page.inner_text("article h3")
+        sound(found)
+
+    def test_right_to_left_sentences_are_laid_out_so(self, opened, tmp_path):
+        page = opened(write_report(examples.hostile_comparison(tmp_path), tmp_path)[1]).page
+        page.fill("#search", "שלום")
+        directions = page.eval_on_selector_all(
+            "article .text", "all => all.map((e) => getComputedStyle(e).direction)"
+        )
+        assert set(directions) == {"rtl"}
+
+    def test_words_by_their_number_where_there_are_none(self, opened, tmp_path):
+        compared = examples.comparison(tmp_path, keep=("gold", "predicted"))
+        found = opened(write_report(compared, tmp_path)[1])
+        assert "words by their number" in found.page.inner_text("article h3 >> nth=0")
+        assert found.page.inner_text("article .text >> nth=0").startswith("1")
+        sound(found)
+
+    def test_every_error_is_named_beside_its_entity(self, opened, report):
+        page = opened(report).page
+        labels = page.eval_on_selector_all(
+            "mark.wrong .type, mark.missed .type", "all => all.map((e) => e.textContent)"
+        )
+        assert labels
+        kinds = ("spurious", "missed", "wrong type", "wrong boundary", "wrong type and boundary")
+        assert all(label.split(" · ")[1] in kinds for label in labels)
+
+
+@pytest.mark.parametrize("kind", ["report", "run_report", "large"])
+class TestLayout:
+    @pytest.mark.parametrize("width", [320, 380, 768, 1400])
+    def test_nothing_is_wider_than_the_screen(self, opened, request, kind, width):
+        found = opened(request.getfixturevalue(kind), width=width)
+        assert found.page.evaluate("checks.overflow()") == 0
+        sound(found)
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_contrast(self, opened, request, kind, scheme):
+        page = opened(request.getfixturevalue(kind), scheme=scheme).page
+        assert page.evaluate("checks.contrast()") == []
+
+    def test_headings_are_in_order_and_everything_has_a_name(self, opened, request, kind):
+        page = opened(request.getfixturevalue(kind)).page
+        levels = page.evaluate("checks.headings()")
+        assert levels[0] == 1 and levels.count(1) == 1
+        assert all(after <= before + 1 for before, after in pairwise(levels))
+        assert page.evaluate("checks.nameless()") == []
+        assert page.evaluate("checks.doubleIds()") == []
+
+    def test_sections_lead_somewhere(self, opened, request, kind):
+        page = opened(request.getfixturevalue(kind)).page
+        assert page.evaluate("checks.lostLinks()") == []
+
+    def test_focus_is_seen(self, opened, request, kind):
+        page = opened(request.getfixturevalue(kind)).page
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        for _ in range(14):
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", page.evaluate("document.activeElement.outerHTML.slice(0, 100)")
+            page.keyboard.press("Tab")
+
+
+def test_print_shows_sentences_and_is_light(opened, report):
+    page = opened(report, scheme="dark", width=680).page  # A4 between its margins
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("article").count() > 20
+    assert page.evaluate("checks.overflow()") == 0
+    assert page.evaluate("checks.contrast()") == []
+
+
+def test_opening_thousands_takes_no_time(opened, large):
+    began = time.perf_counter()
+    opened(large).page.wait_for_selector("article")
+    assert time.perf_counter() - began < 10
+
+
+def texts(page, selector: str) -> list[str]:
+    return page.eval_on_selector_all(f"{selector} option", "all => all.map((e) => e.textContent)")

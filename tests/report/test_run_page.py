@@ -1,0 +1,143 @@
+"""The page of one run: complete, in training, just begun, resumed, damaged, and no run at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+
+import pytest
+
+from ner_dist import cli
+from ner_dist.errors import UserError
+from ner_dist.report.write import write_run_report
+from ner_dist.run import Run
+from tests.report import examples
+from tests.report.test_write import Page
+
+
+def told(run: Run) -> str:
+    """The text of the run's page, which has to be whole."""
+    (path,) = write_run_report(run)
+    parsed = Page(path.read_text())
+    assert parsed.errors == []
+    return " ".join(" ".join(parsed.text).split())
+
+
+def test_a_complete_run(tmp_path):
+    run = examples.run(tmp_path / "run")
+    text = told(run)
+    f1 = json.loads(run.results.read_text())["test"]["f1"]
+    best = "the weights of step 40 were the best on validation"
+    assert f"Complete: 60 steps in 1 min 00 s; {best}. Test F1 {f1:.4f}" in text
+    for part in (
+        "Learning rate",
+        "Training loss",
+        "Validation F1",
+        "Words a second",
+        "Padding",
+        "Peak memory",
+    ):
+        assert f"{part}" in text
+    assert "Each type, on the test split" in text
+    assert "Entities by what became of them" in text
+    assert "train.learning_rate" not in text, "only what the file says"
+    assert "/nowhere/else" in text
+
+
+def test_a_run_that_trains(tmp_path):
+    run = examples.run(tmp_path / "run", complete=False)
+    holder = {"host": platform.node(), "pid": os.getpid(), "since": "2026-01-01T00:00:00+00:00"}
+    (run.folder / ".holder.json").write_text(json.dumps(holder))
+    with (run.folder / ".lock").open("w"):
+        text = told(run)
+    assert "Training: step 60 of 100, epoch 1." in text
+    assert "best validation F1 0.5600 at step 60" in text
+    assert "once it has written its predictions" in text
+
+
+def test_a_run_that_was_stopped(tmp_path):
+    assert "Not complete, and no training holds it: step 60 of 100" in told(
+        examples.run(tmp_path / "run", complete=False)
+    )
+
+
+@pytest.mark.parametrize("content", ["", "\n", '{"event": "train", "st', '{"event": "train", "step": 3}\n'])
+def test_a_run_that_has_just_begun(tmp_path, content):
+    run = examples.run(tmp_path / "run", complete=False)
+    run.metrics.write_text(content)
+    assert "Not complete" in told(run)
+
+
+def test_a_torn_last_line_costs_only_itself(tmp_path):
+    run = examples.run(tmp_path / "run", complete=False)
+    before = told(run)
+    with run.metrics.open("a") as file:
+        file.write('{"event": "train", "step": 70, "total_st')
+    assert told(run) == before
+
+
+def test_steps_of_a_resumed_run_count_once(tmp_path):
+    run = examples.run(tmp_path / "run", complete=False, steps=60)
+    with run.metrics.open("a") as file:
+        for event in ({"event": "resume", "step": 20}, *examples.events(40, first=21, loss=5.0)):
+            file.write(json.dumps(event) + "\n")
+    text = told(run)
+    assert "step 40 of 100" in text
+    # 2 / 20 before, 5 / 30 and 5 / 40 after; the old steps 30 to 60 are gone.
+    assert "from 0.2 at step 10 to 0.125 at step 40, between 0.1 and 0.2" in text
+
+
+@pytest.mark.parametrize("gone", ["recipe", "metrics", "predictions"])
+def test_what_a_run_lacks_is_left_out(tmp_path, gone):
+    run = examples.run(tmp_path / "run")
+    (run.predictions("test") if gone == "predictions" else getattr(run, gone)).unlink()
+    text = told(run)
+    assert ("The recipe's main settings" in text) == (gone != "recipe")
+    assert ("No step has been recorded yet" in text) == (gone == "metrics")
+    assert ("Entities by what became of them" in text) == (gone != "predictions")
+
+
+def test_damaged_files_are_survived(tmp_path):
+    run = examples.run(tmp_path / "run")
+    run.predictions("test").write_text('{"gold": ["O"]}\n')
+    run.recipe.write_text("name: [\n")
+    assert "The predictions cannot be read" in told(run)
+    run.results.write_text('{"test": ')
+    assert "Not complete" in told(run)
+
+
+def test_another_folder(tmp_path):
+    run = examples.run(tmp_path / "run", complete=False)
+    assert write_run_report(run, tmp_path / "pages") == [tmp_path / "pages" / "report.html"]
+    assert not (run.folder / "report.html").exists()
+
+
+class TestCommand:
+    def call(self, monkeypatch, *words: str) -> int:
+        monkeypatch.setattr("sys.argv", ["ner-dist", "report", *words])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+            raise SystemExit(0)
+        return left.value.code
+
+    def test_writes_and_says_where(self, tmp_path, monkeypatch, capsys):
+        run = examples.run(tmp_path / "run", complete=False)
+        assert self.call(monkeypatch, str(run.folder)) == 0
+        assert capsys.readouterr().out == f"written to {run.folder / 'report.html'}\n"
+
+    @pytest.mark.parametrize("kind", ["none", "empty", "file"])
+    def test_no_run_is_one_line(self, tmp_path, monkeypatch, capsys, kind):
+        path = tmp_path / kind
+        if kind == "empty":
+            path.mkdir()
+        elif kind == "file":
+            path.write_text("")
+        assert self.call(monkeypatch, str(path)) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        assert not (path / "report.html").exists()
+
+    def test_a_folder_that_is_a_file(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(UserError, match="is a file; name another folder"):
+            write_run_report(examples.run(tmp_path / "run", complete=False), tmp_path / "file")
