@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ID_AND_WORDS, WORDS, ID, ORDER = "id and words", "words", "id", "order of gold tags"
 
-SAME_GOLD = 0.9
+SAME_GOLD = 0.99
 """Ids without words are trusted if this share of the sentences with equal ids has equal gold tags."""
 
 Pairs = list[tuple[int, int]]
@@ -99,12 +99,12 @@ def _by_id(files: Sequence[Predictions], labels: LabelSet) -> Alignment | None:
         equal = sum(gold[i] == its_gold[j] for i, j in same_id)
         if not same_id or equal < SAME_GOLD * len(same_id):
             return None
-        # Sentences of different lengths cannot be scored on one gold.
-        pairs.append([(i, j) for i, j in same_id if len(gold[i]) == len(its_gold[j])])
+        # Other gold is the one sign there is of another sentence.
+        pairs.append([(i, j) for i, j in same_id if gold[i] == its_gold[j]])
         other_gold += len(same_id) - len(pairs[-1])
     notes = ["Not every file holds words, so the sentences were aligned by their ids."]
     if other_gold:
-        notes.append(f"{other_gold:,} sentences of equal ids have different numbers of words: left out.")
+        notes.append(f"{other_gold:,} sentences of equal ids have different gold tags: left out.")
     return Alignment(ID, _in_all(pairs, len(first)), notes)
 
 

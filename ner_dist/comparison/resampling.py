@@ -17,11 +17,11 @@ differences from the paper:
   Drawing runs of drawn sentences counts what is peculiar to a run *and* a sentence three times (Owen 2007,
   "The pigeonhole bootstrap"), adding counts it twice; both are on the safe side where runs differ by chance
   alone.
-- The deviations are widened by sqrt(n / (n - 1)) t / z, with the quantiles of Student's t for n - 1 degrees
-  of freedom and of the normal distribution, at the level of the interval. The bare bootstrap of n runs
-  underestimates their variance by (n - 1) / n and takes it to be known (Hesterberg 2015, "What teachers
-  should know about the bootstrap"), which matters with a handful of runs. Two seeds then say very little,
-  which is the truth about two seeds.
+- The runs' mean is not drawn from the runs but from Student's t: normal weights of the n deviations, divided
+  by the root of chi-square / (n - 1), so that a figure of runs alone gets the interval and the p-value of the
+  t-test at every level. A bare bootstrap of n runs knows no deviation beyond its farthest run, so its
+  p-values drop to nothing at once, which no correction for the number of types can mend. Two seeds then say
+  very little, which is the truth about two seeds.
 
 **Swapping** (approximate randomisation: Noreen 1989; Yeh 2000): if two models are the same, it is by chance
 which of them said what about a sentence. Each resample swaps what they said about a unit with probability
@@ -38,7 +38,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from ner_dist.comparison.unit_counts import Grouped, UnitCounts
 
@@ -89,13 +88,12 @@ def swapped(counted: UnitCounts, of: str, to: str, *, resamples: int, seed: int)
 
 
 def between_runs(
-    counted: UnitCounts, seeds: dict[str, list[int | None]], *, resamples: int, seed: int, level: float
+    counted: UnitCounts, seeds: dict[str, list[int | None]], *, resamples: int, seed: int
 ) -> np.ndarray:
     """How drawing the runs again moves the models' means; zeros for a model of one run.
 
     Args:
         seeds: of the runs of each model; models with the same ones share the draw.
-        level: of the intervals.
 
     Returns:
         float64 [resamples, models, F]
@@ -112,20 +110,14 @@ def between_runs(
         # Who draws alone has a stream that belongs to its figures, not to its place among the models.
         stream = sorted(known) if known else [zlib.crc32(figures.tobytes())]
         rng = np.random.default_rng([seed, 3, *(part % 2**32 for part in stream)])
-        shares = rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n - 1 / n
-        moved.append(shares @ figures * widening(n, level))
+        weights = rng.standard_normal((resamples, n)) / np.sqrt(n * rng.chisquare(n - 1, size=(resamples, 1)))
+        moved.append(weights @ (figures - figures.mean(axis=0)))
     return np.stack(moved, axis=1)
 
 
 def same_seeds(of: list[int | None], to: list[int | None]) -> bool:
     """Whether two models' runs are paired by their seeds."""
     return bool(_known(of)) and sorted(_known(of)) == sorted(_known(to))
-
-
-def widening(runs: int, level: float) -> float:
-    """By how much the deviations of so many runs are widened: see the module."""
-    quantile = (1 + level) / 2
-    return float(math.sqrt(runs / (runs - 1)) * stdtrit(runs - 1, quantile) / ndtri(quantile))
 
 
 def _known(seeds: Sequence[int | None]) -> list[int]:

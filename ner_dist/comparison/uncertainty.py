@@ -55,7 +55,7 @@ def uncertainty(
     """
     counted = UnitCounts.of(ground)
     observed = counted.means(counted.observed)
-    moved = between_runs(counted, ground.seeds, resamples=resamples, seed=seed, level=level)
+    moved = between_runs(counted, ground.seeds, resamples=resamples, seed=seed)
     drawn = bootstrap(counted, resamples=resamples, seed=seed) + moved
     models = {}
     for place, model in enumerate(ground.models):
@@ -156,8 +156,7 @@ def _method(ground: Ground, *, resamples: int, level: float) -> str:
     if several:
         text += (
             f" A model's figure is the mean over its runs; the runs of {', '.join(several)} are drawn again "
-            "together with the sentences, in both tests, and their deviations from the mean widened to "
-            "Student's t for their number."
+            "together with the sentences, in both tests, after Student's t for their number."
         )
     for to, of in combinations(several, 2):
         how = (
