@@ -56,8 +56,10 @@ def same_ground(
     for (model, _), run in zip(runs, taken, strict=True):
         predicted[model].append(run.predicted)
         confidence[model].append(run.confidence)
-    if first.tokens is not None:
-        unit = units.by_words(first.tokens)
+    # Whoever knows the words tells which sentences are copies, so that the order of models is of no matter.
+    tokens = next((run.tokens for run in taken if run.tokens is not None), None)
+    if tokens is not None:
+        unit = units.by_words(tokens)
     else:
         everything = [first.gold, *(run.predicted for run in taken)]
         whole = runs[0][1].take(alignment.places[0], runs[0][1].labels)
@@ -70,8 +72,8 @@ def same_ground(
         predicted=predicted,
         seeds=seeds,
         unit=unit,
-        tokens=first.tokens,
-        ids=first.ids,
+        tokens=tokens,
+        ids=next((run.ids for run in taken if run.ids is not None), None),
         confidence=confidence,
     )
     figures = {
