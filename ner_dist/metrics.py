@@ -83,6 +83,11 @@ def extract_spans(tags: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, st
     return Spans(type=types[starts], start=starts, end=ends)
 
 
+def sentence_of(words: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The sentence in which each word stands; words are counted over all sentences."""
+    return np.searchsorted(offsets, words, side="right") - 1
+
+
 def _matches(gold: Spans, predicted: Spans) -> np.ndarray:
     """Which of the gold entities were predicted with the same words and type, bool [n]."""
     if not len(predicted.start):
@@ -124,8 +129,8 @@ def count_per_sentence(
     )
     counts = np.zeros((len(offsets) - 1, 3, len(labels.types)), dtype=np.int32)
     for row, (start, types) in enumerate(found):
-        sentence = np.searchsorted(offsets, start, side="right") - 1
-        np.add.at(counts, (sentence, row, types), 1)
+        cells: Any = (sentence_of(start, offsets), row, types)  # numpy's stubs know no such tuple
+        np.add.at(counts, cells, 1)
     return counts
 
 

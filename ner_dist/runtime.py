@@ -144,9 +144,9 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
         from ner_dist.cpu import speed_up
 
         speed_up(fp32=precision == "fp32")
-    if launched_with_deepspeed() and not device.is_gpu:
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     if launched_with_deepspeed():
+        if not device.is_gpu:
+            os.environ.setdefault("DS_ACCELERATOR", "cpu")
         warn_of_unfinished_builds()
 
     from accelerate import Accelerator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.comparison.error_kinds import CORRECT
-from ner_dist.metrics import precision_recall_f1
+from ner_dist.metrics import precision_recall_f1, sentence_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def by_sentence_length(outcomes: Sequence[Outcome], offsets: np.ndarray) -> list
     return _scores(
         _names(_SENTENCE_LENGTHS),
         outcomes,
-        lambda spans: bucket[np.searchsorted(offsets, spans.start, side="right") - 1],
+        lambda spans: bucket[sentence_of(spans.start, offsets)],
     )
 
 
@@ -65,7 +65,7 @@ def by_seen(outcomes: Sequence[Outcome], ground: Ground, training: Training) -> 
 def _seen(gold: Spans, ground: Ground, training: Training) -> np.ndarray:
     """Place in `SEEN` of every gold entity, int64 [gold]."""
     assert ground.tokens is not None
-    sentences = np.searchsorted(ground.offsets, gold.start, side="right") - 1
+    sentences = sentence_of(gold.start, ground.offsets)
     begins = ground.offsets[sentences]
     places = zip(sentences, gold.start - begins, gold.end - begins, gold.type, strict=True)
     found = []

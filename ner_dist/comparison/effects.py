@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist import metrics
+from ner_dist.comparison.training_text import NO_TRAINING, NO_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from ner_dist.comparison.ground import Ground
     from ner_dist.comparison.training_text import Training
 
-NO_WORDS = "the predictions hold no words"
-NO_TRAINING = "the training text could not be read"
 NOTHING_LEFT = "no sentence would be left"
 
 WHAT = {
@@ -87,7 +86,7 @@ def _overlap(ground: Ground, training: Training | None) -> np.ndarray | str:
 def _entity_free(ground: Ground) -> np.ndarray:
     starts = metrics.extract_spans(ground.gold, ground.offsets, ground.labels, strict=True).start
     free = np.ones(len(ground), dtype=bool)
-    free[np.searchsorted(ground.offsets, starts, side="right") - 1] = False
+    free[metrics.sentence_of(starts, ground.offsets)] = False
     return free
 
 

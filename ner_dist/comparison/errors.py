@@ -12,6 +12,7 @@ import numpy as np
 from ner_dist.comparison.breakdown import by_entity_length, by_seen, by_sentence_length
 from ner_dist.comparison.error_kinds import KINDS, MISSED, SPURIOUS, outcome
 from ner_dist.comparison.muc import muc
+from ner_dist.comparison.training_text import NO_TRAINING, NO_WORDS
 from ner_dist.labels import OUTSIDE
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def errors(ground: Ground, model: str, *, training: Training | None) -> dict[str
 
 def _why_not_seen(ground: Ground, training: Training | None) -> str | None:
     if ground.tokens is None:
-        return "the predictions hold no words"
+        return NO_WORDS
     if training is None:
-        return "the training text could not be read"
+        return NO_TRAINING
     return None
 
 

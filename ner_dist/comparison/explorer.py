@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.comparison.error_kinds import CORRECT, KINDS, outcome
+from ner_dist.metrics import sentence_of
 
 if TYPE_CHECKING:
     from ner_dist.comparison.error_kinds import Outcome
@@ -55,13 +56,8 @@ def _differ(ground: Ground, found: list[Outcome]) -> np.ndarray:
     first = keys(found[0].predicted)
     for other in found[1:]:
         alone = np.setxor1d(first, keys(other.predicted), assume_unique=True)
-        places[_sentence(alone // (words * types), ground.offsets)] = True
+        places[sentence_of(alone // (words * types), ground.offsets)] = True
     return places
-
-
-def _sentence(words: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """The sentence in which each word stands."""
-    return np.searchsorted(offsets, words, side="right") - 1
 
 
 def _wrong(found: Outcome, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -69,7 +65,7 @@ def _wrong(found: Outcome, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     sides = ((found.gold, found.kind_of_gold), (found.predicted, found.kind_of_predicted))
     wrong = [(spans, kind, kind != CORRECT) for spans, kind in sides]
     return (
-        np.concatenate([_sentence(spans.start[bad], offsets) for spans, _, bad in wrong]),
+        np.concatenate([sentence_of(spans.start[bad], offsets) for spans, _, bad in wrong]),
         np.concatenate([spans.type[bad] for spans, _, bad in wrong]),
         np.concatenate([kind[bad] for _, kind, bad in wrong]),
     )
@@ -119,7 +115,7 @@ class _Entities:
     """The entities of each sentence."""
 
     def __init__(self, spans: Spans, ground: Ground) -> None:
-        sentence = _sentence(spans.start, ground.offsets)
+        sentence = sentence_of(spans.start, ground.offsets)
         begin = ground.offsets[sentence]
         self.names = [ground.labels.types[index] for index in spans.type.tolist()]
         self.start, self.end = (spans.start - begin).tolist(), (spans.end - begin).tolist()

@@ -112,6 +112,7 @@ def _read(sources: list[Run | Path]) -> Model:
     source = sources[0]
     if isinstance(source, Path):
         predictions = read_file(source)
+        own = score(predictions.gold, predictions.predicted, predictions.offsets, predictions.labels)
         name = source.name.removesuffix(".gz")
         return Model(
             name=name.removesuffix(Path(name).suffix),
@@ -119,7 +120,7 @@ def _read(sources: list[Run | Path]) -> Model:
             runs=[None],
             seeds=[None],
             own=[predictions],
-            headline=[_headline({"test": _of_file(predictions)})],
+            headline=[_headline({"test": own})],
         )
     runs = [run for run in sources if isinstance(run, Run)]
     results = [_results(run) for run in runs]
@@ -138,10 +139,6 @@ def _results(run: Run) -> dict[str, Any]:
     if "test" not in result:
         raise UserError("has no test figures", where=str(run.results), fix="train with data.splits.test set")
     return result
-
-
-def _of_file(file: Predictions) -> dict[str, Any]:
-    return score(file.gold, file.predicted, file.offsets, file.labels)
 
 
 def _headline(result: dict[str, Any]) -> dict[str, Any]:

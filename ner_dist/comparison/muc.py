@@ -32,7 +32,6 @@ _CREDIT: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "partial": ((CORRECT, WRONG_TYPE), (WRONG_BOUNDARY, WRONG_BOTH)),
     "type": ((CORRECT, WRONG_BOUNDARY), ()),
 }
-MEASURES = tuple(_CREDIT)
 
 
 def muc(kinds: np.ndarray) -> dict[str, dict[str, float]]:

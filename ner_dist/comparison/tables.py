@@ -30,11 +30,10 @@ def print_tables(comparison: Comparison) -> None:
         console.print(table)
     for note in figures["alignment"]["notes"]:
         console.print(note, markup=False, highlight=False)
-    if "verdict" in figures:
-        console.print()
-        console.print(figures["verdict"]["paragraph"], markup=False, highlight=False)
-        for line in figures["verdict"]["lines"]:
-            console.print(f"- {line}", markup=False, highlight=False)
+    console.print()
+    console.print(figures["verdict"]["paragraph"], markup=False, highlight=False)
+    for line in figures["verdict"]["lines"]:
+        console.print(f"- {line}", markup=False, highlight=False)
 
 
 def _own_labels(figures: dict[str, Any]) -> Table:
@@ -63,9 +62,8 @@ def _same_ground(figures: dict[str, Any]) -> Table:
         sentences += f", {alignment['units']:,} of them distinct"
     caption = f"Test split, {sentences}; other types count as O.{_seeds(figures)}"
     differences = _differences(figures)
-    if differences:
-        level = round(100 * figures["uncertainty"]["level"])
-        caption += f" In brackets: {level} % confidence intervals; *: shown to be real (types after Holm)."
+    level = round(100 * figures["uncertainty"]["level"])
+    caption += f" In brackets: {level} % confidence intervals; *: shown to be real (types after Holm)."
     number = "Both" if len(others) == 1 else "All"
     title = f"{number} on the same ground: {', '.join(shared['types'])}"
     columns = [first, *others, *(f"{model} - {first}" for model in others)]
@@ -78,7 +76,7 @@ def _same_ground(figures: dict[str, Any]) -> Table:
         cells = [_cell(shared[model], shared["spread"][model], *place) for model in (first, *others)]
         for model in others:
             difference = _at(shared[model], place) - _at(shared[first], place)
-            cells.append(f"{difference:+.4f}{_interval(differences.get(model), place)}")
+            cells.append(f"{difference:+.4f}{_interval(differences[model], place)}")
         table.add_row(row, *cells, end_section=number_of_row == len(FIGURES) - 1)
     return table
 
@@ -95,15 +93,13 @@ def _gap(figures: dict[str, Any]) -> Table:
 
 
 def _differences(figures: dict[str, Any]) -> dict[str, Any]:
-    """By model, the differences to the first with their intervals; empty where they were not computed."""
+    """By model, the differences to the first with their intervals."""
     first = next(iter(figures["runs"]))
-    found = figures.get("uncertainty", {}).get("differences", [])
+    found = figures["uncertainty"]["differences"]
     return {one["of"]: one for one in found if one["to"] == first}
 
 
-def _interval(difference: dict[str, Any] | None, place: tuple[str, ...]) -> str:
-    if difference is None:
-        return ""
+def _interval(difference: dict[str, Any], place: tuple[str, ...]) -> str:
     known = _at(difference, place) or _at(difference, ("micro", *place))
     if known is None:
         return ""

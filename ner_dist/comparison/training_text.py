@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NO_WORDS = "the predictions hold no words"
+NO_TRAINING = "the training text could not be read"
+"""Why what depends on the training text may not be known."""
+
 
 @dataclass(frozen=True)
 class Training:

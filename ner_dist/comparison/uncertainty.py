@@ -160,13 +160,11 @@ def _method(ground: Ground, *, resamples: int, level: float) -> str:
         )
     for to, of in combinations(several, 2):
         how = (
-            "the same seeds and are drawn in pairs" if _paired(ground, of, to) else "runs drawn independently"
+            "the same seeds and are drawn in pairs"
+            if same_seeds(ground.seeds[of], ground.seeds[to])
+            else "runs drawn independently"
         )
         text += f" {to} and {of} have {how}."
     if single := [model for model in ground.models if model not in several]:
         text += f" There is one run of {', '.join(single)}: nothing is said about another seed."
     return text
-
-
-def _paired(ground: Ground, of: str, to: str) -> bool:
-    return same_seeds(ground.seeds[of], ground.seeds[to])

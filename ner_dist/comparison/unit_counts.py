@@ -78,8 +78,8 @@ class UnitCounts:
     """Columns: words, then of each run how many of them have the right tag."""
 
     @classmethod
-    def of(cls, ground: Ground, *, strict: bool = True) -> UnitCounts:
-        """Count all runs of all models in one of the schemes of `ner_dist.metrics`."""
+    def of(cls, ground: Ground) -> UnitCounts:
+        """Count all runs of all models, strict IOB2."""
         order = np.argsort(ground.unit, kind="stable")
         starts = np.unique(ground.unit[order], return_index=True)[1]
         predicted = [
@@ -93,7 +93,7 @@ class UnitCounts:
         words = [by_unit(np.diff(ground.offsets)[:, None])]
         for tags in predicted:
             counts = count_per_sentence(
-                ground.gold, tags, ground.offsets, ground.labels, strict=strict
+                ground.gold, tags, ground.offsets, ground.labels, strict=True
             )  # [N, 3, types]: true positives, predicted, gold
             if not entities:
                 entities.append(by_unit(counts[:, 2]))

@@ -88,23 +88,19 @@ def _keys(figures: dict[str, Any]) -> list[dict[str, Any]]:
         if {each["of"], each["to"]} == {model, found["from"]}
     )
     cell = pair["micro"]["f1"]
-    level = numbers.share(figures["uncertainty"]["level"]).replace(".0", "")
+    level = numbers.level(figures["uncertainty"]["level"])
     bounds = f"{level} interval of the difference: {numbers.interval(cell, sign=True)}"
+    named = {"gap": "gap as published, F1"} | {
+        key: f"due to the {title}" for key, title in tables.PARTS.items()
+    }
     return [
-        {"name": "gap as published, F1", "value": numbers.signed(found["gap"]), "note": "", "main": False},
         {
-            "name": "due to the label set",
-            "value": numbers.signed(found["label_set"]),
-            "note": "",
-            "main": False,
-        },
-        {
-            "name": "due to the sentences",
-            "value": numbers.signed(found["sentences"]),
-            "note": "",
-            "main": False,
-        },
-        {"name": "due to the model", "value": numbers.signed(found["model"]), "note": bounds, "main": True},
+            "name": title,
+            "value": numbers.signed(found[key]),
+            "note": bounds if key == "model" else "",
+            "main": key == "model",
+        }
+        for key, title in named.items()
     ]
 
 

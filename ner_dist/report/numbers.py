@@ -57,6 +57,11 @@ def share(value: Any) -> str:
     return f"{percent:.2f} %" if 0 < percent < 1 else f"{percent:.1f} %"
 
 
+def level(value: float) -> str:
+    """The level of an interval as a percentage."""
+    return share(value).replace(".0", "")
+
+
 def count(value: Any) -> str:
     """A whole number, or the mean of several over seeds."""
     if not known(value):

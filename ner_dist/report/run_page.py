@@ -66,7 +66,7 @@ def run_page(run: Run) -> str:
     name = str(results.get("name") or settings.get("name") or run.folder.name)
     figures, ground, notes = _errors(run, results, name)
     parts = error_parts(figures)
-    explorer = explorer_parts(ground, {_MODEL: name}) if ground is not None else explorer_parts(None, {})
+    explorer = explorer_parts(ground, {_MODEL: name})
     drawn = {_MODEL: [events]} if events else {}
     charts = parts["charts"] | {
         "learning": curves.curves(drawn, curves.LEARNING, [_MODEL]),

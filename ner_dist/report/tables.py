@@ -114,7 +114,7 @@ def same_ground(figures: dict[str, Any]) -> Table:
                 numbers.interval(_at(each[model], place)),
             ]
         rows.append(row)
-    level = numbers.share(figures["uncertainty"]["level"]).replace(".0", "")
+    level = numbers.level(figures["uncertainty"]["level"])
     return Table(
         f"Every model on the same {numbers.count(shared['sentences'])} sentences and the same "
         f"{len(shared['types'])} types ({', '.join(shared['types'])})",
@@ -171,14 +171,10 @@ def better(cell: dict[str, Any], pair: dict[str, Any]) -> str | None:
 
 def decomposition(figures: dict[str, Any]) -> Table:
     """What the headline gap of each model to the first is made of; the parts add up."""
-    parts = {
-        "label_set": "due to the label set",
-        "sentences": "due to the sentences",
-        "model": "due to the model",
-    }
     found = figures["decomposition"]
     rows = [
-        [title, *(numbers.signed(each.get(key)) for each in found.values())] for key, title in parts.items()
+        [f"due to the {title}", *(numbers.signed(each.get(key)) for each in found.values())]
+        for key, title in PARTS.items()
     ]
     rows.append(["gap of the published F1", *(numbers.signed(each["gap"]) for each in found.values())])
     return Table(

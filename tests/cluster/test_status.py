@@ -352,7 +352,7 @@ def test_watching_repeats_until_it_is_interrupted(complete, tmp_path):
             lines.append(process.stdout.readline())
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(10) == 0
     finally:
         process.kill()
 

@@ -143,7 +143,7 @@ def test_killed_at_random_moments_it_ends_as_if_nothing_had_happened(
             break
         assert set(codes) <= ({EXIT_RESUME, 0} if kind == "term" else {-9, 1}), job.text()
         found.add(kind)
-    assert len(found) > 1, "it was through before it could be disturbed"
+    assert found >= {"term", "all"}
     job = server.start(recipe, f"output_dir={folder}", config=config, processes=processes)
     assert set(job.wait()) == {0}, job.text()
     assert_same_end(folder, reference)
