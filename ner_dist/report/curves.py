@@ -103,9 +103,10 @@ def thinned(curve: Curve, most: int) -> Curve:
     """At most `most` points: the means of neighbours, each at its last step; the ends stay."""
     if len(curve) <= most:
         return curve
-    bounds = [round(i * len(curve) / (most - 1)) for i in range(most)]
-    parts = [curve[begin:end] for begin, end in pairwise(bounds)]
-    return [curve[0], *((part[-1][0], sum(value for _, value in part) / len(part)) for part in parts)]
+    first, rest = curve[0], curve[1:]
+    bounds = [i * len(rest) // (most - 1) for i in range(most)]
+    parts = [rest[begin:end] for begin, end in pairwise(bounds)]
+    return [first, *((part[-1][0], sum(value for _, value in part) / len(part)) for part in parts)]
 
 
 def _drawn(measure: Measure, found: Mapping[str, list[Curve]], models: Sequence[str]) -> Markup:

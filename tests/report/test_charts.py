@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ner_dist.report import numbers
@@ -37,6 +37,7 @@ def test_two_charts_share_no_id():
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.integers(3, 60))
+@example([0.0] * 9, 8)
 def test_thinning_keeps_ends_order_and_range(values, most):
     curve = list(enumerate(values))
     found = thinned(curve, most)
