@@ -75,11 +75,28 @@ def minilm() -> Path:
     return Path(found.submodule_search_locations[0]) / "model"
 
 
+_FIRST = ("slurm", "distributed", "real_data")
+"""Marks of the tests that take longest: where several workers share the tests, what comes last is short."""
+
+
 def pytest_collection_modifyitems(items):
     import torch
 
-    if torch.cuda.is_available():
-        return
     for item in items:
-        if "gpu" in item.keywords:
+        if "gpu" in item.keywords and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA GPU"))
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in _FIRST])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A worker takes a file at a time, since its tests share fixtures, or all that need the Slurm cluster."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFixtures(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return "tests/slurm" if path.startswith("tests/slurm/") else path
+
+    config.option.loadscopereorder = False  # the order is that of _FIRST
+    return ByFixtures(config, log)

@@ -345,7 +345,14 @@ def test_nothing_is_folded_where_there_is_no_terminal(complete, tmp_path):
 
 def test_watching_repeats_until_it_is_interrupted(complete, tmp_path):
     command = [sys.executable, "-m", "ner_dist.cli", "status", str(complete), "--watch", "0.2"]
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell starts what it runs in the background with the signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         lines = []
         while sum("1 run: 1 complete" in line for line in lines) < 3:

@@ -21,6 +21,9 @@ from tests.distributed.launching import RECIPE, environment, events, launch_argu
 pytestmark = pytest.mark.distributed
 
 STEPS = 24
+# Few words: bf16 is slow where a CPU has to emulate it.
+SMALL = ["train.batch_tokens=192", "train.micro_batch_tokens=64", "data.synthetic.validation=10"]
+SMALL += ["data.synthetic.test=10"]
 
 # What ranks run first. Slower steps and saves, so that a signal finds them at work:
 SLOWLY = """
@@ -180,7 +183,7 @@ def test_bf16_goes_on_bit_for_bit(server, recipe, tmp_path, strategy):
     """ZeRO-3 shards only parameters of 100,000 elements and more: the last case has such."""
     config, processes = STRATEGIES[strategy.split(",")[0]]
     options = {"config": config.replace("cpu", "ddp_bf16"), "processes": processes}
-    settings = ["precision=bf16", *(["model.scratch.hidden_size=160"] if "sharded" in strategy else [])]
+    settings = ["precision=bf16", *SMALL, *(["model.scratch.hidden_size=160"] if "sharded" in strategy else [])]
     straight, folder = tmp_path / "straight", tmp_path / "run"
     assert set(server.start(recipe, f"output_dir={straight}", *settings, **options).wait()) == {0}
     job = server.start(recipe, f"output_dir={folder}", *settings, setup=KILLED, **options)
