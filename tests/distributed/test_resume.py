@@ -183,7 +183,8 @@ def test_bf16_goes_on_bit_for_bit(server, recipe, tmp_path, strategy):
     """ZeRO-3 shards only parameters of 100,000 elements and more: the last case has such."""
     config, processes = STRATEGIES[strategy.split(",")[0]]
     options = {"config": config.replace("cpu", "ddp_bf16"), "processes": processes}
-    settings = ["precision=bf16", *SMALL, *(["model.scratch.hidden_size=160"] if "sharded" in strategy else [])]
+    settings = ["precision=bf16", *SMALL]
+    settings += ["model.scratch.hidden_size=160"] if "sharded" in strategy else []
     straight, folder = tmp_path / "straight", tmp_path / "run"
     assert set(server.start(recipe, f"output_dir={straight}", *settings, **options).wait()) == {0}
     job = server.start(recipe, f"output_dir={folder}", *settings, setup=KILLED, **options)
