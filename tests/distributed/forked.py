@@ -22,9 +22,13 @@ from tests.distributed.launching import LAUNCH, REPOSITORY, environment
 SERVER = """
 import json, os, sys, time, traceback
 import accelerate, datasets, deepspeed, torch, transformers  # noqa: F401
+import deepspeed.runtime.zero.muon.original_muon, scipy.stats, seqeval.metrics.v1  # noqa: F401
 import transformers.models.roberta.modeling_roberta  # noqa: F401
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 import ner_dist.recorder, ner_dist.session  # noqa: F401
 from ner_dist.train import main
+
+get_checkpoint_conversion_mapping("roberta")  # makes a table that every loading of a model needs
 
 
 def child(rank, request):

@@ -51,10 +51,10 @@ def finished(server, recipe, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def killed(server, recipe, tmp_path):
+@pytest.fixture(scope="module")
+def killed_once(server, recipe, tmp_path_factory):
     """A run that was killed in step 6, with checkpoints of steps 2 and 4."""
-    folder = tmp_path / "run"
+    folder = tmp_path_factory.mktemp("killed") / "run"
     job = server.start(recipe, f"output_dir={folder}", setup=WAITING)
     job.wait_for("waiting")
     job.wait_for("saved step-000004")
@@ -62,6 +62,12 @@ def killed(server, recipe, tmp_path):
     job.wait()
     assert sorted(path.name for path in folder.glob("checkpoints/step-*")) == ["step-000002", "step-000004"]
     return folder
+
+
+@pytest.fixture
+def killed(killed_once, tmp_path):
+    """A copy of that run, for one test to spoil."""
+    return shutil.copytree(killed_once, tmp_path / "run")
 
 
 def same_weights(run, other) -> bool:
