@@ -25,12 +25,15 @@ FIGURES = ("precision", "recall", "f1")
 
 @pytest.fixture(scope="module")
 def runs(real_data, minilm, tmp_path_factory):
-    """The two runs, trained on for long enough to find every shared type."""
-    folder = tmp_path_factory.mktemp("runs")
+    """The two runs: small steps that look at entities first, so that either soon finds some."""
+    folder, data = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("data")
+    for split in ("train", "validation", "test"):
+        lines = (real_data / f"multiconer_v2_en/{split}.jsonl").read_text().splitlines(keepends=True)
+        (data / f"{split}.jsonl").write_text("".join(lines[:150] if split == "validation" else lines))
     settings = (
-        *(f"model.name={minilm}", f"data.path={real_data / 'multiconer_v2_en'}", "data.language=null"),
-        *("train.learning_rate=8e-4", "train.layer_decay=0.9", "train.batch_tokens=1024"),
-        *("train.micro_batch_tokens=1024", "train.max_steps=60", "evaluation.every=1000"),
+        *(f"model.name={minilm}", f"data.path={data}", "data.language=null", "evaluation.every=1000"),
+        *("train.learning_rate=5e-4", "train.layer_decay=0.9", "train.max_steps=70"),
+        *("train.batch_tokens=256", "train.micro_batch_tokens=256", "train.class_weights={O: 0.2}"),
     )
     for recipe, labels in (("full", ()), ("subset", (f"labels=[{','.join(FIVE)}]",))):
         train(REPOSITORY / f"recipes/{recipe}.yaml", f"output_dir={folder / recipe}", *settings, *labels)
@@ -69,7 +72,7 @@ def test_the_figures_are_seqevals(runs, comparison):
         gold, predicted = predictions(runs / run)
         own = seqeval(gold, predicted)
         assert [figures["headline"][model]["mean"]["test"][key] for key in FIGURES] == pytest.approx(own[:3])
-        assert own[2] < 1
+        assert 0 < own[2] < 1, "it has learnt nothing, or all"
 
         gold, predicted = only(FIVE, gold), only(FIVE, predicted)
         shared = figures["shared"][model]
@@ -80,7 +83,6 @@ def test_the_figures_are_seqevals(runs, comparison):
             assert shared["per_type"][name]["support"] == support
         strict = figures["errors"][model]["strict"]
         assert [strict[key] for key in FIGURES] == pytest.approx([shared[key] for key in FIGURES])
-    assert figures["headline"]["A"]["mean"]["test"]["f1"] > 0, "it has learnt nothing"
 
 
 def test_the_gap_is_what_its_parts_add_up_to(comparison):
