@@ -80,6 +80,32 @@ window.checks = {
     return boxes.slice(1).map((box, i) => Math.abs(box.top - boxes[i].bottom));
   },
 
+  // What is chosen in each filter, by the text of its option without the number; the rest is set back.
+  choose(wanted) {
+    for (const id of ["kind", "type", "model"]) {
+      const options = [...document.getElementById(id).options];
+      const text = wanted[id] ?? null;
+      const found = text === null ? options[0] : options.find((each) => each.text.replace(/ \([\d,]+\)$/, "") === text);
+      if (!found) throw new Error(`${id} has no ${text}`);
+      found.selected = true;
+    }
+    const box = document.getElementById("disagree");
+    box.checked = wanted.disagree ?? false;
+    box.dispatchEvent(new Event("change"));
+  },
+
+  // Of every sentence, by its id, the sorted labels of the marks in each of its lines.
+  marks() {
+    dispatchEvent(new Event("beforeprint"));
+    const of = (line) => [...line.querySelectorAll(".type")].map((each) => each.textContent).sort();
+    return Object.fromEntries(
+      [...document.querySelectorAll("article")].map((each) => [
+        each.querySelector("h3").textContent.match(/sentence (\S+)/)[1],
+        [...each.querySelectorAll(".line")].map(of),
+      ]),
+    );
+  },
+
   searchTimes(words) {
     const search = document.getElementById("search");
     return words.map((word) => {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 
+from ner_dist.comparison.compare import compare
+from ner_dist.comparison.explorer import disagreements
+from ner_dist.report.error_tables import KINDS
 from ner_dist.report.write import write_report, write_run_report
 from tests.report import examples
 
@@ -14,9 +17,13 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("report")
-    return write_report(examples.comparison(folder, confident=True), folder)[1]
+def compared(tmp_path_factory):
+    return examples.comparison(tmp_path_factory.mktemp("compared"), confident=True)
+
+
+@pytest.fixture(scope="module")
+def report(compared, tmp_path_factory):
+    return write_report(compared, tmp_path_factory.mktemp("report"))[1]
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +49,52 @@ def sound(opened) -> None:
 
 
 class TestExplorer:
-    def test_filters(self, opened, report):
+    def test_any_filters_together_find_what_python_counts(self, opened, compared, report):
         found = opened(report)
         page = found.page
+        sentences = disagreements(compared.ground)
         everything = number_found(page)
-        page.select_option("#kind", label=next(t for t in texts(page, "#kind") if t.startswith("missed")))
-        assert 0 < number_found(page) < everything
-        assert "missed" in page.inner_text("article >> nth=0")
-        missed = number_found(page)
-        page.select_option("#type", index=1)
-        assert 0 < number_found(page) < missed
-        page.select_option("#type", "")
-        page.select_option("#kind", "")
-        page.check("#disagree")
-        assert 0 < number_found(page) <= everything
-        page.uncheck("#disagree")
-        page.select_option("#model", index=1)
-        assert 0 < number_found(page) < everything
-        page.select_option("#model", "")
-        assert number_found(page) == everything
+        assert everything == len(sentences)
+        several = 0
+        for kind, type_name, model, differ in product(
+            [None, *KINDS], [None, *examples.TYPES], [None, "A", "B"], [False, True]
+        ):
+            wanted = {
+                "kind": KINDS.get(kind),
+                "type": type_name,
+                "model": model and f"{model} (model-{'AB'.index(model)})",
+            }
+            page.evaluate("wanted => checks.choose(wanted)", wanted | {"disagree": differ})
+            expected = sum(
+                (each["disagree"] or not differ)
+                and any(
+                    kind in (None, error[0]) and type_name in (None, error[1])
+                    for name, errors in each["errors"].items()
+                    if model in (None, name)
+                    for error in errors
+                )
+                for each in sentences
+            )
+            assert number_found(page) == expected, wanted
+            several += kind is not None and type_name is not None and 0 < expected < everything
+        assert several > 20
         sound(found)
+
+    def test_what_one_model_errs_in_is_not_what_another_is_asked_for(self, opened, tmp_path):
+        """Kind, type and model are those of one error, not of several in one sentence."""
+        gold = ["B-PER O B-LOC", "B-ORG O"]
+        said = ["O O B-LOC", "B-ORG O"], ["B-PER O B-ORG", "B-ORG O"]
+        page = opened(report_on(tmp_path, gold, *said)).page
+        assert number_found(page) == 1
+        for wanted, number in (
+            ({"kind": "missed", "type": "LOC"}, 0),
+            ({"kind": "missed", "type": "PER"}, 1),
+            ({"kind": "wrong type", "type": "LOC"}, 1),
+            ({"kind": "wrong type", "type": "ORG"}, 1),
+            ({"type": "PER", "model": "B (1)"}, 0),
+        ):
+            page.evaluate("wanted => checks.choose(wanted)", wanted)
+            assert number_found(page) == number, wanted
 
     def test_option_counts_are_what_the_filter_finds(self, opened, report):
         page = opened(report).page
@@ -79,6 +112,9 @@ class TestExplorer:
         page.fill("#search", "no such words")
         assert number_found(page) == 0
         assert page.locator("article").count() == 0
+        assert page.inner_text("#list").startswith("No sentence has all of this.")
+        page.fill("#search", "")
+        assert not page.is_visible("#none")
         sound(found)
 
     def test_keyboard(self, opened, report):
@@ -164,14 +200,52 @@ class TestWords:
         assert found.page.inner_text("article .text >> nth=0").startswith("1")
         sound(found)
 
-    def test_every_error_is_named_beside_its_entity(self, opened, report):
-        page = opened(report).page
-        labels = page.eval_on_selector_all(
-            "mark.wrong .type, mark.missed .type", "all => all.map((e) => e.textContent)"
-        )
-        assert labels
-        kinds = ("spurious", "missed", "wrong type", "wrong boundary", "wrong type and boundary")
-        assert all(label.split(" · ")[1] in kinds for label in labels)
+    def test_marks_say_what_python_counts(self, opened, compared, report):
+        marks = opened(report).page.evaluate("checks.marks()")
+        sentences = {str(each["id"]): each for each in disagreements(compared.ground)}
+        assert marks.keys() == sentences.keys()
+        for name, lines in marks.items():
+            assert len(lines) == 3 and lines[0] == sorted(kind for kind, *_ in sentences[name]["gold"])
+            for line, model in zip(lines[1:], "AB", strict=True):
+                assert line == labels(sentences[name], model)
+
+    def test_what_was_missed_is_seen_though_a_prediction_covers_it(self, opened, tmp_path):
+        gold = ["B-PER I-PER B-LOC O", "B-PER B-LOC I-LOC B-ORG"]
+        said = ["B-PER I-PER I-PER O", "B-PER I-PER I-PER I-PER"]
+        page = opened(report_on(tmp_path, gold, said, gold)).page
+        first, second = (lines for _, lines in sorted(page.evaluate("checks.marks()").items()))
+        assert first == [["LOC", "PER"], ["LOC · missed", "PER · wrong boundary"], ["LOC", "PER"]]
+        assert second[1] == ["LOC · missed", "ORG · missed", "PER · wrong boundary"]
+        assert page.inner_text(".also mark >> nth=0") == "w02LOC · missed"
+
+
+def labels(sentence: dict, model: str) -> list[str]:
+    """What the marks of a model's line say: every predicted entity, and every missed one."""
+    predicted = sentence["predicted"][model]
+    kinds = {tuple(place): KINDS[kind] for kind, *place in sentence["errors"][model]}
+    said = [
+        " · ".join([entity[0], *([kinds[tuple(entity)]] if tuple(entity) in kinds else [])])
+        for entity in predicted
+    ]
+    said += [f"{name} · missed" for kind, name, *_ in sentence["errors"][model] if kind == "missed"]
+    return sorted(said)
+
+
+def report_on(folder, gold: list[str], *models: list[str]):
+    """The page on sentences that are written as tags; their words are w00, w01, ..."""
+    paths = []
+    for name, said in enumerate(models):
+        lines = [
+            {
+                "id": i,
+                "tokens": [f"w{i}{k}" for k in range(len(tags.split()))],
+                "gold": tags.split(),
+                "predicted": own.split(),
+            }
+            for i, (tags, own) in enumerate(zip(gold, said, strict=True))
+        ]
+        paths.append(examples.write(folder / f"{name}.jsonl", lines))
+    return write_report(compare(*paths, out=folder, resamples=100), folder)[1]
 
 
 @pytest.mark.parametrize("kind", ["report", "run_report", "large"])

@@ -7,7 +7,7 @@
   const at = (id) => document.getElementById(id);
   const list = at("list"), rows = at("rows"), search = at("search"), found = at("found");
   const AROUND = 4; // rows kept above and below the view
-  const PRINTED = 40;
+  const PRINTED = 500; // of more, a printer and who reads it would have enough
 
   let shown = []; // places of the sentences that pass the filters
   let tops = [0]; // top of each of them, and the height of all
@@ -25,16 +25,9 @@
 
   // ---- one sentence
 
+  const MISSED = kinds.indexOf("missed");
   const overlap = (a, b) => a[1] < b[2] && b[1] < a[2];
-  const same = (a, b) => a[1] === b[1] && a[2] === b[2];
-
-  function verdictOn(entity, gold) {
-    const met = gold.filter((other) => overlap(entity, other));
-    if (met.some((other) => same(entity, other) && other[0] === entity[0])) return "";
-    if (met.some((other) => same(entity, other))) return "wrong type";
-    if (met.some((other) => other[0] === entity[0])) return "wrong boundary";
-    return met.length ? "wrong type and boundary" : "spurious";
-  }
+  const same = (a, b) => a.every((value, place) => value === b[place]);
 
   function marked(entity, words, why) {
     const mark = element("mark", why === "missed" ? "missed" : why ? "wrong" : "", words);
@@ -46,15 +39,17 @@
     return mark;
   }
 
-  function line(who, sentence, entities, gold, isGold) {
+  // Entities of one side never overlap; what was missed may overlap what was predicted, and then has its own row.
+  function line(who, sentence, entities, errors) {
     const row = element("div", "line");
-    const name = element("div", "who", who);
     const text = element("div", "text");
     text.dir = "auto";
-    const all = entities.map((entity) => [entity, isGold ? "" : verdictOn(entity, gold)]);
-    if (!isGold)
-      for (const entity of gold)
-        if (!entities.some((other) => overlap(entity, other))) all.push([entity, "missed"]);
+    const kindOf = (entity) => errors.find((error) => same(error.slice(1), entity))?.[0];
+    const all = entities.map((entity) => [entity, kinds[kindOf(entity)]]);
+    const apart = [];
+    for (const [kind, ...entity] of errors)
+      if (kind === MISSED)
+        (entities.some((other) => overlap(entity, other)) ? apart : all).push([entity, kinds[kind]]);
     all.sort((a, b) => a[0][1] - b[0][1]);
     const word = (begin, end) =>
       sentence.tokens
@@ -68,7 +63,13 @@
     }
     if (place < sentence.words) text.append(word(place, sentence.words));
     if (!sentence.tokens) text.classList.add("quiet");
-    row.append(name, text);
+    row.append(element("div", "who", who), text);
+    if (apart.length) {
+      const also = element("div", "also", "also ");
+      also.dir = "auto";
+      for (const [entity, why] of apart) also.append(marked(entity, word(entity[1], entity[2]), why), " ");
+      text.append(also);
+    }
     return row;
   }
 
@@ -83,9 +84,9 @@
     if (sentence.copies > 1) head.textContent += ` · ${sentence.copies} copies`;
     if (!sentence.tokens) head.textContent += " · words by their number";
     made.setAttribute("aria-labelledby", head.id);
-    made.append(head, line("gold", sentence, sentence.gold, sentence.gold, true));
+    made.append(head, line("gold", sentence, sentence.gold, []));
     models.forEach((title, index) => {
-      made.append(line(title, sentence, sentence.predicted[index], sentence.gold, false));
+      made.append(line(title, sentence, sentence.predicted[index], sentence.errors[index]));
     });
     made.classList.toggle("current", place === current);
     return made;
@@ -166,10 +167,11 @@
 
   function passes(sentence, index, wanted) {
     if (wanted.disagree && !sentence.disagree) return false;
-    if (wanted.type !== "" && !sentence.types.includes(wanted.type)) return false;
-    const models = wanted.model === "" ? sentence.kinds : [sentence.kinds[wanted.model]];
-    if (wanted.kind !== "" && !models.some((own) => own.includes(wanted.kind))) return false;
-    if (wanted.kind === "" && wanted.model !== "" && !models[0].length) return false;
+    // One error of one model has to meet all that is asked of errors.
+    const meets = ([kind, type]) =>
+      (wanted.kind === "" || kind === wanted.kind) && (wanted.type === "" || type === wanted.type);
+    const errors = wanted.model === "" ? sentence.errors.flat() : sentence.errors[wanted.model];
+    if (!errors.some(meets)) return false;
     return wanted.text === "" || haystacks[index].includes(wanted.text);
   }
 
@@ -196,6 +198,8 @@
     render();
     const all = sentences.length.toLocaleString("en");
     found.textContent = `${shown.length.toLocaleString("en")} of ${all} sentences`;
+    at("printed").textContent = shown.length > PRINTED ? `The first ${PRINTED} are printed.` : "";
+    at("none").hidden = shown.length > 0;
   }
 
   // ---- keyboard
@@ -248,9 +252,9 @@
     });
   }
 
-  options("type", types, (each) => new Set(each.types));
-  options("kind", kinds, (each) => new Set(each.kinds.flat()));
-  options("model", models, (each) => each.kinds.flatMap((own, index) => (own.length ? [index] : [])));
+  options("type", types, (each) => new Set(each.errors.flat().map(([, type]) => type)));
+  options("kind", kinds, (each) => new Set(each.errors.flat().map(([kind]) => kind)));
+  options("model", models, (each) => each.errors.flatMap((own, index) => (own.length ? [index] : [])));
   if (models.length < 2) {
     at("disagree").closest("label").hidden = true;
     at("model").closest("label").hidden = true;
