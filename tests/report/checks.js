@@ -75,6 +75,13 @@ window.checks = {
     return boxes.length > 0 && boxes[0].top <= box.top + 1 && boxes.at(-1).bottom >= box.bottom - 1;
   },
 
+  // The heading of the sentence at the top of the list's view.
+  atTop() {
+    const top = document.getElementById("list").getBoundingClientRect().top;
+    const own = [...document.querySelectorAll("article")].find((each) => each.getBoundingClientRect().bottom > top + 2);
+    return own.querySelector("h3").textContent;
+  },
+
   gapsInList() {
     const boxes = [...document.querySelectorAll("article")].map((each) => each.getBoundingClientRect());
     return boxes.slice(1).map((box, i) => Math.abs(box.top - boxes[i].bottom));

@@ -138,6 +138,46 @@ class TestExplorer:
         assert page.evaluate("checks.focusInView()"), "the chosen sentence is in view"
         sound(found)
 
+    def test_arrows_are_the_lists_only_where_it_has_the_focus(self, opened, report):
+        page = opened(report).page
+        page.evaluate("list.scrollIntoView({ block: 'center', behavior: 'instant' })")
+        before = page.evaluate("scrollY")
+        page.keyboard.press("ArrowDown")
+        page.wait_for_function("before => scrollY > before", arg=before, timeout=5000)
+        assert page.locator("article.current").count() == 0
+        page.keyboard.press("j")
+        assert page.locator("article.current").count() == 1
+        before = page.evaluate("scrollY")
+        page.keyboard.press("ArrowDown")
+        assert page.get_attribute("article.current", "aria-posinset") == "2"
+
+    def test_a_checkbox_that_has_the_focus_takes_no_letters(self, opened, report):
+        page = opened(report).page
+        for key, then in (("/", "search"), ("j", None)):
+            page.focus("#disagree")
+            page.keyboard.press(key)
+            found = page.evaluate("[document.activeElement.id, document.activeElement.tagName]")
+            assert found == ["search", "INPUT"] if then else ["", "ARTICLE"]
+        page.focus("#kind")
+        page.keyboard.press("j")
+        assert page.evaluate("document.activeElement.id") == "kind", "letters choose in a menu"
+
+    def test_the_sentence_at_the_top_stays_there_when_the_width_changes(self, opened, large):
+        page = opened(large, width=1400).page
+        page.evaluate("list.scrollTop = 90000")
+        page.wait_for_function("checks.listIsFull()")
+        first = page.evaluate("checks.atTop()")
+        for width in (700, 380, 1400):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(200)
+            assert page.evaluate("checks.atTop()") == first, width
+            assert page.evaluate("checks.listIsFull()")
+
+    def test_a_list_that_grows_in_height_is_filled(self, opened, large):
+        page = opened(large).page
+        page.evaluate("list.style.height = '3000px'")
+        page.wait_for_function("checks.listIsFull()", timeout=5000)
+
     def test_only_what_is_in_view_is_in_the_page(self, opened, large):
         found = opened(large)
         page = found.page
@@ -170,6 +210,27 @@ class TestExplorer:
 
 
 class TestWords:
+    @pytest.mark.parametrize(
+        ("word", "typed"),
+        [
+            ("Zu\u0308rich", "z\u00fcrich"),
+            ("Z\u00fcrich", "ZU\u0308RICH"),
+            ("STRASSE", "stra\u00dfe"),
+            ("\u039f\u0394\u039f\u03a3", "\u03bf\u03b4\u03bf\u03c3"),
+            ("New\u00a0York", "new  york"),
+        ],
+    )
+    def test_search_finds_a_word_however_it_is_written(self, opened, tmp_path, word, typed):
+        lines = [
+            {"id": word_id, "tokens": [own, "is"], "gold": ["B-LOC", "O"], "predicted": ["O", "O"]}
+            for word_id, own in ((2**53 + 1, word), (2**53, "other"))
+        ]
+        paths = [examples.write(tmp_path / f"{name}.jsonl", lines) for name in "ab"]
+        page = opened(write_report(compare(*paths, out=tmp_path, resamples=100), tmp_path)[1]).page
+        page.fill("#search", f" {typed} ")
+        assert number_found(page) == 1
+        assert f"sentence {2**53 + 1}" in page.inner_text("article h3")
+
     def test_hostile_words_are_text(self, opened, tmp_path):
         found = opened(write_report(examples.hostile_comparison(tmp_path), tmp_path)[1])
         page = found.page

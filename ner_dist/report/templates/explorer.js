@@ -12,6 +12,7 @@
   let shown = []; // places of the sentences that pass the filters
   let tops = [0]; // top of each of them, and the height of all
   let current = -1;
+  let printing = false;
   let nodes = new Map(); // shown place -> article
   let haystacks = null;
   let heights = new Float64Array(sentences.length); // measured; 0 is not yet
@@ -116,10 +117,14 @@
     return Math.max(0, low);
   }
 
+  // A browser rounds where a list is scrolled to, so its first pixel may be of the sentence before.
+  const atTop = () => placeAt(list.scrollTop + 1);
+
   function render() {
+    if (printing) return;
     // Rows are measured once they are in the page; that may move what is below, so look again.
     for (let round = 0; round < 4; round++) {
-      const anchor = placeAt(list.scrollTop), offset = list.scrollTop - (tops[anchor] || 0);
+      const anchor = atTop(), offset = list.scrollTop - (tops[anchor] || 0);
       const first = Math.max(0, anchor - AROUND);
       const last = Math.min(shown.length - 1, placeAt(list.scrollTop + list.clientHeight) + AROUND);
       show(first, last);
@@ -165,6 +170,9 @@
 
   // ---- filters
 
+  // Upper case first: it alone makes one of the two small sigmas, and SS of a sharp s.
+  const folded = (text) => text.toUpperCase().normalize("NFC").replace(/\s+/g, " ");
+
   function passes(sentence, index, wanted) {
     if (wanted.disagree && !sentence.disagree) return false;
     // One error of one model has to meet all that is asked of errors.
@@ -178,14 +186,14 @@
   function filter() {
     const number = (id) => (at(id).value === "" ? "" : Number(at(id).value));
     const wanted = {
-      text: search.value.trim().toLowerCase(),
+      text: folded(search.value).trim(),
       type: number("type"),
       kind: number("kind"),
       model: number("model"),
       disagree: at("disagree").checked,
     };
     if (wanted.text && !haystacks)
-      haystacks = sentences.map((each) => `${each.id} ${(each.tokens || []).join(" ")}`.toLowerCase());
+      haystacks = sentences.map((each) => folded(`${each.id} ${(each.tokens || []).join(" ")}`));
     shown = [];
     sentences.forEach((sentence, index) => {
       if (passes(sentence, index, wanted)) shown.push(index);
@@ -223,21 +231,24 @@
     return box.top < innerHeight && box.bottom > 0;
   }
 
+  function backToList() {
+    list.focus({ preventScroll: true });
+    list.scrollIntoView({ block: "nearest", behavior: "instant" });
+  }
+
+  // Letters are shortcuts wherever nothing is typed; arrows scroll the page, unless the list has the focus.
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typing = event.target.closest?.("input, select, textarea");
-    if (event.key === "Escape" && at("explorer").contains(event.target)) {
-      list.focus({ preventScroll: true });
-      list.scrollIntoView({ block: "nearest", behavior: "instant" });
-    } else if (event.key === "/" && !typing) {
+    const typing = event.target.closest?.("input:not([type=checkbox]), select, textarea");
+    const inList = list.contains(event.target);
+    const step = { j: 1, k: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key === "Escape" && at("explorer").contains(event.target)) backToList();
+    else if (event.key === "/" && !typing) {
       search.focus();
       search.select();
-    } else {
-      const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
-      const here = list.contains(event.target) || (event.target === document.body && inView());
-      if (!step || typing || !here) return;
-      select(current < 0 ? placeAt(list.scrollTop) : current + step);
-    }
+    } else if (step && !typing && (inList || (event.key.length === 1 && inView())))
+      select(current < 0 ? atTop() : current + step);
+    else return;
     event.preventDefault();
   }
 
@@ -275,13 +286,23 @@
   });
   let width = list.clientWidth;
   new ResizeObserver(() => {
-    if (list.clientWidth === width) return;
-    width = list.clientWidth;
-    heights.fill(0);
-    layOut();
+    if (list.clientWidth !== width) {
+      // All heights are other ones now; the sentence at the top stays there.
+      const anchor = atTop();
+      width = list.clientWidth;
+      heights.fill(0);
+      layOut();
+      list.scrollTop = tops[anchor];
+    }
     render();
   }).observe(list);
-  addEventListener("beforeprint", () => show(0, Math.min(shown.length, PRINTED) - 1));
-  addEventListener("afterprint", render);
+  addEventListener("beforeprint", () => {
+    printing = true;
+    show(0, Math.min(shown.length, PRINTED) - 1);
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    render();
+  });
   filter();
 })();
