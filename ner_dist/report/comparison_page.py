@@ -46,6 +46,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
         "learning": curves.curves(events, curves.LEARNING, models),
         "cost": curves.curves(events, curves.COST, models),
     }
+    not_drawn = curves.not_drawn(events, (*curves.LEARNING, *curves.COST))
     own = parts["tables"] | {
         "models": tables.models_table(figures),
         "headline": tables.headline(figures),
@@ -58,7 +59,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
     }
     explorer = explorer_parts(comparison.ground, tables.titles(figures))
     absent = {
-        "curves": not charts["learning"],
+        "curves": not (charts["learning"] or charts["cost"] or not_drawn),
         "errors": not own["kinds"],
         "calibration": not own["kinds"],
         "effects": not own["effects"].rows,
@@ -72,6 +73,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
         verdict=figures["verdict"],
         keys=_keys(figures),
         alignment=_alignment(figures),
+        not_drawn=not_drawn,
         effects=_effects(figures),
         method=_method(figures),
     )
@@ -89,15 +91,16 @@ def _keys(figures: dict[str, Any]) -> list[dict[str, Any]]:
     )
     cell = pair["micro"]["f1"]
     level = numbers.level(figures["uncertainty"]["level"])
-    bounds = f"{level} interval of the difference: {numbers.interval(cell, sign=True)}"
-    named = {"gap": "gap as published, F1"} | {
-        key: f"due to the {title}" for key, title in tables.PARTS.items()
+    notes = {
+        "gap": f"F1, {model} − {found['from']}",
+        "model": f"{level} interval: {numbers.interval(cell, sign=True)}",
     }
+    named = {"gap": "gap as published"} | {key: f"due to the {title}" for key, title in tables.PARTS.items()}
     return [
         {
             "name": title,
             "value": numbers.signed(found[key]),
-            "note": bounds if key == "model" else "",
+            "note": notes.get(key, ""),
             "main": key == "model",
         }
         for key, title in named.items()

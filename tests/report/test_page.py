@@ -257,7 +257,7 @@ class TestWords:
     def test_words_by_their_number_where_there_are_none(self, opened, tmp_path):
         compared = examples.comparison(tmp_path, keep=("gold", "predicted"))
         found = opened(write_report(compared, tmp_path)[1])
-        assert "words by their number" in found.page.inner_text("article h3 >> nth=0")
+        assert "they stand by their number" in found.page.inner_text("#sentences > p")
         assert found.page.inner_text("article .text >> nth=0").startswith("1")
         sound(found)
 

@@ -83,7 +83,6 @@
     const head = element("h3", "", `${place + 1}. sentence ${sentence.id}`);
     head.id = `sentence-${shown[place]}`;
     if (sentence.copies > 1) head.textContent += ` · ${sentence.copies} copies`;
-    if (!sentence.tokens) head.textContent += " · words by their number";
     made.setAttribute("aria-labelledby", head.id);
     made.append(head, line("gold", sentence, sentence.gold, []));
     models.forEach((title, index) => {
