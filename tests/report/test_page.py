@@ -327,8 +327,14 @@ class TestLayout:
         levels = page.evaluate("checks.headings()")
         assert levels[0] == 1 and levels.count(1) == 1
         assert all(after <= before + 1 for before, after in pairwise(levels))
-        assert page.evaluate("checks.nameless()") == []
+        assert nameless(page) == []
         assert page.evaluate("checks.doubleIds()") == []
+
+    @pytest.mark.parametrize("width", [380, 1400])
+    def test_charts_are_whole_and_can_be_read(self, opened, request, kind, width):
+        page = opened(request.getfixturevalue(kind), width=width).page
+        assert page.locator(".chart-box svg").count() > 3
+        assert page.evaluate("checks.poorCharts(9)") == []
 
     def test_sections_lead_somewhere(self, opened, request, kind):
         page = opened(request.getfixturevalue(kind)).page
@@ -338,26 +344,148 @@ class TestLayout:
         page = opened(request.getfixturevalue(kind)).page
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
-        for _ in range(14):
+        stops = 0
+        while stops < 14 and page.evaluate("document.activeElement !== document.body"):
+            stops += 1
             outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
             assert outline != "none", page.evaluate("document.activeElement.outerHTML.slice(0, 100)")
             page.keyboard.press("Tab")
+        assert stops > 8
 
 
-def test_print_shows_sentences_and_is_light(opened, report):
-    page = opened(report, scheme="dark", width=680).page  # A4 between its margins
-    page.emulate_media(media="print", color_scheme="dark")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert page.locator("article").count() > 20
-    assert page.evaluate("checks.overflow()") == 0
-    assert page.evaluate("checks.contrast()") == []
+class TestChecks:
+    """What finds nothing on the pages has to find what is there."""
+
+    @pytest.mark.parametrize(
+        "style", ["color: #999", "color: white", "background: #0008; color: #555", "background: #333"]
+    )
+    def test_poor_contrast_is_found(self, opened, report, style):
+        page = opened(report).page
+        page.evaluate(
+            "style => document.querySelector('details p, details h3, details td').style = style", style
+        )
+        assert len(page.evaluate("checks.contrast()")) == 1
+
+    @pytest.mark.parametrize(
+        "made",
+        [
+            "document.querySelector('label:has(#kind)').replaceWith(document.querySelector('#kind'))",
+            "svg = document.querySelector('svg[role=img]'); svg.removeAttribute('aria-labelledby');"
+            "svg.querySelector('title').remove()",
+            "document.querySelector('.contents').removeAttribute('aria-label')",
+            "document.querySelector('caption').remove()",
+            "document.querySelector('.contents a').textContent = ''",
+        ],
+    )
+    def test_what_has_no_name_is_found(self, opened, report, made):
+        page = opened(report).page
+        page.evaluate(made)
+        assert len(nameless(page)) == 1
+
+
+class TestTablesThatScroll:
+    def test_they_alone_are_stops_with_a_name(self, opened, report):
+        page = opened(report, width=380).page
+        page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+        for width in (380, 1400):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(100)
+            boxes = page.evaluate("checks.boxes()")
+            assert any(box["scrolls"] for box in boxes) == (width == 380)
+            for box in boxes:
+                stop = (0, "region", box["caption"]) if box["scrolls"] else (-1, None, None)
+                assert (box["tab"], box["role"], box["name"]) == stop
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_their_edge_shows_that_they_go_on(self, opened, report, scheme):
+        page = opened(report, width=380, scheme=scheme).page
+        box = page.locator("#types .scroll").last
+        box.scroll_into_view_if_needed()
+
+        def edge() -> bytes:
+            """A strip at the right edge, where the caption's row has no text."""
+            place = box.bounding_box()
+            strip = {"x": place["x"] + place["width"] - 12, "y": place["y"] + 12, "width": 8, "height": 2}
+            return page.screenshot(clip=strip)
+
+        begin = edge()
+        box.evaluate("box => (box.scrollLeft = box.scrollWidth)")
+        end = edge()
+        box.evaluate("box => (box.style.background = 'var(--surface)')")
+        assert edge() == end != begin
+
+    def test_long_names_of_models_do_not_make_a_table_wide(self, opened, tmp_path):
+        path = examples.comparison(tmp_path, number=30)
+        figures = path.figures
+        for run in figures["runs"].values():
+            run["name"] = "a-name-that-goes-on-" * 8
+        page = opened(write_report(path, tmp_path)[1]).page
+        assert [box["caption"] for box in page.evaluate("checks.boxes()") if box["scrolls"]] == []
+
+
+class TestPrint:
+    def printed(self, opened, path):
+        page = opened(path, scheme="dark", width=680).page  # A4 between its margins
+        page.emulate_media(media="print", color_scheme="dark")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        return page
+
+    def test_all_that_passes_the_filters_is_there_and_light(self, opened, report):
+        page = self.printed(opened, report)
+        number = number_found(page)
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.locator("article").count() == number > 50
+        assert page.inner_text("#found") == f"{number} of {number} sentences"
+        assert not page.inner_text("#printed")
+        boxes = page.evaluate("checks.gapsInList()")
+        assert max(boxes) < 1, "one below the other"
+        assert page.evaluate("checks.overflow()") == 0
+        assert page.evaluate("checks.contrast()") == []
+
+    def test_of_very_many_it_says_how_many(self, opened, large):
+        page = self.printed(opened, large)
+        assert page.locator("article").count() == 500
+        assert page.inner_text("#printed") == "The first 500 are printed."
+
+    @pytest.mark.parametrize("unfolded", [False, True])
+    def test_what_is_folded_away_is_unfolded_and_folded_again(self, opened, report, unfolded):
+        page = opened(report).page
+        page.evaluate("unfolded => { document.querySelector('details').open = unfolded }", unfolded)
+        for event, expected, articles in (("before", True, (51, 999)), ("after", unfolded, (1, 40))):
+            page.evaluate("event => dispatchEvent(new Event(event))", f"{event}print")
+            assert page.evaluate("document.querySelector('details').open") == expected
+            assert articles[0] <= page.locator("article").count() <= articles[1]
+
+    def test_a_real_printer_is_told_before_it_begins(self, opened, report):
+        page = opened(report).page
+        page.evaluate(
+            "addEventListener('beforeprint', () => { seen = document.querySelectorAll('article').length })"
+        )
+        page.pdf()
+        assert page.evaluate("seen") == number_found(page)
 
 
 def test_opening_thousands_takes_no_time(opened, large):
     began = time.perf_counter()
     opened(large).page.wait_for_selector("article")
     assert time.perf_counter() - began < 10
+
+
+_NAMED = {
+    *("image", "region", "feed", "article", "table", "navigation", "form", "link", "button"),
+    *("searchbox", "textbox", "combobox", "checkbox", "heading", "DisclosureTriangle"),
+}
+
+
+def nameless(page) -> list[str]:
+    """Roles of what a screen reader meets without a name, or with one that another of its role has, too."""
+    client = page.context.new_cdp_session(page)
+    nodes = [each for each in client.send("Accessibility.getFullAXTree")["nodes"] if not each["ignored"]]
+    named = [(each["role"]["value"], each.get("name", {}).get("value", "").strip()) for each in nodes]
+    assert {"image", "table", "navigation", "link", "feed"} <= {role for role, _ in named}
+    poor = [role for role, name in named if role in _NAMED and not name]
+    own = [each for each in named if each[0] in ("image", "region", "table")]
+    return poor + [f"{role} {name}" for role, name in set(own) if name and own.count((role, name)) > 1]
 
 
 def texts(page, selector: str) -> list[str]:
