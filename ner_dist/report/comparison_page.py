@@ -27,6 +27,10 @@ SECTIONS = {
 }
 
 
+_HEADINGS = {"p_randomisation": "p, randomisation", "p_holm": "p (Holm)"}
+"""What the page's tables call what has these keys in compare.json, whose words the method is told in."""
+
+
 def comparison_page(comparison: Comparison, title: str) -> str:
     """HTML of the report; `title` names the models."""
     figures = comparison.figures
@@ -146,9 +150,12 @@ def _effects(figures: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _method(figures: dict[str, Any]) -> list[str]:
     found = figures["uncertainty"]
+    method = found["method"]
+    for key, heading in _HEADINGS.items():
+        method = method.replace(key, heading)
     return [
         f"An entity is right if its type, its first and its last word are right ({figures['scheme']}). "
         "Micro averages are over all entities; macro F1 is the mean over the types.",
-        found["method"],
+        method,
         f"The seed of the resampling is {found['seed']}. All figures of this page are in compare.json.",
     ]

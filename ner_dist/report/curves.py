@@ -99,11 +99,9 @@ def not_drawn(events: Mapping[str, Sequence[Sequence[Event]]], measures: Sequenc
                 if isinstance(each.get(measure.key), float) and not numbers.known(each[measure.key])
             ]
             if steps:
-                first = numbers.count(min(steps))
-                notes.append(
-                    f"{measure.title} of {model}: {numbers.count(len(steps))} values are not finite and not "
-                    f"drawn, the first at step {first}."
-                )
+                several = f"{numbers.count(len(steps))} values are" if len(steps) > 1 else "one value is"
+                first = f"{'the first ' if len(steps) > 1 else ''}at step {numbers.count(min(steps))}"
+                notes.append(f"{measure.title} of {model}: {several} not finite and not drawn, {first}.")
     return notes
 
 

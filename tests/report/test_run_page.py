@@ -91,6 +91,8 @@ def test_losses_that_are_not_finite_are_named(tmp_path, value):
     assert "Training loss of tiny: 6 values are not finite" in text
     assert "Validation F1 of tiny: 3 values are not finite" in text
     assert "Training loss over steps" not in text
+    run.metrics.write_text(whole.replace('"grad_norm": 1.0', f'"grad_norm": {value}', 1))
+    assert "Gradient norm of tiny: one value is not finite and not drawn, at step 10." in told(run)
 
 
 def test_metrics_that_cannot_be_read_are_no_empty_run(tmp_path):

@@ -151,6 +151,13 @@ def test_nothing_is_written_if_a_page_cannot_be_made(compared, tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_method_names_what_the_tables_name(page):
+    text = " ".join("".join(Page(page).text).split())
+    assert "corrected after Holm" in text and not re.search(r"p_\w", text)
+    for heading in ("p, randomisation", "p (Holm)"):
+        assert f">{heading}</th>" in page and f"{heading}:" in text
+
+
 def test_the_colours_of_the_confusion_say_no_more_than_they_know(page):
     assert "Green: the type is right, though the boundaries may be wrong." in page
 
