@@ -45,7 +45,7 @@ def scores(figures: dict[str, Any]) -> Markup:
                 if numbers.known(cell.get("value")):
                     _point(axes, row + shift, cell["value"], cell, index)
             told.append(f"{model}: {_told(dict(zip(names, found, strict=True)))}")
-        axes.locator_params(axis="x", nbins=6)
+        axes.locator_params(axis="x", nbins=7)
         axes.set_xlabel("F1")
         return drawn(
             figure,
