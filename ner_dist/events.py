@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ner_dist.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -16,8 +18,9 @@ def as_event(line: bytes) -> Event | None:
     """The event of a line; None if it is not whole, as the one that is being written or that a crash left."""
     try:
         found = json.loads(line)
-        return found if isinstance(found["step"], int) and isinstance(found["event"], str) else None
-    except (ValueError, KeyError, TypeError):
+        sound = isinstance(found["step"], int) and isinstance(found["event"], str)
+        return found if sound and isinstance(found.get("split", ""), str) else None
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -36,11 +39,16 @@ def read_events(path: Path) -> list[Event]:
 
     Args:
         path: of metrics.jsonl, which need not exist.
+
+    Raises:
+        UserError: it exists and cannot be read.
     """
     try:
         lines = path.read_bytes().split(b"\n")
-    except OSError:
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
     # A checkpoint's event comes when it is written, after later steps.
     on_the_clock = [each for line in lines if (each := as_event(line)) and each["event"] != "checkpoint"]
     kept: list[Event] = []

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_dist.errors import UserError
 from ner_dist.events import as_event, read_events, starts
 
 
@@ -30,6 +31,8 @@ def train(step: int, **values) -> dict:
         b"7",
         b'{"step": 1}',
         b'{"event": 3, "step": 1}',
+        b'{"event": "evaluation", "step": 1, "split": ["test"]}',
+        b'{"event": "evaluation", "step": 1, "split": null}',
     ],
 )
 def test_what_is_no_event_is_left_out(tmp_path, content):
@@ -40,6 +43,11 @@ def test_what_is_no_event_is_left_out(tmp_path, content):
 
 def test_no_file_is_no_event(tmp_path):
     assert read_events(tmp_path / "metrics.jsonl") == []
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_none(tmp_path):
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        read_events(tmp_path)
 
 
 def test_steps_after_the_checkpoint_of_a_resumed_run_count_once(tmp_path):

@@ -25,9 +25,11 @@ def disagreements(ground: Ground, *, limit: int | None = None) -> list[dict[str,
         limit: how many at most. Those on which models differ come first; each group is in the data's order.
 
     Returns:
-        Of each sentence `id` (its place, if it has none), `tokens` (or None), `words` and `copies` (numbers),
-        `gold` and `predicted` entities by model as `[type, first word, word behind the last]`; `kinds` of
-        errors by model; `types` of the entities that some model has wrong; `disagree`, whether models differ.
+        Of each sentence `id` (its place counted from 1, if it has none), `tokens` (or None), `words` and
+        `copies` (numbers), `gold` and `predicted` entities by model as `[type, first word, word behind the
+        last]`; `errors` by model: `[kind, type, first word, word behind the last]` of every entity that is
+        not correct, the gold ones first, so that of a pair that does not match both are there; `disagree`,
+        whether models differ.
     """
     found = {
         model: outcome(ground.gold, runs[0], ground.offsets, ground.labels)
@@ -36,7 +38,8 @@ def disagreements(ground: Ground, *, limit: int | None = None) -> list[dict[str,
     differ = _differ(ground, list(found.values()))
     err = np.zeros(len(ground), dtype=bool)
     for each in found.values():
-        err[_wrong(each, ground.offsets)[0]] = True
+        for spans, kind in _sides(each):
+            err[sentence_of(spans.start[kind != CORRECT], ground.offsets)] = True
     shown = np.flatnonzero(differ | err)
     # Stable, so that what comes first of a unit, and of each group, is what comes first in the data.
     shown = shown[np.argsort(~differ[shown], kind="stable")]
@@ -60,15 +63,9 @@ def _differ(ground: Ground, found: list[Outcome]) -> np.ndarray:
     return places
 
 
-def _wrong(found: Outcome, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sentence, type and kind of every entity, gold or predicted, that is not correct."""
-    sides = ((found.gold, found.kind_of_gold), (found.predicted, found.kind_of_predicted))
-    wrong = [(spans, kind, kind != CORRECT) for spans, kind in sides]
-    return (
-        np.concatenate([sentence_of(spans.start[bad], offsets) for spans, _, bad in wrong]),
-        np.concatenate([spans.type[bad] for spans, _, bad in wrong]),
-        np.concatenate([kind[bad] for _, kind, bad in wrong]),
-    )
+def _sides(found: Outcome) -> tuple[tuple[Spans, np.ndarray], ...]:
+    """Gold and predicted entities, each with what became of them."""
+    return (found.gold, found.kind_of_gold), (found.predicted, found.kind_of_predicted)
 
 
 class _Sentences:
@@ -77,34 +74,26 @@ class _Sentences:
     def __init__(self, ground: Ground, found: dict[str, Outcome]) -> None:
         self.ground = ground
         self.copies = np.bincount(ground.unit)
-        some = next(iter(found.values()))
-        self.gold = _Entities(some.gold, ground)
-        self.predicted = {model: _Entities(each.predicted, ground) for model, each in found.items()}
-        self.kinds: dict[str, dict[int, set[int]]] = {model: {} for model in found}
-        self.types: dict[int, set[int]] = {}
-        for model, each in found.items():
-            of_model = self.kinds[model]
-            for sentence, type_index, kind in zip(
-                *(column.tolist() for column in _wrong(each, ground.offsets)), strict=True
-            ):
-                of_model.setdefault(sentence, set()).add(kind)
-                self.types.setdefault(sentence, set()).add(type_index)
+        self.sides = {
+            model: [_Entities(spans, kind, ground) for spans, kind in _sides(each)]
+            for model, each in found.items()
+        }
 
     def of(self, sentences: np.ndarray, differ: np.ndarray) -> list[dict[str, Any]]:
-        ground, names = self.ground, self.ground.labels.types
+        ground = self.ground
+        some = next(iter(self.sides.values()))
         return [
             {
-                "id": i if ground.ids is None else ground.ids[i],
+                "id": i + 1 if ground.ids is None else ground.ids[i],
                 "tokens": None if ground.tokens is None else ground.tokens[i],
                 "words": int(ground.offsets[i + 1] - ground.offsets[i]),
                 "copies": int(self.copies[ground.unit[i]]),
-                "gold": self.gold.of(i),
-                "predicted": {model: entities.of(i) for model, entities in self.predicted.items()},
-                "kinds": {
-                    model: [KINDS[kind] for kind in sorted(kinds.get(i, ()))]
-                    for model, kinds in self.kinds.items()
+                "gold": some[0].of(i),
+                "predicted": {model: predicted.of(i) for model, (_, predicted) in self.sides.items()},
+                "errors": {
+                    model: [error for side in sides for error in side.errors(i)]
+                    for model, sides in self.sides.items()
                 },
-                "types": [names[index] for index in sorted(self.types.get(i, ()))],
                 "disagree": bool(differ[i]),
             }
             for i in sentences.tolist()
@@ -112,16 +101,27 @@ class _Sentences:
 
 
 class _Entities:
-    """The entities of each sentence."""
+    """The entities of each sentence, and what became of them."""
 
-    def __init__(self, spans: Spans, ground: Ground) -> None:
+    def __init__(self, spans: Spans, kind: np.ndarray, ground: Ground) -> None:
         sentence = sentence_of(spans.start, ground.offsets)
         begin = ground.offsets[sentence]
+        self.kind = kind.tolist()
         self.names = [ground.labels.types[index] for index in spans.type.tolist()]
         self.start, self.end = (spans.start - begin).tolist(), (spans.end - begin).tolist()
         self.first = np.searchsorted(sentence, np.arange(len(ground) + 1)).tolist()
 
     def of(self, sentence: int) -> list[list[Any]]:
         """`[type, start, end]` of each, counted within the sentence."""
-        here = range(self.first[sentence], self.first[sentence + 1])
-        return [[self.names[k], self.start[k], self.end[k]] for k in here]
+        return [[self.names[k], self.start[k], self.end[k]] for k in self._here(sentence)]
+
+    def errors(self, sentence: int) -> list[list[Any]]:
+        """`[kind, type, start, end]` of each that is not correct."""
+        return [
+            [KINDS[self.kind[k]], self.names[k], self.start[k], self.end[k]]
+            for k in self._here(sentence)
+            if self.kind[k] != CORRECT
+        ]
+
+    def _here(self, sentence: int) -> range:
+        return range(self.first[sentence], self.first[sentence + 1])

@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.report import numbers
-from ner_dist.report.charts import INK, MUTED, chart, drawn, label, model_color, model_marker
+from ner_dist.report.charts import INK, MUTED, NARROW, WIDE, chart, drawn, label, model_color, model_marker
 from ner_dist.report.error_tables import KINDS, models_with
+from ner_dist.report.tables import place_of
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -18,10 +19,10 @@ def kinds(figures: dict[str, Any]) -> Markup:
     models = list(figures["runs"])
     shown = [model for model in models if model in models_with(figures, "errors")]
     told = []
-    with chart(460, 60 + len(KINDS) * (18 + 15 * len(shown))) as (figure, axes):
+    with chart(WIDE, 60 + len(KINDS) * (18 + 15 * len(shown))) as (figure, axes):
         for place, model in enumerate(shown):
             found, index = figures["errors"][model], models.index(model)
-            values = [found["kinds"].get(key, 0) / (found.get("runs") or 1) for key in KINDS]
+            values = [found["kinds"][key] / found["runs"] for key in KINDS]
             height = 0.76 / len(shown)
             rows = [row + (place - (len(shown) - 1) / 2) * height for row in range(len(KINDS))]
             axes.barh(rows, values, height=height * 0.86, color=model_color(index))
@@ -46,7 +47,10 @@ def kinds(figures: dict[str, Any]) -> Markup:
         for text in axes.get_yticklabels():
             text.set_color(INK)
         return drawn(
-            figure, name="kinds", title="Errors by kind, on the same ground", description=". ".join(told)
+            figure,
+            name="kinds",
+            title=f"Errors by kind, {place_of(figures)}",
+            description=". ".join(told),
         )
 
 
@@ -62,7 +66,7 @@ def by_bucket(figures: dict[str, Any], key: str, *, score: str, title: str, axis
         return None
     names = list(dict.fromkeys(str(row["bucket"]) for rows in found.values() for row in rows))
     told = []
-    with chart(320, 235) as (figure, axes):
+    with chart(NARROW, 235) as (figure, axes):
         for model, rows in found.items():
             index = models.index(model)
             points = [
@@ -106,7 +110,7 @@ def reliability(figures: dict[str, Any], part: str) -> Markup | None:
     if not found:
         return None
     told = []
-    with chart(320, 315) as (figure, axes):
+    with chart(NARROW, 315) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         for model, bins in found.items():
             index = models.index(model)
@@ -117,7 +121,7 @@ def reliability(figures: dict[str, Any], part: str) -> Markup | None:
             # Bins of a few answers are noise and look like it.
             sizes = [6 + 14 * math.log10(each["count"]) for each in filled]
             axes.scatter(*columns, s=sizes, color=model_color(index), marker=model_marker(index), zorder=3)
-            told.append(f"{model}: " + ", ".join(f"{y:.2f} right at {x:.2f}" for x, y in points))
+            told.append(f"{model}: {_told(points)}")
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
         axes.set_title(f"Reliability of {part}", loc="left", fontsize=11.5, pad=8)
@@ -126,3 +130,14 @@ def reliability(figures: dict[str, Any], part: str) -> Markup | None:
         return drawn(
             figure, name=f"reliability-{part}", title=f"Reliability of {part}", description=". ".join(told)
         )
+
+
+def _told(points: list[tuple[float, float]]) -> str:
+    """The ends of a curve of confidence and the share that is right, and where the two are furthest apart."""
+    if not points:
+        return "no answers"
+    first, last, worst = points[0], points[-1], max(points, key=lambda point: abs(point[1] - point[0]))
+    ends = " to ".join(
+        f"{right:.2f} right at {confidence:.2f}" for confidence, right in dict.fromkeys((first, last))
+    )
+    return f"{ends}, furthest from the diagonal with {worst[1]:.2f} right at {worst[0]:.2f}"

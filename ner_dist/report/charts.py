@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 INK, MUTED, GRID, PAPER = "#000000", "#000002", "#000003", "#000004"
 MODELS = tuple(f"#00010{i}" for i in range(6))
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""One more than there are colours, so that with them it is many models until two look alike."""
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--surface"}
 _VARIABLES |= {color: f"--model-{i}" for i, color in enumerate(MODELS)}
 
@@ -59,13 +60,17 @@ _STYLE: dict[Any, Any] = {
 
 
 def model_color(index: int) -> str:
-    """The colour of the model that was named at this place, counted from 0."""
+    """The colour of the model that was named at this place, counted from 0; as in the page's legend."""
     return MODELS[index % len(MODELS)]
 
 
 def model_marker(index: int) -> str:
-    """The shape that tells the model without colour."""
+    """The shape that tells the model without colour; as in the page's legend."""
     return MARKERS[index % len(MARKERS)]
+
+
+WIDE, NARROW = 350.0, 320.0
+"""Widths of charts in CSS pixels, with names at their side and in a grid: what a telephone has room for."""
 
 
 @contextmanager
@@ -83,7 +88,7 @@ def drawn(figure: Figure, *, name: str, title: str, description: str) -> Markup:
         figure: as `chart` made it, inside its block.
         name: unique in the page; what its ids begin with.
         title: what the chart shows.
-        description: what is to be seen in it, for who cannot see it.
+        description: what is to be seen in it, for who cannot see it; a summary where the chart holds much.
     """
     out = io.StringIO()
     with _quiet_about_glyphs():
@@ -96,9 +101,13 @@ def drawn(figure: Figure, *, name: str, title: str, description: str) -> Markup:
 
 
 def label(text: Any, *, most: int = 26) -> str:
-    """A name in a chart: what XML cannot hold is replaced, what is long is cut."""
-    shown = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", str(text))
+    """A name in a chart: as much of it as there is room for, without what XML cannot hold."""
+    shown = _for_xml(str(text))
     return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def _for_xml(text: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
 @contextmanager
@@ -117,12 +126,9 @@ def _clean(root: ElementTree.Element, name: str) -> None:
     text = ElementTree.tostring(root, encoding="unicode")
     used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text))
     wanted = {one or other for one, other in used}
-    for child in list(root):
-        if child.tag == f"{{{_SVG}}}metadata":
-            root.remove(child)
     for parent in root.iter():
         for child in list(parent):
-            if child.tag == f"{{{_SVG}}}style":
+            if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
                 parent.remove(child)
     for element in root.iter():
         own = element.attrib.pop("id", None)
@@ -173,5 +179,5 @@ def _describe(root: ElementTree.Element, name: str, title: str, description: str
         (("title", "title", title), ("desc", "description", description))
     ):
         element = ElementTree.Element(f"{{{_SVG}}}{tag}", {"id": f"{name}-{role}"})
-        element.text = label(text, most=2000)
+        element.text = _for_xml(text)
         root.insert(place, element)

@@ -27,6 +27,10 @@ SECTIONS = {
 }
 
 
+_HEADINGS = {"p_randomisation": "p, randomisation", "p_holm": "p (Holm)"}
+"""What the page's tables call what has these keys in compare.json, whose words the method is told in."""
+
+
 def comparison_page(comparison: Comparison, title: str) -> str:
     """HTML of the report; `title` names the models."""
     figures = comparison.figures
@@ -46,6 +50,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
         "learning": curves.curves(events, curves.LEARNING, models),
         "cost": curves.curves(events, curves.COST, models),
     }
+    not_drawn = curves.not_drawn(events, (*curves.LEARNING, *curves.COST))
     own = parts["tables"] | {
         "models": tables.models_table(figures),
         "headline": tables.headline(figures),
@@ -58,7 +63,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
     }
     explorer = explorer_parts(comparison.ground, tables.titles(figures))
     absent = {
-        "curves": not charts["learning"],
+        "curves": not (charts["learning"] or charts["cost"] or not_drawn),
         "errors": not own["kinds"],
         "calibration": not own["kinds"],
         "effects": not own["effects"].rows,
@@ -72,6 +77,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
         verdict=figures["verdict"],
         keys=_keys(figures),
         alignment=_alignment(figures),
+        not_drawn=not_drawn,
         effects=_effects(figures),
         method=_method(figures),
     )
@@ -89,15 +95,16 @@ def _keys(figures: dict[str, Any]) -> list[dict[str, Any]]:
     )
     cell = pair["micro"]["f1"]
     level = numbers.level(figures["uncertainty"]["level"])
-    bounds = f"{level} interval of the difference: {numbers.interval(cell, sign=True)}"
-    named = {"gap": "gap as published, F1"} | {
-        key: f"due to the {title}" for key, title in tables.PARTS.items()
+    notes = {
+        "gap": f"F1, {model} − {found['from']}",
+        "model": f"{level} interval: {numbers.interval(cell, sign=True)}",
     }
+    named = {"gap": "gap as published"} | {key: f"due to the {title}" for key, title in tables.PARTS.items()}
     return [
         {
             "name": title,
             "value": numbers.signed(found[key]),
-            "note": bounds if key == "model" else "",
+            "note": notes.get(key, ""),
             "main": key == "model",
         }
         for key, title in named.items()
@@ -143,9 +150,12 @@ def _effects(figures: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _method(figures: dict[str, Any]) -> list[str]:
     found = figures["uncertainty"]
+    method = found["method"]
+    for key, heading in _HEADINGS.items():
+        method = method.replace(key, heading)
     return [
         f"An entity is right if its type, its first and its last word are right ({figures['scheme']}). "
         "Micro averages are over all entities; macro F1 is the mean over the types.",
-        found["method"],
+        method,
         f"The seed of the resampling is {found['seed']}. All figures of this page are in compare.json.",
     ]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.events import read_events
 from ner_dist.report import numbers
-from ner_dist.report.charts import chart, drawn, model_color, model_marker
+from ner_dist.report.charts import NARROW, chart, drawn, model_color, model_marker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from markupsafe import Markup
 
@@ -87,16 +87,39 @@ def curves(
     return charts
 
 
+def not_drawn(events: Mapping[str, Sequence[Sequence[Event]]], measures: Sequence[Measure]) -> list[str]:
+    """What the charts of `curves` leave out, a sentence each: values that are not finite."""
+    notes = []
+    for measure in measures:
+        for model, own in events.items():
+            steps = [
+                each["step"]
+                for run in own
+                for each in _recorded(run, measure)
+                if isinstance(each.get(measure.key), float) and not numbers.known(each[measure.key])
+            ]
+            if steps:
+                several = f"{numbers.count(len(steps))} values are" if len(steps) > 1 else "one value is"
+                first = f"{'the first ' if len(steps) > 1 else ''}at step {numbers.count(min(steps))}"
+                notes.append(f"{measure.title} of {model}: {several} not finite and not drawn, {first}.")
+    return notes
+
+
 def points(events: Sequence[Event], measure: Measure) -> Curve:
     """Step and value of each event that has one, thinned to what a chart can show."""
     found = [
         (each["step"], each[measure.key] * measure.scale)
-        for each in events
-        if each["event"] == measure.event
-        and each.get("split", "validation") == "validation"
-        and numbers.known(each.get(measure.key))
+        for each in _recorded(events, measure)
+        if numbers.known(each.get(measure.key))
     ]
     return thinned(found, _MOST_POINTS)
+
+
+def _recorded(events: Sequence[Event], measure: Measure) -> Iterator[Event]:
+    """The events that may hold a measure."""
+    for each in events:
+        if each["event"] == measure.event and each.get("split", "validation") == "validation":
+            yield each
 
 
 def thinned(curve: Curve, most: int) -> Curve:
@@ -111,7 +134,7 @@ def thinned(curve: Curve, most: int) -> Curve:
 
 def _drawn(measure: Measure, found: Mapping[str, list[Curve]], models: Sequence[str]) -> Markup:
     told = []
-    with chart(320, 210) as (figure, axes):
+    with chart(NARROW, 210) as (figure, axes):
         for model, own in found.items():
             index = models.index(model)
             for curve in own:
@@ -126,7 +149,7 @@ def _drawn(measure: Measure, found: Mapping[str, list[Curve]], models: Sequence[
                     linewidth=max(1.2, 2.6 - index) if len(own) == 1 else 1.1,
                 )
             if own:
-                told.append(f"{model}: {_told(own[0])}")
+                told.append(f"{model}: {summary(own)}")
         values = [value for own in found.values() for curve in own for _, value in curve]
         if "loss" in measure.name and min(values) > 0 and max(values) / min(values) > _LOG_FROM:
             axes.set_yscale("log")
@@ -158,17 +181,20 @@ def _tick(largest: float) -> Callable[[float, Any], str]:
     return text
 
 
-def _told(curve: Curve) -> str:
-    (first, begin), (last, end) = curve[0], curve[-1]
-    if len(curve) == 1:
-        return f"{begin:.4g} at step {first}"
-    values = [value for _, value in curve]
-    return (
-        f"from {begin:.4g} at step {first} to {end:.4g} at step {last}, "
-        f"between {min(values):.4g} and {max(values):.4g}"
-    )
+def summary(own: Sequence[Curve]) -> str:
+    """One run's way; of several runs the ranges within which they begin, stay and end."""
+    ends = [(curve[0], curve[-1]) for curve in own]
+    first, last = [_range((step for step, _ in column), digits=15) for column in zip(*ends, strict=True)]
+    begin, end = [_range(value for _, value in column) for column in zip(*ends, strict=True)]
+    runs = f"{len(own)} runs, " if len(own) > 1 else ""
+    if all(len(curve) == 1 for curve in own):
+        return f"{runs}{begin} at step {first}"
+    whole = _range(value for curve in own for _, value in curve)
+    return f"{runs}from {begin} at step {first} to {end} at step {last}, all within {whole}"
 
 
-def newest(events: Sequence[Event], kind: str) -> Event:
-    """The last event of a kind; empty if there is none."""
-    return next((each for each in reversed(events) if each["event"] == kind), {})
+def _range(values: Iterable[float], digits: int = 4) -> str:
+    """The least and the largest of some values, or the one that they all are."""
+    found = list(values)
+    low, high = f"{min(found):.{digits}g}", f"{max(found):.{digits}g}"
+    return low if low == high else f"{low} to {high}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ner_dist.report import numbers
 from ner_dist.report.numbers import NOTHING
-from ner_dist.report.tables import Table, titles
+from ner_dist.report.tables import Table, place_of, titles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 KINDS = {
     "missed": "missed",
@@ -46,31 +49,38 @@ def kinds(figures: dict[str, Any]) -> Table:
             found = figures["errors"][model]
             number, total = found["kinds"].get(key, 0), sum(found["kinds"].values())
             row += [
-                numbers.count(number / (found.get("runs") or 1)),
+                numbers.count(number / found["runs"]),
                 numbers.share(number / total if total else None),
             ]
         rows.append(row)
-    several = any((figures["errors"][model].get("runs") or 1) > 1 for model in models)
     return Table(
-        "Entities by what became of them, on the same ground",
+        f"Entities by what became of them, {place_of(figures)}",
         ["kind", *(column for _ in models for column in ("entities", "share"))],
         rows,
         groups=(("", 1), *((title, 2) for title in models.values())),
-        note="Entities are counted per run: the mean over the model's runs." if several else None,
+        note=_runs_note(figures, models),
     )
+
+
+def _runs_note(figures: dict[str, Any], models: Iterable[str]) -> str | None:
+    several = any(figures["errors"][model]["runs"] > 1 for model in models)
+    return "Entities are counted per run: the mean over the model's runs." if several else None
 
 
 def kinds_per_type(figures: dict[str, Any], model: str) -> Table:
     """Kinds of errors by type of the entity."""
     found = figures["errors"][model]
-    runs = found.get("runs") or 1
+    runs = found["runs"]
     keys = ["correct", *KINDS]
     rows = [
         [name, *(numbers.count(by_kind.get(key, 0) / runs) for key in keys)]
         for name, by_kind in (found.get("kinds_per_type") or {}).items()
     ]
     return Table(
-        f"{titles(figures)[model]}: kinds of errors by type", ["type", *(["correct", *KINDS.values()])], rows
+        f"{titles(figures)[model]}: kinds of errors by type",
+        ["type", "correct", *KINDS.values()],
+        rows,
+        note=_runs_note(figures, [model]),
     )
 
 
@@ -119,8 +129,7 @@ def buckets(
         if not any(each.get("support") or each.get("predicted") for each in present.values()):
             continue
         model, bucket = next(iter(present.items()))
-        runs = figures["errors"][model].get("runs") or 1
-        row = [str(name), numbers.count((bucket.get("support") or 0) / runs)]
+        row = [str(name), numbers.count((bucket.get("support") or 0) / figures["errors"][model]["runs"])]
         for each in by_model.values():
             row += [numbers.score(each.get(name, {}).get(score)) for score in scores]
         rows.append(row)

@@ -33,18 +33,21 @@ def explorer_data(sentences: Sequence[Mapping[str, Any]], titles: Mapping[str, s
         return types.setdefault(name, len(types))
 
     def entities(found: Sequence[Sequence[Any]]) -> list[list[int]]:
-        return [[place(name), int(start), int(end)] for name, start, end in found]
+        return [[place(name), start, end] for name, start, end in found]
+
+    def errors(found: Sequence[Sequence[Any]]) -> list[list[int]]:
+        return [[kinds[kind], place(name), start, end] for kind, name, start, end in found]
 
     packed = [
         {
-            "id": each["id"],
+            # As text: a script's numbers are exact only up to 2^53.
+            "id": str(each["id"]),
             "tokens": each["tokens"],
             "words": each["words"],
             "copies": each["copies"],
             "gold": entities(each["gold"]),
             "predicted": [entities(each["predicted"][model]) for model in titles],
-            "kinds": [[kinds[kind] for kind in each["kinds"][model] if kind in kinds] for model in titles],
-            "types": [place(name) for name in each["types"]],
+            "errors": [errors(each["errors"][model]) for model in titles],
             "disagree": each["disagree"],
         }
         for each in sentences

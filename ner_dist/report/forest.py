@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.report import numbers
-from ner_dist.report.charts import GRID, INK, MUTED, PAPER, chart, drawn, label, model_color, model_marker
+from ner_dist.report.charts import (
+    GRID,
+    INK,
+    MUTED,
+    PAPER,
+    WIDE,
+    chart,
+    drawn,
+    label,
+    model_color,
+    model_marker,
+)
+from ner_dist.report.numbers import joined
 from ner_dist.report.tables import better
 
 if TYPE_CHECKING:
@@ -24,7 +36,7 @@ def scores(figures: dict[str, Any]) -> Markup:
     each = figures["uncertainty"]["models"]
     names = [_ALL, *figures["shared"]["types"]]
     told = []
-    with chart(460, 70 + len(names) * max(_ROW, 11.0 * len(models) + 4)) as (figure, axes):
+    with chart(WIDE, 70 + len(names) * max(_ROW, 11.0 * len(models) + 4)) as (figure, axes):
         _rows(axes, names)
         for index, model in enumerate(models):
             shift = (index - (len(models) - 1) / 2) * 0.6 / len(models)
@@ -32,10 +44,8 @@ def scores(figures: dict[str, Any]) -> Markup:
             for row, cell in enumerate(found):
                 if numbers.known(cell.get("value")):
                     _point(axes, row + shift, cell["value"], cell, index)
-            told.append(f"{model}: " + ", ".join(
-                f"{name} {numbers.score(cell.get('value'))} ({numbers.interval(cell)})"
-                for name, cell in zip(names, found, strict=True)
-            ))  # fmt: skip
+            told.append(f"{model}: {_told(dict(zip(names, found, strict=True)))}")
+        axes.locator_params(axis="x", nbins=7)
         axes.set_xlabel("F1")
         return drawn(
             figure,
@@ -49,8 +59,8 @@ def differences(figures: dict[str, Any], pair: dict[str, Any], *, name: str) -> 
     """The difference of F1 between two models on every shared type, against 0."""
     models = list(figures["runs"])
     names = [_ALL, *figures["shared"]["types"]]
-    told = []
-    with chart(460, 70 + len(names) * max(_ROW, 11.0 * len(models) + 4)) as (figure, axes):
+    shown: dict[str, list[str]] = {}
+    with chart(WIDE, 70 + len(names) * max(_ROW, 11.0 * len(models) + 4)) as (figure, axes):
         _rows(axes, names)
         axes.axvline(0, color=INK, linewidth=1)
         for row, type_name in enumerate(names):
@@ -60,21 +70,34 @@ def differences(figures: dict[str, Any], pair: dict[str, Any], *, name: str) -> 
                 continue
             ahead = models.index(pair["of"] if value > 0 else pair["to"])
             _point(axes, row, value, cell, ahead if cell.get("real") else None)
-            told.append(
-                f"{type_name} {numbers.signed(value)} ({numbers.interval(cell, sign=True)}), "
-                f"{better(cell, pair) or 'no difference shown'}"
-            )
+            shown.setdefault(better(cell, pair) or "no difference shown", []).append(type_name)
         reach = max((abs(bound) for bound in axes.get_xlim()), default=0.01) or 0.01
         axes.set_xlim(-reach, reach)
         axes.locator_params(axis="x", nbins=6)
-        of, to = pair["of"], pair["to"]
+        of, to, whole = pair["of"], pair["to"], _f1(pair, _ALL)
+        overall = f"{_ALL} {numbers.signed(whole.get('difference'))} ({numbers.interval(whole, sign=True)})"
         axes.set_xlabel(f"← {to} better{_GAP}F1, {of} − {to}{_GAP}{of} better →")
         return drawn(
             figure,
             name=name,
             title=f"Difference of F1 by type, {pair['of']} minus {pair['to']}",
-            description="; ".join(told),
+            description=". ".join([overall, *(f"{what}: {joined(where)}" for what, where in shown.items())]),
         )
+
+
+def _told(cells: dict[str, dict[str, Any]]) -> str:
+    """All types, and the ends of the rest; every figure stands in the table of types."""
+    whole = cells[_ALL]
+    text = f"{_ALL} {numbers.score(whole.get('value'))} ({numbers.interval(whole)})"
+    known = {
+        name: cell["value"]
+        for name, cell in cells.items()
+        if name != _ALL and numbers.known(cell.get("value"))
+    }
+    if known:
+        low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
+        text += f", by type from {numbers.score(known[low])} ({low}) to {numbers.score(known[high])} ({high})"
+    return text
 
 
 def _rows(axes: Axes, names: list[str]) -> None:

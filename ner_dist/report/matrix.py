@@ -16,13 +16,13 @@ class Cell:
     Attributes:
         text: the count; empty for 0, which keeps a large matrix readable.
         heat: from 0 to 100, by the cube root of the share, so that rare confusions are seen.
-        right: whether gold and prediction are the same type.
+        same_type: whether gold and prediction are the same type; their boundaries may differ.
         title: what the cell says in words.
     """
 
     text: str
     heat: int
-    right: bool
+    same_type: bool
     title: str
 
 
@@ -35,22 +35,21 @@ class Matrix:
     rows: list[tuple[str, list[Cell]]]
 
 
-def matrix(figures: dict[str, Any], model: str) -> Matrix | None:
-    """The confusion matrix of a model, summed over its runs; None where there is none."""
-    confusion = (figures["errors"].get(model) or {}).get("confusion")
-    if not confusion:
-        return None
+def matrix(figures: dict[str, Any], model: str) -> Matrix:
+    """The confusion matrix of a model, summed over its runs."""
+    confusion = figures["errors"][model]["confusion"]
     types, counts = confusion["types"], confusion["counts"]
     rows = []
     for name, row in zip(types, counts, strict=True):
         total = sum(row)
         cells = [_cell(name, other, number, total) for other, number in zip(types, row, strict=True)]
         rows.append((name, cells))
-    return Matrix(f"{titles(figures)[model]}: gold type by predicted type", list(types), rows)
+    runs = figures["errors"][model]["runs"]
+    caption = f"{titles(figures)[model]}: gold type by predicted type"
+    return Matrix(caption + (f", summed over {runs} runs" if runs > 1 else ""), list(types), rows)
 
 
 def _cell(gold: str, predicted: str, number: int, total: int) -> Cell:
-    right = gold == predicted and gold != "O"
     heat = round(100 * (number / total) ** (1 / 3)) if total else 0
     if gold == "O":
         said = f"{numbers.count(number)} {predicted} predicted where no entity is"
@@ -58,4 +57,5 @@ def _cell(gold: str, predicted: str, number: int, total: int) -> Cell:
         said = f"{numbers.count(number)} of {numbers.count(total)} {gold} not found"
     else:
         said = f"{numbers.count(number)} of {numbers.count(total)} {gold} predicted as {predicted}"
-    return Cell(text=numbers.count(number) if number else "", heat=heat, right=right, title=said)
+    same = gold == predicted != "O"
+    return Cell(text=numbers.count(number) if number else "", heat=heat, same_type=same, title=said)

@@ -24,17 +24,19 @@ def _environment() -> Environment:
 
 
 def page(template: str, **values: Any) -> str:
-    """A whole page in one file, with its style and its script inside.
+    """A whole page in one file, with its style and its scripts inside.
 
     Args:
         template: its name.
         values: what the template shows.
     """
-    text = (
-        _environment()
-        .get_template(template)
-        .render(style=_own("style.css"), explorer_script=_own("explorer.js"), version=__version__, **values)
-    )
+    own = {
+        "style": _own("style.css"),
+        "page_script": _own("page.js"),
+        "explorer_script": _own("explorer.js"),
+        "version": __version__,
+    }
+    text = _environment().get_template(template).render(own, **values)
     # What UTF-8 cannot hold (half of a surrogate pair, from a broken file) is shown as such.
     return text.encode("utf-8", errors="replace").decode("utf-8")
 

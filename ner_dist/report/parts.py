@@ -28,7 +28,7 @@ def error_parts(figures: dict[str, Any]) -> dict[str, Any]:
     shown = error_tables.models_with(figures, "errors")
     found: dict[str, Any] = {
         "models": list(tables.titles(figures).values()),
-        "matrices": [each for model in shown if (each := matrix(figures, model))],
+        "matrices": [matrix(figures, model) for model in shown],
         "seen_why": [],
         "charts": {"kinds": None, "buckets": [], "reliability": []},
         "tables": {"kinds": None, "schemes": None, "buckets": [], "kinds_per_type": [], "calibration": None},
@@ -78,4 +78,6 @@ def explorer_parts(ground: Ground | None, titles: dict[str, str]) -> dict[str, A
         text = f"The first {text}; there may be more"
     if any(len(runs) > 1 for runs in ground.predicted.values()):
         text += ". Of models with several runs, the first is shown"
+    if ground.tokens is None:
+        text += ". The predictions hold no words, so they stand by their number"
     return {"explorer_data": explorer_data(sentences, titles), "explorer_text": f"{text}."}

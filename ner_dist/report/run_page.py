@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from ner_dist.report.tables import FIGURES, Table
 from ner_dist.run import read_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ner_dist.comparison.predictions import Predictions
     from ner_dist.events import Event
     from ner_dist.run import Run
@@ -46,15 +49,12 @@ _SETTINGS = (
     "evaluation.every", "evaluation.early_stopping", "checkpoint.every", "provenance.started",
     "provenance.command", "provenance.strategy", "provenance.processes", "provenance.git_commit",
 )  # fmt: skip
-_MODEL = "A"
 _SHOWN_EVALUATIONS = 20
 
 
-def run_page(run: Run) -> str:
-    """HTML of the report of a run.
-
-    Raises:
-        UserError: the folder holds no run.
+def check_run(run: Run) -> None:
+    """Raises:
+    UserError: the folder holds no run, not even one that has just begun.
     """
     if not run.folder.is_dir():
         raise UserError(
@@ -62,15 +62,23 @@ def run_page(run: Run) -> str:
         )
     if not run.recipe.exists() and not run.metrics.exists():
         raise UserError("is no run", where=str(run.folder), fix="name the output directory of a training")
+
+
+def run_page(run: Run) -> str:
+    """HTML of the report of a run.
+
+    Raises:
+        UserError: what it recorded is there and cannot be read.
+    """
     settings, results, events = _settings(run), read_json(run.results), read_events(run.metrics)
     name = str(results.get("name") or settings.get("name") or run.folder.name)
     figures, ground, notes = _errors(run, results, name)
     parts = error_parts(figures)
-    explorer = explorer_parts(ground, {_MODEL: name})
-    drawn = {_MODEL: [events]} if events else {}
+    explorer = explorer_parts(ground, {name: name})
+    drawn, cost = {name: [events]}, (*curves.COST, curves.GRADIENT)
     charts = parts["charts"] | {
-        "learning": curves.curves(drawn, curves.LEARNING, [_MODEL]),
-        "cost": curves.curves(drawn, (*curves.COST, curves.GRADIENT), [_MODEL]),
+        "learning": curves.curves(drawn, curves.LEARNING, [name]),
+        "cost": curves.curves(drawn, cost, [name]),
     }
     own = parts["tables"] | {
         "scores": _scores(results),
@@ -93,6 +101,7 @@ def run_page(run: Run) -> str:
         state=_state(run, results, events),
         keys=_keys(results, events),
         notes=notes,
+        not_drawn=curves.not_drawn(drawn, (*curves.LEARNING, *cost)),
     )
 
 
@@ -106,35 +115,35 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _errors(run: Run, results: dict[str, Any], name: str) -> tuple[dict[str, Any], Ground | None, list[str]]:
-    """Figures as a comparison has them, for this run alone; what it said; and why there is none of it."""
-    figures: dict[str, Any] = {"runs": {_MODEL: {"name": name, "paths": [str(run.folder)], "labels": []}}}
+    """Figures as a comparison of this run alone has them; what it said; and why there is none of it."""
+    figures: dict[str, Any] = {"runs": {name: {"name": name, "paths": [str(run.folder)], "labels": []}}}
     labels = results.get("labels")
     if not labels or not run.predictions("test").exists():
         return figures, None, ["What it gets wrong is shown once it has written its predictions."]
     try:
-        ground = _alone(read_run(run, labels))
+        ground = _alone(read_run(run, labels), name)
     except UserError as error:
         log.warning("%s", error)
         return figures, None, [f"The predictions cannot be read: {error}."]
-    figures["runs"][_MODEL]["labels"] = list(labels)
-    figures["errors"] = {_MODEL: errors(ground, _MODEL, training=of_run(run))}
-    figures["calibration"] = {_MODEL: calibration(ground, _MODEL)}
+    figures["runs"][name]["labels"] = list(labels)
+    figures["errors"] = {name: errors(ground, name, training=of_run(run))}
+    figures["calibration"] = {name: calibration(ground, name)}
     return figures, ground, []
 
 
-def _alone(said: Predictions) -> Ground:
-    """The ground that a model does not share with another."""
+def _alone(said: Predictions, name: str) -> Ground:
+    """The ground that a model of this name does not share with another."""
     sentences = np.arange(len(said))
     return Ground(
         labels=said.labels,
         gold=said.gold,
         offsets=said.offsets,
-        predicted={_MODEL: [said.predicted]},
-        seeds={_MODEL: [None]},
+        predicted={name: [said.predicted]},
+        seeds={name: [None]},
         unit=sentences if said.tokens is None else units.by_words(said.tokens),
         tokens=said.tokens,
         ids=said.ids,
-        confidence={_MODEL: [said.confidence]},
+        confidence={name: [said.confidence]},
     )
 
 
@@ -150,7 +159,7 @@ def _state(run: Run, results: dict[str, Any], events: list[Event]) -> str:
         if numbers.known(test.get("f1")):
             text += f". Test F1 {numbers.score(test['f1'])} ({test.get('scheme', 'scheme unknown')})"
         return text + "."
-    newest = curves.newest(events, "train")
+    newest = _newest(events, "train")
     where = (
         f"step {numbers.count(newest['step'])} of {numbers.count(newest.get('total_steps'))}, "
         f"epoch {numbers.count(newest.get('epoch'))}"
@@ -162,16 +171,21 @@ def _state(run: Run, results: dict[str, Any], events: list[Event]) -> str:
         return f"Training: {where}."
     if holder is not None and holder.alive is None:
         return f"Training on {holder.host}, as far as can be seen from here: {where}."
-    return (
-        f"Not complete, and no training holds it: {where}. The same command goes on from its last checkpoint."
-    )
+    saved = run.checkpoints.is_dir() and any(run.checkpoints.glob("step-[0-9]*"))
+    then = "goes on from its last checkpoint" if saved else "begins anew: there is no checkpoint"
+    return f"Not complete, and no training holds it: {where}. The same command {then}."
+
+
+def _newest(events: Sequence[Event], kind: str) -> Event:
+    """The last event of a kind; empty if there is none."""
+    return next((each for each in reversed(events) if each["event"] == kind), {})
 
 
 def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
     """The newest numbers."""
-    train = curves.newest(events, "train")
+    train = _newest(events, "train")
     f1 = [(each["f1"], each["step"]) for each in events if numbers.known(each.get("f1"))]
-    best = max(f1, default=None)
+    best = max(f1, key=itemgetter(0), default=None)  # of equal ones the first, as the training keeps it
     found = [
         ("test F1", numbers.score(_part(results, "test").get("f1")), ""),
         (

@@ -56,6 +56,11 @@ def titles(figures: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def place_of(figures: dict[str, Any]) -> str:
+    """Where figures were counted, in words: one model's own are on no ground that it shares."""
+    return "on the same ground" if len(figures["runs"]) > 1 else "on the test split"
+
+
 def models_table(figures: dict[str, Any]) -> Table:
     """What is compared."""
     rows = []
@@ -235,7 +240,7 @@ def per_type(figures: dict[str, Any]) -> Table:
             *((f"F1, {pair['of']} − {pair['to']}", 4) for pair in pairs),
         ),
         words=frozenset({0, *(width + 3 + 4 * i for i in range(len(pairs)))}),
-        note=_seeds_note(figures),
+        note=_seeds_note(figures, spread=False),
     )
 
 
@@ -261,9 +266,10 @@ def _of_seeds(figures: dict[str, Any], split: str, key: str) -> str:
     return numbers.score(_at(figures.get("mean"), place), _at(figures.get("spread"), place))
 
 
-def _seeds_note(figures: dict[str, Any]) -> str | None:
+def _seeds_note(figures: dict[str, Any], *, spread: bool = True) -> str | None:
+    """That figures are means over runs, where they are; `spread`: and that they have deviations."""
     several = {model: len(run["paths"]) for model, run in figures["runs"].items() if len(run["paths"]) > 1}
     if not several:
         return None
     counts = numbers.joined([f"{n} of {model}" for model, n in several.items()])
-    return f"Means ± standard deviations over the runs ({counts})."
+    return f"Means {'± standard deviations ' if spread else ''}over the runs ({counts})."

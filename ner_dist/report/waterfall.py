@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.report import numbers
-from ner_dist.report.charts import INK, MUTED, chart, drawn, label, model_color, model_marker
+from ner_dist.report.charts import INK, MUTED, WIDE, chart, drawn, label, model_color, model_marker
 from ner_dist.report.tables import PARTS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def waterfall(figures: dict[str, Any], model: str, *, name: str) -> Markup:
         rows.append((title, place, place + found[key], key))
         place += found[key]
     told = [f"{title} {numbers.signed(end - begin)}" for title, begin, end, _ in rows]
-    with chart(460, 236) as (figure, axes):
+    with chart(WIDE, 236) as (figure, axes):
         ends = [(0, found["from"], start), (len(rows) + 1, model, place)]
         for row, who, value in ends:
             index = models.index(who)
@@ -44,6 +44,7 @@ def waterfall(figures: dict[str, Any], model: str, *, name: str) -> Markup:
         axes.set_yticks(range(len(names)), [label(text, most=36) for text in names])
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
+        axes.locator_params(axis="x", nbins=5)
         low, high = axes.get_xlim()
         axes.set_xlim(low - (high - low) * 0.05, high + (high - low) * 0.18)
         for text in axes.get_yticklabels():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ner_dist.report import numbers, tables
 from ner_dist.report.comparison_page import comparison_page
 from ner_dist.report.markdown import markdown
-from ner_dist.report.run_page import run_page
+from ner_dist.report.run_page import check_run, run_page
 from ner_dist.run import check_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> lis
     title = (
         numbers.joined(list(tables.titles(figures).values())) if len(figures["runs"]) < 4 else "Comparison"
     )
-    written = [out / "report.md"]
-    write_atomically(written[0], markdown(figures, title=title))
+    pages = {out / "report.md": markdown(figures, title=title)}
     if html:
-        written.append(out / "report.html")
-        write_atomically(written[1], comparison_page(comparison, title))
-    return written
+        pages[out / "report.html"] = comparison_page(comparison, title)
+    for path, text in pages.items():
+        write_atomically(path, text)
+    return list(pages)
 
 
 def write_run_report(run: Run, out: Path | None = None) -> list[Path]:
@@ -53,8 +53,8 @@ def write_run_report(run: Run, out: Path | None = None) -> list[Path]:
     Raises:
         UserError: there is no run, or the folder cannot be written to.
     """
+    check_run(run)
+    check_folder(out or run.folder, where="run" if out is None else "--out")
     path = (out or run.folder) / "report.html"
-    text = run_page(run)
-    check_folder(path.parent, where=str(path))
-    write_atomically(path, text)
+    write_atomically(path, run_page(run))
     return [path]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_dist.comparison.error_kinds import KINDS, outcome
 from ner_dist.comparison.explorer import disagreements
 from ner_dist.metrics import extract_spans
 from tests.comparison.grounds import LABELS, grounds, written
@@ -40,15 +42,24 @@ def test_every_unit_with_an_error_is_shown_once_and_as_it_is(ground):
         assert each["gold"] == gold[i]
         assert each["predicted"] == {model: said[model][i] for model in said}
         assert each["disagree"] == any(said[model][i] != said["A"][i] for model in said)
-        wrong = [
-            entity
-            for m in said
-            for entity in (*gold[i], *said[m][i])
-            if (entity in gold[i]) != (entity in said[m][i])
-        ]
-        assert each["types"] == [name for name in LABELS.types if name in {entity[0] for entity in wrong}]
         for model in said:
-            assert bool(each["kinds"][model]) == (said[model][i] != gold[i])
+            wrong = [entity for entity in gold[i] if entity not in said[model][i]]
+            wrong += [entity for entity in said[model][i] if entity not in gold[i]]
+            assert [error[1:] for error in each["errors"][model]] == wrong
+
+
+@given(ground=grounds(models=2))
+def test_the_kinds_of_errors_are_those_that_are_counted(ground):
+    ground = replace(ground, unit=np.arange(len(ground)))
+    shown = disagreements(ground)
+    for model, runs in ground.predicted.items():
+        told = Counter(kind for each in shown for kind, *_ in each["errors"][model])
+        counted = outcome(ground.gold, runs[0], ground.offsets, ground.labels).kinds()
+        # Both entities of a pair are there; what has no partner is there once.
+        sides = {"missed": 1, "spurious": 1}
+        assert told == +Counter(
+            {kind: sides.get(kind, 2) * int(counted[place]) for place, kind in enumerate(KINDS) if place}
+        )
 
 
 @given(ground=grounds(models=2), limit=st.integers(0, 4))
@@ -61,18 +72,26 @@ def test_disagreements_come_first_then_the_order_of_the_data(ground, limit):
 def test_a_copy_with_an_error_is_shown_where_the_first_has_none():
     ground = written(["B-PER", "O"], [["B-PER", "B-PER"]], unit=[0, 0], tokens=["Anna", "Anna"])
     (shown,) = disagreements(ground)
-    assert (shown["id"], shown["copies"], shown["kinds"]) == (1, 2, {"A": ["spurious"]})
+    assert (shown["id"], shown["copies"]) == (2, 2), "sentences without ids are counted from 1"
+    assert shown["errors"] == {"A": [["spurious", "PER", 0, 1]]}
 
 
-def test_kinds_and_types_are_those_of_the_errors():
+def test_an_error_keeps_its_kind_type_and_place_together():
     ground = written(
-        ["B-PER O B-LOC O O"],
-        [["B-PER O B-ORG O B-PER"]],
-        [["B-PER O B-LOC O O"]],
+        ["B-PER O B-LOC O O B-PER I-PER B-LOC"],
+        [["B-PER O B-ORG O B-PER B-PER I-PER I-PER"]],
+        [["B-PER O B-LOC O O B-PER I-PER B-LOC"]],
     )
     (shown,) = disagreements(ground)
-    assert shown["kinds"] == {"A": ["wrong_type", "spurious"], "B": []}
-    assert shown["types"] == ["PER", "LOC", "ORG"] and shown["tokens"] is None
+    assert shown["errors"]["B"] == [] and shown["tokens"] is None
+    assert shown["errors"]["A"] == [
+        ["wrong_type", "LOC", 2, 3],
+        ["wrong_boundary", "PER", 5, 7],
+        ["missed", "LOC", 7, 8],  # although the person that was predicted covers it
+        ["wrong_type", "ORG", 2, 3],
+        ["spurious", "PER", 4, 5],
+        ["wrong_boundary", "PER", 5, 8],
+    ]
 
 
 @given(ground=grounds(models=1))

@@ -14,13 +14,18 @@ window.checks = {
       const [r, g, b] = color.slice(0, 3).map((v) => linear(v / 255));
       return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
+    // The colours of all that is behind, each over the one below it.
     const behind = (element) => {
-      for (let each = element; each; each = each.parentElement) {
-        const color = rgba(getComputedStyle(each).backgroundColor);
-        if (color[3] > 250) return color;
+      let [color, left] = [[0, 0, 0], 1];
+      for (let each = element; each && left > 0; each = each.parentElement) {
+        const own = rgba(getComputedStyle(each).backgroundColor);
+        const part = (left * own[3]) / 255;
+        color = color.map((value, place) => value + part * own[place]);
+        left -= part;
       }
-      return [255, 255, 255];
+      return color.map((value) => value + left * 255);
     };
+    document.querySelectorAll("details").forEach((each) => (each.open = true));
     const poor = new Set();
     for (const element of document.querySelectorAll("body *")) {
       const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
@@ -28,7 +33,7 @@ window.checks = {
       if (!own || silent || !element.checkVisibility()) continue;
       const style = getComputedStyle(element);
       const text = light(rgba(element.closest("svg") ? style.fill : style.color));
-      const under = light(rgba(`rgb(${behind(element).slice(0, 3)})`));
+      const under = light(behind(element));
       const ratio = (Math.max(text, under) + 0.05) / (Math.min(text, under) + 0.05);
       if (ratio < 4.5) poor.add(`${element.outerHTML.slice(0, 80)} ${ratio.toFixed(2)}`);
     }
@@ -39,17 +44,6 @@ window.checks = {
   overflow: () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
 
   headings: () => [...document.querySelectorAll("h1, h2, h3, h4")].map((each) => Number(each.tagName[1])),
-
-  nameless() {
-    const text = (id) => document.getElementById(id)?.textContent.trim() || "";
-    const name = (each) =>
-      each.getAttribute("aria-label") ||
-      (each.getAttribute("aria-labelledby") || "").split(" ").map(text).join("") ||
-      each.closest("label")?.textContent.trim();
-    return [...document.querySelectorAll("svg[role=img], [role=region], [role=feed], nav, input, select")]
-      .filter((each) => !name(each))
-      .map((each) => each.outerHTML.slice(0, 100));
-  },
 
   doubleIds() {
     const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
@@ -75,9 +69,65 @@ window.checks = {
     return boxes.length > 0 && boxes[0].top <= box.top + 1 && boxes.at(-1).bottom >= box.bottom - 1;
   },
 
+  // The heading of the sentence at the top of the list's view.
+  atTop() {
+    const top = document.getElementById("list").getBoundingClientRect().top;
+    const own = [...document.querySelectorAll("article")].find((each) => each.getBoundingClientRect().bottom > top + 2);
+    return own.querySelector("h3").textContent;
+  },
+
   gapsInList() {
     const boxes = [...document.querySelectorAll("article")].map((each) => each.getBoundingClientRect());
     return boxes.slice(1).map((box, i) => Math.abs(box.top - boxes[i].bottom));
+  },
+
+  // What is chosen in each filter, by the text of its option without the number; the rest is set back.
+  choose(wanted) {
+    for (const id of ["kind", "type", "model"]) {
+      const options = [...document.getElementById(id).options];
+      const text = wanted[id] ?? null;
+      const found = text === null ? options[0] : options.find((each) => each.text.replace(/ \([\d,]+\)$/, "") === text);
+      if (!found) throw new Error(`${id} has no ${text}`);
+      found.selected = true;
+    }
+    const box = document.getElementById("disagree");
+    box.checked = wanted.disagree ?? false;
+    box.dispatchEvent(new Event("change"));
+  },
+
+  // Of every visible box that may scroll: whether it does, and what the keyboard and a screen reader make of it.
+  boxes: () =>
+    [...document.querySelectorAll(".scroll")]
+      .filter((box) => box.checkVisibility())
+      .map((box) => ({
+        scrolls: box.scrollWidth > box.clientWidth,
+        tab: box.tabIndex,
+        role: box.role,
+        name: box.ariaLabel,
+        caption: box.querySelector("caption")?.textContent,
+      })),
+
+  // Charts that are cut off, and those whose smallest letters are smaller than `least` pixels.
+  poorCharts(least) {
+    const size = (svg) => {
+      const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+      return scale * Math.min(...[...svg.querySelectorAll("text")].map((each) => parseFloat(getComputedStyle(each).fontSize)));
+    };
+    return [...document.querySelectorAll(".chart-box .scroll")]
+      .filter((box) => box.scrollWidth > box.clientWidth || size(box.querySelector("svg")) < least)
+      .map((box) => box.querySelector("title").textContent);
+  },
+
+  // Of every sentence, by its id, the sorted labels of the marks in each of its lines.
+  marks() {
+    dispatchEvent(new Event("beforeprint"));
+    const of = (line) => [...line.querySelectorAll(".type")].map((each) => each.textContent).sort();
+    return Object.fromEntries(
+      [...document.querySelectorAll("article")].map((each) => [
+        each.querySelector("h3").textContent.match(/sentence (\S+)/)[1],
+        [...each.querySelectorAll(".line")].map(of),
+      ]),
+    );
   },
 
   searchTimes(words) {

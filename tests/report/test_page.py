@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 
+from ner_dist.comparison.compare import compare
+from ner_dist.comparison.explorer import disagreements
+from ner_dist.report.error_tables import KINDS
 from ner_dist.report.write import write_report, write_run_report
 from tests.report import examples
 
@@ -14,9 +17,13 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("report")
-    return write_report(examples.comparison(folder, confident=True), folder)[1]
+def compared(tmp_path_factory):
+    return examples.comparison(tmp_path_factory.mktemp("compared"), confident=True)
+
+
+@pytest.fixture(scope="module")
+def report(compared, tmp_path_factory):
+    return write_report(compared, tmp_path_factory.mktemp("report"))[1]
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +49,52 @@ def sound(opened) -> None:
 
 
 class TestExplorer:
-    def test_filters(self, opened, report):
+    def test_any_filters_together_find_what_python_counts(self, opened, compared, report):
         found = opened(report)
         page = found.page
+        sentences = disagreements(compared.ground)
         everything = number_found(page)
-        page.select_option("#kind", label=next(t for t in texts(page, "#kind") if t.startswith("missed")))
-        assert 0 < number_found(page) < everything
-        assert "missed" in page.inner_text("article >> nth=0")
-        missed = number_found(page)
-        page.select_option("#type", index=1)
-        assert 0 < number_found(page) < missed
-        page.select_option("#type", "")
-        page.select_option("#kind", "")
-        page.check("#disagree")
-        assert 0 < number_found(page) <= everything
-        page.uncheck("#disagree")
-        page.select_option("#model", index=1)
-        assert 0 < number_found(page) < everything
-        page.select_option("#model", "")
-        assert number_found(page) == everything
+        assert everything == len(sentences)
+        several = 0
+        for kind, type_name, model, differ in product(
+            [None, *KINDS], [None, *examples.TYPES], [None, "A", "B"], [False, True]
+        ):
+            wanted = {
+                "kind": KINDS.get(kind),
+                "type": type_name,
+                "model": model and f"{model} (model-{'AB'.index(model)})",
+            }
+            page.evaluate("wanted => checks.choose(wanted)", wanted | {"disagree": differ})
+            expected = sum(
+                (each["disagree"] or not differ)
+                and any(
+                    kind in (None, error[0]) and type_name in (None, error[1])
+                    for name, errors in each["errors"].items()
+                    if model in (None, name)
+                    for error in errors
+                )
+                for each in sentences
+            )
+            assert number_found(page) == expected, wanted
+            several += kind is not None and type_name is not None and 0 < expected < everything
+        assert several > 20
         sound(found)
+
+    def test_what_one_model_errs_in_is_not_what_another_is_asked_for(self, opened, tmp_path):
+        """Kind, type and model are those of one error, not of several in one sentence."""
+        gold = ["B-PER O B-LOC", "B-ORG O"]
+        said = ["O O B-LOC", "B-ORG O"], ["B-PER O B-ORG", "B-ORG O"]
+        page = opened(report_on(tmp_path, gold, *said)).page
+        assert number_found(page) == 1
+        for wanted, number in (
+            ({"kind": "missed", "type": "LOC"}, 0),
+            ({"kind": "missed", "type": "PER"}, 1),
+            ({"kind": "wrong type", "type": "LOC"}, 1),
+            ({"kind": "wrong type", "type": "ORG"}, 1),
+            ({"type": "PER", "model": "B (1)"}, 0),
+        ):
+            page.evaluate("wanted => checks.choose(wanted)", wanted)
+            assert number_found(page) == number, wanted
 
     def test_option_counts_are_what_the_filter_finds(self, opened, report):
         page = opened(report).page
@@ -79,6 +112,9 @@ class TestExplorer:
         page.fill("#search", "no such words")
         assert number_found(page) == 0
         assert page.locator("article").count() == 0
+        assert page.inner_text("#list").startswith("No sentence has all of this.")
+        page.fill("#search", "")
+        assert not page.is_visible("#none")
         sound(found)
 
     def test_keyboard(self, opened, report):
@@ -101,6 +137,46 @@ class TestExplorer:
         assert page.evaluate("document.activeElement.getAttribute('aria-posinset')") == str(some)
         assert page.evaluate("checks.focusInView()"), "the chosen sentence is in view"
         sound(found)
+
+    def test_arrows_are_the_lists_only_where_it_has_the_focus(self, opened, report):
+        page = opened(report).page
+        page.evaluate("list.scrollIntoView({ block: 'center', behavior: 'instant' })")
+        before = page.evaluate("scrollY")
+        page.keyboard.press("ArrowDown")
+        page.wait_for_function("before => scrollY > before", arg=before, timeout=5000)
+        assert page.locator("article.current").count() == 0
+        page.keyboard.press("j")
+        assert page.locator("article.current").count() == 1
+        before = page.evaluate("scrollY")
+        page.keyboard.press("ArrowDown")
+        assert page.get_attribute("article.current", "aria-posinset") == "2"
+
+    def test_a_checkbox_that_has_the_focus_takes_no_letters(self, opened, report):
+        page = opened(report).page
+        for key, then in (("/", "search"), ("j", None)):
+            page.focus("#disagree")
+            page.keyboard.press(key)
+            found = page.evaluate("[document.activeElement.id, document.activeElement.tagName]")
+            assert found == ["search", "INPUT"] if then else ["", "ARTICLE"]
+        page.focus("#kind")
+        page.keyboard.press("j")
+        assert page.evaluate("document.activeElement.id") == "kind", "letters choose in a menu"
+
+    def test_the_sentence_at_the_top_stays_there_when_the_width_changes(self, opened, large):
+        page = opened(large, width=1400).page
+        page.evaluate("list.scrollTop = 90000")
+        page.wait_for_function("checks.listIsFull()")
+        first = page.evaluate("checks.atTop()")
+        for width in (700, 380, 1400):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(200)
+            assert page.evaluate("checks.atTop()") == first, width
+            assert page.evaluate("checks.listIsFull()")
+
+    def test_a_list_that_grows_in_height_is_filled(self, opened, large):
+        page = opened(large).page
+        page.evaluate("list.style.height = '3000px'")
+        page.wait_for_function("checks.listIsFull()", timeout=5000)
 
     def test_only_what_is_in_view_is_in_the_page(self, opened, large):
         found = opened(large)
@@ -134,6 +210,27 @@ class TestExplorer:
 
 
 class TestWords:
+    @pytest.mark.parametrize(
+        ("word", "typed"),
+        [
+            ("Zu\u0308rich", "z\u00fcrich"),
+            ("Z\u00fcrich", "ZU\u0308RICH"),
+            ("STRASSE", "stra\u00dfe"),
+            ("\u039f\u0394\u039f\u03a3", "\u03bf\u03b4\u03bf\u03c3"),
+            ("New\u00a0York", "new  york"),
+        ],
+    )
+    def test_search_finds_a_word_however_it_is_written(self, opened, tmp_path, word, typed):
+        lines = [
+            {"id": word_id, "tokens": [own, "is"], "gold": ["B-LOC", "O"], "predicted": ["O", "O"]}
+            for word_id, own in ((2**53 + 1, word), (2**53, "other"))
+        ]
+        paths = [examples.write(tmp_path / f"{name}.jsonl", lines) for name in "ab"]
+        page = opened(write_report(compare(*paths, out=tmp_path, resamples=100), tmp_path)[1]).page
+        page.fill("#search", f" {typed} ")
+        assert number_found(page) == 1
+        assert f"sentence {2**53 + 1}" in page.inner_text("article h3")
+
     def test_hostile_words_are_text(self, opened, tmp_path):
         found = opened(write_report(examples.hostile_comparison(tmp_path), tmp_path)[1])
         page = found.page
@@ -160,18 +257,56 @@ class TestWords:
     def test_words_by_their_number_where_there_are_none(self, opened, tmp_path):
         compared = examples.comparison(tmp_path, keep=("gold", "predicted"))
         found = opened(write_report(compared, tmp_path)[1])
-        assert "words by their number" in found.page.inner_text("article h3 >> nth=0")
+        assert "they stand by their number" in found.page.inner_text("#sentences > p")
         assert found.page.inner_text("article .text >> nth=0").startswith("1")
         sound(found)
 
-    def test_every_error_is_named_beside_its_entity(self, opened, report):
-        page = opened(report).page
-        labels = page.eval_on_selector_all(
-            "mark.wrong .type, mark.missed .type", "all => all.map((e) => e.textContent)"
-        )
-        assert labels
-        kinds = ("spurious", "missed", "wrong type", "wrong boundary", "wrong type and boundary")
-        assert all(label.split(" · ")[1] in kinds for label in labels)
+    def test_marks_say_what_python_counts(self, opened, compared, report):
+        marks = opened(report).page.evaluate("checks.marks()")
+        sentences = {str(each["id"]): each for each in disagreements(compared.ground)}
+        assert marks.keys() == sentences.keys()
+        for name, lines in marks.items():
+            assert len(lines) == 3 and lines[0] == sorted(kind for kind, *_ in sentences[name]["gold"])
+            for line, model in zip(lines[1:], "AB", strict=True):
+                assert line == labels(sentences[name], model)
+
+    def test_what_was_missed_is_seen_though_a_prediction_covers_it(self, opened, tmp_path):
+        gold = ["B-PER I-PER B-LOC O", "B-PER B-LOC I-LOC B-ORG"]
+        said = ["B-PER I-PER I-PER O", "B-PER I-PER I-PER I-PER"]
+        page = opened(report_on(tmp_path, gold, said, gold)).page
+        first, second = (lines for _, lines in sorted(page.evaluate("checks.marks()").items()))
+        assert first == [["LOC", "PER"], ["LOC · missed", "PER · wrong boundary"], ["LOC", "PER"]]
+        assert second[1] == ["LOC · missed", "ORG · missed", "PER · wrong boundary"]
+        assert page.inner_text(".also mark >> nth=0") == "w02LOC · missed"
+
+
+def labels(sentence: dict, model: str) -> list[str]:
+    """What the marks of a model's line say: every predicted entity, and every missed one."""
+    predicted = sentence["predicted"][model]
+    kinds = {tuple(place): KINDS[kind] for kind, *place in sentence["errors"][model]}
+    said = [
+        " · ".join([entity[0], *([kinds[tuple(entity)]] if tuple(entity) in kinds else [])])
+        for entity in predicted
+    ]
+    said += [f"{name} · missed" for kind, name, *_ in sentence["errors"][model] if kind == "missed"]
+    return sorted(said)
+
+
+def report_on(folder, gold: list[str], *models: list[str]):
+    """The page on sentences that are written as tags; their words are w00, w01, ..."""
+    paths = []
+    for name, said in enumerate(models):
+        lines = [
+            {
+                "id": i,
+                "tokens": [f"w{i}{k}" for k in range(len(tags.split()))],
+                "gold": tags.split(),
+                "predicted": own.split(),
+            }
+            for i, (tags, own) in enumerate(zip(gold, said, strict=True))
+        ]
+        paths.append(examples.write(folder / f"{name}.jsonl", lines))
+    return write_report(compare(*paths, out=folder, resamples=100), folder)[1]
 
 
 @pytest.mark.parametrize("kind", ["report", "run_report", "large"])
@@ -192,8 +327,14 @@ class TestLayout:
         levels = page.evaluate("checks.headings()")
         assert levels[0] == 1 and levels.count(1) == 1
         assert all(after <= before + 1 for before, after in pairwise(levels))
-        assert page.evaluate("checks.nameless()") == []
+        assert nameless(page) == []
         assert page.evaluate("checks.doubleIds()") == []
+
+    @pytest.mark.parametrize("width", [380, 1400])
+    def test_charts_are_whole_and_can_be_read(self, opened, request, kind, width):
+        page = opened(request.getfixturevalue(kind), width=width).page
+        assert page.locator(".chart-box svg").count() > 3
+        assert page.evaluate("checks.poorCharts(9)") == []
 
     def test_sections_lead_somewhere(self, opened, request, kind):
         page = opened(request.getfixturevalue(kind)).page
@@ -203,26 +344,148 @@ class TestLayout:
         page = opened(request.getfixturevalue(kind)).page
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
-        for _ in range(14):
+        stops = 0
+        while stops < 14 and page.evaluate("document.activeElement !== document.body"):
+            stops += 1
             outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
             assert outline != "none", page.evaluate("document.activeElement.outerHTML.slice(0, 100)")
             page.keyboard.press("Tab")
+        assert stops > 8
 
 
-def test_print_shows_sentences_and_is_light(opened, report):
-    page = opened(report, scheme="dark", width=680).page  # A4 between its margins
-    page.emulate_media(media="print", color_scheme="dark")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert page.locator("article").count() > 20
-    assert page.evaluate("checks.overflow()") == 0
-    assert page.evaluate("checks.contrast()") == []
+class TestChecks:
+    """What finds nothing on the pages has to find what is there."""
+
+    @pytest.mark.parametrize(
+        "style", ["color: #999", "color: white", "background: #0008; color: #555", "background: #333"]
+    )
+    def test_poor_contrast_is_found(self, opened, report, style):
+        page = opened(report).page
+        page.evaluate(
+            "style => document.querySelector('details p, details h3, details td').style = style", style
+        )
+        assert len(page.evaluate("checks.contrast()")) == 1
+
+    @pytest.mark.parametrize(
+        "made",
+        [
+            "document.querySelector('label:has(#kind)').replaceWith(document.querySelector('#kind'))",
+            "svg = document.querySelector('svg[role=img]'); svg.removeAttribute('aria-labelledby');"
+            "svg.querySelector('title').remove()",
+            "document.querySelector('.contents').removeAttribute('aria-label')",
+            "document.querySelector('caption').remove()",
+            "document.querySelector('.contents a').textContent = ''",
+        ],
+    )
+    def test_what_has_no_name_is_found(self, opened, report, made):
+        page = opened(report).page
+        page.evaluate(made)
+        assert len(nameless(page)) == 1
+
+
+class TestTablesThatScroll:
+    def test_they_alone_are_stops_with_a_name(self, opened, report):
+        page = opened(report, width=380).page
+        page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+        for width in (380, 1400):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(100)
+            boxes = page.evaluate("checks.boxes()")
+            assert any(box["scrolls"] for box in boxes) == (width == 380)
+            for box in boxes:
+                stop = (0, "region", box["caption"]) if box["scrolls"] else (-1, None, None)
+                assert (box["tab"], box["role"], box["name"]) == stop
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_their_edge_shows_that_they_go_on(self, opened, report, scheme):
+        page = opened(report, width=380, scheme=scheme).page
+        box = page.locator("#types .scroll").last
+        box.scroll_into_view_if_needed()
+
+        def edge() -> bytes:
+            """A strip at the right edge, where the caption's row has no text."""
+            place = box.bounding_box()
+            strip = {"x": place["x"] + place["width"] - 12, "y": place["y"] + 12, "width": 8, "height": 2}
+            return page.screenshot(clip=strip)
+
+        begin = edge()
+        box.evaluate("box => (box.scrollLeft = box.scrollWidth)")
+        end = edge()
+        box.evaluate("box => (box.style.background = 'var(--surface)')")
+        assert edge() == end != begin
+
+    def test_long_names_of_models_do_not_make_a_table_wide(self, opened, tmp_path):
+        path = examples.comparison(tmp_path, number=30)
+        figures = path.figures
+        for run in figures["runs"].values():
+            run["name"] = "a-name-that-goes-on-" * 8
+        page = opened(write_report(path, tmp_path)[1]).page
+        assert [box["caption"] for box in page.evaluate("checks.boxes()") if box["scrolls"]] == []
+
+
+class TestPrint:
+    def printed(self, opened, path):
+        page = opened(path, scheme="dark", width=680).page  # A4 between its margins
+        page.emulate_media(media="print", color_scheme="dark")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        return page
+
+    def test_all_that_passes_the_filters_is_there_and_light(self, opened, report):
+        page = self.printed(opened, report)
+        number = number_found(page)
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.locator("article").count() == number > 50
+        assert page.inner_text("#found") == f"{number} of {number} sentences"
+        assert not page.inner_text("#printed")
+        boxes = page.evaluate("checks.gapsInList()")
+        assert max(boxes) < 1, "one below the other"
+        assert page.evaluate("checks.overflow()") == 0
+        assert page.evaluate("checks.contrast()") == []
+
+    def test_of_very_many_it_says_how_many(self, opened, large):
+        page = self.printed(opened, large)
+        assert page.locator("article").count() == 500
+        assert page.inner_text("#printed") == "The first 500 are printed."
+
+    @pytest.mark.parametrize("unfolded", [False, True])
+    def test_what_is_folded_away_is_unfolded_and_folded_again(self, opened, report, unfolded):
+        page = opened(report).page
+        page.evaluate("unfolded => { document.querySelector('details').open = unfolded }", unfolded)
+        for event, expected, articles in (("before", True, (51, 999)), ("after", unfolded, (1, 40))):
+            page.evaluate("event => dispatchEvent(new Event(event))", f"{event}print")
+            assert page.evaluate("document.querySelector('details').open") == expected
+            assert articles[0] <= page.locator("article").count() <= articles[1]
+
+    def test_a_real_printer_is_told_before_it_begins(self, opened, report):
+        page = opened(report).page
+        page.evaluate(
+            "addEventListener('beforeprint', () => { seen = document.querySelectorAll('article').length })"
+        )
+        page.pdf()
+        assert page.evaluate("seen") == number_found(page)
 
 
 def test_opening_thousands_takes_no_time(opened, large):
     began = time.perf_counter()
     opened(large).page.wait_for_selector("article")
     assert time.perf_counter() - began < 10
+
+
+_NAMED = {
+    *("image", "region", "feed", "article", "table", "navigation", "form", "link", "button"),
+    *("searchbox", "textbox", "combobox", "checkbox", "heading", "DisclosureTriangle"),
+}
+
+
+def nameless(page) -> list[str]:
+    """Roles of what a screen reader meets without a name, or with one that another of its role has, too."""
+    client = page.context.new_cdp_session(page)
+    nodes = [each for each in client.send("Accessibility.getFullAXTree")["nodes"] if not each["ignored"]]
+    named = [(each["role"]["value"], each.get("name", {}).get("value", "").strip()) for each in nodes]
+    assert {"image", "table", "navigation", "link", "feed"} <= {role for role, _ in named}
+    poor = [role for role, name in named if role in _NAMED and not name]
+    own = [each for each in named if each[0] in ("image", "region", "table")]
+    return poor + [f"{role} {name}" for role, name in set(own) if name and own.count((role, name)) > 1]
 
 
 def texts(page, selector: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_a_complete_run(tmp_path):
     run = examples.run(tmp_path / "run")
     text = told(run)
     f1 = json.loads(run.results.read_text())["test"]["f1"]
-    best = "the weights of step 40 were the best on validation"
+    best = "the weights of step 60 were the best on validation"
     assert f"Complete: 60 steps in 1 min 00 s; {best}. Test F1 {f1:.4f}" in text
     for part in (
         "Learning rate",
@@ -43,6 +44,10 @@ def test_a_complete_run(tmp_path):
     assert "Entities by what became of them" in text
     assert "train.learning_rate" not in text, "only what the file says"
     assert "/nowhere/else" in text
+    assert "on the same ground" not in text and "A:" not in text, "there is one model, and it has a name"
+    assert (
+        "tiny: from 0.52 at step 20" in text and "Entities by what became of them, on the test split" in text
+    )
 
 
 def test_a_run_that_trains(tmp_path):
@@ -57,9 +62,46 @@ def test_a_run_that_trains(tmp_path):
 
 
 def test_a_run_that_was_stopped(tmp_path):
-    assert "Not complete, and no training holds it: step 60 of 100" in told(
-        examples.run(tmp_path / "run", complete=False)
-    )
+    run = examples.run(tmp_path / "run", complete=False)
+    text = "Not complete, and no training holds it: step 60 of 100, epoch 1. The same command "
+    assert text + "begins anew: there is no checkpoint." in told(run)
+    (run.checkpoints / "best-000020").mkdir(parents=True)
+    assert text + "begins anew" in told(run), "nothing goes on from weights alone"
+    (run.checkpoints / "step-000020").mkdir()
+    assert text + "goes on from its last checkpoint." in told(run)
+
+
+def test_of_equal_scores_the_first_is_the_best(tmp_path):
+    """As the training has it, which keeps the weights that a later step does not surpass."""
+    run = examples.run(tmp_path / "run", complete=False)
+    run.metrics.write_text(re.sub(r'"f1": [0-9.]+', '"f1": 0.5', run.metrics.read_text()))
+    assert "best validation F1 0.5000 at step 20" in told(run)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_losses_that_are_not_finite_are_named(tmp_path, value):
+    run = examples.run(tmp_path / "run", complete=False)
+    whole = run.metrics.read_text()
+    run.metrics.write_text(re.sub(r'("step": [34]0,.*?"loss": )[0-9.]+', rf"\g<1>{value}", whole))
+    text = told(run)
+    assert "Training loss of tiny: 2 values are not finite and not drawn, the first at step 30." in text
+    assert "Training loss over steps" in text
+    run.metrics.write_text(re.sub(r'"(loss|f1|learning_rate)": [0-9.e-]+', rf'"\1": {value}', whole))
+    text = told(run)
+    assert "Training loss of tiny: 6 values are not finite" in text
+    assert "Validation F1 of tiny: 3 values are not finite" in text
+    assert "Training loss over steps" not in text
+    run.metrics.write_text(whole.replace('"grad_norm": 1.0', f'"grad_norm": {value}', 1))
+    assert "Gradient norm of tiny: one value is not finite and not drawn, at step 10." in told(run)
+
+
+def test_metrics_that_cannot_be_read_are_no_empty_run(tmp_path):
+    run = examples.run(tmp_path / "run", complete=False)
+    run.metrics.unlink()
+    run.metrics.mkdir()
+    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot be read: Is a directory"):
+        write_run_report(run)
+    assert not (run.folder / "report.html").exists()
 
 
 @pytest.mark.parametrize("content", ["", "\n", '{"event": "train", "st', '{"event": "train", "step": 3}\n'])
@@ -85,7 +127,7 @@ def test_steps_of_a_resumed_run_count_once(tmp_path):
     text = told(run)
     assert "step 40 of 100" in text
     # 2 / 20 before, 5 / 30 and 5 / 40 after; the old steps 30 to 60 are gone.
-    assert "from 0.2 at step 10 to 0.125 at step 40, between 0.1 and 0.2" in text
+    assert "from 0.2 at step 10 to 0.125 at step 40, all within 0.1 to 0.2" in text
 
 
 @pytest.mark.parametrize("gone", ["recipe", "metrics", "predictions"])
@@ -137,7 +179,13 @@ class TestCommand:
         assert capsys.readouterr().err.count("\n") == 1
         assert not (path / "report.html").exists()
 
-    def test_a_folder_that_is_a_file(self, tmp_path):
+    def test_a_folder_that_is_a_file_is_found_before_the_work(self, tmp_path, monkeypatch, capsys):
         (tmp_path / "file").write_text("")
-        with pytest.raises(UserError, match="is a file; name another folder"):
-            write_run_report(examples.run(tmp_path / "run", complete=False), tmp_path / "file")
+        run = examples.run(tmp_path / "run", complete=False)
+        monkeypatch.setattr("ner_dist.report.write.run_page", lambda run: pytest.fail("the work was begun"))
+        assert self.call(monkeypatch, str(run.folder), "--out", str(tmp_path / "file" / "below")) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(
+            f"error: --out {tmp_path / 'file' / 'below'}: lies below {tmp_path / 'file'}, which"
+        )
+        assert error.count("\n") == 1

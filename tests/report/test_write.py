@@ -12,6 +12,9 @@ from html.parser import HTMLParser
 import pytest
 
 from ner_dist.comparison.compare import compare
+from ner_dist.errors import UserError
+from ner_dist.report import curves
+from ner_dist.report.charts import model_color, model_marker
 from ner_dist.report.write import write_report
 from tests.report import examples
 
@@ -138,6 +141,27 @@ def test_a_failure_leaves_the_old_report(compared, tmp_path, monkeypatch):
     assert path.read_text() == "old"
 
 
+def test_nothing_is_written_if_a_page_cannot_be_made(compared, tmp_path, monkeypatch):
+    def broken(*words):
+        raise UserError("cannot be read", where="metrics.jsonl")
+
+    monkeypatch.setattr("ner_dist.report.write.comparison_page", broken)
+    with pytest.raises(UserError):
+        write_report(compared, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_method_names_what_the_tables_name(page):
+    text = " ".join("".join(Page(page).text).split())
+    assert "corrected after Holm" in text and not re.search(r"p_\w", text)
+    for heading in ("p, randomisation", "p (Holm)"):
+        assert f">{heading}</th>" in page and f"{heading}:" in text
+
+
+def test_the_colours_of_the_confusion_say_no_more_than_they_know(page):
+    assert "Green: the type is right, though the boundaries may be wrong." in page
+
+
 def test_markdown_alone(compared, tmp_path):
     assert [path.name for path in write_report(compared, tmp_path, html=False)] == ["report.md"]
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
@@ -187,9 +211,28 @@ class TestWhatMayBeMissing:
         assert Page(text).errors == []
 
     def test_seven_models(self, tmp_path):
-        """More than there are colours."""
+        """More than there are colours: no two look alike."""
         text = write_report(examples.comparison(tmp_path, models=7, number=30), tmp_path)[1].read_text()
-        assert "G (model-6)" in text
+        legend = re.search(r'<ul class="legend".*?</ul>', text, flags=re.S)[0]
+        looks = re.findall(r"<li><svg.*?color: (.*?)\">(.*?)</svg>(.*?)</li>", legend, flags=re.S)
+        assert looks[6][2] == "G (model-6)"
+        assert len({look[:2] for look in looks}) == 7
+        assert len({(model_color(i), model_marker(i)) for i in range(7)}) == 7
+
+    def test_charts_of_many_types_and_models_are_told_shortly_and_to_the_end(self, tmp_path):
+        types = tuple(f"Type{i:02}" for i in range(40))
+        text = write_report(examples.comparison(tmp_path, models=5, types=types, number=60), tmp_path)[
+            1
+        ].read_text()
+        told = dict(re.findall(r'<desc id="([^"]+)-description">(.*?)</desc>', text))
+        scores = told["forest-scores"]
+        assert re.search(
+            r"E: all types 0\.\d+ \(.*?\), by type from 0\.\d+ \(Type\d\d\) to [\d.]+ \(Type\d\d\)$", scores
+        )
+        assert len(scores) < 800
+        listed = re.findall(r"Type\d\d", told["forest-0"])
+        assert sorted(listed) == sorted(types), "each type is in one of the groups"
+        assert all(not text.endswith("…") for text in told.values())
 
     def test_one_shared_type(self, tmp_path):
         text = write_report(examples.comparison(tmp_path, types=("PER",)), tmp_path)[1].read_text()
@@ -234,7 +277,27 @@ class TestRuns:
         mean = compared.figures["shared"]["A"]["f1"]
         for path in (markdown, html):
             assert f"{mean:.4f} ± {spread:.4f}" in path.read_text()
-            assert "over the runs (3 of A and 3 of B)" in path.read_text()
+            assert "Means ± standard deviations over the runs (3 of A and 3 of B)" in path.read_text()
+
+    def test_a_note_speaks_of_deviations_only_where_there_are_some(self, seeds):
+        text = seeds[1][1].read_text()
+        notes = {"Means ±": 0, "Means over": 0, "per run": 0}
+        for figure in re.findall(r'<figure class="table.*?</figure>', text, flags=re.S):
+            caption = re.search(r"<caption><span>(.*?)</span>", figure)[1]
+            assert ("Means ±" in figure) == (" ± 0" in figure), caption
+            notes = {note: number + (note in figure) for note, number in notes.items()}
+            assert "kinds of errors by type" not in caption or "per run" in figure
+        assert notes["Means ±"] == 2 and notes["Means over"] == 1 and notes["per run"] == 3
+
+    def test_confusion_says_of_how_many_runs_it_is(self, seeds, compared, tmp_path):
+        assert "gold type by predicted type, summed over 3 runs" in seeds[1][1].read_text()
+        assert "summed over" not in write_report(compared, tmp_path)[1].read_text()
+
+    def test_a_curve_of_several_runs_tells_all_of_them(self):
+        runs = [[(10, 2.0), (20, 1.0)], [(10, 3.0), (25, 0.5), (30, 0.75)]]
+        assert curves.summary(runs) == (
+            "2 runs, from 2 to 3 at step 10 to 0.75 to 1 at step 20 to 30, all within 0.5 to 3"
+        )
 
     def test_learning_curves_of_every_run(self, seeds):
         text = seeds[1][1].read_text()
@@ -242,7 +305,7 @@ class TestRuns:
         curve = re.search(r'<svg[^>]*aria-labelledby="curve-validation-f1.*?</svg>', text, flags=re.S)[0]
         lines = re.findall(r"fill: none; stroke: var\(--model-(\d)\)", curve)
         assert sorted(lines) == ["0"] * 3 + ["1"] * 3
-        assert "A: from 0.52 at step 20 to 0.56 at step 60" in curve
+        assert "A: 3 runs, from 0.52 at step 20 to 0.56 at step 60, all within 0.52 to 0.56" in curve
 
     def test_the_explorer_has_every_model(self, seeds):
         data = re.search(

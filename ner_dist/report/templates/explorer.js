@@ -7,11 +7,12 @@
   const at = (id) => document.getElementById(id);
   const list = at("list"), rows = at("rows"), search = at("search"), found = at("found");
   const AROUND = 4; // rows kept above and below the view
-  const PRINTED = 40;
+  const PRINTED = 500; // of more, a printer and who reads it would have enough
 
   let shown = []; // places of the sentences that pass the filters
   let tops = [0]; // top of each of them, and the height of all
   let current = -1;
+  let printing = false;
   let nodes = new Map(); // shown place -> article
   let haystacks = null;
   let heights = new Float64Array(sentences.length); // measured; 0 is not yet
@@ -25,16 +26,9 @@
 
   // ---- one sentence
 
+  const MISSED = kinds.indexOf("missed");
   const overlap = (a, b) => a[1] < b[2] && b[1] < a[2];
-  const same = (a, b) => a[1] === b[1] && a[2] === b[2];
-
-  function verdictOn(entity, gold) {
-    const met = gold.filter((other) => overlap(entity, other));
-    if (met.some((other) => same(entity, other) && other[0] === entity[0])) return "";
-    if (met.some((other) => same(entity, other))) return "wrong type";
-    if (met.some((other) => other[0] === entity[0])) return "wrong boundary";
-    return met.length ? "wrong type and boundary" : "spurious";
-  }
+  const same = (a, b) => a.every((value, place) => value === b[place]);
 
   function marked(entity, words, why) {
     const mark = element("mark", why === "missed" ? "missed" : why ? "wrong" : "", words);
@@ -46,15 +40,17 @@
     return mark;
   }
 
-  function line(who, sentence, entities, gold, isGold) {
+  // Entities of one side never overlap; what was missed may overlap what was predicted, and then has its own row.
+  function line(who, sentence, entities, errors) {
     const row = element("div", "line");
-    const name = element("div", "who", who);
     const text = element("div", "text");
     text.dir = "auto";
-    const all = entities.map((entity) => [entity, isGold ? "" : verdictOn(entity, gold)]);
-    if (!isGold)
-      for (const entity of gold)
-        if (!entities.some((other) => overlap(entity, other))) all.push([entity, "missed"]);
+    const kindOf = (entity) => errors.find((error) => same(error.slice(1), entity))?.[0];
+    const all = entities.map((entity) => [entity, kinds[kindOf(entity)]]);
+    const apart = [];
+    for (const [kind, ...entity] of errors)
+      if (kind === MISSED)
+        (entities.some((other) => overlap(entity, other)) ? apart : all).push([entity, kinds[kind]]);
     all.sort((a, b) => a[0][1] - b[0][1]);
     const word = (begin, end) =>
       sentence.tokens
@@ -68,7 +64,13 @@
     }
     if (place < sentence.words) text.append(word(place, sentence.words));
     if (!sentence.tokens) text.classList.add("quiet");
-    row.append(name, text);
+    row.append(element("div", "who", who), text);
+    if (apart.length) {
+      const also = element("div", "also", "also ");
+      also.dir = "auto";
+      for (const [entity, why] of apart) also.append(marked(entity, word(entity[1], entity[2]), why), " ");
+      text.append(also);
+    }
     return row;
   }
 
@@ -81,11 +83,10 @@
     const head = element("h3", "", `${place + 1}. sentence ${sentence.id}`);
     head.id = `sentence-${shown[place]}`;
     if (sentence.copies > 1) head.textContent += ` · ${sentence.copies} copies`;
-    if (!sentence.tokens) head.textContent += " · words by their number";
     made.setAttribute("aria-labelledby", head.id);
-    made.append(head, line("gold", sentence, sentence.gold, sentence.gold, true));
+    made.append(head, line("gold", sentence, sentence.gold, []));
     models.forEach((title, index) => {
-      made.append(line(title, sentence, sentence.predicted[index], sentence.gold, false));
+      made.append(line(title, sentence, sentence.predicted[index], sentence.errors[index]));
     });
     made.classList.toggle("current", place === current);
     return made;
@@ -115,10 +116,14 @@
     return Math.max(0, low);
   }
 
+  // A browser rounds where a list is scrolled to, so its first pixel may be of the sentence before.
+  const atTop = () => placeAt(list.scrollTop + 1);
+
   function render() {
+    if (printing) return;
     // Rows are measured once they are in the page; that may move what is below, so look again.
     for (let round = 0; round < 4; round++) {
-      const anchor = placeAt(list.scrollTop), offset = list.scrollTop - (tops[anchor] || 0);
+      const anchor = atTop(), offset = list.scrollTop - (tops[anchor] || 0);
       const first = Math.max(0, anchor - AROUND);
       const last = Math.min(shown.length - 1, placeAt(list.scrollTop + list.clientHeight) + AROUND);
       show(first, last);
@@ -164,26 +169,30 @@
 
   // ---- filters
 
+  // Upper case first: it alone makes one of the two small sigmas, and SS of a sharp s.
+  const folded = (text) => text.toUpperCase().normalize("NFC").replace(/\s+/g, " ");
+
   function passes(sentence, index, wanted) {
     if (wanted.disagree && !sentence.disagree) return false;
-    if (wanted.type !== "" && !sentence.types.includes(wanted.type)) return false;
-    const models = wanted.model === "" ? sentence.kinds : [sentence.kinds[wanted.model]];
-    if (wanted.kind !== "" && !models.some((own) => own.includes(wanted.kind))) return false;
-    if (wanted.kind === "" && wanted.model !== "" && !models[0].length) return false;
+    // One error of one model has to meet all that is asked of errors.
+    const meets = ([kind, type]) =>
+      (wanted.kind === "" || kind === wanted.kind) && (wanted.type === "" || type === wanted.type);
+    const errors = wanted.model === "" ? sentence.errors.flat() : sentence.errors[wanted.model];
+    if (!errors.some(meets)) return false;
     return wanted.text === "" || haystacks[index].includes(wanted.text);
   }
 
   function filter() {
     const number = (id) => (at(id).value === "" ? "" : Number(at(id).value));
     const wanted = {
-      text: search.value.trim().toLowerCase(),
+      text: folded(search.value).trim(),
       type: number("type"),
       kind: number("kind"),
       model: number("model"),
       disagree: at("disagree").checked,
     };
     if (wanted.text && !haystacks)
-      haystacks = sentences.map((each) => `${each.id} ${(each.tokens || []).join(" ")}`.toLowerCase());
+      haystacks = sentences.map((each) => folded(`${each.id} ${(each.tokens || []).join(" ")}`));
     shown = [];
     sentences.forEach((sentence, index) => {
       if (passes(sentence, index, wanted)) shown.push(index);
@@ -196,6 +205,8 @@
     render();
     const all = sentences.length.toLocaleString("en");
     found.textContent = `${shown.length.toLocaleString("en")} of ${all} sentences`;
+    at("printed").textContent = shown.length > PRINTED ? `The first ${PRINTED} are printed.` : "";
+    at("none").hidden = shown.length > 0;
   }
 
   // ---- keyboard
@@ -219,21 +230,24 @@
     return box.top < innerHeight && box.bottom > 0;
   }
 
+  function backToList() {
+    list.focus({ preventScroll: true });
+    list.scrollIntoView({ block: "nearest", behavior: "instant" });
+  }
+
+  // Letters are shortcuts wherever nothing is typed; arrows scroll the page, unless the list has the focus.
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typing = event.target.closest?.("input, select, textarea");
-    if (event.key === "Escape" && at("explorer").contains(event.target)) {
-      list.focus({ preventScroll: true });
-      list.scrollIntoView({ block: "nearest", behavior: "instant" });
-    } else if (event.key === "/" && !typing) {
+    const typing = event.target.closest?.("input:not([type=checkbox]), select, textarea");
+    const inList = list.contains(event.target);
+    const step = { j: 1, k: -1, ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key === "Escape" && at("explorer").contains(event.target)) backToList();
+    else if (event.key === "/" && !typing) {
       search.focus();
       search.select();
-    } else {
-      const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
-      const here = list.contains(event.target) || (event.target === document.body && inView());
-      if (!step || typing || !here) return;
-      select(current < 0 ? placeAt(list.scrollTop) : current + step);
-    }
+    } else if (step && !typing && (inList || (event.key.length === 1 && inView())))
+      select(current < 0 ? atTop() : current + step);
+    else return;
     event.preventDefault();
   }
 
@@ -248,9 +262,9 @@
     });
   }
 
-  options("type", types, (each) => new Set(each.types));
-  options("kind", kinds, (each) => new Set(each.kinds.flat()));
-  options("model", models, (each) => each.kinds.flatMap((own, index) => (own.length ? [index] : [])));
+  options("type", types, (each) => new Set(each.errors.flat().map(([, type]) => type)));
+  options("kind", kinds, (each) => new Set(each.errors.flat().map(([kind]) => kind)));
+  options("model", models, (each) => each.errors.flatMap((own, index) => (own.length ? [index] : [])));
   if (models.length < 2) {
     at("disagree").closest("label").hidden = true;
     at("model").closest("label").hidden = true;
@@ -271,13 +285,23 @@
   });
   let width = list.clientWidth;
   new ResizeObserver(() => {
-    if (list.clientWidth === width) return;
-    width = list.clientWidth;
-    heights.fill(0);
-    layOut();
+    if (list.clientWidth !== width) {
+      // All heights are other ones now; the sentence at the top stays there.
+      const anchor = atTop();
+      width = list.clientWidth;
+      heights.fill(0);
+      layOut();
+      list.scrollTop = tops[anchor];
+    }
     render();
   }).observe(list);
-  addEventListener("beforeprint", () => show(0, Math.min(shown.length, PRINTED) - 1));
-  addEventListener("afterprint", render);
+  addEventListener("beforeprint", () => {
+    printing = true;
+    show(0, Math.min(shown.length, PRINTED) - 1);
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    render();
+  });
   filter();
 })();
