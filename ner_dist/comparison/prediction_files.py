@@ -7,7 +7,6 @@ the gold tag, the last the predicted tag. Both may be gzipped.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from ner_dist.data.corpus import check_words, rows_from_lists
 from ner_dist.data.readers import format_by_ending, json_lines, read_columns, read_text
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet, split_tag
+from ner_dist.run import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def read_run(run: Run, types: Sequence[str]) -> Predictions:
     path = run.predictions("test")
     if not path.exists():
         raise UserError("there are no predictions", where=str(path), fix="train the run to its end")
-    return replace(read_file(path, types=types), source=str(run.folder))
+    return replace(read_file(path, types=types), source=shown(run.folder))
 
 
 def read_file(path: Path, *, types: Sequence[str] | None = None) -> Predictions:
@@ -71,7 +71,7 @@ def read_file(path: Path, *, types: Sequence[str] | None = None) -> Predictions:
         name: np.array([labels.label2id[str(tag)] for tag in rows.values], dtype=np.int16)[rows.tags]
         for name, rows in (("gold", gold), ("predicted", predicted))
     }
-    return Predictions(source=str(path), labels=labels, offsets=gold.offsets, **ids, **others)
+    return Predictions(source=shown(path), labels=labels, offsets=gold.offsets, **ids, **others)
 
 
 def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
@@ -111,12 +111,12 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
         if key not in line:
             there = ", ".join(line) or "nothing"
             raise UserError(f"there is no `{name}`, only {there}", where=where, fix="see the README")
-        found[name] = _list_of(line, key, str, "tags", where)
+        found[name] = _list_of(line, key, (str,), "tags", where)
     if line.get("tokens") is not None:
-        found["tokens"] = _list_of(line, "tokens", str, "words", where)
+        found["tokens"] = _list_of(line, "tokens", (str,), "words", where)
     if line.get("confidence") is not None:
         found["confidence"] = _list_of(line, "confidence", (int, float), "probabilities", where)
-        if not all(math.isfinite(p) and 0 <= p <= 1 for p in found["confidence"]):
+        if not all(0 <= p <= 1 for p in found["confidence"]):
             raise UserError("a `confidence` is no probability", where=where, fix="write numbers from 0 to 1")
     lengths = {name: len(cell) for name, cell in found.items()}
     if len(set(lengths.values())) > 1:
@@ -127,9 +127,10 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
     return found
 
 
-def _list_of(line: dict[str, Any], key: str, kind: Any, what: str, where: str) -> list[Any]:
+def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str, where: str) -> list[Any]:
     cell = line[key]
-    if not isinstance(cell, list) or not all(isinstance(each, kind) for each in cell):
+    # By its very type: JSON's true is a number to Python.
+    if not isinstance(cell, list) or not all(type(each) in kinds for each in cell):
         raise UserError(f"`{key}` is no list of {what}: {cell!r:.60}", where=where)
     return cell
 
@@ -137,7 +138,7 @@ def _list_of(line: dict[str, Any], key: str, kind: Any, what: str, where: str) -
 def _check_ids(ids: list[Any], numbers: list[int], path: Path) -> None:
     seen: dict[int | str, int] = {}
     for value, number in zip(ids, numbers, strict=True):
-        if not isinstance(value, int | str):
+        if type(value) not in (int, str):
             raise UserError(f"`id` is neither a number nor text: {value!r:.60}", where=f"{path}:{number}")
         if value in seen:
             raise UserError(f"id {value!r} stands on line {seen[value]} already", where=f"{path}:{number}")

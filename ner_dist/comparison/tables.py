@@ -25,15 +25,16 @@ _PARTS = {
 def print_tables(comparison: Comparison) -> None:
     """Show the headline, the same ground, the gap taken apart, and the verdict; seeds as mean ± deviation."""
     figures = comparison.figures
-    console = Console()
+    # Names of models and types are text: `[/red]` and `:dog:` are not for rich to read.
+    console = Console(markup=False, emoji=False)
     for table in (_own_labels(figures), _same_ground(figures), _gap(figures)):
         console.print(table)
     for note in figures["alignment"]["notes"]:
-        console.print(note, markup=False, highlight=False)
+        console.print(note, highlight=False)
     console.print()
-    console.print(figures["verdict"]["paragraph"], markup=False, highlight=False)
+    console.print(figures["verdict"]["paragraph"], highlight=False)
     for line in figures["verdict"]["lines"]:
-        console.print(f"- {line}", markup=False, highlight=False)
+        console.print(f"- {line}", highlight=False)
 
 
 def _own_labels(figures: dict[str, Any]) -> Table:

@@ -115,9 +115,6 @@ def test_sentences_of_equal_words_are_one_unit(files):
     assert len(set(copies.values())) == len(copies) == ground.units == figures["units"]
 
 
-# ---- copies, where the words are not known
-
-
 def long_sentences(number):
     """Of 20 words and more, 4 of them entities; no two alike."""
     for i in range(number):

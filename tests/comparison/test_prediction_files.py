@@ -88,6 +88,8 @@ def test_conll_columns_between_the_word_and_its_tags_do_not_matter(write):
     [
         ("{", "not JSON"),
         ("[1]", r"\[1\] is no JSON object"),
+        ("[" * 100_000, "not readable as JSON .nested too deeply.; write one JSON object a line"),
+        ('{"id": ' + "1" * 5_000 + "}", "not readable as JSON .a number has thousands of digits."),
         ({"pred": ["O"]}, "there is no `gold`, only pred"),
         ({"gold": ["O"]}, "there is no `predicted`, only gold"),
         ({"gold": "O", "pred": ["O"]}, "`gold` is no list of tags: 'O'"),
@@ -114,6 +116,9 @@ def test_a_broken_line_is_named(write, line, complaint):
         ({"tokens": ["a", "b"]}, "different lengths: gold 1, predicted 1, tokens 2"),
         ({"confidence": [1.5]}, "a `confidence` is no probability"),
         ({"confidence": [float("nan")]}, "a `confidence` is no probability"),
+        ({"confidence": [10**400]}, "a `confidence` is no probability"),
+        ({"confidence": [True]}, "`confidence` is no list of probabilities"),
+        ({"id": True}, "`id` is neither a number nor text: True"),
         ({"confidence": ["high"]}, "`confidence` is no list of probabilities"),
         ({"id": 1}, "id 1 stands on line 1 already"),
         ({"id": "\ud800"}, "half of a surrogate pair"),
