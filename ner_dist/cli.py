@@ -174,7 +174,8 @@ def print_figures(figures: dict[str, Any]) -> None:
     loss = "" if figures["loss"] is None else f", loss {figures['loss']:.4f}"
     print(
         f"accuracy {figures['accuracy']:.4f}{loss}, "
-        f"{figures['sentences']:,} sentences, {figures['words']:,} words"
+        f"{figures['sentences']:,} sentence{'s' * (figures['sentences'] != 1)}, "
+        f"{figures['words']:,} word{'s' * (figures['words'] != 1)}"
     )
 
 

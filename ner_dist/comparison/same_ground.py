@@ -48,7 +48,10 @@ def same_ground(
     for other in taken[1:]:
         differs |= other.gold != first.gold
     if differs.any():
-        log.warning("gold tags differ in %d words of the shared sentences: A's are used", differs.sum())
+        log.warning(
+            "gold tags differ in %d of %d words of the shared sentences: A's are used",
+            *(differs.sum(), len(differs)),
+        )
 
     notes = list(alignment.notes)
     predicted: dict[str, list[np.ndarray]] = {model: [] for model in own}

@@ -130,7 +130,7 @@ def test_gold_that_differs_is_counted_and_said_and_that_of_a_is_used(make, tmp_p
     a, b = make("a", A_TYPES, A_LINES), make("b", B_TYPES, lines)
     comparison = compare(a, b, out=tmp_path / "out")
     assert comparison["alignment"]["gold_differs_in"] == 1
-    assert "gold tags differ in 1 words of the shared sentences: A's are used" in log_lines
+    assert "gold tags differ in 1 of 11 words of the shared sentences: A's are used" in log_lines
     assert triple(comparison["shared"]["B"]) == seqeval_on(B_LINES, ["LOC", "PER"])
 
 
