@@ -1,6 +1,7 @@
 """Which sentences of several files of predictions are the same ones.
 
-With words, sentences are the same if their words are; where ids say the same, they decide between copies.
+With words, sentences are the same if their words are; between copies ids decide where they say the same, then
+the gold tags.
 Without words, ids decide, unless they are but numbers of lines; else the order does: files of one test
 split hold its sentences one after the other, though some may be left out, so that their gold tags have a long
 common subsequence.
@@ -12,7 +13,7 @@ import operator
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def align(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
         UserError: the files share no sentence, or nothing tells which ones.
     """
     if all(file.tokens is not None for file in files):
-        alignment = _by_words(files)
+        alignment = _by_words(files, labels)
     else:
         alignment = _without_words(files, labels)
     if not len(alignment.places[0]):
@@ -75,17 +76,26 @@ def align(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
     return alignment
 
 
-def _by_words(files: Sequence[Predictions]) -> Alignment:
-    first, *others = files
+def _by_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
+    words = [list(map(tuple, file.tokens or [])) for file in files]
+    words_and_gold = [
+        list(zip(known, gold_sequences(file, labels), strict=True))
+        for known, file in zip(words, files, strict=True)
+    ]
     by_id: list[Pairs] = []
     pairs: list[Pairs] = []
-    for other in others:
-        equal = _equal(_id_and_words(first), _id_and_words(other)) if first.ids and other.ids else []
-        taken = [set(side) for side in zip(*equal, strict=True)] if equal else [set(), set()]
-        rest = _occurrences(_words(first), taken[0]), _occurrences(_words(other), taken[1])
-        by_id.append(equal)
-        pairs.append(sorted(equal + _equal(*rest)))
-    places = _in_all(pairs, len(first))
+    for other, file in enumerate(files[1:], start=1):
+        found = []
+        if files[0].ids and file.ids:
+            mine, theirs = (zip(files[i].ids or [], words[i], strict=True) for i in (0, other))
+            found = _equal(enumerate(mine), enumerate(theirs))
+        by_id.append(found)
+        # Of copies those of the same gold belong together.
+        for keys in (words_and_gold, words):
+            taken = [{pair[side] for pair in found} for side in (0, 1)]
+            found = found + _equal(_occurrences(keys[0], taken[0]), _occurrences(keys[other], taken[1]))
+        pairs.append(found)
+    places = _in_all(pairs, len(files[0]))
     decided = set.intersection(*({i for i, _ in equal} for equal in by_id))
     alone = sum(place not in decided for place in places[0].tolist())
     if not alone:
@@ -157,20 +167,11 @@ def gold_sequences(file: Predictions, labels: LabelSet) -> list[bytes]:
     return [gold[start:end].tobytes() for start, end in pairwise(file.offsets.tolist())]
 
 
-def _id_and_words(file: Predictions) -> Iterable[tuple[int, Hashable]]:
-    keys = zip(file.ids or [], map(tuple, file.tokens or []), strict=True)
-    return enumerate(keys)
-
-
-def _words(file: Predictions) -> Iterable[tuple[int, tuple[str, ...]]]:
-    return enumerate(map(tuple, file.tokens or []))
-
-
-def _occurrences(keys: Iterable[tuple[int, Any]], taken: set[int]) -> list[tuple[int, Hashable]]:
+def _occurrences(keys: Iterable[Hashable], taken: set[int]) -> list[tuple[int, Hashable]]:
     """Of the places that are not taken, each with its key and how often that came before."""
-    seen: dict[Any, int] = defaultdict(int)
+    seen: dict[Hashable, int] = defaultdict(int)
     found: list[tuple[int, Hashable]] = []
-    for place, key in keys:
+    for place, key in enumerate(keys):
         if place not in taken:
             found.append((place, (key, seen[key])))
             seen[key] += 1

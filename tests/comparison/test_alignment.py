@@ -56,6 +56,14 @@ def test_ids_that_moved_do_not_hinder_words():
     assert alignment.notes == ["Sentences aligned by their words alone, as their ids differ: 2."]
 
 
+def test_of_copies_those_of_the_same_gold_belong_together():
+    a = [sentence(i, "Bern won", gold) for i, gold in enumerate(("B-LOC O", "B-ORG O", "B-PER O"))]
+    b = [a[1], sentence(7, "Bern won", "O O"), a[0]]
+    alignment = align([predictions(a, ids=False), predictions(b, ids=False)], LABELS)
+    # The one that is left over goes with the other that is.
+    assert list(zip(*map(list, alignment.places), strict=True)) == [(0, 2), (1, 0), (2, 1)]
+
+
 @given(corpus=corpora(), data=st.data())
 def test_without_words_the_order_of_the_gold_tags_decides(corpus, data):
     kept = [one for one in corpus if data.draw(st.booleans())] or corpus[:1]
