@@ -20,7 +20,7 @@ from ner_dist.comparison.errors import errors
 from ner_dist.comparison.models import Model, models_of
 from ner_dist.comparison.same_ground import same_ground
 from ner_dist.comparison.scoring import mean, score, spread
-from ner_dist.comparison.training_text import of_run
+from ner_dist.comparison.training_text import NO_RUN, of_run
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import verdict
 from ner_dist.run import check_folder, write_atomically
@@ -131,15 +131,14 @@ def _add_analysis(comparison: Comparison, resamples: int) -> None:
     """Work out on the same ground: error bars, the verdict, errors, calibration, effects of the data."""
     figures, ground = comparison.figures, comparison.ground
     training = {model: _training(runs) for model, runs in comparison.runs.items()}
-    known = next((text for text in training.values() if text is not None), None)
     figures["uncertainty"] = uncertainty(ground, resamples=resamples)
     figures["verdict"] = verdict(figures)
     figures["errors"] = {model: errors(ground, model, training=training[model]) for model in ground.models}
     figures["calibration"] = {model: calibration(ground, model) for model in ground.models}
-    figures["effects"] = effects(ground, training=known)
+    figures["effects"] = effects(ground, training=training)
 
 
-def _training(runs: list[Run | None]) -> Training | None:
-    """What a model was trained on: the same text for all of its runs."""
+def _training(runs: list[Run | None]) -> Training | str:
+    """What a model was trained on, the same text for all of its runs; or why that is not known."""
     first = next((run for run in runs if run), None)
-    return of_run(first) if first else None
+    return of_run(first) if first else NO_RUN
