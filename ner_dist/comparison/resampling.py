@@ -2,8 +2,8 @@
 
 Both work on counts (`unit_counts.py`): a resample is a number of draws for each group of equal units, and a
 matrix product gives the sums of all counts, of which the figures are functions. No sentence is scored twice.
-Draws depend on the seed, the data and the order of the sentences, which is that of the first file. So the order
-in which the models are named has no part in them if all files hold the sentences in one order.
+Draws depend on the seed, the data and the order of the sentences, which is that of the first file. The order
+in which the models are named has no part in them, as long as all files hold the sentences in one order.
 
 **Sentences.** The paired bootstrap (Efron & Tibshirani 1993, ch. 6; for language processing Koehn 2004 and
 Berg-Kirkpatrick et al. 2012): each resample draws as many units as there are, with replacement, the same ones
