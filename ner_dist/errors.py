@@ -39,6 +39,7 @@ _MENDED_BY = {
     errno.EDQUOT: _MAKE_ROOM,
     errno.EROFS: _GET_ACCESS,
     errno.EACCES: _GET_ACCESS,
+    errno.EPERM: _GET_ACCESS,
     errno.EISDIR: "move the folder away, or name another place",
     errno.ENAMETOOLONG: "name a shorter one",
 }

@@ -118,6 +118,12 @@ def test_numbers_of_lines_that_a_missing_line_has_shifted_are_no_ids(missing):
     assert alignment.notes[1].startswith("Their ids were not used: equal ones stand for different sentences")
 
 
+def test_ids_that_few_sentences_share_are_enough():
+    a = [*mostly_without_entities(400)]
+    alignment = align([predictions(a[:300], tokens=False), predictions(a[250:], tokens=False)], LABELS)
+    assert (alignment.by, *map(list, alignment.places)) == ("id", [*range(250, 300)], [*range(50)])
+
+
 def test_ids_hold_where_some_gold_was_revised():
     a = [*mostly_without_entities(400)]
     revised = sentence(100, " ".join(a[100].tokens), "B-LOC" + " O" * (len(a[100].gold) - 1))
