@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
-from ner_dist.errors import UserError, show
+from ner_dist.errors import UserError, disk_error, show
 
 app = typer.Typer(
     help="Fine-tune encoders for named-entity recognition, and compare the results honestly.",
@@ -169,11 +169,13 @@ def print_figures(figures: dict[str, Any]) -> None:
     for name, values, support in rows:
         cells = [f"{values[key]:.4f}" for key in ("precision", "recall", "f1")]
         table.add_row(name, *cells, "" if support is None else f"{support:,}")
-    Console().print(table)
+    # Names of types are text: `[/red]` is not for rich to read.
+    Console(markup=False, emoji=False).print(table)
     loss = "" if figures["loss"] is None else f", loss {figures['loss']:.4f}"
     print(
         f"accuracy {figures['accuracy']:.4f}{loss}, "
-        f"{figures['sentences']:,} sentences, {figures['words']:,} words"
+        f"{figures['sentences']:,} sentence{'s' * (figures['sentences'] != 1)}, "
+        f"{figures['words']:,} word{'s' * (figures['words'] != 1)}"
     )
 
 
@@ -198,6 +200,7 @@ def compare_command(
     from ner_dist.comparison.compare import compare
     from ner_dist.comparison.tables import print_tables
     from ner_dist.report.write import write_report
+    from ner_dist.run import shown
     from ner_dist.runtime import set_up_logging
 
     set_up_logging()
@@ -208,16 +211,18 @@ def compare_command(
         return
     print_tables(comparison)
     for path in written:
-        print(f"written to {path}")
+        print(f"written to {shown(path)}")
 
 
 def _named(words: list[str]) -> dict[str, str]:
+    from ner_dist.run import shown
+
     names = {}
     for word in words:
         letter, equals, name = word.partition("=")
         if not (equals and letter and name):
             raise UserError(f"'{word}' is not LETTER=NAME", where="--names", fix="write --names A=full")
-        names[letter] = name
+        names[letter] = shown(name)
     return names
 
 
@@ -230,12 +235,12 @@ def report_command(
 ) -> None:
     """Write a page on one run: state, settings, curves, scores, errors; also while it trains."""
     from ner_dist.report.write import write_run_report
-    from ner_dist.run import Run
+    from ner_dist.run import Run, shown
     from ner_dist.runtime import set_up_logging
 
     set_up_logging()
     for path in write_run_report(Run(Path(run)), None if out is None else Path(out)):
-        print(f"written to {path}")
+        print(f"written to {shown(path)}")
 
 
 class _OptionalSeconds(TyperCommand):
@@ -340,6 +345,11 @@ def main() -> None:
         app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UserError as error:
         sys.exit(show(error))
+    except OSError as error:
+        mended = disk_error(error)
+        if mended is None:
+            raise
+        sys.exit(show(mended))
     except Exception as error:
         # typer's name for a wrong command line differs between its versions; anything else is a bug of ours.
         if not hasattr(error, "format_message"):

@@ -32,14 +32,27 @@ class UserError(Exception):
         super().__init__(" ".join(text.split()))
 
 
+_MAKE_ROOM = "make room and give the same command again: what was saved is still there"
+_GET_ACCESS = "get permission there, or name another place"
+_MENDED_BY = {
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    errno.EROFS: _GET_ACCESS,
+    errno.EACCES: _GET_ACCESS,
+    errno.EPERM: _GET_ACCESS,
+    errno.EISDIR: "move the folder away, or name another place",
+    errno.ENAMETOOLONG: "name a shorter one",
+}
+
+
 def disk_error(error: OSError) -> UserError | None:
-    """The error for a disk that takes no more; None for an `OSError` of any other kind."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+    """The error for a disk that takes no more, or not there; None for an `OSError` of any other kind."""
+    if error.errno not in _MENDED_BY:
         return None
     return UserError(
         error.strerror or "the disk takes no more",
         where=str(error.filename) if error.filename else None,
-        fix="make room and give the same command again: what was saved is still there",
+        fix=_MENDED_BY[error.errno],
     )
 
 

@@ -21,13 +21,16 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import Recipe
 from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 
@@ -96,16 +99,19 @@ def find_run(path: str | Path) -> Run:
 def read_results(run: Run) -> dict[str, Any]:
     """The run's `results.json`."""
     try:
-        return json.loads(run.results.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        known = json.loads(run.results.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot be read: {error}", where=str(run.results)) from None
+    if not isinstance(known, dict):
+        raise UserError("holds no JSON object", where=str(run.results), fix="evaluate or train the run again")
+    return known
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A file's JSON object; empty if there is none that can be read."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
 
@@ -158,29 +164,47 @@ def _has_progress(run: Run) -> bool:
     return trained or run.complete or (run.checkpoints.is_dir() and any(run.checkpoints.iterdir()))
 
 
+def shown(path: str | Path) -> str:
+    """A path as text that can be printed and written, whatever bytes the file's name is made of."""
+    return os.fsencode(path).decode(errors="replace")
+
+
 def now() -> str:
     """The time, in UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def check_folder(folder: Path, *, where: str) -> None:
+def check_folder(folder: Path, *, where: str, files: Sequence[str] = ()) -> None:
     """Find out before the work, not after it, that its results could not be written to `folder`.
 
     Args:
         folder: need not exist.
         where: what the user calls it, such as `output_dir`.
+        files: what will be written there, by name.
 
     Raises:
-        UserError: it is a file, lies below one, or may not be written to.
+        UserError: it is a file, lies below one, may not be written to or cannot be called so, or a folder
+            stands where one of the files would.
     """
+    what = _why_not_writable(folder, files)
+    if what is not None:
+        raise UserError(what, where=f"{where} {shown(folder)}", fix="name another folder")
+
+
+def _why_not_writable(folder: Path, files: Sequence[str]) -> str | None:
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        return f"cannot be used: {error.strerror}"
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
-        what = "is a file" if existing == folder else f"lies below {existing}, which is a file"
-    elif not os.access(existing, os.W_OK | os.X_OK):
-        what = f"cannot be written to: no permission in {existing}"
-    else:
-        return
-    raise UserError(what, where=f"{where} {folder}", fix="name another folder")
+        return "is a file" if existing == folder else f"lies below {existing}, which is a file"
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return f"cannot be written to: no permission in {existing}"
+    taken = [name for name in files if (folder / name).is_dir()]
+    return f"holds a folder called {taken[0]}, which is to be a file" if taken else None
 
 
 def move_aside(run: Run) -> Path | None:
@@ -253,8 +277,15 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        # A full disk names no file, and the one aside is not what the user knows.
+        error.filename, error.filename2 = str(path), None
+        raise
+    finally:
+        aside.unlink(missing_ok=True)

@@ -145,9 +145,6 @@ def test_a_step_tells_its_words_and_cells(start):
         assert step.seconds > 0
 
 
-# ---- the same step again
-
-
 def losses(steps):
     return [step.loss.item() for step in steps]
 
@@ -204,9 +201,6 @@ def test_dropout_is_on(start):
         losses(start("train.max_steps=1", f"model.dropout={p}").training.steps()) for p in (0.1, 0.0)
     )
     assert with_dropout[0] != pytest.approx(without[0], rel=1e-4)
-
-
-# ---- epochs
 
 
 def test_an_epoch_shows_every_example_once_and_the_next_in_another_order(start):
@@ -268,9 +262,6 @@ def test_the_rate_of_a_step_is_the_one_that_is_applied(start):
         assert group["lr"] == step.learning_rate * group["lr_scale"]
 
 
-# ---- what is not finite
-
-
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_a_gradient_that_is_not_finite_leaves_the_weights_and_moments_as_they_were(start, poison):
     session = start("train.max_steps=4")
@@ -323,9 +314,6 @@ def test_a_training_stops_after_a_few_steps_in_a_row_that_are_not_finite(start, 
 def test_steps_that_are_not_finite_here_and_there_stop_nothing(start):
     session = start("train.max_steps=12", "train.max_nonfinite_steps=3", "logging.every=5")
     assert poisoned_training(session, {1, 2, 4, 5, 7, 8}) == 12
-
-
-# ---- where and how it computes
 
 
 def test_bf16_on_a_cpu_trains_fp32_weights_to_about_the_same_losses(start, tmp_path):

@@ -88,9 +88,6 @@ def restricted(counts, labels, to):
     return counts.as_array()[:, [labels.types.index(name) for name in to.types]]
 
 
-# ---- spans
-
-
 @both_schemes
 @given(case=tagged())
 def test_spans_are_those_of_seqeval(case, strict):
@@ -133,9 +130,6 @@ def test_strict_spans_are_among_the_lenient_ones(case):
     found = [extract_spans(*flatten(sentences, labels), labels, strict=strict) for strict in (True, False)]
     strict, lenient = (set(zip(spans.type, spans.start, spans.end, strict=True)) for spans in found)
     assert strict <= lenient
-
-
-# ---- counts
 
 
 @both_schemes
@@ -192,9 +186,6 @@ def test_projecting_then_counting_is_counting_then_leaving_types_out(case, data,
     whole = count(gold_ids, predicted_ids, offsets, labels, strict=strict)
     assert (projected.as_array() == restricted(whole, labels, to)).all()
     assert scores(projected, to.types)["per_type"].items() <= scores(whole, labels.types)["per_type"].items()
-
-
-# ---- scores
 
 
 @both_schemes
@@ -266,9 +257,6 @@ def test_scores_go_into_json_as_they_are(case):
 def test_token_accuracy_is_right_words_over_words(pairs):
     gold, predicted = (np.array([pair[i] for pair in pairs], dtype=np.int16) for i in (0, 1))
     assert token_accuracy(gold, predicted) == sum(a == b for a, b in pairs) / max(len(pairs), 1)
-
-
-# ---- real predictions
 
 
 @pytest.fixture(scope="module")

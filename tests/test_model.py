@@ -46,9 +46,6 @@ def logits(model, *, seed=0):
     return model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
 
 
-# ---- how long an input may be
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_encoder_takes_inputs_as_long_as_it_is_said_to_and_no_longer(family):
     config = tiny_config(family)
@@ -75,9 +72,6 @@ def test_a_model_from_scratch_takes_what_the_recipe_says():
     assert max_length(config) == SCRATCH.max_length
     assert (config.vocab_size, config.hidden_size, config.num_hidden_layers) == (VOCABULARY, 16, 2)
     assert load_config(scratch()).vocab_size == SCRATCH.vocab_size
-
-
-# ---- what a model starts from
 
 
 def test_a_seed_gives_one_model_whatever_was_drawn_before():
@@ -196,9 +190,6 @@ def test_gradient_checkpointing_recomputes_and_changes_no_gradient():
         torch.testing.assert_close(gradients[True][name], gradient, msg=name)
 
 
-# ---- the loss
-
-
 @st.composite
 def scored_words(draw):
     """(logits [n, labels], targets [n], weights or None, label smoothing)"""
@@ -246,8 +237,6 @@ def test_logits_in_half_precision_are_summed_in_fp32():
     expected = torch.nn.functional.cross_entropy(logits.double(), torch.zeros(3000).long(), reduction="sum")
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
-
-# ---- class weights
 
 TAGS = np.array([0] * 12 + [1, 2, 2] + [3] * 1, dtype=np.int16)  # 12 O, 3 PER, 1 LOC
 

@@ -35,9 +35,6 @@ def groups_of(model, **settings):
     return dict(found)
 
 
-# ---- groups
-
-
 def test_biases_and_norms_do_not_decay_and_all_else_does(model):
     groups = groups_of(model, weight_decay=0.03)
     assert groups.keys() == {name for name, _ in model.named_parameters()}
@@ -123,8 +120,6 @@ def test_a_smaller_rate_below_moves_the_lower_weights_less(model):
         moved = (parameter.detach() - before[name]).abs().mean().item()
         assert moved == pytest.approx(1e-2 * expected_scale(name, 0.1), rel=0.05), name
 
-
-# ---- the schedule
 
 peaks = st.floats(1e-7, 1.0)
 schedules = st.builds(

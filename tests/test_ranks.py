@@ -47,5 +47,7 @@ def test_a_full_disk_is_the_users_to_mend_and_other_trouble_is_not(accelerator):
 
     with pytest.raises(UserError, match="some/file: text; make room"):
         from_main(accelerator, lambda: fail(errno.ENOSPC))
+    with pytest.raises(UserError, match="some/file: text; get permission there"):
+        from_main(accelerator, lambda: fail(errno.EACCES))
     with pytest.raises(OSError, match="text"):
         from_main(accelerator, lambda: fail(errno.EIO))

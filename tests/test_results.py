@@ -43,9 +43,6 @@ def saved(session):
     return session.run.model
 
 
-# ---- the model
-
-
 def test_the_saved_model_is_the_one_in_memory(session, saved):
     model = AutoModelForTokenClassification.from_pretrained(saved)
     trained = session.training.model.state_dict()
@@ -172,8 +169,6 @@ def test_a_model_without_a_head_is_refused_rather_than_scored_at_random(tagger):
     assert "lacks weights: classifier.bias, classifier.weight" in refusal(folder)
 
 
-# ---- predictions
-
 LABELS = LabelSet.from_types(["PER", "LOC"])
 
 
@@ -234,8 +229,6 @@ def test_predictions_are_text_that_people_can_read(tmp_path):
     assert '"東京", "naïve"' in path.read_text(encoding="utf-8")
 
 
-# ---- verification
-
 GOLD = [["B-PER", "I-PER", "O", "B-LOC"], ["O", "B-PER"], ["B-LOC", "O"]]
 # Starts one entity with I-, so that the two schemes differ.
 PREDICTED = [["B-PER", "I-PER", "O", "I-LOC"], ["B-LOC", "B-PER"], ["O", "O"]]
@@ -288,9 +281,6 @@ def test_a_test_set_without_entities_verifies_to_zero(tmp_path):
     path = write(tmp_path / "test.jsonl", [["a", "b"]], [["O", "O"]], [["O", "O"]])
     nothing = {"precision": 0.0, "recall": 0.0, "f1": 0.0}
     verify(path, nothing | {"lenient": nothing, "accuracy": 1.0})
-
-
-# ---- the card
 
 
 def test_the_card_says_what_the_model_is_and_how_well_it_does(session):

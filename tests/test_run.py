@@ -201,7 +201,7 @@ class TestWriteAtomically:
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             run.write_atomically(path, "new")
-        assert path.read_text() == "old"
+        assert contents(tmp_path) == {"results.json": b"old"}
         monkeypatch.undo()
         run.write_atomically(path, "new")
         assert contents(tmp_path) == {"results.json": b"new"}

@@ -57,9 +57,6 @@ def finished(tmp_path_factory):
     return recipe, small.train(recipe)
 
 
-# ---- what a run leaves behind
-
-
 def test_the_run_is_complete(finished):
     _, run = finished
     names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
@@ -173,9 +170,6 @@ def test_training_again_does_nothing_and_says_so(finished, log_lines):
     assert not [line for line in log_lines if line.startswith("step ")]
 
 
-# ---- trained anew
-
-
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     """The weights of a short training without any option."""
@@ -249,9 +243,6 @@ def test_a_trained_model_is_fine_tuned_further(finished, tmp_path):
             torch.testing.assert_close(after[name], weight, rtol=1e-4, atol=1e-6)
 
 
-# ---- evaluations
-
-
 @pytest.fixture
 def scripted(monkeypatch):
     """Has the validations of a training give the F1 of a script; returns the weights that each of them saw.
@@ -323,9 +314,6 @@ def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path, script
     # Step 4 comes out as before, and the best of before the cut is remembered.
     assert same(seen[1], seen[2])
     assert results(run)["train"]["best_step"] == 2 and same(weights(run), seen[0])
-
-
-# ---- splits and data
 
 
 @pytest.mark.parametrize("missing", [["validation"], ["test"], ["validation", "test"]])

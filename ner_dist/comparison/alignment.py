@@ -1,21 +1,25 @@
 """Which sentences of several files of predictions are the same ones.
 
-With words, sentences are the same if their words are; where ids say the same, they decide between copies.
-Without words, ids decide; without either, the order does: files of one test split hold its sentences one
-after the other, though some may be left out, so that their gold tags have a long common subsequence.
+With words, sentences are the same if their words are; between copies ids decide where they say the same, then
+the gold tags.
+Without words, ids decide, unless they are but numbers of lines; else the order does: files of one test
+split hold its sentences one after the other, though some may be left out, so that their gold tags have a long
+common subsequence.
 """
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.subsequence import common_subsequence
 from ner_dist.errors import UserError
+from ner_dist.labels import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -25,8 +29,14 @@ if TYPE_CHECKING:
 
 ID_AND_WORDS, WORDS, ID, ORDER = "id and words", "words", "id", "order of gold tags"
 
-SAME_GOLD = 0.99
-"""Ids without words are trusted if this share of the sentences with equal ids has equal gold tags."""
+SAME_SPLIT = 0.5
+"""Without words, this share of the sentences with entities has to be found, or it is not one test split."""
+_BY_ORDER = (
+    "Not every file holds words, so the sentences were aligned by the order of their gold tags on the "
+    "shared types: an exact longest common subsequence. Where a file leaves out one of several neighbours "
+    "with equal gold tags, which one it was cannot be known."
+)
+_IDS_OF_LINES = "Their ids were not used: equal ones stand for different sentences, as numbers of lines do."
 
 Pairs = list[tuple[int, int]]
 
@@ -51,72 +61,104 @@ def align(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
         labels: of the shared types, which the gold tags of every file are projected onto.
 
     Raises:
-        UserError: the files share no sentence.
+        UserError: the files share no sentence, or nothing tells which ones.
     """
     if all(file.tokens is not None for file in files):
-        alignment = _by_words(files)
+        alignment = _by_words(files, labels)
     else:
-        alignment = _by_id(files, labels) or _by_order(files, labels)
+        alignment = _without_words(files, labels)
     if not len(alignment.places[0]):
         raise UserError(
             "the runs share no test sentence: they were scored on different data",
-            where=", ".join(dict.fromkeys(file.source for file in files)),
+            where=_sources(files),
+            fix="name runs, or files, of one test split",
         )
     return alignment
 
 
-def _by_words(files: Sequence[Predictions]) -> Alignment:
-    first, *others = files
+def _by_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
+    words = [list(map(tuple, file.tokens or [])) for file in files]
+    words_and_gold = [
+        list(zip(known, gold_sequences(file, labels), strict=True))
+        for known, file in zip(words, files, strict=True)
+    ]
     by_id: list[Pairs] = []
     pairs: list[Pairs] = []
-    for other in others:
-        equal = _equal(_id_and_words(first), _id_and_words(other)) if first.ids and other.ids else []
-        taken = [set(side) for side in zip(*equal, strict=True)] if equal else [set(), set()]
-        rest = _occurrences(_words(first), taken[0]), _occurrences(_words(other), taken[1])
-        by_id.append(equal)
-        pairs.append(sorted(equal + _equal(*rest)))
-    places = _in_all(pairs, len(first))
+    for other, file in enumerate(files[1:], start=1):
+        found = []
+        if files[0].ids and file.ids:
+            mine, theirs = (zip(files[i].ids or [], words[i], strict=True) for i in (0, other))
+            found = _equal(enumerate(mine), enumerate(theirs))
+        by_id.append(found)
+        # Of copies those of the same gold belong together.
+        for keys in (words_and_gold, words):
+            taken = [{pair[side] for pair in found} for side in (0, 1)]
+            found = found + _equal(_occurrences(keys[0], taken[0]), _occurrences(keys[other], taken[1]))
+        pairs.append(found)
+    places = _in_all(pairs, len(files[0]))
     decided = set.intersection(*({i for i, _ in equal} for equal in by_id))
     alone = sum(place not in decided for place in places[0].tolist())
     if not alone:
         return Alignment(ID_AND_WORDS, places)
     notes = []
     if decided:
-        notes.append(f"{alone:,} sentences were aligned by their words alone: their ids differ.")
+        notes.append(f"Sentences aligned by their words alone, as their ids differ: {alone:,}.")
     return Alignment(WORDS, places, notes)
 
 
-def _by_id(files: Sequence[Predictions], labels: LabelSet) -> Alignment | None:
-    """None without common ids, or if equal ones stand for different sentences, as line numbers may."""
-    first, *others = files
-    if any(file.ids is None for file in files):
-        return None
-    gold = gold_sequences(first, labels)
-    pairs, other_gold = [], 0
-    for other in others:
-        same_id = _equal(enumerate(first.ids or []), enumerate(other.ids or []))
-        its_gold = gold_sequences(other, labels)
-        equal = sum(gold[i] == its_gold[j] for i, j in same_id)
-        if not same_id or equal < SAME_GOLD * len(same_id):
-            return None
-        # Other gold is the one sign there is of another sentence.
-        pairs.append([(i, j) for i, j in same_id if gold[i] == its_gold[j]])
-        other_gold += len(same_id) - len(pairs[-1])
-    notes = ["Not every file holds words, so the sentences were aligned by their ids."]
-    if other_gold:
-        notes.append(f"{other_gold:,} sentences of equal ids have different gold tags: left out.")
-    return Alignment(ID, _in_all(pairs, len(first)), notes)
+def _without_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
+    """By ids, or by order where it finds more.
 
-
-def _by_order(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
+    Where a line is missing, numbers of lines begin to stand for other sentences, which the order still finds.
+    Ids of sentences whose gold was revised differ in gold, too, but no order finds those.
+    """
     gold = [gold_sequences(file, labels) for file in files]
-    pairs = [common_subsequence(gold[0], others) for others in gold[1:]]
-    notes = [
-        "Not every file holds words, so the sentences were aligned by the order of their gold tags on the "
-        "shared types: an exact longest common subsequence. Where a file leaves out one of several "
-        "neighbours with equal gold tags, which one it was cannot be known."
+    has_entity = [_has_entity(file, labels) for file in files]
+    same_id = [_equal(enumerate(files[0].ids or []), enumerate(other.ids or [])) for other in files[1:]]
+    by_id = [
+        [(i, j) for i, j in pairs if gold[0][i] == its_gold[j]]
+        for pairs, its_gold in zip(same_id, gold[1:], strict=True)
     ]
-    return Alignment(ORDER, _in_all(pairs, len(gold[0])), notes)
+    by_order = [common_subsequence(gold[0], its_gold) for its_gold in gold[1:]]
+    of_ids, of_order = ([_found(pairs, has_entity[0]) for pairs in each] for each in (by_id, by_order))
+    other_gold = sum(map(len, same_id)) - sum(map(len, by_id))
+    alike = all(number for number, _ in of_ids)
+    if alike and (not other_gold or all(map(operator.ge, of_ids, of_order))):
+        _check_found(of_ids, [_found(pairs, has_entity[0])[0] for pairs in same_id], files)
+        notes = ["Not every file holds words, so the sentences were aligned by their ids."]
+        if other_gold:
+            notes.append(f"Sentences left out because equal ids have different gold tags: {other_gold:,}.")
+        return Alignment(ID, _in_all(by_id, len(gold[0])), notes)
+    _check_found(of_order, [int(min(has_entity[0].sum(), each.sum())) for each in has_entity[1:]], files)
+    notes = [_BY_ORDER, _IDS_OF_LINES] if all(same_id) else [_BY_ORDER]
+    return Alignment(ORDER, _in_all(by_order, len(gold[0])), notes)
+
+
+def _found(pairs: Pairs, has_entity: np.ndarray) -> tuple[int, int]:
+    """How many pairs there are with an entity, as `has_entity` [N] says of the first file; and of all.
+
+    Sentences without are often equal in gold by chance, so that they tell less.
+    """
+    return sum(bool(has_entity[i]) for i, _ in pairs), len(pairs)
+
+
+def _check_found(found: list[tuple[int, int]], possible: list[int], files: Sequence[Predictions]) -> None:
+    if any(number < SAME_SPLIT * most for (number, _), most in zip(found, possible, strict=True)):
+        raise UserError(
+            "neither ids nor the order of gold tags tell which sentences are the same",
+            where=_sources(files),
+            fix="write the words, as `tokens`, into every file",
+        )
+
+
+def _has_entity(file: Predictions, labels: LabelSet) -> np.ndarray:
+    """bool [N]: whether a sentence's gold holds a tag of these types."""
+    is_entity = file.labels.projection(labels)[file.gold] != labels.label2id[OUTSIDE]
+    return np.diff(np.concatenate([[0], np.cumsum(is_entity)])[file.offsets]) > 0
+
+
+def _sources(files: Sequence[Predictions]) -> str:
+    return ", ".join(dict.fromkeys(file.source for file in files))
 
 
 def gold_sequences(file: Predictions, labels: LabelSet) -> list[bytes]:
@@ -125,20 +167,11 @@ def gold_sequences(file: Predictions, labels: LabelSet) -> list[bytes]:
     return [gold[start:end].tobytes() for start, end in pairwise(file.offsets.tolist())]
 
 
-def _id_and_words(file: Predictions) -> Iterable[tuple[int, Hashable]]:
-    keys = zip(file.ids or [], map(tuple, file.tokens or []), strict=True)
-    return enumerate(keys)
-
-
-def _words(file: Predictions) -> Iterable[tuple[int, tuple[str, ...]]]:
-    return enumerate(map(tuple, file.tokens or []))
-
-
-def _occurrences(keys: Iterable[tuple[int, Any]], taken: set[int]) -> list[tuple[int, Hashable]]:
+def _occurrences(keys: Iterable[Hashable], taken: set[int]) -> list[tuple[int, Hashable]]:
     """Of the places that are not taken, each with its key and how often that came before."""
-    seen: dict[Any, int] = defaultdict(int)
+    seen: dict[Hashable, int] = defaultdict(int)
     found: list[tuple[int, Hashable]] = []
-    for place, key in keys:
+    for place, key in enumerate(keys):
         if place not in taken:
             found.append((place, (key, seen[key])))
             seen[key] += 1

@@ -45,12 +45,14 @@ def by_sentence_length(outcomes: Sequence[Outcome], offsets: np.ndarray) -> list
 def by_seen(outcomes: Sequence[Outcome], ground: Ground, training: Training) -> list[dict[str, Any]]:
     """Recall by whether the training split shows a gold entity's words as an entity, and of which type.
 
-    Precision has no place here: what is predicted where nothing is was not shown by anything.
+    Precision has no place here: what is predicted where nothing is was not shown by anything. All types of
+    the data count, also those that the model was not taught: for a model of fewer types, "seen with another
+    type" may mean that it was taught to see no entity there.
 
     Args:
         outcomes: of a model's runs, all on the ground's gold.
         ground: has tokens.
-        training: what the models were trained on.
+        training: what the model was trained on, with all types of the data.
     """
     bucket = _seen(outcomes[0].gold, ground, training)
     right = sum(np.bincount(bucket[each.kind_of_gold == CORRECT], minlength=len(SEEN)) for each in outcomes)

@@ -20,7 +20,7 @@ from ner_dist.comparison.errors import errors
 from ner_dist.comparison.models import Model, models_of
 from ner_dist.comparison.same_ground import same_ground
 from ner_dist.comparison.scoring import mean, score, spread
-from ner_dist.comparison.training_text import of_run
+from ner_dist.comparison.training_text import NO_RUN, of_run
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import verdict
 from ner_dist.run import check_folder, write_atomically
@@ -35,12 +35,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RESAMPLES = 10_000
+COMPARED = "compare.json"
+REPORTS = ("report.md", "report.html")
+"""What `ner-dist compare` writes beside the figures."""
 
 
 def compare(
     *paths: str | Path, out: str | Path, resamples: int = RESAMPLES, names: Mapping[str, str] | None = None
 ) -> Comparison:
-    """Compare two or more models and write compare.json.
+    """Compare two or more models and write compare.json; reports of older figures go.
 
     Args:
         paths: complete runs, and files of predictions. Two are A and B, whatever they are; of more, runs
@@ -53,7 +56,7 @@ def compare(
         UserError: a path is missing, incomplete or no predictions, or the models share no type or sentence.
     """
     out = Path(out)
-    check_folder(out, where="--out")
+    check_folder(out, where="--out", files=(COMPARED, *REPORTS))
     models = models_of(paths, names)
     own = {letter: model.own for letter, model in models.items()}
     ground, alignment = same_ground(own, {letter: model.seeds for letter, model in models.items()})
@@ -73,7 +76,10 @@ def compare(
     comparison = Comparison(figures, own, ground, {letter: model.runs for letter, model in models.items()})
     _add_analysis(comparison, resamples)
     text = json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(out / "compare.json", text + "\n")
+    write_atomically(out / COMPARED, text + "\n")
+    # They were of other figures: nothing in the folder may contradict what is now there.
+    for name in REPORTS:
+        (out / name).unlink(missing_ok=True)
     return comparison
 
 
@@ -113,11 +119,11 @@ def _check_headlines(models: dict[str, Model]) -> None:
     """Say so where a run's results.json is not of the predictions that lie beside it."""
     for model in models.values():
         for path, predictions, said in zip(model.paths, model.own, model.headline, strict=True):
-            found = score(predictions.gold, predictions.predicted, predictions.offsets, predictions.labels)
-            if abs(found["f1"] - said["test"]["f1"]) > 1e-9:
+            f1 = predictions.scores["f1"]
+            if abs(f1 - said["test"]["f1"]) > 1e-9:
                 log.warning(
                     "%s: results.json says test F1 %.4f, its predictions give %.4f: one of them was replaced",
-                    *(path, said["test"]["f1"], found["f1"]),
+                    *(path, said["test"]["f1"], f1),
                 )
 
 
@@ -125,15 +131,14 @@ def _add_analysis(comparison: Comparison, resamples: int) -> None:
     """Work out on the same ground: error bars, the verdict, errors, calibration, effects of the data."""
     figures, ground = comparison.figures, comparison.ground
     training = {model: _training(runs) for model, runs in comparison.runs.items()}
-    known = next((text for text in training.values() if text is not None), None)
     figures["uncertainty"] = uncertainty(ground, resamples=resamples)
     figures["verdict"] = verdict(figures)
     figures["errors"] = {model: errors(ground, model, training=training[model]) for model in ground.models}
     figures["calibration"] = {model: calibration(ground, model) for model in ground.models}
-    figures["effects"] = effects(ground, training=known)
+    figures["effects"] = effects(ground, training=training)
 
 
-def _training(runs: list[Run | None]) -> Training | None:
-    """What a model was trained on: the same text for all of its runs."""
+def _training(runs: list[Run | None]) -> Training | str:
+    """What a model was trained on, the same text for all of its runs; or why that is not known."""
     first = next((run for run in runs if run), None)
-    return of_run(first) if first else None
+    return of_run(first) if first else NO_RUN

@@ -32,7 +32,7 @@ def decomposition(own: dict[str, list[Predictions]], ground: Ground) -> dict[str
 
 def _way(own: list[Predictions], ground: Ground, model: str) -> list[float]:
     """A model's F1 on its own labels and sentences, on the shared types, and on the same ground."""
-    whole = [score(run.gold, run.predicted, run.offsets, run.labels) for run in own]
+    whole = [run.scores for run in own]
     projected = []
     for run in own:
         onto = run.labels.projection(ground.labels)

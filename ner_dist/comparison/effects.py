@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist import metrics
-from ner_dist.comparison.training_text import NO_TRAINING, NO_WORDS
+from ner_dist.comparison.training_text import NO_WORDS, Training
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ner_dist.comparison.ground import Ground
-    from ner_dist.comparison.training_text import Training
 
 NOTHING_LEFT = "no sentence would be left"
 
 WHAT = {
     "duplicates": "Sentences that stand more than once count more than once; "
     "without: each distinct sentence once, by its first copy.",
-    "train_test_overlap": "Sentences whose words also stand in the training split were learnt, "
-    "not only tested; without: they are left out.",
+    "train_test_overlap": "Sentences whose words also stand in a model's training split were learnt, "
+    "not only tested; without: they are left out, for all models.",
     "entity_free_sentences": "Sentences without a gold entity can only cost precision, and some leave them "
     "out; without: they are left out.",
     "invalid_transitions": "A predicted I- that continues nothing is no entity in strict IOB2; "
@@ -32,12 +31,12 @@ WHAT = {
 }
 
 
-def effects(ground: Ground, *, training: Training | None) -> dict[str, Any]:
+def effects(ground: Ground, *, training: Mapping[str, Training | str]) -> dict[str, Any]:
     """Each effect by its name.
 
     Args:
         ground: the sentences.
-        training: the training split, None if it cannot be read.
+        training: by model, its training split, or why that is not known.
 
     Returns:
         Of each effect `name`; `what` it is; `count` and `share` of the sentences concerned (of
@@ -62,6 +61,7 @@ def effects(ground: Ground, *, training: Training | None) -> dict[str, Any]:
         "entity_free_sentences": _entity_free(ground),
     }
     found = {name: _left_out(name, dropped, with_all, f1) for name, dropped in chosen.items()}
+    found["train_test_overlap"]["what"] += _whose(training)
     return found | {"invalid_transitions": _invalid_transitions(ground, with_all)}
 
 
@@ -75,12 +75,24 @@ def _repeats(ground: Ground) -> np.ndarray | str:
     return repeats
 
 
-def _overlap(ground: Ground, training: Training | None) -> np.ndarray | str:
+def _overlap(ground: Ground, training: Mapping[str, Training | str]) -> np.ndarray | str:
+    """bool [N]: what any model has learnt, so that all are still scored on the same sentences."""
     if ground.tokens is None:
         return NO_WORDS
-    if training is None:
-        return NO_TRAINING
-    return np.fromiter(map(training.holds, ground.tokens), dtype=bool, count=len(ground))
+    known = [text for text in training.values() if isinstance(text, Training)]
+    if not known:
+        return "; ".join(dict.fromkeys(map(str, training.values())))
+    held = (any(text.holds(words) for text in known) for words in ground.tokens)
+    return np.fromiter(held, dtype=bool, count=len(ground))
+
+
+def _whose(training: Mapping[str, Training | str]) -> str:
+    """Whose training text it is, and why not that of others."""
+    known = [model for model, text in training.items() if isinstance(text, Training)]
+    if not known:
+        return ""
+    unknown = (f" Not that of {model}: {why}." for model, why in training.items() if isinstance(why, str))
+    return f" Looked up in the training text of {', '.join(known)}.{''.join(unknown)}"
 
 
 def _entity_free(ground: Ground) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from ner_dist.comparison.breakdown import by_entity_length, by_seen, by_sentence_length
 from ner_dist.comparison.error_kinds import KINDS, MISSED, SPURIOUS, outcome
 from ner_dist.comparison.muc import muc
-from ner_dist.comparison.training_text import NO_TRAINING, NO_WORDS
+from ner_dist.comparison.training_text import NO_WORDS
 from ner_dist.labels import OUTSIDE
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from ner_dist.comparison.training_text import Training
 
 
-def errors(ground: Ground, model: str, *, training: Training | None) -> dict[str, Any]:
+def errors(ground: Ground, model: str, *, training: Training | str) -> dict[str, Any]:
     """A model's errors on the same ground.
 
     Args:
         ground: the sentences.
         model: its name there.
-        training: the training split, None if it cannot be read.
+        training: the model's training split, or why it is not known.
 
     Returns:
         `runs`, the number of runs that counts are summed over; `strict`, `exact`, `partial` and `type` as in
@@ -41,7 +41,7 @@ def errors(ground: Ground, model: str, *, training: Training | None) -> dict[str
     outcomes = [outcome(ground.gold, run, ground.offsets, ground.labels) for run in ground.predicted[model]]
     types = ground.labels.types
     per_type = _kinds_per_type(outcomes, len(types))
-    why = _why_not_seen(ground, training)
+    why = NO_WORDS if ground.tokens is None else training if isinstance(training, str) else None
     return {
         "runs": len(outcomes),
         **muc(per_type.sum(axis=0)),
@@ -50,17 +50,9 @@ def errors(ground: Ground, model: str, *, training: Training | None) -> dict[str
         "confusion": {"types": [*types, OUTSIDE], "counts": _confusion(outcomes, len(types)).tolist()},
         "by_entity_length": by_entity_length(outcomes),
         "by_sentence_length": by_sentence_length(outcomes, ground.offsets),
-        "by_seen": by_seen(outcomes, ground, training) if training is not None and why is None else None,
+        "by_seen": None if isinstance(training, str) or why else by_seen(outcomes, ground, training),
         "by_seen_why": why,
     }
-
-
-def _why_not_seen(ground: Ground, training: Training | None) -> str | None:
-    if ground.tokens is None:
-        return NO_WORDS
-    if training is None:
-        return NO_TRAINING
-    return None
 
 
 def _named(counts: np.ndarray) -> dict[str, int]:

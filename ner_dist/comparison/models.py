@@ -7,15 +7,17 @@ A difference between two single runs may be luck of the seed. Runs whose recipes
 from __future__ import annotations
 
 import string
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.comparison.prediction_files import read_file, read_run
-from ner_dist.comparison.scoring import score
+from ner_dist.data.corpus import check_words
+from ner_dist.data.readers import format_by_ending
 from ner_dist.errors import UserError
 from ner_dist.recipe_file import differing_keys, load_recipe
-from ner_dist.run import Run, find_run, read_results
+from ner_dist.run import Run, find_run, read_results, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +74,7 @@ def _found(paths: Sequence[str | Path]) -> list[Run | Path]:
             "a comparison is of two runs or more",
             fix="name the output directories of trainings, or files of predictions",
         )
-    sources = [Path(path) if Path(path).is_file() else Run(Path(path)) for path in paths]
+    sources = [_source(Path(path)) for path in paths]
     unfinished = [str(run.folder) for run in sources if isinstance(run, Run) and not run.complete]
     if len(unfinished) > 1:
         raise UserError(
@@ -82,12 +84,28 @@ def _found(paths: Sequence[str | Path]) -> list[Run | Path]:
     return [find_run(source.folder) if isinstance(source, Run) else source for source in sources]
 
 
+def _source(path: Path) -> Run | Path:
+    if path.is_file():
+        return path
+    if format_by_ending(path) is not None and not path.exists():
+        raise UserError(
+            "there is no such file", where=str(path), fix="name a file of predictions, or a run's directory"
+        )
+    return Run(path)
+
+
 def _by_recipe(sources: list[Run | Path]) -> list[list[Run | Path]]:
     groups: list[tuple[Recipe | None, dict[int | None, Run | Path]]] = []
     for source in sources:
         if isinstance(source, Path):
             groups.append((None, {None: source}))
             continue
+        if not source.recipe.exists():
+            raise UserError(
+                f"has no {source.recipe.name}, which says whether two runs are seeds of one model",
+                where=str(source.folder),
+                fix="compare it with one other run, or name its predictions/test.jsonl in its place",
+            )
         recipe = load_recipe(source.recipe)
         seed = recipe.train.seed
         runs = next((runs for other, runs in groups if other and _same_but_for_seed(other, recipe)), None)
@@ -112,21 +130,20 @@ def _read(sources: list[Run | Path]) -> Model:
     source = sources[0]
     if isinstance(source, Path):
         predictions = read_file(source)
-        own = score(predictions.gold, predictions.predicted, predictions.offsets, predictions.labels)
-        name = source.name.removesuffix(".gz")
+        name = shown(source.name.removesuffix(".gz"))
         return Model(
             name=name.removesuffix(Path(name).suffix),
-            paths=[str(source)],
+            paths=[shown(source)],
             runs=[None],
             seeds=[None],
             own=[predictions],
-            headline=[_headline({"test": own})],
+            headline=[_headline({"test": predictions.scores})],
         )
     runs = [run for run in sources if isinstance(run, Run)]
     results = [_results(run) for run in runs]
     return Model(
         name=results[0]["name"],
-        paths=[str(run.folder) for run in runs],
+        paths=[shown(run.folder) for run in runs],
         runs=[*runs],
         seeds=[load_recipe(run.recipe).train.seed if run.recipe.exists() else None for run in runs],
         own=[read_run(run, result["labels"]) for run, result in zip(runs, results, strict=True)],
@@ -135,20 +152,40 @@ def _read(sources: list[Run | Path]) -> Model:
 
 
 def _results(run: Run) -> dict[str, Any]:
+    """The run's results, with all that a comparison cannot do without."""
     result = read_results(run)
-    if "test" not in result:
+    if result.get("test") is None:
         raise UserError("has no test figures", where=str(run.results), fix="train with data.splits.test set")
+    labels = result.get("labels")
+    wanted = {
+        "name": isinstance(result.get("name"), str),
+        "labels": isinstance(labels, list) and all(isinstance(name, str) for name in labels),
+        "test.f1": _figure(result, "test", "f1") is not None,
+    }
+    for key, there in wanted.items():
+        if not there:
+            fix = "name the run's predictions/test.jsonl in its place"
+            raise UserError(f"holds no `{key}` that can be used", where=str(run.results), fix=fix)
+    check_words([[result["name"], *result["labels"]]], lambda _: str(run.results))
     return result
 
 
 def _headline(result: dict[str, Any]) -> dict[str, Any]:
-    """The published table's figures: each model on its own labels; None where one is not known."""
-    figures: dict[str, Any] = {"train": {"loss": result.get("train", {}).get("loss")}}
+    """The published table's figures: each on its own labels; None where one is not known or no number."""
+    figures: dict[str, Any] = {"train": {"loss": _figure(result, "train", "loss")}}
     for split in ("validation", "test"):
-        known = result.get(split, {})
-        figures[split] = {key: known.get(key) for key in FIGURES}
-        figures[split]["macro_f1"] = known.get("macro", {}).get("f1")
+        figures[split] = {key: _figure(result, split, key) for key in FIGURES}
+        figures[split]["macro_f1"] = _figure(result, split, "macro", "f1")
     return figures
+
+
+def _figure(result: dict[str, Any], *place: str) -> float | None:
+    value: Any = result
+    for key in place:
+        value = value.get(key) if isinstance(value, dict) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # False of NaN, too. A loss that is not finite is that of a training that failed.
+    return value if is_number and abs(value) <= sys.float_info.max else None
 
 
 def _call(models: dict[str, Model], names: Mapping[str, str]) -> None:

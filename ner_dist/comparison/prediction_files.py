@@ -7,7 +7,6 @@ the gold tag, the last the predicted tag. Both may be gzipped.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from ner_dist.data.corpus import check_words, rows_from_lists
 from ner_dist.data.readers import format_by_ending, json_lines, read_columns, read_text
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet, split_tag
+from ner_dist.run import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def read_run(run: Run, types: Sequence[str]) -> Predictions:
     path = run.predictions("test")
     if not path.exists():
         raise UserError("there are no predictions", where=str(path), fix="train the run to its end")
-    return replace(read_file(path, types=types), source=str(run.folder))
+    return replace(read_file(path, types=types), source=shown(run.folder))
 
 
 def read_file(path: Path, *, types: Sequence[str] | None = None) -> Predictions:
@@ -63,15 +63,18 @@ def read_file(path: Path, *, types: Sequence[str] | None = None) -> Predictions:
             fix="call JSON lines .jsonl and CoNLL columns .conll, either with .gz behind it if gzipped",
         )
     if not len(gold.numbers):
-        raise UserError("holds no sentence", where=str(path))
+        raise UserError("holds no sentence", where=str(path), fix="see the README for what a line holds")
     for column in (gold, predicted):
         _check_tags(column, types)
-    labels = LabelSet.from_types(_types_in(gold, predicted) if types is None else types)
+    types = _types_in(gold, predicted) if types is None else types
+    if not types:
+        raise UserError("every tag is O", where=str(path), fix="write entities as B-TYPE and I-TYPE")
+    labels = LabelSet.from_types(types)
     ids = {
         name: np.array([labels.label2id[str(tag)] for tag in rows.values], dtype=np.int16)[rows.tags]
         for name, rows in (("gold", gold), ("predicted", predicted))
     }
-    return Predictions(source=str(path), labels=labels, offsets=gold.offsets, **ids, **others)
+    return Predictions(source=shown(path), labels=labels, offsets=gold.offsets, **ids, **others)
 
 
 def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
@@ -83,7 +86,8 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
         for name in _OPTIONAL:
             if numbers and (name in found) != bool(columns[name]):
                 there, missing = (number, numbers[0]) if name in found else (numbers[0], number)
-                raise UserError(f"line {there} has `{name}` and line {missing} has none", where=where)
+                what = f"line {there} has `{name}` and line {missing} has none"
+                raise UserError(what, where=where, fix="write it on all lines or on none")
         for name, cell in found.items():
             columns[name].append(cell)
         numbers.append(number)
@@ -104,43 +108,48 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
 def _cells(line: Any, where: str) -> dict[str, Any]:
     """What a line holds, checked: lists of as many tags, words and probabilities, and an id."""
     if not isinstance(line, dict):
-        raise UserError(f"{line!r:.60} is no JSON object", where=where)
+        raise UserError(f"{line!r:.60} is no JSON object", where=where, fix="write one JSON object a line")
     said = "predicted" if "predicted" in line or "pred" not in line else "pred"
     found: dict[str, Any] = {}
     for name, key in (("gold", "gold"), ("predicted", said)):
         if key not in line:
             there = ", ".join(line) or "nothing"
             raise UserError(f"there is no `{name}`, only {there}", where=where, fix="see the README")
-        found[name] = _list_of(line, key, str, "tags", where)
+        found[name] = _list_of(line, key, (str,), "tags", where)
     if line.get("tokens") is not None:
-        found["tokens"] = _list_of(line, "tokens", str, "words", where)
+        found["tokens"] = _list_of(line, "tokens", (str,), "words", where)
     if line.get("confidence") is not None:
         found["confidence"] = _list_of(line, "confidence", (int, float), "probabilities", where)
-        if not all(math.isfinite(p) and 0 <= p <= 1 for p in found["confidence"]):
+        if not all(0 <= p <= 1 for p in found["confidence"]):
             raise UserError("a `confidence` is no probability", where=where, fix="write numbers from 0 to 1")
     lengths = {name: len(cell) for name, cell in found.items()}
     if len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise UserError(f"lists of different lengths: {shown}", where=where)
+        each = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        fix = "write one of each for every word"
+        raise UserError(f"lists of different lengths: {each}", where=where, fix=fix)
     if line.get("id") is not None:
         found["id"] = line["id"]
     return found
 
 
-def _list_of(line: dict[str, Any], key: str, kind: Any, what: str, where: str) -> list[Any]:
+def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str, where: str) -> list[Any]:
     cell = line[key]
-    if not isinstance(cell, list) or not all(isinstance(each, kind) for each in cell):
-        raise UserError(f"`{key}` is no list of {what}: {cell!r:.60}", where=where)
+    # By its very type: JSON's true is a number to Python.
+    if not isinstance(cell, list) or not all(type(each) in kinds for each in cell):
+        raise UserError(f"`{key}` is no list of {what}: {cell!r:.60}", where=where, fix="see the README")
     return cell
 
 
 def _check_ids(ids: list[Any], numbers: list[int], path: Path) -> None:
     seen: dict[int | str, int] = {}
     for value, number in zip(ids, numbers, strict=True):
-        if not isinstance(value, int | str):
-            raise UserError(f"`id` is neither a number nor text: {value!r:.60}", where=f"{path}:{number}")
+        if type(value) not in (int, str):
+            what, fix = f"`id` is neither a number nor text: {value!r:.60}", "write either, or no `id` at all"
+            raise UserError(what, where=f"{path}:{number}", fix=fix)
         if value in seen:
-            raise UserError(f"id {value!r} stands on line {seen[value]} already", where=f"{path}:{number}")
+            what = f"id {value!r:.60} stands on line {seen[value]} already"
+            fix = "give every sentence its own, or none"
+            raise UserError(what, where=f"{path}:{number}", fix=fix)
         seen[value] = number
     check_words([[str(value)] for value in ids], lambda sentence: f"{path}:{numbers[sentence]}")
 
@@ -157,9 +166,11 @@ def _check_tags(rows: Rows, types: Sequence[str] | None) -> None:
         try:
             name = split_tag(str(tag))[1]
         except ValueError as error:
-            raise UserError(str(error), where=rows.place_of_tag(code)) from None
+            fix = "convert the tags to BIO: of BIOES, S- becomes B- and E- becomes I-"
+            raise UserError(str(error), where=rows.place_of_tag(code), fix=fix) from None
         if types is not None and name is not None and name not in types:
-            raise UserError(f"tag '{tag}' is not one of the run's labels", where=rows.place_of_tag(code))
+            what, fix = f"tag '{tag}' is not one of the run's labels", "train the run again"
+            raise UserError(what, where=rows.place_of_tag(code), fix=fix)
 
 
 def _types_in(gold: Rows, predicted: Rows) -> list[str]:

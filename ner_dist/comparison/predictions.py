@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ner_dist.comparison.scoring import score
 
 if TYPE_CHECKING:
     from ner_dist.labels import LabelSet
@@ -16,7 +19,7 @@ class Predictions:
     """Sentence i has the words `offsets[i]:offsets[i + 1]` of the flat arrays."""
 
     source: str
-    """The path it was read from, as users typed it."""
+    """The path it was read from, as users typed it; what of it is not UTF-8 is replaced."""
     labels: LabelSet
     gold: np.ndarray
     """int16 [W]: ids in `labels`."""
@@ -34,6 +37,11 @@ class Predictions:
     def __len__(self) -> int:
         """Number of sentences."""
         return len(self.offsets) - 1
+
+    @cached_property
+    def scores(self) -> dict[str, Any]:
+        """The figures of all of it, as `scoring.score` has them."""
+        return score(self.gold, self.predicted, self.offsets, self.labels)
 
     def take(self, sentences: np.ndarray, labels: LabelSet) -> Predictions:
         """Some sentences, in the order given (int64 [n]), with their tags projected onto `labels`."""

@@ -2,7 +2,8 @@
 
 Both work on counts (`unit_counts.py`): a resample is a number of draws for each group of equal units, and a
 matrix product gives the sums of all counts, of which the figures are functions. No sentence is scored twice.
-Draws depend on the seed and the data, and not on the order in which the models are named.
+Draws depend on the seed, the data and the order of the sentences, which is that of the first file. The order
+in which the models are named has no part in them, as long as all files hold the sentences in one order.
 
 **Sentences.** The paired bootstrap (Efron & Tibshirani 1993, ch. 6; for language processing Koehn 2004 and
 Berg-Kirkpatrick et al. 2012): each resample draws as many units as there are, with replacement, the same ones
@@ -74,9 +75,9 @@ def swapped(counted: UnitCounts, of: str, to: str, *, resamples: int, seed: int)
     sides = [np.arange(counted.runs[model].start, counted.runs[model].stop) for model in (of, to)]
     pairs = math.lcm(*map(len, sides))
     ours, theirs = (np.resize(side, pairs) for side in sides)
-    n = len(counted.types)
+    types = len(counted.types)
     tables = [
-        _Swaps(counted.entities, head=n, width=2 * n, ours=ours, theirs=theirs, rng=streams[0]),
+        _Swaps(counted.entities, head=types, width=2 * types, ours=ours, theirs=theirs, rng=streams[0]),
         _Swaps(counted.words, head=1, width=1, ours=ours, theirs=theirs, rng=streams[1]),
     ]
     size = _block(max(len(table.changes.copies) for table in tables), resamples)

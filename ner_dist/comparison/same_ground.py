@@ -43,14 +43,6 @@ def same_ground(
     runs = [(model, run) for model, files in own.items() for run in files]
     alignment = align([run for _, run in runs], labels)
     taken = [run.take(places, labels) for (_, run), places in zip(runs, alignment.places, strict=True)]
-    first = taken[0]
-    differs = np.zeros(len(first.gold), dtype=bool)
-    for other in taken[1:]:
-        differs |= other.gold != first.gold
-    if differs.any():
-        log.warning("gold tags differ in %d words of the shared sentences: A's are used", differs.sum())
-
-    notes = list(alignment.notes)
     predicted: dict[str, list[np.ndarray]] = {model: [] for model in own}
     confidence: dict[str, list[np.ndarray | None]] = {model: [] for model in own}
     for (model, _), run in zip(runs, taken, strict=True):
@@ -58,17 +50,12 @@ def same_ground(
         confidence[model].append(run.confidence)
     # Whoever knows the words tells which sentences are copies, so that the order of models is of no matter.
     tokens = next((run.tokens for run in taken if run.tokens is not None), None)
-    if tokens is not None:
-        unit = units.by_words(tokens)
-    else:
-        everything = [first.gold, *(run.predicted for run in taken)]
-        whole = runs[0][1].take(alignment.places[0], runs[0][1].labels)
-        unit, note = units.without_words(whole, everything, first.offsets)
-        notes.append(note)
+    whole = runs[0][1].take(alignment.places[0], runs[0][1].labels)
+    unit, notes = _units(whole, taken, tokens)
     ground = Ground(
         labels=labels,
-        gold=first.gold,
-        offsets=first.offsets,
+        gold=taken[0].gold,
+        offsets=taken[0].offsets,
         predicted=predicted,
         seeds=seeds,
         unit=unit,
@@ -81,10 +68,34 @@ def same_ground(
         "sentences": len(ground),
         "units": ground.units,
         "only_in": _only_in(own, alignment),
-        "gold_differs_in": int(differs.sum()),
-        "notes": notes,
+        "gold_differs_in": _differing_gold(taken),
+        "notes": [*alignment.notes, *notes],
     }
     return ground, figures
+
+
+def _units(
+    whole: Predictions, taken: list[Predictions], tokens: list[list[str]] | None
+) -> tuple[np.ndarray, list[str]]:
+    """Units of the shared sentences, int64 [N], and what to know of them; `whole` has all gold tags of A."""
+    if tokens is not None:
+        return units.by_words(tokens), []
+    flat = [taken[0].gold, *(run.predicted for run in taken)]
+    unit, note = units.without_words(whole, flat, whole.offsets)
+    return unit, [note]
+
+
+def _differing_gold(taken: list[Predictions]) -> int:
+    """In how many words the gold of the shared sentences is not the same in all."""
+    differs = np.zeros(len(taken[0].gold), dtype=bool)
+    for other in taken[1:]:
+        differs |= other.gold != taken[0].gold
+    if differs.any():
+        log.warning(
+            "gold tags differ in %d of %d words of the shared sentences: A's are used",
+            *(differs.sum(), len(differs)),
+        )
+    return int(differs.sum())
 
 
 def shared_labels(own: dict[str, list[Predictions]]) -> LabelSet:
@@ -96,6 +107,7 @@ def shared_labels(own: dict[str, list[Predictions]]) -> LabelSet:
         raise UserError(
             f"the runs share no entity type ({'; '.join(', '.join(known) for known in sets.values())})",
             where=", ".join(runs[0].source for runs in own.values()),
+            fix="name models that know a type by the same name",
         )
     return LabelSet.from_types(types)
 

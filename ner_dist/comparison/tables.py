@@ -25,15 +25,16 @@ _PARTS = {
 def print_tables(comparison: Comparison) -> None:
     """Show the headline, the same ground, the gap taken apart, and the verdict; seeds as mean ± deviation."""
     figures = comparison.figures
-    console = Console()
+    # Names of models and types are text: `[/red]` and `:dog:` are not for rich to read.
+    console = Console(markup=False, emoji=False)
     for table in (_own_labels(figures), _same_ground(figures), _gap(figures)):
         console.print(table)
     for note in figures["alignment"]["notes"]:
-        console.print(note, markup=False, highlight=False)
+        console.print(note, highlight=False)
     console.print()
-    console.print(figures["verdict"]["paragraph"], markup=False, highlight=False)
+    console.print(figures["verdict"]["paragraph"], highlight=False)
     for line in figures["verdict"]["lines"]:
-        console.print(f"- {line}", markup=False, highlight=False)
+        console.print(f"- {line}", highlight=False)
 
 
 def _own_labels(figures: dict[str, Any]) -> Table:
@@ -57,27 +58,28 @@ def _own_labels(figures: dict[str, Any]) -> Table:
 def _same_ground(figures: dict[str, Any]) -> Table:
     shared, alignment = figures["shared"], figures["alignment"]
     first, *others = figures["runs"]
-    sentences = f"{alignment['sentences']:,} sentences that {'both' if len(others) == 1 else 'all'} tagged"
+    number = alignment["sentences"]
+    all_of_them = "both" if len(others) == 1 else "all"
+    sentences = f"{number:,} sentence{'s' * (number != 1)} that {all_of_them} tagged"
     if alignment["units"] < alignment["sentences"]:
         sentences += f", {alignment['units']:,} of them distinct"
     caption = f"Test split, {sentences}; other types count as O.{_seeds(figures)}"
     differences = _differences(figures)
     level = round(100 * figures["uncertainty"]["level"])
     caption += f" In brackets: {level} % confidence intervals; *: shown to be real (types after Holm)."
-    number = "Both" if len(others) == 1 else "All"
-    title = f"{number} on the same ground: {', '.join(shared['types'])}"
+    title = f"{all_of_them.capitalize()} on the same ground: {', '.join(shared['types'])}"
     columns = [first, *others, *(f"{model} - {first}" for model in others)]
     table = _table(title, columns, caption=caption, min_width=70)
     rows: list[tuple[str, tuple[str, ...]]]
     rows = [(f"test {_TITLES.get(key, key)}", (key,)) for key in FIGURES[1:]]
     rows += [("test macro F1", ("macro", "f1"))]
     rows += [(f"F1 {name}", ("per_type", name, "f1")) for name in shared["types"]]
-    for number_of_row, (row, place) in enumerate(rows):
+    for at, (row, place) in enumerate(rows):
         cells = [_cell(shared[model], shared["spread"][model], *place) for model in (first, *others)]
         for model in others:
             difference = _at(shared[model], place) - _at(shared[first], place)
             cells.append(f"{difference:+.4f}{_interval(differences[model], place)}")
-        table.add_row(row, *cells, end_section=number_of_row == len(FIGURES) - 1)
+        table.add_row(row, *cells, end_section=at == len(FIGURES) - 1)
     return table
 
 

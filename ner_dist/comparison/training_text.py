@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 NO_WORDS = "the predictions hold no words"
 NO_TRAINING = "the training text could not be read"
+NO_RUN = "a file of predictions does not say what was trained on"
 """Why what depends on the training text may not be known."""
 
 
@@ -71,8 +72,8 @@ class Training:
         return _key(words) in self.sentences
 
 
-def of_run(run: Run) -> Training | None:
-    """The training split of a run, or None, and a line in the log that says why it cannot be read.
+def of_run(run: Run) -> Training | str:
+    """The training split of a run; or that it cannot be read, with a line in the log that says why.
 
     Text that has changed since the run was trained is not what the model has seen, and is refused.
     """
@@ -80,7 +81,7 @@ def of_run(run: Run) -> Training | None:
         return _read(run)
     except (UserError, OSError, ValueError, KeyError) as error:
         log.warning("%s: the training text cannot be read: %s", run.folder, error)
-        return None
+        return NO_TRAINING
 
 
 def _read(run: Run) -> Training:

@@ -20,6 +20,7 @@ larger p-value is corrected after Holm (1979): `p_holm`.
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,8 @@ def uncertainty(
 
     Returns:
         `models` with the figures and their intervals; `differences` of later models to earlier ones, each
-        figure with `difference`, `low`, `high`, `p`, `p_randomisation`, `p_holm` (types only) and `real`; and
-        how all that was found.
+        figure with `difference`, `low`, `high`, `p`, `p_randomisation`, `p_holm` (types only) and `real`;
+        `resamples_needed` for any type to be shown; and how all that was found.
     """
     counted = UnitCounts.of(ground)
     observed = counted.means(counted.observed)
@@ -68,12 +69,14 @@ def uncertainty(
         difference = observed[of] - observed[to]
         columns = _tested(difference, drawn[:, of] - drawn[:, to], randomised, counted, level)
         differences.append(pair | _table(counted.names, columns))
+    needed = resamples_needed(int(counted.occurring.sum()), level)
     return {
         "resamples": resamples,
+        "resamples_needed": needed,
         "level": level,
         "units": ground.units,
         "seed": seed,
-        "method": _method(ground, resamples=resamples, level=level),
+        "method": _method(ground, resamples=resamples, needed=needed, level=level),
         "models": models,
         "differences": differences,
     }
@@ -105,6 +108,11 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
+def resamples_needed(tests: int, level: float) -> int:
+    """Fewest that can show a difference: the smallest p-value, 2 / (n + 1), is corrected for all tests."""
+    return math.ceil(2 * tests / (1 - level))
+
+
 def _tested(
     difference: np.ndarray, drawn: np.ndarray, randomised: np.ndarray, counted: UnitCounts, level: float
 ) -> dict[str, np.ndarray]:
@@ -126,7 +134,8 @@ def _tested(
         "p": p,
         "p_randomisation": p_swapped,
         "p_holm": corrected,
-        "real": decisive < 1 - level,
+        # 1 - 0.95 is a little more than 0.05.
+        "real": decisive < round(1 - level, 9),
     }
 
 
@@ -142,7 +151,7 @@ def _table(names: Sequence[tuple[str, ...]], columns: dict[str, np.ndarray]) -> 
     return tree
 
 
-def _method(ground: Ground, *, resamples: int, level: float) -> str:
+def _method(ground: Ground, *, resamples: int, needed: int, level: float) -> str:
     """What was done, for who reads the figures."""
     text = (
         f"Paired bootstrap: {resamples:,} times, {ground.units:,} of the {ground.units:,} distinct sentences "
@@ -152,6 +161,8 @@ def _method(ground: Ground, *, resamples: int, level: float) -> str:
         "over the types. A difference is called real if the larger p, for a type the corrected one, is below "
         f"{1 - level:.2g}. Intervals are not corrected."
     )
+    if resamples < needed:
+        text += f" To show a difference on any type, {needed:,} resamples are needed: these are too few."
     several = [model for model, runs in ground.predicted.items() if len(runs) > 1]
     if several:
         text += (

@@ -95,9 +95,15 @@ def _caveats(figures: dict[str, Any], differences: Sequence[dict[str, Any]]) -> 
     elif single:
         caveats.append(f"There was one training of {_listed(single)}: this says nothing about another seed.")
     shared = figures["shared"]
-    few = [name for name in shared["types"] if _support(figures, name) < FEW]
+    shown = {name for pair in differences for name, cell in pair["per_type"].items() if cell["f1"]["real"]}
+    few = [name for name in shared["types"] if name not in shown and _support(figures, name) < FEW]
     if few and differences:
         caveats.append(f"Too few entities (under {FEW}) to expect a difference to show: {', '.join(few)}.")
+    done, needed = (figures["uncertainty"][key] for key in ("resamples", "resamples_needed"))
+    if done < needed:
+        caveats.append(
+            f"With {done:,} resamples no difference on a type can be shown: {needed:,} are needed."
+        )
     return caveats
 
 
@@ -133,13 +139,17 @@ def _difference(figures: dict[str, Any], pair: dict[str, Any], cell: dict[str, A
         if difference < 0:
             difference, low, high = -difference, -high, -low
     digits = 4 if high - low < 0.02 else 3
-    p = cell.get("p_holm", max(cell["p"], cell["p_randomisation"]))
+    larger = max(cell["p"], cell["p_randomisation"])
+    p = cell.get("p_holm", larger)
     text = (
         f"{sides}F1 {_signed(difference, digits)}, {100 * figures['uncertainty']['level']:g} % CI "
         f"{_number(low, digits)} to {_number(high, digits)}, p = {p:.2g}"
     )
-    if "p_holm" in cell and not cell["real"] and (low > 0 or high < 0):
-        text += " corrected for the number of types"
+    if not cell["real"] and (low > 0 or high < 0):
+        # The interval by itself leaves out 0: the reader is told what else was asked.
+        asked = ["by randomisation"] if larger > cell["p"] else []
+        asked += ["corrected for the number of types"] if p > larger else []
+        text += f" {_listed(asked)}" if asked else ""
     return text
 
 

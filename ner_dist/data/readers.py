@@ -105,14 +105,17 @@ def json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
         if line and not line.isspace():
             try:
                 yield number, json.loads(line)
-            except json.JSONDecodeError as error:
-                raise _not_json(error, f"{path}:{number}") from None
+            except (ValueError, RecursionError) as error:
+                fix = "write one JSON object a line"
+                raise UserError(_why_not_json(error), where=f"{path}:{number}", fix=fix) from None
 
 
-def _not_json(error: json.JSONDecodeError, where: str) -> UserError:
-    return UserError(
-        f"not JSON ({error.msg} at column {error.colno})", where=where, fix="write one JSON object a line"
-    )
+def _why_not_json(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON ({error.msg} at column {error.colno})"
+    if isinstance(error, RecursionError):
+        return "not readable as JSON (nested too deeply)"
+    return "not readable as JSON (a number has thousands of digits)"
 
 
 def _read_json(path: Path, data: Data) -> Rows:
@@ -120,14 +123,13 @@ def _read_json(path: Path, data: Data) -> Rows:
     text = read_text(path)
     try:
         document = json.loads(text) if text and not text.isspace() else []
-    except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and text.lstrip().startswith("{"):
-            return _read_jsonl(path, data)
-        raise UserError(
-            f"not JSON ({error.msg} at column {error.colno})",
-            where=f"{path}:{error.lineno}",
-            fix="mend the JSON there",
-        ) from None
+    except (ValueError, RecursionError) as error:
+        where = str(path)
+        if isinstance(error, json.JSONDecodeError):
+            if error.msg == "Extra data" and text.lstrip().startswith("{"):
+                return _read_jsonl(path, data)
+            where = f"{path}:{error.lineno}"
+        raise UserError(_why_not_json(error), where=where, fix="mend the JSON there") from None
     if isinstance(document, dict):
         document = _objects_of(document, data, str(path))
     if not isinstance(document, list):

@@ -94,9 +94,6 @@ def reached(folder: Path, step: int):
     return look
 
 
-# ---- one run
-
-
 def test_a_training_that_runs_and_is_then_asked_to_stop(training, tmp_path):
     process = training("evaluation.every=5")
     run = until(reached(tmp_path / "run", 12))
@@ -188,9 +185,6 @@ def test_another_machine_s_training_is_believed_until_it_is_silent_for_long(comp
     assert only(run).state == "stopped"
 
 
-# ---- folders
-
-
 def test_runs_are_found_below_but_not_in_what_runs_leave_or_put_aside(complete, tmp_path):
     for name in ("one", "deep/er/two", "one.old-1", "one/model/three", "deep/.hidden"):
         (tmp_path / name).mkdir(parents=True)
@@ -209,9 +203,6 @@ def test_a_folder_without_runs_is_one_line(tmp_path):
     ]
     with pytest.raises(UserError, match="no such folder"):
         overview([str(tmp_path / "missing")])
-
-
-# ---- an experiment
 
 
 @pytest.fixture
@@ -322,9 +313,6 @@ def test_the_comparison_s_result_is_named_if_it_is_of_this_submission(experiment
     jobs = json.loads((experiment / "jobs.json").read_text())
     (experiment / "jobs.json").write_text(json.dumps(jobs | {"submitted": "2100-01-01T00:00:00+00:00"}))
     assert overview([str(experiment)]).comparisons[0].state == "failed"
-
-
-# ---- output
 
 
 def test_json_has_every_fact(experiment, squeue):

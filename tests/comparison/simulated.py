@@ -32,13 +32,20 @@ def gold_tags(
 
 
 def said(
-    rng: np.random.Generator, gold: np.ndarray, offsets: np.ndarray, *, error: float, types: int = len(TYPES)
+    rng: np.random.Generator,
+    gold: np.ndarray,
+    offsets: np.ndarray,
+    *,
+    error: float | np.ndarray,
+    types: int = len(TYPES),
 ) -> np.ndarray:
     """What a model says that errs in the share `error` of the words that begin an entity, and a few others.
 
-    Errors come in clusters: a sentence may be harder than another.
+    `error` may be an array, by type. Errors come in clusters: a sentence may be harder than another.
     """
     hardness = np.repeat(rng.gamma(1.0, 1.0, size=len(offsets) - 1), np.diff(offsets))
+    by_type = np.broadcast_to(error, types)
+    error = np.where(gold > 0, by_type[(gold - 1) // 2], by_type.mean())
     wrong = rng.random(len(gold)) < error * hardness * np.where(gold % 2 == 1, 1.0, 0.02)
     other = np.where(rng.random(len(gold)) < 0.5, 0, 1 + 2 * rng.integers(0, types, size=len(gold)))
     return np.where(wrong, other, gold).astype(np.int16)

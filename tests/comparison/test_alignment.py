@@ -53,7 +53,15 @@ def test_ids_that_moved_do_not_hinder_words():
     b = [sentence(number, text) for number, text in enumerate(("x", "z", "y"))]
     alignment = align([predictions(a), predictions(b)], LABELS)
     assert (alignment.by, *map(list, alignment.places)) == ("words", [0, 1, 2], [0, 2, 1])
-    assert alignment.notes == ["2 sentences were aligned by their words alone: their ids differ."]
+    assert alignment.notes == ["Sentences aligned by their words alone, as their ids differ: 2."]
+
+
+def test_of_copies_those_of_the_same_gold_belong_together():
+    a = [sentence(i, "Bern won", gold) for i, gold in enumerate(("B-LOC O", "B-ORG O", "B-PER O"))]
+    b = [a[1], sentence(7, "Bern won", "O O"), a[0]]
+    alignment = align([predictions(a, ids=False), predictions(b, ids=False)], LABELS)
+    # The one that is left over goes with the other that is.
+    assert list(zip(*map(list, alignment.places), strict=True)) == [(0, 2), (1, 0), (2, 1)]
 
 
 @given(corpus=corpora(), data=st.data())
@@ -85,6 +93,62 @@ def test_without_words_ids_decide_unless_they_only_number_the_lines():
     assert (alignment.by, *map(list, alignment.places)) == ("order of gold tags", [1, 2, 3], [0, 1, 2])
 
 
+def numbered(sentences):
+    """The sentences with the numbers of their lines as ids."""
+    return [Sentence(i, one.tokens, one.gold, one.said) for i, one in enumerate(sentences)]
+
+
+def mostly_without_entities(number):
+    """Nine of ten sentences are O O O; the tenth is never like another."""
+    for i in range(number):
+        gold = "O O O" if i % 10 else f"B-PER {'I-PER ' * i}O"
+        yield sentence(i, " ".join("w" * len(gold.split())), gold)
+
+
+@pytest.mark.parametrize("missing", [5, 385])
+def test_numbers_of_lines_that_a_missing_line_has_shifted_are_no_ids(missing):
+    """Most sentences behind it are equal by chance, and so are 99 % of all if it is one of the last."""
+    a = [*mostly_without_entities(400)]
+    b = a[:missing] + a[missing + 1 :]
+    alignment = align([predictions(numbered(each), tokens=False) for each in (a, b)], LABELS)
+    first, second = alignment.places
+    behind = first > missing + 5
+    assert (alignment.by, len(first)) == ("order of gold tags", 399)
+    assert (first[behind] == second[behind] + 1).all() and behind.any()
+    assert alignment.notes[1].startswith("Their ids were not used: equal ones stand for different sentences")
+
+
+def test_ids_that_few_sentences_share_are_enough():
+    a = [*mostly_without_entities(400)]
+    alignment = align([predictions(a[:300], tokens=False), predictions(a[250:], tokens=False)], LABELS)
+    assert (alignment.by, *map(list, alignment.places)) == ("id", [*range(250, 300)], [*range(50)])
+
+
+def test_ids_hold_where_some_gold_was_revised():
+    a = [*mostly_without_entities(400)]
+    revised = sentence(100, " ".join(a[100].tokens), "B-LOC" + " O" * (len(a[100].gold) - 1))
+    b = [*a[:100], revised, *a[101:]]
+    alignment = align([predictions(a, tokens=False), predictions(b[::-1], tokens=False)], LABELS)
+    assert (alignment.by, len(alignment.places[0])) == ("id", 399)
+    assert alignment.notes[1] == "Sentences left out because equal ids have different gold tags: 1."
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_files_of_which_nothing_tells_what_is_the_same_are_refused(ids):
+    a = [*mostly_without_entities(400)]
+    files = [predictions(numbered(each), tokens=False, ids=ids) for each in (a, a[::-1])]
+    with pytest.raises(UserError, match="neither ids nor the order of gold tags tell"):
+        align(files, LABELS)
+
+
+def test_words_that_the_second_file_alone_has_are_used():
+    corpus = [sentence(i, words, "B-PER O") for i, words in enumerate(("Ann a", "Bob b", "Ann a"))]
+    ground, figures = ground_of(predictions(corpus, tokens=False), predictions(corpus))
+    assert figures["by"] == "id"
+    assert ground.tokens == [one.tokens for one in corpus]
+    assert ground.unit.tolist() == [0, 1, 0]
+
+
 def test_of_three_files_the_sentences_of_all_are_taken():
     a = [sentence(number, text) for number, text in enumerate("vwxyz")]
     files = predictions(a), predictions(a[1:]), predictions(a[:2] + a[3:])
@@ -113,9 +177,6 @@ def test_sentences_of_equal_words_are_one_unit(files):
     for words, unit in zip(ground.tokens, ground.unit.tolist(), strict=True):
         assert copies.setdefault(tuple(words), unit) == unit
     assert len(set(copies.values())) == len(copies) == ground.units == figures["units"]
-
-
-# ---- copies, where the words are not known
 
 
 def long_sentences(number):

@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import json
-import random
 import statistics
-import warnings
 
 import pytest
-from seqeval.metrics import v1
-from seqeval.scheme import IOB2
 
 from ner_dist.comparison.compare import compare as compare_models
 from ner_dist.comparison.tables import print_tables
 from ner_dist.errors import UserError
-from ner_dist.labels import split_tag
+from tests.comparison.made_runs import (
+    A_LINES,
+    A_TYPES,
+    B_LINES,
+    B_TYPES,
+    figures,
+    seqeval_on,
+    tagged,
+    write_run,
+)
 
-SENTENCES = [
-    {"id": 0, "tokens": ["Anna", "saw", "a", "lynx"], "gold": ["B-PER", "O", "O", "B-ANIM"]},
-    {"id": 1, "tokens": ["in", "New", "York"], "gold": ["O", "B-LOC", "I-LOC"]},
-    {"id": 2, "tokens": ["York", "lost"], "gold": ["B-ORG", "O"]},
-    {"id": 3, "tokens": ["it", "rained"], "gold": ["O", "O"]},
-]
-A_TYPES, B_TYPES = ["LOC", "PER", "ANIM"], ["PER", "ORG", "LOC"]
 PARTS = ("label_set", "sentences", "model")
-
-
-def tagged(types, *predicted):
-    """The sentences as a run of some types has them: other types are O in its gold."""
-    return [
-        line | {"gold": project(line["gold"], types), "predicted": tags.split()}
-        for line, tags in zip(SENTENCES, predicted, strict=True)
-    ]
-
-
-def project(tags, types):
-    return [tag if split_tag(tag)[1] in types else "O" for tag in tags]
-
-
-A_LINES = tagged(A_TYPES, "B-PER O O B-ANIM", "O B-LOC O", "B-LOC O", "O B-ANIM")
-B_LINES = tagged(B_TYPES, "B-PER O O O", "O B-LOC I-LOC", "B-ORG O", "O I-LOC")
-
-
-def figures(seed):
-    made = random.Random(seed)
-    names = ("loss", "precision", "recall", "f1", "accuracy")
-    return {name: made.random() for name in names} | {"macro": {"f1": made.random()}}
 
 
 def compare(*paths, **settings):
@@ -64,23 +40,9 @@ def make(tmp_path):
     """Writes a run by hand; returns its folder."""
 
     def make(name, types, lines, /, **results):
-        folder = tmp_path / name
-        (folder / "predictions").mkdir(parents=True)
-        path = folder / "predictions" / "test.jsonl"
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        test = figures(name) | {"f1": float(seqeval_on(lines, types)[2])}
-        whole = {"name": name, "labels": types, "train": {"loss": 0.5}, "test": test} | results
-        (folder / "results.json").write_text(json.dumps(whole))
-        return folder
+        return write_run(tmp_path / name, types, lines, **results)
 
     return make
-
-
-def seqeval_on(lines, types, *, strict=True):
-    gold, predicted = ([project(line[key], types) for line in lines] for key in ("gold", "predicted"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return v1.precision_recall_fscore_support(gold, predicted, average="micro", scheme=IOB2)[:3]
 
 
 def triple(side):
@@ -168,7 +130,7 @@ def test_gold_that_differs_is_counted_and_said_and_that_of_a_is_used(make, tmp_p
     a, b = make("a", A_TYPES, A_LINES), make("b", B_TYPES, lines)
     comparison = compare(a, b, out=tmp_path / "out")
     assert comparison["alignment"]["gold_differs_in"] == 1
-    assert "gold tags differ in 1 words of the shared sentences: A's are used" in log_lines
+    assert "gold tags differ in 1 of 11 words of the shared sentences: A's are used" in log_lines
     assert triple(comparison["shared"]["B"]) == seqeval_on(B_LINES, ["LOC", "PER"])
 
 
@@ -250,8 +212,6 @@ def test_the_table_shows_both_runs_and_the_difference(runs, tmp_path, capsys, mo
     assert "4 sentences" in printed and "strict IOB2" in printed
 
 
-# ---- files
-
 A_CONLL = "Anna B-PER B-PER\nsaw O O\na O O\nlynx B-ANIM B-ANIM\n\nin O O\nNew B-LOC B-LOC\nYork I-LOC O\n"
 
 
@@ -276,8 +236,6 @@ def test_a_name_for_a_model_that_is_not_there_is_refused(runs, tmp_path):
     with pytest.raises(UserError, match=r"--names: there is no model C to be named; the models are A, B"):
         compare(*runs, out=tmp_path / "out", names={"C": "none"})
 
-
-# ---- several seeds, several models
 
 A_BETTER = tagged(A_TYPES, "B-PER O O O", "O B-LOC I-LOC", "O O", "O O")  # right on the types they share
 B_WORSE = tagged(B_TYPES, "B-PER O O O", "O O O", "B-ORG O", "O O")  # LOC missed: P 1, R 1/2, F1 2/3
@@ -385,9 +343,6 @@ def test_all_unfinished_runs_are_named_at_once(seeds, tmp_path):
 def cells_of(line):
     cells = line.replace("┃", "│").strip("│ ").split("│")
     return [cell.strip() for cell in cells] if len(cells) > 1 else []
-
-
-# ---- real predictions
 
 
 @pytest.mark.real_data

@@ -11,7 +11,7 @@ from hypothesis import given
 from ner_dist import metrics
 from ner_dist.comparison.effects import effects
 from ner_dist.comparison.predictions import words_of
-from ner_dist.comparison.training_text import Training
+from ner_dist.comparison.training_text import NO_RUN, NO_TRAINING, Training
 from tests.comparison.grounds import LABELS, grounds, written
 
 NAMES = ["duplicates", "train_test_overlap", "entity_free_sentences", "invalid_transitions"]
@@ -35,7 +35,7 @@ def f1_of(ground, model, sentences, *, strict=True):
 @given(ground=grounds())
 def test_scores_without_are_those_of_the_sentences_that_are_left(ground):
     known = training_of(*(" ".join(words) for words in ground.tokens[:2]))
-    found = effects(ground, training=known)
+    found = effects(ground, training={"A": known, "B": known})
     everything = range(len(ground))
     has_entity = [
         metrics.extract_spans(ground.gold[start:end], np.array([0, end - start]), LABELS, strict=True)
@@ -67,7 +67,7 @@ def test_scores_without_are_those_of_the_sentences_that_are_left(ground):
 
 @given(ground=grounds())
 def test_invalid_transitions_are_read_strictly_and_leniently(ground):
-    effect = effects(ground, training=None)["invalid_transitions"]
+    effect = effects(ground, training={})["invalid_transitions"]
     invalid = 0
     for model in ground.models:
         everything = range(len(ground))
@@ -92,7 +92,7 @@ def test_a_score_that_duplicates_flatter():
         unit=[0, 0, 0, 1],
         tokens=["Anna", "Anna", "Anna", "Paris"],
     )
-    effect = effects(ground, training=training_of("Anna"))["duplicates"]
+    effect = effects(ground, training={"A": training_of("Anna")})["duplicates"]
     assert (effect["count"], effect["share"]) == (2, 0.5)
     assert effect["scores"]["A"]["difference"] == pytest.approx(6 / 7 - 2 / 3)
     assert effect["gap"]["with"] == pytest.approx(2 / 5 - 6 / 7)
@@ -101,31 +101,45 @@ def test_a_score_that_duplicates_flatter():
 
 def test_what_cannot_be_known_says_why():
     gold = ["B-PER O", "O O"]
-    without_words = effects(written(gold, [gold], [gold]), training=training_of("Anna ."))
+    without_words = effects(written(gold, [gold], [gold]), training={"A": training_of("Anna .")})
     for name in ("duplicates", "train_test_overlap"):
         effect = without_words[name]
         assert effect["why"] == "the predictions hold no words"
         assert effect["count"] is None and effect["share"] is None
         assert effect["scores"]["A"] == {"with": 1.0, "without": None, "difference": None}
         assert effect["gap"] == {"with": 0.0, "without": None}
-    without_text = effects(written(gold, [gold], tokens=["Anna .", "So what"]), training=None)
+    without_text = effects(written(gold, [gold], tokens=["Anna .", "So what"]), training={"A": NO_TRAINING})
     assert without_text["train_test_overlap"]["why"] == "the training text could not be read"
     assert without_text["duplicates"]["count"] == 0
     assert without_words["entity_free_sentences"]["count"] == 1
 
 
+def test_what_any_model_was_trained_on_is_left_out_for_all():
+    gold = ["B-PER", "B-LOC", "B-ORG"]
+    said = [["B-PER", "O", "O"]], [["O", "B-LOC", "B-ORG"]]
+    ground = written(gold, *said, [gold], tokens=["Anna", "Paris", "Berg"])
+    training = {"A": training_of("Anna"), "B": training_of("Paris"), "C": NO_RUN}
+    effect = effects(ground, training=training)["train_test_overlap"]
+    assert (effect["count"], effect["why"]) == (2, None)
+    assert [effect["scores"][model]["without"] for model in "ABC"] == [0, 1, 1]
+    assert effect["what"].endswith(
+        "for all models. Looked up in the training text of A, B. "
+        "Not that of C: a file of predictions does not say what was trained on."
+    )
+
+
 def test_copies_that_are_known_without_words_are_counted():
     ground = written(["B-PER", "B-PER"], [["B-PER", "B-PER"]], unit=[0, 0])
-    assert effects(ground, training=None)["duplicates"]["count"] == 1
+    assert effects(ground, training={})["duplicates"]["count"] == 1
 
 
 def test_one_model_has_no_gap():
-    for effect in effects(written(["B-PER"], [["B-PER"]]), training=None).values():
+    for effect in effects(written(["B-PER"], [["B-PER"]]), training={}).values():
         assert effect["gap"] == {"with": None, "without": None}
 
 
 @given(ground=grounds())
 def test_a_model_against_itself_has_no_gap_under_any_effect(ground):
     same = replace(ground, predicted={"A": ground.predicted["A"], "B": ground.predicted["A"]})
-    for effect in effects(same, training=training_of("Anna")).values():
+    for effect in effects(same, training={"A": training_of("Anna")}).values():
         assert set(effect["gap"].values()) <= {0.0, None}

@@ -13,7 +13,7 @@ from hypothesis import given
 from ner_dist import metrics
 from ner_dist.comparison.errors import errors
 from ner_dist.comparison.ground import Ground
-from ner_dist.comparison.training_text import Training
+from ner_dist.comparison.training_text import NO_TRAINING, Training
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
 from tests.comparison.grounds import grounds, written
 
@@ -33,7 +33,7 @@ def counted(ground, model):
 @given(ground=grounds())
 def test_kinds_sum_to_gold_and_to_predicted(ground):
     for model in ground.models:
-        found, (right, predicted, gold) = errors(ground, model, training=None), counted(ground, model)
+        found, (right, predicted, gold) = errors(ground, model, training=NO_TRAINING), counted(ground, model)
         kinds = found["kinds"]
         assert found["runs"] == len(ground.predicted[model])
         assert kinds["correct"] == right.sum()
@@ -51,13 +51,13 @@ def test_kinds_sum_to_gold_and_to_predicted(ground):
 def test_strict_is_what_metrics_says(ground):
     for model in ground.models:
         scores = metrics.scores(metrics.Counts.from_array(counted(ground, model)), ground.labels.types)
-        strict = errors(ground, model, training=None)["strict"]
+        strict = errors(ground, model, training=NO_TRAINING)["strict"]
         assert strict == {name: scores[name] for name in ("precision", "recall", "f1")}
 
 
 @given(ground=grounds())
 def test_more_credit_is_no_lower_score(ground):
-    found = errors(ground, "A", training=None)
+    found = errors(ground, "A", training=NO_TRAINING)
     for figure in ("precision", "recall", "f1"):
         assert found["strict"][figure] <= found["exact"][figure] <= found["partial"][figure]
         assert found["strict"][figure] <= found["type"][figure] <= 1
@@ -65,7 +65,7 @@ def test_more_credit_is_no_lower_score(ground):
 
 @given(ground=grounds())
 def test_confusion_holds_every_entity_once(ground):
-    found, (_, predicted, gold) = errors(ground, "A", training=None), counted(ground, "A")
+    found, (_, predicted, gold) = errors(ground, "A", training=NO_TRAINING), counted(ground, "A")
     types, counts = found["confusion"]["types"], np.array(found["confusion"]["counts"])
     assert types == [*ground.labels.types, "O"] and counts[-1, -1] == 0
     assert counts[:-1].sum(axis=1).tolist() == gold.tolist()
@@ -93,7 +93,7 @@ def test_scores_with_credit_by_hand():
         ["B-PER O", "B-PER O", "B-PER I-PER", "B-PER I-PER", "B-PER O", "O O"],
         [["B-PER O", "B-LOC O", "B-PER O", "O B-LOC", "O O", "B-ORG O"]],
     )
-    found = errors(ground, "A", training=None)
+    found = errors(ground, "A", training=NO_TRAINING)
     assert set(found["kinds"].values()) == {1}
     # Of 5 gold and 5 predicted entities: strict 1, exact 1 + 1, partial 2 + 2 / 2, type 1 + 1.
     expected = {"strict": 1 / 5, "exact": 2 / 5, "partial": 3 / 5, "type": 2 / 5}
@@ -108,7 +108,7 @@ def test_buckets_by_length():
         ["B-PER", "B-PER I-PER I-PER I-PER", "B-LOC" + " I-LOC" * 10, "O " * 59 + "B-ORG"],
         [["B-PER", "B-PER I-PER I-PER O", "B-LOC" + " I-LOC" * 10, "O " * 60]],
     )
-    found = errors(ground, "A", training=None)
+    found = errors(ground, "A", training=NO_TRAINING)
     by_length = {part["bucket"]: part for part in found["by_entity_length"]}
     assert list(by_length) == ["1", "2", "3", "4", "5+"]
     assert [part["support"] for part in by_length.values()] == [2, 0, 0, 1, 1]
@@ -136,13 +136,13 @@ def test_buckets_by_what_training_shows():
 def test_what_training_shows_may_not_be_known():
     gold = ["B-PER O"]
     without_words = errors(written(gold, [gold]), "A", training=TRAINING)
-    without_text = errors(written(gold, [gold], tokens=["Anna ."]), "A", training=None)
+    without_text = errors(written(gold, [gold], tokens=["Anna ."]), "A", training=NO_TRAINING)
     assert without_words["by_seen"] is None and "no words" in without_words["by_seen_why"]
     assert without_text["by_seen"] is None and "training text" in without_text["by_seen_why"]
 
 
 def test_no_entities_at_all():
-    found = errors(written(["O O"], [["O O"]]), "A", training=None)
+    found = errors(written(["O O"], [["O O"]]), "A", training=NO_TRAINING)
     assert set(found["kinds"].values()) == {0} and found["partial"]["f1"] == 0.0
 
 
@@ -155,7 +155,7 @@ def test_a_test_set_of_32864_sentences_takes_no_more_than_a_second():
     said = np.where(rng.random(n) < 0.05, rng.integers(0, len(labels), n), gold).astype(np.int16)
     ground = Ground(labels, gold, offsets, {"A": [said]}, {"A": [1]}, unit=np.arange(len(offsets) - 1))
     began = time.process_time()
-    found = errors(ground, "A", training=None)
+    found = errors(ground, "A", training=NO_TRAINING)
     assert time.process_time() - began < 1
     assert found["kinds"]["correct"] > 10_000
 
@@ -172,7 +172,7 @@ def test_real_predictions_score_as_in_nervaluate(real_data):
     )
     offsets = np.cumsum([0, *(len(row["gold"]) for row in rows)])
     ground = Ground(labels, gold, offsets, {"A": [said]}, {"A": [None]}, unit=np.arange(len(rows)))
-    found = errors(ground, "A", training=None)
+    found = errors(ground, "A", training=NO_TRAINING)
     kinds = found["kinds"]
     assert kinds["correct"] == 48_451 and kinds["missed"] == 1_602 and kinds["spurious"] == 2_336
     assert kinds["wrong_type"] == 48_989 - 48_451

@@ -87,7 +87,9 @@ def test_conll_columns_between_the_word_and_its_tags_do_not_matter(write):
     ("line", "complaint"),
     [
         ("{", "not JSON"),
-        ("[1]", r"\[1\] is no JSON object"),
+        ("[1]", r"\[1\] is no JSON object; write one JSON object a line"),
+        ("[" * 100_000, "not readable as JSON .nested too deeply.; write one JSON object a line"),
+        ('{"id": ' + "1" * 5_000 + "}", "not readable as JSON .a number has thousands of digits."),
         ({"pred": ["O"]}, "there is no `gold`, only pred"),
         ({"gold": ["O"]}, "there is no `predicted`, only gold"),
         ({"gold": "O", "pred": ["O"]}, "`gold` is no list of tags: 'O'"),
@@ -95,6 +97,10 @@ def test_conll_columns_between_the_word_and_its_tags_do_not_matter(write):
         ({"gold": ["O"], "pred": ["O", "O"]}, "lists of different lengths: gold 1, predicted 2"),
         ({"gold": ["O"], "pred": ["PER"]}, "tag `PER` is not BIO"),
         ({"gold": ["O"], "pred": ["7"]}, "tag `7` is not BIO"),
+        (
+            {"gold": ["O"], "pred": ["S-PER"]},
+            "tag `S-PER` is not BIO .*; convert the tags to BIO: of BIOES, S- becomes B- and E- becomes I-",
+        ),
         ({"gold": ["O"], "pred": ["O"], "tokens": ["a"]}, "line 3 has `tokens` and line 1 has none"),
     ],
 )
@@ -114,6 +120,9 @@ def test_a_broken_line_is_named(write, line, complaint):
         ({"tokens": ["a", "b"]}, "different lengths: gold 1, predicted 1, tokens 2"),
         ({"confidence": [1.5]}, "a `confidence` is no probability"),
         ({"confidence": [float("nan")]}, "a `confidence` is no probability"),
+        ({"confidence": [10**400]}, "a `confidence` is no probability"),
+        ({"confidence": [True]}, "`confidence` is no list of probabilities"),
+        ({"id": True}, "`id` is neither a number nor text: True"),
         ({"confidence": ["high"]}, "`confidence` is no list of probabilities"),
         ({"id": 1}, "id 1 stands on line 1 already"),
         ({"id": "\ud800"}, "half of a surrogate pair"),
@@ -150,6 +159,8 @@ def test_other_files_are_refused(write):
         read_file(write(LINES, "a.csv"))
     with pytest.raises(UserError, match="holds no sentence"):
         read_file(write([]))
+    with pytest.raises(UserError, match="every tag is O; write entities as B-TYPE"):
+        read_file(write([{"gold": ["O"], "pred": ["O"]}]))
     path = write(LINES, "a.jsonl.gz")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(UserError, match="damaged gzip file"):

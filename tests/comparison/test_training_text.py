@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from ner_dist.comparison.training_text import Training, of_run
+from ner_dist.comparison.training_text import NO_TRAINING, Training, of_run
 from ner_dist.data.prepare import prepare, prepared_folder
 from ner_dist.data.sources import load_corpus
 from ner_dist.recipe_file import load_recipe
@@ -67,26 +67,26 @@ def test_a_source_that_has_changed_is_not_what_was_trained_on(run, tmp_path, log
     (tmp_path / "data" / "train.jsonl").write_text(
         json.dumps({"tokens": ["x"], "ner_tags": ["B-PER"]}) + "\n"
     )
-    assert of_run(run) is None
+    assert of_run(run) == NO_TRAINING
     assert "has changed since the run was trained" in log_lines[-1]
 
 
 def test_a_source_that_is_gone_is_named(run, tmp_path, log_lines):
     shutil.rmtree(tmp_path / "cache")
     shutil.rmtree(tmp_path / "data")
-    assert of_run(run) is None
+    assert of_run(run) == NO_TRAINING
     assert f"{tmp_path / 'data'}: neither prepared" in log_lines[-1]
 
 
 def test_prepared_data_that_is_damaged_is_no_crash(run, log_lines):
     folder = prepared_folder(load_recipe(run.recipe))
     (folder / "train" / "tokens.arrow").write_bytes(b"broken")
-    assert of_run(run) is None
+    assert of_run(run) == NO_TRAINING
     assert "the training text cannot be read" in log_lines[-1]
 
 
 def test_a_folder_without_a_recipe_has_no_training_text(tmp_path, log_lines):
-    assert of_run(Run(tmp_path)) is None
+    assert of_run(Run(tmp_path)) == NO_TRAINING
     assert "there is no recipe" in log_lines[-1]
 
 

@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ner_dist.comparison.uncertainty import holm, interval, p_bootstrap, p_randomisation, uncertainty
+from ner_dist.comparison.uncertainty import (
+    holm,
+    interval,
+    p_bootstrap,
+    p_randomisation,
+    resamples_needed,
+    uncertainty,
+)
 from ner_dist.labels import LabelSet
 from ner_dist.metrics import count_per_sentence
 from tests.comparison import simulated
@@ -123,6 +130,18 @@ def test_p_values_are_never_zero():
     assert f1["p"] == 2 / 200 and f1["p_randomisation"] == 1 / 200 and f1["real"]
 
 
+@pytest.mark.parametrize("fewer", [0, 1])
+def test_resamples_that_are_needed_are_just_enough_for_a_type_to_be_shown(fewer):
+    """A always fails where B never does: no difference is clearer."""
+    ground = simulated.two_models(0, errors=(0.9, 0.0))
+    needed = resamples_needed(len(simulated.TYPES), 0.95)
+    assert needed == 200
+    figures = uncertainty(ground, resamples=needed - fewer)
+    shown = [c["real"] for where, c in only_pair(figures).items() if where[0::2] == ("per_type", "f1")]
+    assert shown == [not fewer] * 5
+    assert ("200 resamples are needed" in figures["method"]) == bool(fewer)
+
+
 def test_p_is_below_the_level_where_the_interval_leaves_out_zero():
     drawn = np.random.default_rng(0).normal(np.linspace(-4, 4, 200), size=(2_000, 200))
     low, high = interval(drawn, 0.95)
@@ -207,6 +226,25 @@ def test_seeds_are_respected_where_trainings_differ(known):
     for kind in ("p", "p_randomisation"):
         assert np.mean([figures["micro", "f1"][kind] <= 0.05 for figures in several]) <= 0.07
     assert np.mean([figures["micro", "f1"]["real"] for figures in several]) <= 0.05
+
+
+def test_no_type_is_called_real_too_often_where_trainings_have_luck_with_types():
+    """Each of three paired trainings learns some types better than others, by chance."""
+
+    def make(i):
+        rng = np.random.default_rng(i)
+        gold, offsets = simulated.gold_tags(rng, 300)
+        predicted = {
+            model: [simulated.said(rng, gold, offsets, error=rng.uniform(0.02, 0.6, 5)) for _ in range(3)]
+            for model in "AB"
+        }
+        return simulated.ground(gold, offsets, predicted)
+
+    false = [
+        any(cell["real"] for where, cell in figures.items() if where[0::2] == ("per_type", "f1"))
+        for figures in repeated(150, make, resamples=240)
+    ]
+    assert np.mean(false) <= 0.07
 
 
 def test_one_training_each_is_not_enough_where_trainings_differ():

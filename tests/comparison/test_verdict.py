@@ -41,6 +41,8 @@ def figures() -> dict:
         },
         "uncertainty": {
             "level": 0.95,
+            "resamples": 10_000,
+            "resamples_needed": 120,
             "differences": [
                 {
                     "of": "B",
@@ -93,6 +95,44 @@ def test_difference_that_is_not_shown_is_not_called_equal(figures):
     assert all(line.startswith("no difference shown on ") for line in said["lines"])
     assert "equal" not in said["paragraph"] and "same F1" not in said["paragraph"]
     assert "F1 0.000, 95 % CI −0.030 to 0.030, p = 1" in said["lines"][1]
+
+
+@pytest.mark.parametrize(
+    ("randomised", "holm", "said"),
+    [
+        (0.01, 0.09, "p = 0.09 corrected for the number of types; 12"),
+        (0.09, 0.09, "p = 0.09 by randomisation; 12"),
+        (0.04, 0.09, "p = 0.09 by randomisation and corrected for the number of types; 12"),
+    ],
+)
+def test_where_the_interval_alone_would_show_a_difference_it_is_said_what_does_not(
+    figures, randomised, holm, said
+):
+    (pair,) = figures["uncertainty"]["differences"]
+    pair["per_type"]["ANIM"]["f1"] |= {"p": 0.03, "p_randomisation": randomised, "p_holm": holm}
+    assert said in verdict(figures)["lines"][-1]
+
+
+def test_all_types_together_are_corrected_for_nothing(figures):
+    (pair,) = figures["uncertainty"]["differences"]
+    pair["micro"]["f1"] = cell(0.05, 0.04, 0.03, real=False) | {"p_randomisation": 0.125}
+    assert verdict(figures)["lines"][0] == (
+        "no difference shown on all types together (B − A: F1 +0.050, 95 % CI 0.010 to 0.090, p = 0.12 by "
+        "randomisation)"
+    )
+
+
+def test_a_type_of_few_entities_that_shows_a_difference_is_none_of_too_few(figures):
+    (pair,) = figures["uncertainty"]["differences"]
+    pair["per_type"]["ANIM"]["f1"] |= {"real": True, "p_holm": 0.01}
+    said = verdict(figures)
+    assert "Too few entities" not in said["paragraph"]
+    assert any("ANIM" in line and line.endswith("12 entities only)") for line in said["lines"])
+
+
+def test_too_few_resamples_to_show_anything_on_a_type_are_said_to_be(figures):
+    figures["uncertainty"]["resamples"] = 119
+    assert "With 119 resamples no difference on a type can be shown: 120 are" in verdict(figures)["paragraph"]
 
 
 def test_model_part_that_points_the_other_way(figures):

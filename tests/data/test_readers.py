@@ -119,6 +119,13 @@ def test_other_shapes_of_json(tmp_path):
     assert sentences(read(write(tmp_path / "a.json", json.dumps(objects[0])))) == SENTENCES[:1]
 
 
+@pytest.mark.parametrize("kind", ["json", "jsonl"])
+def test_json_that_python_cannot_hold(tmp_path, kind):
+    for text, why in (("[" * 100_000, "nested too deeply"), ("1" * 5_000, "thousands of digits")):
+        with pytest.raises(UserError, match=f"not readable as JSON .*{why}"):
+            read(write(tmp_path / f"a.{kind}", text))
+
+
 def test_columns_by_other_names(tmp_path):
     path = write(tmp_path / "a.jsonl", '{"words": ["Ann"], "tags": ["B-PER"]}\n')
     assert sentences(read(path, tokens_column="words", tags_column="tags")) == [(["Ann"], ["B-PER"])]
