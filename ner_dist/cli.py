@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from ner_dist.errors import UserError, disk_error, show
+from ner_dist.numbers import counted
 
 app = typer.Typer(
     help="Fine-tune encoders for named-entity recognition, and compare the results honestly.",
@@ -174,8 +175,7 @@ def print_figures(figures: dict[str, Any]) -> None:
     loss = "" if figures["loss"] is None else f", loss {figures['loss']:.4f}"
     print(
         f"accuracy {figures['accuracy']:.4f}{loss}, "
-        f"{figures['sentences']:,} sentence{'s' * (figures['sentences'] != 1)}, "
-        f"{figures['words']:,} word{'s' * (figures['words'] != 1)}"
+        f"{counted(figures['sentences'], 'sentence')}, {counted(figures['words'], 'word')}"
     )
 
 

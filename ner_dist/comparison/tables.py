@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist.comparison.models import FIGURES
+from ner_dist.numbers import NOTHING, counted, score, signed
 
 if TYPE_CHECKING:
     from ner_dist.comparison.comparison import Comparison
 
-NOTHING = "–"
 _TITLES = {"f1": "F1", "macro_f1": "macro F1"}
 _PARTS = {
     "label_set": "part due to the label set",
@@ -58,9 +58,8 @@ def _own_labels(figures: dict[str, Any]) -> Table:
 def _same_ground(figures: dict[str, Any]) -> Table:
     shared, alignment = figures["shared"], figures["alignment"]
     first, *others = figures["runs"]
-    number = alignment["sentences"]
     all_of_them = "both" if len(others) == 1 else "all"
-    sentences = f"{number:,} sentence{'s' * (number != 1)} that {all_of_them} tagged"
+    sentences = f"{counted(alignment['sentences'], 'sentence')} that {all_of_them} tagged"
     if alignment["units"] < alignment["sentences"]:
         sentences += f", {alignment['units']:,} of them distinct"
     caption = f"Test split, {sentences}; other types count as O.{_seeds(figures)}"
@@ -68,7 +67,7 @@ def _same_ground(figures: dict[str, Any]) -> Table:
     level = round(100 * figures["uncertainty"]["level"])
     caption += f" In brackets: {level} % confidence intervals; *: shown to be real (types after Holm)."
     title = f"{all_of_them.capitalize()} on the same ground: {', '.join(shared['types'])}"
-    columns = [first, *others, *(f"{model} - {first}" for model in others)]
+    columns = [first, *others, *(f"{model} − {first}" for model in others)]
     table = _table(title, columns, caption=caption, min_width=70)
     rows: list[tuple[str, tuple[str, ...]]]
     rows = [(f"test {_TITLES.get(key, key)}", (key,)) for key in FIGURES[1:]]
@@ -78,7 +77,7 @@ def _same_ground(figures: dict[str, Any]) -> Table:
         cells = [_cell(shared[model], shared["spread"][model], *place) for model in (first, *others)]
         for model in others:
             difference = _at(shared[model], place) - _at(shared[first], place)
-            cells.append(f"{difference:+.4f}{_interval(differences[model], place)}")
+            cells.append(f"{signed(difference)}{_interval(differences[model], place)}")
         table.add_row(row, *cells, end_section=at == len(FIGURES) - 1)
     return table
 
@@ -87,9 +86,9 @@ def _gap(figures: dict[str, Any]) -> Table:
     gaps = figures["decomposition"]
     first = next(iter(figures["runs"]))
     title = "Where the gap in the headline comes from"
-    table = _table(title, [f"{model} - {first}" for model in gaps], min_width=len(title) + 4)
+    table = _table(title, [f"{model} − {first}" for model in gaps], min_width=len(title) + 4)
     for key, title in _PARTS.items():
-        cells = [f"{gap[key]:+.4f}" for gap in gaps.values()]
+        cells = [signed(gap[key]) for gap in gaps.values()]
         table.add_row(title, *cells, end_section=key == "model")
     return table
 
@@ -105,7 +104,7 @@ def _interval(difference: dict[str, Any], place: tuple[str, ...]) -> str:
     known = _at(difference, place) or _at(difference, ("micro", *place))
     if known is None:
         return ""
-    return f" [{known['low']:+.4f}, {known['high']:+.4f}]{'*' if known['real'] else ' '}"
+    return f" [{signed(known['low'])}, {signed(known['high'])}]{'*' if known['real'] else ' '}"
 
 
 def _seeds(figures: dict[str, Any]) -> str:
@@ -125,10 +124,7 @@ def _table(title: str, columns: list[str], **settings: Any) -> Table:
 
 
 def _cell(mean: Any, spread: Any, *place: str) -> str:
-    value, deviation = _at(mean, place), _at(spread, place)
-    if value is None:
-        return NOTHING
-    return f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+    return score(_at(mean, place), _at(spread, place))
 
 
 def _at(tree: Any, place: tuple[str, ...]) -> Any:

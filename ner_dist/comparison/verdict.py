@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ner_dist.numbers import counted, joined, signed
+
 FEW = 30
 """Of a type with fewer gold entities, a handful decides: its line says how few there are."""
 
@@ -37,15 +39,15 @@ def _headline(figures: dict[str, Any]) -> str:
     for model, run in figures["runs"].items():
         name = f"{run['name']}, " if run.get("name") else ""
         f1 = figures["headline"][model]["mean"]["test"]["f1"]
-        named.append(f"{model} ({name}{_count(len(run['labels']), 'type')}) has F1 {f1:.4f}")
-    return f"Each on its own labels and sentences, {_listed(named)}."
+        named.append(f"{model} ({name}{counted(len(run['labels']), 'type')}) has F1 {f1:.4f}")
+    return f"Each on its own labels and sentences, {joined(named)}."
 
 
 def _parts_of_gap(model: str, parts: dict[str, Any]) -> str:
     other, gap, own = parts["from"], parts["gap"], parts["model"]
     text = (
-        f"Of the gap of {_signed(gap)} ({model} − {other}), {_signed(parts['label_set'])} is due to the "
-        f"label set, {_signed(parts['sentences'])} to the sentences and {_signed(own)} to the model"
+        f"Of the gap of {signed(gap)} ({model} − {other}), {signed(parts['label_set'])} is due to the "
+        f"label set, {signed(parts['sentences'])} to the sentences and {signed(own)} to the model"
     )
     if own * gap < 0:
         text += ", which points the other way"
@@ -58,7 +60,7 @@ def _same_ground(figures: dict[str, Any], pair: dict[str, Any]) -> str:
     """The difference over all types, and whether it is shown to be real."""
     of, to, shared, f1 = pair["of"], pair["to"], figures["shared"], pair["micro"]["f1"]
     ground = (
-        f"On the same {_count(shared['sentences'], 'sentence')} and {_count(len(shared['types']), 'type')}"
+        f"On the same {counted(shared['sentences'], 'sentence')} and {counted(len(shared['types']), 'type')}"
     )
     scores = f"{of} has F1 {shared[of]['f1']:.4f} and {to} {shared[to]['f1']:.4f}"
     figure = _difference(figures, pair, f1)
@@ -77,13 +79,13 @@ def _by_type(pair: dict[str, Any]) -> str:
     for name, cell in pair["per_type"].items():
         group = better[_order(pair, cell["f1"])[0]] if cell["f1"]["real"] else unshown
         group.append(name)
-    found = [f"{model} is better on {_listed(types)}" for model, types in better.items() if types]
+    found = [f"{model} is better on {joined(types)}" for model, types in better.items() if types]
     if not found:
         return f"Taken by itself, no type shows a difference between {pair['of']} and {pair['to']}."
     if unshown:
         rest = unshown if len(unshown) < 6 else [f"the other {len(unshown)} types"]
-        found.append(f"no difference is shown on {_listed(rest)}")
-    return f"By type, {_listed(found)}."
+        found.append(f"no difference is shown on {joined(rest)}")
+    return f"By type, {joined(found)}."
 
 
 def _caveats(figures: dict[str, Any], differences: Sequence[dict[str, Any]]) -> list[str]:
@@ -93,7 +95,7 @@ def _caveats(figures: dict[str, Any], differences: Sequence[dict[str, Any]]) -> 
     if len(single) == len(figures["runs"]):
         caveats.append("There was one training of each model: this says nothing about another seed.")
     elif single:
-        caveats.append(f"There was one training of {_listed(single)}: this says nothing about another seed.")
+        caveats.append(f"There was one training of {joined(single)}: this says nothing about another seed.")
     shared = figures["shared"]
     shown = {name for pair in differences for name, cell in pair["per_type"].items() if cell["f1"]["real"]}
     few = [name for name in shared["types"] if name not in shown and _support(figures, name) < FEW]
@@ -112,7 +114,7 @@ def _lines(figures: dict[str, Any], pair: dict[str, Any]) -> list[str]:
     cells = [(name, cell["f1"]) for name, cell in pair["per_type"].items()]
     for name, f1 in sorted(cells, key=lambda cell: (not cell[1]["real"], -abs(cell[1]["difference"]))):
         support = _support(figures, name)
-        few = f"; {_count(support, 'entity', 'entities')} only" if support < FEW else ""
+        few = f"; {counted(support, 'entity', 'entities')} only" if support < FEW else ""
         lines.append(_line(figures, pair, name, f1, few))
     return lines
 
@@ -142,14 +144,14 @@ def _difference(figures: dict[str, Any], pair: dict[str, Any], cell: dict[str, A
     larger = max(cell["p"], cell["p_randomisation"])
     p = cell.get("p_holm", larger)
     text = (
-        f"{sides}F1 {_signed(difference, digits)}, {100 * figures['uncertainty']['level']:g} % CI "
-        f"{_number(low, digits)} to {_number(high, digits)}, p = {p:.2g}"
+        f"{sides}F1 {signed(difference, digits)}, {100 * figures['uncertainty']['level']:g} % CI "
+        f"{signed(low, digits).removeprefix('+')} to {signed(high, digits).removeprefix('+')}, p = {p:.2g}"
     )
     if not cell["real"] and (low > 0 or high < 0):
         # The interval by itself leaves out 0: the reader is told what else was asked.
         asked = ["by randomisation"] if larger > cell["p"] else []
         asked += ["corrected for the number of types"] if p > larger else []
-        text += f" {_listed(asked)}" if asked else ""
+        text += f" {joined(asked)}" if asked else ""
     return text
 
 
@@ -161,21 +163,3 @@ def _order(pair: dict[str, Any], cell: dict[str, Any]) -> tuple[str, str]:
 def _support(figures: dict[str, Any], name: str) -> int:
     """Gold entities of a type, which are the same for all models."""
     return round(figures["shared"][next(iter(figures["runs"]))]["per_type"][name]["support"])
-
-
-def _number(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}"
-    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
-
-
-def _signed(value: float, digits: int = 4) -> str:
-    text = _number(value, digits)
-    return text if text.startswith("−") or float(text) == 0 else f"+{text}"
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.report import numbers
+from ner_dist import numbers
 from ner_dist.report.charts import INK, MUTED, NARROW, WIDE, chart, drawn, label, model_color, model_marker
 from ner_dist.report.error_tables import KINDS, models_with
 from ner_dist.report.tables import place_of

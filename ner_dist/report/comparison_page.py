@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.report import curves, error_tables, forest, numbers, tables
+from ner_dist import numbers
+from ner_dist.report import curves, error_tables, forest, tables
 from ner_dist.report.page import page
 from ner_dist.report.parts import error_parts, explorer_parts
 from ner_dist.report.waterfall import waterfall

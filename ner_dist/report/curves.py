@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ner_dist import numbers
 from ner_dist.events import read_events
-from ner_dist.report import numbers
 from ner_dist.report.charts import NARROW, chart, drawn, model_color, model_marker
 
 if TYPE_CHECKING:

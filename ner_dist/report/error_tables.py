@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.report import numbers
-from ner_dist.report.numbers import NOTHING
+from ner_dist import numbers
+from ner_dist.numbers import NOTHING
 from ner_dist.report.tables import Table, place_of, titles
 
 if TYPE_CHECKING:

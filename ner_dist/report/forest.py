@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.report import numbers
+from ner_dist import numbers
+from ner_dist.numbers import joined
 from ner_dist.report.charts import (
     GRID,
     INK,
@@ -17,7 +18,6 @@ from ner_dist.report.charts import (
     model_color,
     model_marker,
 )
-from ner_dist.report.numbers import joined
 from ner_dist.report.tables import better
 
 if TYPE_CHECKING:

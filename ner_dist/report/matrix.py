@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ner_dist.report import numbers
+from ner_dist import numbers
 from ner_dist.report.tables import titles
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ner_dist import numbers
 from ner_dist.comparison.explorer import disagreements
-from ner_dist.report import breakdown, error_tables, numbers, tables
+from ner_dist.report import breakdown, error_tables, tables
 from ner_dist.report.explorer_data import MOST, explorer_data
 from ner_dist.report.matrix import matrix
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from ner_dist import numbers
 from ner_dist.claim import who_holds
 from ner_dist.comparison import units
 from ner_dist.comparison.calibration import calibration
@@ -18,7 +19,7 @@ from ner_dist.comparison.prediction_files import read_run
 from ner_dist.comparison.training_text import of_run
 from ner_dist.errors import UserError
 from ner_dist.events import read_events
-from ner_dist.report import curves, numbers
+from ner_dist.report import curves
 from ner_dist.report.page import page
 from ner_dist.report.parts import error_parts, explorer_parts
 from ner_dist.report.tables import FIGURES, Table

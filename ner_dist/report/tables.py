@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ner_dist.report import numbers
-from ner_dist.report.numbers import NOTHING
+from ner_dist import numbers
+from ner_dist.numbers import NOTHING
 
 FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
 PARTS = {"label_set": "label set", "sentences": "sentences", "model": "model"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.report import numbers
+from ner_dist import numbers
 from ner_dist.report.charts import INK, MUTED, WIDE, chart, drawn, label, model_color, model_marker
 from ner_dist.report.tables import PARTS
 

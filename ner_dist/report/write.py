@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ner_dist.report import numbers, tables
+from ner_dist import numbers
+from ner_dist.report import tables
 from ner_dist.report.comparison_page import comparison_page
 from ner_dist.report.markdown import markdown
 from ner_dist.report.run_page import check_run, run_page

@@ -319,7 +319,7 @@ def test_three_models_are_all_compared_with_the_first(seeds, seeded, tmp_path, c
     assert comparison["decomposition"]["C"]["model"] == pytest.approx(1 - 0.6)
     print_tables(whole)
     printed = capsys.readouterr().out
-    assert "All on the same ground" in printed and "C - A" in printed
+    assert "All on the same ground" in printed and "C − A" in printed
 
 
 def test_runs_that_are_no_two_models_are_refused(seeds, tmp_path):

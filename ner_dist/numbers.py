@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 NOTHING = "–"
@@ -21,11 +22,11 @@ def score(value: Any, spread: Any = None) -> str:
     return f"{value:.4f}" + (f" ± {spread:.4f}" if known(spread) else "")
 
 
-def signed(value: Any) -> str:
+def signed(value: Any, digits: int = 4) -> str:
     """A difference of scores. What rounds to nothing has no sign."""
     if not known(value):
         return NOTHING
-    text = f"{abs(value):.4f}"
+    text = f"{abs(value):.{digits}f}"
     if float(text) == 0:
         return text
     return ("+" if value > 0 else MINUS) + text
@@ -69,6 +70,11 @@ def count(value: Any) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number of things: `1 sentence`, `2 sentences`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def duration(seconds: Any) -> str:
     """Hours, minutes and seconds."""
     if not known(seconds):
@@ -78,7 +84,7 @@ def duration(seconds: Any) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
-def joined(names: list[str], *, most: int | None = None) -> str:
+def joined(names: Sequence[str], *, most: int | None = None) -> str:
     """Names in a sentence; beyond `most`, how many more."""
     if most is not None and len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
