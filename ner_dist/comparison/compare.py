@@ -23,14 +23,14 @@ from ner_dist.comparison.scoring import mean, score, spread
 from ner_dist.comparison.training_text import NO_RUN, of_run
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import verdict
-from ner_dist.run import check_folder, write_atomically
+from ner_dist.errors import UserError
+from ner_dist.run import Run, check_folder, shown, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ner_dist.comparison.ground import Ground
     from ner_dist.comparison.training_text import Training
-    from ner_dist.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +53,15 @@ def compare(
         names: what to call models, by letter.
 
     Raises:
-        UserError: a path is missing, incomplete or no predictions, or the models share no type or sentence.
+        UserError: a path is missing, incomplete or no predictions, the models share no type or sentence, or
+            `out` is a run.
     """
     out = Path(out)
     check_folder(out, where="--out", files=(COMPARED, *REPORTS))
+    if Run(out).metrics.exists():
+        raise UserError(
+            "is a run, which has a report of its own", where=f"--out {shown(out)}", fix="name another folder"
+        )
     models = models_of(paths, names)
     own = {letter: model.own for letter, model in models.items()}
     ground, alignment = same_ground(own, {letter: model.seeds for letter, model in models.items()})

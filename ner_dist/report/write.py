@@ -55,7 +55,7 @@ def write_run_report(run: Run, out: Path | None = None) -> list[Path]:
         UserError: there is no run, or the folder cannot be written to.
     """
     check_run(run)
-    check_folder(out or run.folder, where="run" if out is None else "--out")
+    check_folder(out or run.folder, where="run" if out is None else "--out", files=("report.html",))
     path = (out or run.folder) / "report.html"
     write_atomically(path, run_page(run))
     return [path]

@@ -101,7 +101,7 @@ def test_a_folder_in_the_place_of_what_is_written_is_found_before_the_work(here,
 def test_a_folder_in_the_place_of_the_report_of_a_run(here, refused):
     (here / "a" / "metrics.jsonl").touch()
     (here / "a" / "report.html").mkdir()
-    assert refused("report", "a").startswith("a/report.html: Is a directory; move the folder away")
+    assert "holds a folder called report.html" in refused("report", "a")
 
 
 def test_a_name_that_is_too_long(here, refused):
@@ -205,3 +205,9 @@ def test_a_run_without_a_recipe_among_several(here, refused):
         "a: has no recipe.yaml, which says whether two runs are seeds of one model; compare it with one "
         "other run, or name its predictions/test.jsonl in its place"
     )
+
+
+def test_the_folder_of_a_run_is_no_place_for_a_comparison(here, refused):
+    (here / "a/metrics.jsonl").touch()
+    said = refused("compare", "a", "b", "--out", "a")
+    assert said == "--out a: is a run, which has a report of its own; name another folder"
