@@ -80,7 +80,10 @@ def test_nothing_is_left_after_stop(tmp_path):
     assert len(its) == 3
     job = second.submit("--nodes=2", "--wrap", "srun sleep 1000", cwd=tmp_path)
     second.wait(job, "RUNNING")
-    assert any("sleep 1000" in line for line in left(tmp_path, its))
+    end = time.monotonic() + 30
+    while not any("sleep 1000" in line for line in left(tmp_path, its)):
+        assert time.monotonic() < end
+        time.sleep(0.1)
     second.stop()
     second.stop()
     assert not left(tmp_path, its)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -27,13 +28,14 @@ def jobs(cluster, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def warned(jobs) -> str:
+def warned(jobs) -> Iterator[Future[str]]:
     """A job that trains, and is held still, which costs nothing, until it is warned of its time limit."""
     # Slurm looks at time limits every 30 s, and warns up to a minute too early.
     job = jobs.train("warned", options=("--nodelist=n1", "--time=3", "--signal=B:USR1@60"))
     jobs.until_step("warned", 20, job)
     jobs.signal("warned", "STOP")
-    return job
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(_reach_the_time_limit, jobs, job)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +58,9 @@ def on_two_nodes(jobs, outside) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def lives(jobs, warned, on_two_nodes) -> dict[str, Future[str]]:
     """What happens to jobs, all at once since it is mostly waiting: each ends with its job's number."""
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(3) as pool:
         found = {
-            "warned": pool.submit(_reach_the_time_limit, jobs, warned),
+            "warned": warned,
             "disturbed": pool.submit(_be_disturbed, jobs, list(on_two_nodes.values())),
             "cancelled": pool.submit(_be_cancelled, jobs),
         }
