@@ -119,11 +119,14 @@ def _without_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
         [(i, j) for i, j in pairs if gold[0][i] == its_gold[j]]
         for pairs, its_gold in zip(same_id, gold[1:], strict=True)
     ]
-    by_order = [common_subsequence(gold[0], its_gold) for its_gold in gold[1:]]
-    of_ids, of_order = ([_found(pairs, has_entity[0]) for pairs in each] for each in (by_id, by_order))
-    other_gold = sum(map(len, same_id)) - sum(map(len, by_id))
+    of_ids = [_found(pairs, has_entity[0]) for pairs in by_id]
     alike = all(number for number, _ in of_ids)
-    if alike and (not other_gold or all(map(operator.ge, of_ids, of_order))):
+    other_gold = sum(map(len, same_id)) - sum(map(len, by_id))
+    by_order = []
+    if other_gold or not alike:
+        by_order = [common_subsequence(gold[0], its_gold) for its_gold in gold[1:]]
+    of_order = [_found(pairs, has_entity[0]) for pairs in by_order]
+    if alike and all(map(operator.ge, of_ids, of_order)):
         _check_found(of_ids, [_found(pairs, has_entity[0])[0] for pairs in same_id], files)
         notes = ["Not every file holds words, so the sentences were aligned by their ids."]
         if other_gold:
