@@ -28,10 +28,14 @@ for seed in 13 14 15; do
     train "wikineural-seed$seed" single_gpu 1 full data.path="$data/wikineural_en_resplit" train.seed="$seed"
 done
 five='labels=[Disease,ORG,HumanSettlement,Artist,Politician]'
+pair() { # LAUNCH_CONFIG PROCESSES [key=value …]
+    train "multiconer-full-$1" "$1" "$2" full data.path="$data/multiconer_v2_en" "${@:3}"
+    train "multiconer-subset-$1" "$1" "$2" subset data.path="$data/multiconer_v2_en" "$five" "${@:3}"
+    ner-dist compare "$out/multiconer-full-$1" "$out/multiconer-subset-$1" --out "$out/compare-$1"
+}
+pair single_gpu 1 precision=fp32
 for config in ddp_bf16 zero2_bf16 zero3_bf16; do
-    train "multiconer-full-$config" "$config" 2 full data.path="$data/multiconer_v2_en"
-    train "multiconer-subset-$config" "$config" 2 subset data.path="$data/multiconer_v2_en" "$five"
-    ner-dist compare "$out/multiconer-full-$config" "$out/multiconer-subset-$config" --out "$out/compare-$config"
+    pair "$config" 2
 done
 
 python - "$out" <<'PY'

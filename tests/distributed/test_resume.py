@@ -21,9 +21,9 @@ from tests.distributed.launching import RECIPE, environment, events, launch_argu
 pytestmark = pytest.mark.distributed
 
 STEPS = 24
-# Few words: bf16 is slow where a CPU has to emulate it.
-SMALL = ["train.batch_tokens=192", "train.micro_batch_tokens=64", "data.synthetic.validation=10"]
-SMALL += ["data.synthetic.test=10"]
+# Few words and steps: bf16 is slow where a CPU has to emulate it.
+SMALL = ["train.batch_tokens=192", "train.micro_batch_tokens=64", "train.max_steps=14"]
+SMALL += ["data.synthetic.validation=10", "data.synthetic.test=10"]
 
 # What ranks run first. Slower steps and saves, so that a signal finds them at work:
 SLOWLY = """
