@@ -1,6 +1,6 @@
 """Which sentences of several files of predictions are the same ones.
 
-With words, sentences are the same if their words are; between copies ids decide where they say the same, then
+With words, sentences are the same if their words are; between copies ids decide where all say the same, then
 the gold tags.
 Without words, ids decide, unless they are but numbers of lines; else the order does: files of one test
 split hold its sentences one after the other, though some may be left out, so that their gold tags have a long
@@ -9,7 +9,6 @@ common subsequence.
 
 from __future__ import annotations
 
-import operator
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -77,76 +76,78 @@ def align(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
 
 
 def _by_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
+    """The most sentences that can be: of equal words every file has as many as the one that has fewest."""
     words = [list(map(tuple, file.tokens or [])) for file in files]
-    words_and_gold = [
-        list(zip(known, gold_sequences(file, labels), strict=True))
-        for known, file in zip(words, files, strict=True)
-    ]
-    by_id: list[Pairs] = []
-    pairs: list[Pairs] = []
-    for other, file in enumerate(files[1:], start=1):
-        found = []
-        if files[0].ids and file.ids:
-            mine, theirs = (zip(files[i].ids or [], words[i], strict=True) for i in (0, other))
-            found = _equal(enumerate(mine), enumerate(theirs))
-        by_id.append(found)
-        # Of copies those of the same gold belong together.
-        for keys in (words_and_gold, words):
-            taken = [{pair[side] for pair in found} for side in (0, 1)]
-            found = found + _equal(_occurrences(keys[0], taken[0]), _occurrences(keys[other], taken[1]))
-        pairs.append(found)
-    places = _in_all(pairs, len(files[0]))
-    decided = set.intersection(*({i for i, _ in equal} for equal in by_id))
-    alone = sum(place not in decided for place in places[0].tolist())
-    if not alone:
-        return Alignment(ID_AND_WORDS, places)
-    notes = []
-    if decided:
-        notes.append(f"Sentences aligned by their words alone, as their ids differ: {alone:,}.")
-    return Alignment(WORDS, places, notes)
+    golds = [gold_sequences(file, labels) for file in files]
+    # Which copies belong together: of equal ids, then of equal gold, then by their order.
+    ids = [file.ids for file in files if file.ids]
+    keys: list[list[list[Hashable]]] = [] if len(ids) < len(files) else [_zipped(ids, words)]
+    keys += [_zipped(golds, words), [list(each) for each in words]]
+    matched: list[tuple[int, ...]] = []
+    found_by: list[int] = []
+    for of_files in keys:
+        taken = [{places[i] for places in matched} for i in range(len(files))]
+        rest = [_occurrences(*each) for each in zip(of_files, taken, strict=True)]
+        equal = [tuple(each[key] for each in rest) for key in rest[0] if all(key in each for each in rest)]
+        found_by.append(len(equal))
+        matched += equal
+    places = np.array(sorted(matched), dtype=np.int64).reshape(-1, len(files)).T
+    decided = found_by[0] if len(keys) == 3 else 0
+    if decided == len(matched):
+        return Alignment(ID_AND_WORDS, [*places])
+    alone = f"Sentences aligned by their words alone, as their ids differ: {len(matched) - decided:,}."
+    return Alignment(WORDS, [*places], [alone] if decided else [])
+
+
+def _zipped(one: Sequence[Sequence[Hashable]], other: Sequence[Sequence[Hashable]]) -> list[list[Hashable]]:
+    """What two say of every sentence of every file, together."""
+    return [list(zip(*each, strict=True)) for each in zip(one, other, strict=True)]
 
 
 def _without_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
-    """By ids, or by order where it finds more.
+    """By ids, unless the order finds much of what has equal ids and other gold.
 
-    Where a line is missing, numbers of lines begin to stand for other sentences, which the order still finds.
-    Ids of sentences whose gold was revised differ in gold, too, but no order finds those.
+    Where a line is missing, numbers of lines begin to stand for other sentences, nearly all of which the order
+    still finds. Sentences whose gold was revised have other gold, too, but no order finds those.
     """
     gold = [gold_sequences(file, labels) for file in files]
     has_entity = [_has_entity(file, labels) for file in files]
-    same_id = [_equal(enumerate(files[0].ids or []), enumerate(other.ids or [])) for other in files[1:]]
+    same_id = [_equal(files[0].ids or [], other.ids or []) for other in files[1:]]
     by_id = [
         [(i, j) for i, j in pairs if gold[0][i] == its_gold[j]]
         for pairs, its_gold in zip(same_id, gold[1:], strict=True)
     ]
-    of_ids = [_found(pairs, has_entity[0]) for pairs in by_id]
-    alike = all(number for number, _ in of_ids)
-    other_gold = sum(map(len, same_id)) - sum(map(len, by_id))
+    lost = [len(pairs) - len(kept) for pairs, kept in zip(same_id, by_id, strict=True)]
+    alike = all(_with_entity(kept, has_entity[0]) for kept in by_id)
     by_order = []
-    if other_gold or not alike:
+    if any(lost) or not alike:
         by_order = [common_subsequence(gold[0], its_gold) for its_gold in gold[1:]]
-    of_order = [_found(pairs, has_entity[0]) for pairs in by_order]
-    if alike and all(map(operator.ge, of_ids, of_order)):
-        _check_found(of_ids, [_found(pairs, has_entity[0])[0] for pairs in same_id], files)
+    regained = [len(pairs) - len(kept) for pairs, kept in zip(by_order, by_id, strict=False)]
+    if alike and not any(gone and 2 * found >= gone for gone, found in zip(lost, regained, strict=False)):
+        _check_found(by_id, [_with_entity(pairs, has_entity[0]) for pairs in same_id], has_entity[0], files)
         notes = ["Not every file holds words, so the sentences were aligned by their ids."]
-        if other_gold:
-            notes.append(f"Sentences left out because equal ids have different gold tags: {other_gold:,}.")
+        if any(lost):
+            notes.append(f"Sentences left out because equal ids have different gold tags: {sum(lost):,}.")
         return Alignment(ID, _in_all(by_id, len(gold[0])), notes)
-    _check_found(of_order, [int(min(has_entity[0].sum(), each.sum())) for each in has_entity[1:]], files)
+    fewer = [int(min(has_entity[0].sum(), each.sum())) for each in has_entity[1:]]
+    _check_found(by_order, fewer, has_entity[0], files)
     notes = [_BY_ORDER, _IDS_OF_LINES] if all(same_id) else [_BY_ORDER]
     return Alignment(ORDER, _in_all(by_order, len(gold[0])), notes)
 
 
-def _found(pairs: Pairs, has_entity: np.ndarray) -> tuple[int, int]:
-    """How many pairs there are with an entity, as `has_entity` [N] says of the first file; and of all.
+def _with_entity(pairs: Pairs, has_entity: np.ndarray) -> int:
+    """How many pairs there are with an entity, as `has_entity` [N] says of the first file.
 
     Sentences without are often equal in gold by chance, so that they tell less.
     """
-    return sum(bool(has_entity[i]) for i, _ in pairs), len(pairs)
+    return sum(bool(has_entity[i]) for i, _ in pairs)
 
 
-def _check_found(found: list[tuple[int, int]], possible: list[int], files: Sequence[Predictions]) -> None:
-    if any(number < SAME_SPLIT * most for (number, _), most in zip(found, possible, strict=True)):
+def _check_found(
+    found: list[Pairs], possible: list[int], has_entity: np.ndarray, files: Sequence[Predictions]
+) -> None:
+    numbers = [_with_entity(pairs, has_entity) for pairs in found]
+    if any(number < SAME_SPLIT * most for number, most in zip(numbers, possible, strict=True)):
         raise UserError(
             "neither ids nor the order of gold tags tell which sentences are the same",
             where=_sources(files),
@@ -170,21 +171,21 @@ def gold_sequences(file: Predictions, labels: LabelSet) -> list[bytes]:
     return [gold[start:end].tobytes() for start, end in pairwise(file.offsets.tolist())]
 
 
-def _occurrences(keys: Iterable[Hashable], taken: set[int]) -> list[tuple[int, Hashable]]:
-    """Of the places that are not taken, each with its key and how often that came before."""
+def _occurrences(keys: Iterable[Hashable], taken: set[int]) -> dict[Hashable, int]:
+    """Of the places that are not taken: each by its key and how often that came before."""
     seen: dict[Hashable, int] = defaultdict(int)
-    found: list[tuple[int, Hashable]] = []
+    found: dict[Hashable, int] = {}
     for place, key in enumerate(keys):
         if place not in taken:
-            found.append((place, (key, seen[key])))
+            found[key, seen[key]] = place
             seen[key] += 1
     return found
 
 
-def _equal(one: Iterable[tuple[int, Hashable]], other: Iterable[tuple[int, Hashable]]) -> Pairs:
+def _equal(one: Iterable[Hashable], other: Iterable[Hashable]) -> Pairs:
     """Pairs of places with equal keys; within each side every key stands once."""
-    place = {key: j for j, key in other}
-    return [(i, place[key]) for i, key in one if key in place]
+    place = {key: j for j, key in enumerate(other)}
+    return [(i, place[key]) for i, key in enumerate(one) if key in place]
 
 
 def _in_all(pairs: list[Pairs], sentences: int) -> list[np.ndarray]:

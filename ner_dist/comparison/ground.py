@@ -28,7 +28,7 @@ class Ground:
     unit: np.ndarray
     """int64 [N]: the distinct sentence that each sentence is a copy of, 0..U-1. Units are resampled."""
     tokens: list[list[str]] | None = None
-    ids: list[int | str] | None = None
+    ids: list[str] | None = None
     confidence: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
     """By model and run: float32 [W], the probability of each word's predicted tag, where it is stored. Other
     types count as O here: a word whose predicted tag was of another type keeps that tag's probability."""

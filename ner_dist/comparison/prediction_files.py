@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ner_dist import metrics
 from ner_dist.comparison.predictions import Predictions
 from ner_dist.data.corpus import check_words, rows_from_lists
 from ner_dist.data.readers import format_by_ending, json_lines, read_columns, read_text
@@ -74,7 +75,9 @@ def read_file(path: Path, *, types: Sequence[str] | None = None) -> Predictions:
         name: np.array([labels.label2id[str(tag)] for tag in rows.values], dtype=np.int16)[rows.tags]
         for name, rows in (("gold", gold), ("predicted", predicted))
     }
-    return Predictions(source=shown(path), labels=labels, offsets=gold.offsets, **ids, **others)
+    predictions = Predictions(source=shown(path), labels=labels, offsets=gold.offsets, **ids, **others)
+    _check_scheme(predictions, path)
+    return predictions
 
 
 def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
@@ -96,7 +99,7 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     if tokens is not None:
         check_words(tokens, lambda sentence: f"{path}:{numbers[sentence]}")
     if ids is not None:
-        _check_ids(ids, numbers, path)
+        ids = _ids(ids, numbers, path)
     flat = None if confidence is None else np.array([p for cell in confidence for p in cell], np.float32)
     gold, predicted = (
         rows_from_lists(words, columns[name], file=str(path), numbers=numbers)
@@ -140,22 +143,27 @@ def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str,
     return cell
 
 
-def _check_ids(ids: list[Any], numbers: list[int], path: Path) -> None:
-    seen: dict[int | str, int] = {}
+def _ids(ids: list[Any], numbers: list[int], path: Path) -> list[str]:
+    """As text: the number 1 of one tool is the "1" of another."""
+    seen: dict[str, int] = {}
     for value, number in zip(ids, numbers, strict=True):
         if type(value) not in (int, str):
             what, fix = f"`id` is neither a number nor text: {value!r:.60}", "write either, or no `id` at all"
             raise UserError(what, where=f"{path}:{number}", fix=fix)
-        if value in seen:
-            what = f"id {value!r:.60} stands on line {seen[value]} already"
+        if str(value) in seen:
+            what = f"id {value!r:.60} stands on line {seen[str(value)]} already"
             fix = "give every sentence its own, or none"
             raise UserError(what, where=f"{path}:{number}", fix=fix)
-        seen[value] = number
-    check_words([[str(value)] for value in ids], lambda sentence: f"{path}:{numbers[sentence]}")
+        seen[str(value)] = number
+    check_words([[each] for each in seen], lambda sentence: f"{path}:{numbers[sentence]}")
+    return list(seen)
 
 
 def _read_conll(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
-    columns = read_columns(path, tags=-1, least=3, fix="write a word, its gold tag and its predicted tag")
+    # Where tabs stand between columns a word may hold a space.
+    tabs = any(line.count("\t") > 1 for line in read_text(path).splitlines())
+    fix = "write a word, its gold tag and its predicted tag"
+    columns = read_columns(path, separator="\t" if tabs else None, tags=-1, least=3, fix=fix)
     tokens = columns.words(0)
     return columns.rows(tokens, -2), columns.rows(tokens, -1), {"tokens": tokens}
 
@@ -171,6 +179,20 @@ def _check_tags(rows: Rows, types: Sequence[str] | None) -> None:
         if types is not None and name is not None and name not in types:
             what, fix = f"tag '{tag}' is not one of the run's labels", "train the run again"
             raise UserError(what, where=rows.place_of_tag(code), fix=fix)
+
+
+def _check_scheme(predictions: Predictions, path: Path) -> None:
+    """In IOB1 an entity begins with B- only behind another of its type: strict IOB2 sees hardly any there."""
+    gold, offsets, labels = predictions.gold, predictions.offsets, predictions.labels
+    strict, lenient = (
+        metrics.count(gold, gold, offsets, labels, strict=reading).gold.sum() for reading in (True, False)
+    )
+    if 2 * strict < lenient:
+        raise UserError(
+            f"{lenient - strict:,} of {lenient:,} gold entities begin with I-",
+            where=str(path),
+            fix="convert the tags to IOB2, where an entity begins with B-",
+        )
 
 
 def _types_in(gold: Rows, predicted: Rows) -> list[str]:

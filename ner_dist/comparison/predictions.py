@@ -27,7 +27,7 @@ class Predictions:
     """int16 [W]"""
     offsets: np.ndarray = field(repr=False)
     """int64 [N+1]"""
-    ids: list[int | str] | None = None
+    ids: list[str] | None = None
     """One a sentence, unique; None where the file has none."""
     tokens: list[list[str]] | None = None
     """The words of each sentence; None where the file has none."""

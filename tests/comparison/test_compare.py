@@ -116,7 +116,7 @@ def test_sentences_of_one_run_alone_are_left_out_counted_and_said(make, tmp_path
     assert (shared["sentences"], alignment["sentences"]) == (2, 2)
     assert alignment["only_in"]["B"] == {
         "sentences": 2,
-        "examples": [{"id": 9, "place": 1, "words": "Berg"}, {"id": 2, "place": 3, "words": "Leeds lost"}],
+        "examples": [{"id": "9", "place": 1, "words": "Berg"}, {"id": "2", "place": 3, "words": "Leeds lost"}],
     }
     assert alignment["only_in"]["A"]["sentences"] == 2
     # The order in which each has them does not matter.
