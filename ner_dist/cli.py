@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -218,7 +219,7 @@ def _named(words: list[str]) -> dict[str, str]:
     from ner_dist.run import shown
 
     names = {}
-    for word in words:
+    for word in [part for each in words for part in each.split(",")]:
         letter, equals, name = word.partition("=")
         if not (equals and letter and name):
             raise UserError(f"'{word}' is not LETTER=NAME", where="--names", fix="write --names A=full")
@@ -341,6 +342,10 @@ def slurm_command(
 
 def main() -> None:
     """Run the command line; a mistake of the user is one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without a letter of a name, or without −, shows a ? for it.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UserError as error:

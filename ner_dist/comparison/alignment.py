@@ -107,8 +107,8 @@ def _zipped(one: Sequence[Sequence[Hashable]], other: Sequence[Sequence[Hashable
 def _without_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
     """By ids, unless the order finds much of what has equal ids and other gold.
 
-    Where a line is missing, numbers of lines begin to stand for other sentences, nearly all of which the order
-    still finds. Sentences whose gold was revised have other gold, too, but no order finds those.
+    Where a line is missing, numbers of lines begin to stand for other sentences, and nearly all of these the
+    order still finds. Sentences whose gold was revised have other gold, too, but no order finds those.
     """
     gold = [gold_sequences(file, labels) for file in files]
     has_entity = [_has_entity(file, labels) for file in files]

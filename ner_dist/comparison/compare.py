@@ -58,7 +58,7 @@ def compare(
     """
     out = Path(out)
     check_folder(out, where="--out", files=(COMPARED, *REPORTS))
-    if Run(out).metrics.exists():
+    if Run(out).recipe.exists() or Run(out).metrics.exists():
         raise UserError(
             "is a run, which has a report of its own", where=f"--out {shown(out)}", fix="name another folder"
         )

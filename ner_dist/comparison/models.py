@@ -112,11 +112,9 @@ def _by_recipe(sources: list[Run | Path]) -> list[list[Run | Path]]:
         if runs is None:
             groups.append((recipe, {seed: source}))
         elif isinstance(twin := runs.get(seed), Run):
-            raise UserError(
-                f"has seed {seed} of {recipe.name}, as has {twin.folder}",
-                where=str(source.folder),
-                fix="name one of them",
-            )
+            twice = source.folder.resolve() == twin.folder.resolve()
+            what = "is named twice" if twice else f"has seed {seed} of {recipe.name}, as has {twin.folder}"
+            raise UserError(what, where=str(source.folder), fix="name one of them")
         else:
             runs[seed] = source
     return [list(runs.values()) for _, runs in groups]
@@ -155,7 +153,10 @@ def _results(run: Run) -> dict[str, Any]:
     """The run's results, with all that a comparison cannot do without."""
     result = read_results(run)
     if result.get("test") is None:
-        raise UserError("has no test figures", where=str(run.results), fix="train with data.splits.test set")
+        fix = "train with data.splits.test set"
+        if run.predictions("test").exists():  # as `ner-dist evaluate` leaves them
+            fix = f"name {run.predictions('test')} in its place"
+        raise UserError("has no test figures", where=str(run.results), fix=fix)
     labels = result.get("labels")
     wanted = {
         "name": isinstance(result.get("name"), str),

@@ -120,7 +120,7 @@ def _only_in(own: dict[str, list[Predictions]], alignment: Alignment) -> dict[st
             alone = np.setdiff1d(np.arange(len(run)), alignment.places[at + number])
             if len(alone):
                 log.warning(
-                    "%d of %d sentences of %s (%s) do not stand in all others",
+                    "%d of %d sentences of %s (%s) are left out: they were not found in all others",
                     *(len(alone), len(run), model, run.source),
                 )
             if number == 0:

@@ -62,14 +62,16 @@ def uncertainty(
     for place, model in enumerate(ground.models):
         low, high = np.clip(interval(drawn[:, place], level), 0, 1)
         models[model] = _table(counted.names, {"value": observed[place], "low": low, "high": high})
-    differences = []
+    differences, families = [], []
     for to, of in combinations(range(len(ground.models)), 2):
         pair = {"of": ground.models[of], "to": ground.models[to]}
         randomised = swapped(counted, **pair, resamples=resamples, seed=seed) + moved[:, of] - moved[:, to]
         difference = observed[of] - observed[to]
-        columns = _tested(difference, drawn[:, of] - drawn[:, to], randomised, counted, level)
+        families.append(counted.occurring(*pair.values()))
+        apart = drawn[:, of] - drawn[:, to]
+        columns = _tested(difference, apart, randomised, families[-1], counted.names, level)
         differences.append(pair | _table(counted.names, columns))
-    needed = resamples_needed(int(counted.occurring.sum()), level)
+    needed = resamples_needed(max(int(family.sum()) for family in families), level)
     return {
         "resamples": resamples,
         "resamples_needed": needed,
@@ -114,16 +116,22 @@ def resamples_needed(tests: int, level: float) -> int:
 
 
 def _tested(
-    difference: np.ndarray, drawn: np.ndarray, randomised: np.ndarray, counted: UnitCounts, level: float
+    difference: np.ndarray,
+    drawn: np.ndarray,
+    randomised: np.ndarray,
+    occurring: np.ndarray,
+    names: Sequence[tuple[str, ...]],
+    level: float,
 ) -> dict[str, np.ndarray]:
+    """Intervals and p-values of a pair's figures, which are called `names`; of types those `occurring`."""
     low, high = interval(drawn, level)
     p, p_swapped = p_bootstrap(drawn), p_randomisation(difference, randomised)
     decisive = np.maximum(p, p_swapped)
     corrected = np.full(len(p), np.nan)
     for kind in ("precision", "recall", "f1"):
-        family = np.array([name[0] == "per_type" and name[-1] == kind for name in counted.names])
-        # Where a type occurs for nobody there is nothing to test.
-        tested = np.flatnonzero(family)[counted.occurring]
+        family = np.array([name[0] == "per_type" and name[-1] == kind for name in names])
+        # Where a type occurs for neither there is nothing to test.
+        tested = np.flatnonzero(family)[occurring]
         corrected[family] = 1.0
         corrected[tested] = holm(decisive[tested])
     decisive = np.where(np.isnan(corrected), decisive, corrected)

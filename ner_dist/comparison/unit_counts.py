@@ -147,10 +147,14 @@ class UnitCounts:
         """The mean over each model's runs: [..., runs, F] to [..., models, F]."""
         return np.stack([figures[..., runs, :].mean(axis=-2) for runs in self.runs.values()], axis=-2)
 
-    @property
-    def occurring(self) -> np.ndarray:
-        """bool [types]: whether a type occurs in the gold or in any prediction."""
-        return self.entities.total.reshape(-1, len(self.types)).sum(axis=0) > 0
+    def occurring(self, *models: str) -> np.ndarray:
+        """bool [types]: whether a type occurs in the gold or in what any of these models predicts."""
+        gold, *of_runs = self.entities.total.reshape(-1, len(self.types))
+        found = gold > 0
+        for model in models:
+            runs = self.runs[model]
+            found = found | (np.sum(of_runs[2 * runs.start : 2 * runs.stop], axis=0) > 0)
+        return found
 
 
 def _by_seed(ground: Ground, model: str) -> list[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ner_dist.numbers import counted, joined, signed
+from ner_dist.numbers import counted, joined, p_value, signed
 
 FEW = 30
 """Of a type with fewer gold entities, a handful decides: its line says how few there are."""
@@ -49,6 +49,8 @@ def _parts_of_gap(model: str, parts: dict[str, Any]) -> str:
         f"Of the gap of {signed(gap)} ({model} − {other}), {signed(parts['label_set'])} is due to the "
         f"label set, {signed(parts['sentences'])} to the sentences and {signed(own)} to the model"
     )
+    # As the reader sees them: a part of 0.0000 has no direction.
+    own, gap = round(own, 4), round(gap, 4)
     if own * gap < 0:
         text += ", which points the other way"
     elif 0 < abs(own) < abs(gap) / 2:
@@ -81,7 +83,8 @@ def _by_type(pair: dict[str, Any]) -> str:
         group.append(name)
     found = [f"{model} is better on {joined(types)}" for model, types in better.items() if types]
     if not found:
-        return f"Taken by itself, no type shows a difference between {pair['of']} and {pair['to']}."
+        between = f"between {pair['of']} and {pair['to']}"
+        return f"Corrected for the number of types, none of them shows a difference {between}."
     if unshown:
         rest = unshown if len(unshown) < 6 else [f"the other {len(unshown)} types"]
         found.append(f"no difference is shown on {joined(rest)}")
@@ -145,7 +148,7 @@ def _difference(figures: dict[str, Any], pair: dict[str, Any], cell: dict[str, A
     p = cell.get("p_holm", larger)
     text = (
         f"{sides}F1 {signed(difference, digits)}, {100 * figures['uncertainty']['level']:g} % CI "
-        f"{signed(low, digits).removeprefix('+')} to {signed(high, digits).removeprefix('+')}, p = {p:.2g}"
+        f"{signed(low, digits).removeprefix('+')} to {signed(high, digits).removeprefix('+')}, {_p(p)}"
     )
     if not cell["real"] and (low > 0 or high < 0):
         # The interval by itself leaves out 0: the reader is told what else was asked.
@@ -163,3 +166,8 @@ def _order(pair: dict[str, Any], cell: dict[str, Any]) -> tuple[str, str]:
 def _support(figures: dict[str, Any], name: str) -> int:
     """Gold entities of a type, which are the same for all models."""
     return round(figures["shared"][next(iter(figures["runs"]))]["per_type"][name]["support"])
+
+
+def _p(value: float) -> str:
+    text = p_value(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"

@@ -123,7 +123,7 @@ def _alignment(figures: dict[str, Any]) -> dict[str, Any]:
     titles = tables.titles(figures)
     if alone:
         counts = [f"{numbers.count(each['sentences'])} of {titles[model]}" for model, each in alone.items()]
-        text += f" Left out, since not every model has them: {numbers.joined(counts)}."
+        text += f" Left out, since they were not found in every file: {numbers.joined(counts)}."
     if found.get("gold_differs_in"):
         text += (
             f" The gold tags of {numbers.count(found['gold_differs_in'])} words differ between the models."
@@ -132,13 +132,9 @@ def _alignment(figures: dict[str, Any]) -> dict[str, Any]:
     return {"text": text, "notes": found.get("notes") or [], "only_in": examples}
 
 
-def _example(example: Any) -> str:
+def _example(example: dict[str, Any]) -> str:
     """A sentence that could not be aligned, by whatever is known of it."""
-    if isinstance(example, dict):
-        return ", ".join(f"{key} {_example(value)}" for key, value in example.items() if value is not None)
-    if isinstance(example, (list, tuple)):
-        return " ".join(map(str, example))
-    return str(example)
+    return ", ".join(f"{key} {value}" for key, value in example.items() if value is not None)
 
 
 def _effects(figures: dict[str, Any]) -> list[dict[str, Any]]:

@@ -157,25 +157,21 @@ def calibration(figures: dict[str, Any]) -> Table | None:
 
 
 def effects(figures: dict[str, Any]) -> Table:
-    """What each effect adds to the scores and to the gap."""
+    """What each effect adds to the scores and to the gap of the first two models."""
     models = titles(figures)
-    found = figures.get("effects") or {}
+    first, second, *_ = models
     rows = []
-    for key in [*EFFECTS, *(name for name in found if name not in EFFECTS)]:
-        effect = found.get(key)
-        if not effect:
-            continue
-        row = [EFFECTS.get(key, key), _how_many(effect)]
-        for model in models:
-            scores = (effect.get("scores") or {}).get(model) or {}
-            row += [numbers.score(scores.get("without")), numbers.signed(_added(scores))]
-        gap = effect.get("gap") or {}
-        rows.append([*row, numbers.signed(gap.get("with")), numbers.signed(gap.get("without"))])
+    for key, effect in figures["effects"].items():
+        row = [EFFECTS[key], _how_many(effect)]
+        for scores in effect["scores"].values():
+            row += [numbers.score(scores["without"]), numbers.signed(scores["difference"])]
+        rows.append([*row, *(numbers.signed(effect["gap"][which]) for which in ("with", "without"))])
+    gap = f"gap, {second} {numbers.MINUS} {first}"
     return Table(
         "F1 on the same ground without what flatters, and what it added",
         ["effect", "count", *(head for _ in models for head in ("F1 without", "added")), "with", "without"],
         rows,
-        groups=(("", 2), *((title, 2) for title in models.values()), ("gap", 2)),
+        groups=(("", 2), *((title, 2) for title in models.values()), (gap, 2)),
     )
 
 
@@ -185,9 +181,3 @@ def _how_many(effect: dict[str, Any]) -> str:
         return NOTHING
     portion = effect.get("share")
     return numbers.count(number) + (f" ({numbers.share(portion)})" if numbers.known(portion) else "")
-
-
-def _added(scores: dict[str, Any]) -> float | None:
-    """What the effect added to the score; positive where it flatters."""
-    with_it, without = scores.get("with"), scores.get("without")
-    return with_it - without if numbers.known(with_it) and numbers.known(without) else None

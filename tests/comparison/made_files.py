@@ -38,7 +38,7 @@ def predictions(sentences, types=TYPES, *, model=0, tokens=True, ids=True, sourc
         gold=flat(one.gold for one in sentences),
         predicted=flat(one.said[model] for one in sentences),
         offsets=np.cumsum([0, *(len(one.gold) for one in sentences)]),
-        ids=[one.number for one in sentences] if ids else None,
+        ids=[str(one.number) for one in sentences] if ids else None,
         tokens=[one.tokens for one in sentences] if tokens else None,
     )
 

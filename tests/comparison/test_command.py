@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from ner_dist import cli
 from tests.comparison.made_runs import A_LINES, A_TYPES, B_LINES, B_TYPES, tagged, write_run
+from tests.distributed.launching import environment
 
 
 @pytest.fixture
@@ -151,7 +153,10 @@ def test_results_that_lack_what_is_compared(here, refused, changes, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"name": "b", "labels": ["PER"], "test": null}', "has no test figures; train with"),
+        (
+            '{"name": "b", "labels": ["PER"], "test": null}',
+            "has no test figures; name b/predictions/test",
+        ),
         ("[]", "holds no JSON object"),
         ("[" * 100_000, "cannot be read"),
         ('{"f1": ' + "1" * 5000 + "}", "cannot be read"),
@@ -208,6 +213,19 @@ def test_a_run_without_a_recipe_among_several(here, refused):
 
 
 def test_the_folder_of_a_run_is_no_place_for_a_comparison(here, refused):
-    (here / "a/metrics.jsonl").touch()
+    (here / "a/recipe.yaml").write_text("name: a\n")
     said = refused("compare", "a", "b", "--out", "a")
     assert said == "--out a: is a run, which has a report of its own; name another folder"
+
+
+def test_names_may_stand_in_one_word(here):
+    assert ner_dist(*compare(), "--names", "A=all,B=some") == 0
+    runs = json.loads(written()["compare.json"])["runs"]
+    assert [run["name"] for run in runs.values()] == ["all", "some"]
+
+
+def test_a_terminal_that_is_not_utf_8_is_told_all_the_same(here):
+    words = [sys.executable, "-m", "ner_dist.cli", *compare()]
+    env = environment() | {"PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(words, env=env, capture_output=True, check=True)
+    assert b"written to out/report.html" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 
 import pytest
@@ -116,13 +117,16 @@ def test_sentences_of_one_run_alone_are_left_out_counted_and_said(make, tmp_path
     assert (shared["sentences"], alignment["sentences"]) == (2, 2)
     assert alignment["only_in"]["B"] == {
         "sentences": 2,
-        "examples": [{"id": "9", "place": 1, "words": "Berg"}, {"id": "2", "place": 3, "words": "Leeds lost"}],
+        "examples": [
+            {"id": "9", "place": 1, "words": "Berg"},
+            {"id": "2", "place": 3, "words": "Leeds lost"},
+        ],
     }
     assert alignment["only_in"]["A"]["sentences"] == 2
     # The order in which each has them does not matter.
     assert triple(shared["A"]) == seqeval_on(A_LINES[:2], ["LOC", "PER"])
     assert triple(shared["B"]) == seqeval_on(B_LINES[:2], ["LOC", "PER"])
-    assert f"2 of 4 sentences of B ({b}) do not stand in all others" in log_lines
+    assert f"2 of 4 sentences of B ({b}) are left out: they were not found in all others" in log_lines
 
 
 def test_gold_that_differs_is_counted_and_said_and_that_of_a_is_used(make, tmp_path, log_lines):
@@ -325,8 +329,11 @@ def test_three_models_are_all_compared_with_the_first(seeds, seeded, tmp_path, c
 def test_runs_that_are_no_two_models_are_refused(seeds, tmp_path):
     with pytest.raises(UserError, match=r"are of one model: they differ in train\.seed only"):
         compare(seeds[0], seeds[2], seeds[4], out=tmp_path / "out")
-    with pytest.raises(UserError, match="has seed 1 of full, as has"):
+    with pytest.raises(UserError, match="is named twice"):
         compare(*seeds, seeds[0], out=tmp_path / "out")
+    copied = shutil.copytree(seeds[0], tmp_path / "copied")
+    with pytest.raises(UserError, match="has seed 1 of full, as has"):
+        compare(*seeds, copied, out=tmp_path / "out")
     with pytest.raises(UserError, match="two runs or more"):
         compare(seeds[0], out=tmp_path / "out")
     assert not (tmp_path / "out").exists()

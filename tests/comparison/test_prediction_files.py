@@ -154,6 +154,29 @@ def test_broken_columns_are_named(write, content, complaint, line):
     assert refused.value.where == f"{path}{line}"
 
 
+def test_where_tabs_stand_between_columns_a_word_may_hold_a_space(write):
+    found = read_file(write("New York\tB-LOC\tB-LOC\nwon\tO\tO\n", "a.tsv"))
+    assert found.tokens == [["New York", "won"]]
+
+
+def test_ids_are_text(write):
+    one, other = (
+        read_file(write([line | {"id": kind(i)} for i, line in enumerate(LINES)])) for kind in (int, str)
+    )
+    assert one.ids == other.ids == ["0", "1"]
+    with pytest.raises(UserError, match="id '1' stands on line 1 already"):
+        read_file(write([LINES[0] | {"id": 1}, LINES[1] | {"id": "1"}]))
+
+
+def test_gold_of_iob1_is_refused(write):
+    lines = [{"gold": ["I-PER", "O", "I-LOC", "B-LOC"], "pred": ["B-PER", "O", "B-LOC", "B-LOC"]}]
+    with pytest.raises(UserError, match="2 of 3 gold entities begin with I-; convert the tags to IOB2"):
+        read_file(write(lines))
+    # Here and there one begins so in data that is not.
+    lines[0]["gold"][0] = "B-PER"
+    assert len(read_file(write(lines))) == 1
+
+
 def test_other_files_are_refused(write):
     with pytest.raises(UserError, match=r"format of a '.csv' file is not known"):
         read_file(write(LINES, "a.csv"))

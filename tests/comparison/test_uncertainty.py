@@ -377,3 +377,26 @@ def test_types_that_occur_for_nobody_weigh_nothing_in_the_correction():
 
 def test_p_randomisation_counts_ties_that_rounding_hides():
     assert p_randomisation(np.array([0.3]), np.array([[0.1 + 0.2], [-0.3], [0.2]]))[0] == 3 / 4
+
+
+def test_types_that_a_third_model_alone_predicts_weigh_nothing_between_two():
+    ground = simulated.two_models(0, errors=(0.3, 0.15))
+    labels = LabelSet.from_types((*simulated.TYPES, *(f"T{i}" for i in range(30))))
+    fanciful = np.zeros_like(ground.gold)
+    begins = np.arange(30)
+    fanciful[begins] = [labels.label2id[f"B-T{i}"] for i in begins]
+    three = replace(
+        ground,
+        labels=labels,
+        predicted=ground.predicted | {"C": [fanciful]},
+        seeds=ground.seeds | {"C": [1]},
+    )
+    figures = uncertainty(three, resamples=300)
+    between = next(pair for pair in figures["differences"] if (pair["of"], pair["to"]) == ("B", "A"))
+    smallest = min(
+        (cell["f1"] for cell in between["per_type"].values()),
+        key=lambda cell: max(cell["p"], cell["p_randomisation"]),
+    )
+    corrected = 5 * max(smallest["p"], smallest["p_randomisation"])
+    assert smallest["p_holm"] == pytest.approx(corrected) and corrected < 1
+    assert figures["resamples_needed"] == 35 * 40, "of the largest family"

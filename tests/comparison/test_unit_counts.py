@@ -38,7 +38,7 @@ def test_nothing_predicted_and_nothing_there_is_zero():
     figures = dict(zip(counted.names, counted.observed[0], strict=True))
     assert figures.pop(("accuracy",)) == 1
     assert set(figures.values()) == {0.0}
-    assert not counted.occurring.any()
+    assert not counted.occurring(*counted.runs).any()
 
 
 def test_runs_stand_in_the_order_of_the_models_and_seeds():

@@ -76,7 +76,7 @@ def test_lines_are_by_type_and_the_real_ones_come_first(figures):
         "B is better on all types together (F1 +0.0042, 95 % CI 0.0031 to 0.0053, p = 0.0002)",
         "B is better on DIS (F1 +0.021, 95 % CI 0.010 to 0.033, p = 0.0006)",
         "A is better on PER (F1 +0.0120, 95 % CI 0.0080 to 0.0160, p = 0.0004)",
-        "no difference shown on ANIM (B − A: F1 +0.050, 95 % CI 0.010 to 0.090, p = 0.09 corrected for the "
+        "no difference shown on ANIM (B − A: F1 +0.050, 95 % CI 0.010 to 0.090, p = 0.0900 corrected for the "
         "number of types; 12 entities only)",
     ]
 
@@ -88,21 +88,24 @@ def test_difference_that_is_not_shown_is_not_called_equal(figures):
         pair["per_type"][name] = {"f1": cell(0.0, 0.03, 1.0, real=False, holm=1.0)}
     said = verdict(figures)
     assert (
-        "no difference between B and A is shown (B − A: F1 −0.0002, 95 % CI −0.0032 to 0.0028, p = 0.8)"
+        "no difference between B and A is shown (B − A: F1 −0.0002, 95 % CI −0.0032 to 0.0028, p = 0.80)"
         in (said["paragraph"])
     )
-    assert "Taken by itself, no type shows a difference between B and A." in said["paragraph"]
+    assert (
+        "Corrected for the number of types, none of them shows a difference between B and A."
+        in said["paragraph"]
+    )
     assert all(line.startswith("no difference shown on ") for line in said["lines"])
     assert "equal" not in said["paragraph"] and "same F1" not in said["paragraph"]
-    assert "F1 0.000, 95 % CI −0.030 to 0.030, p = 1" in said["lines"][1]
+    assert "F1 0.000, 95 % CI −0.030 to 0.030, p = 1.00" in said["lines"][1]
 
 
 @pytest.mark.parametrize(
     ("randomised", "holm", "said"),
     [
-        (0.01, 0.09, "p = 0.09 corrected for the number of types; 12"),
-        (0.09, 0.09, "p = 0.09 by randomisation; 12"),
-        (0.04, 0.09, "p = 0.09 by randomisation and corrected for the number of types; 12"),
+        (0.01, 0.09, "p = 0.0900 corrected for the number of types; 12"),
+        (0.09, 0.09, "p = 0.0900 by randomisation; 12"),
+        (0.04, 0.09, "p = 0.0900 by randomisation and corrected for the number of types; 12"),
     ],
 )
 def test_where_the_interval_alone_would_show_a_difference_it_is_said_what_does_not(
@@ -141,6 +144,19 @@ def test_model_part_that_points_the_other_way(figures):
         "0.0000 to the sentences and −0.0210 to the model, which points the other way."
         in (verdict(figures)["paragraph"])
     )
+
+
+def test_a_model_part_that_rounds_to_nothing_points_nowhere(figures):
+    figures["decomposition"]["B"] |= {"model": -0.00001}
+    assert "and 0.0000 to the model. On" in verdict(figures)["paragraph"]
+
+
+def test_p_values_on_either_side_of_the_level_can_be_told_apart(figures):
+    (pair,) = figures["uncertainty"]["differences"]
+    pair["micro"]["f1"] = cell(0.05, 0.04, 0.0496, real=True)
+    assert "p = 0.0496)" in verdict(figures)["lines"][0]
+    pair["micro"]["f1"] = cell(0.05, 0.06, 0.0504, real=False)
+    assert "p = 0.0504)" in verdict(figures)["lines"][0]
 
 
 def test_seeds_take_the_caveat_away(figures):
