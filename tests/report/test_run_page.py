@@ -12,7 +12,7 @@ import pytest
 from ner_dist import cli
 from ner_dist.errors import UserError
 from ner_dist.report.write import write_run_report
-from ner_dist.run import Run
+from ner_dist.run import Run, read_results
 from tests.report import examples
 from tests.report.test_write import Page
 
@@ -138,8 +138,22 @@ def test_what_a_run_lacks_is_left_out(tmp_path, gone):
     (run.predictions("test") if gone == "predictions" else getattr(run, gone)).unlink()
     text = told(run)
     assert ("The recipe's main settings" in text) == (gone != "recipe")
-    assert ("No step has been recorded yet" in text) == (gone == "metrics")
+    assert ("No step is known: metrics.jsonl holds none." in text) == (gone == "metrics")
     assert ("Entities by what became of them" in text) == (gone != "predictions")
+    assert ("What it gets wrong is not shown: its predictions are gone." in text) == (gone == "predictions")
+    assert "yet" not in text and "once it has written" not in text, "nothing comes any more"
+
+
+def test_a_run_without_a_test_split(tmp_path):
+    run = examples.run(tmp_path / "run")
+    results = json.loads(run.results.read_text())
+    del results["test"]
+    run.results.write_text(json.dumps(results))
+    run.predictions("test").unlink()
+    text = told(run)
+    assert "Complete: 60 steps in 1 min 00 s; the weights of step 60 were the best on validation." in text
+    assert "What it gets wrong is not shown: it has no test split." in text
+    assert "once it has written" not in text
 
 
 def test_damaged_files_are_survived(tmp_path):
@@ -147,8 +161,27 @@ def test_damaged_files_are_survived(tmp_path):
     run.predictions("test").write_text('{"gold": ["O"]}\n')
     run.recipe.write_text("name: [\n")
     assert "The predictions cannot be read" in told(run)
-    run.results.write_text('{"test": ')
-    assert "Not complete" in told(run)
+
+
+@pytest.mark.parametrize("content", ['{"test": ', "[]", "[" * 100_000])
+def test_results_that_cannot_be_read_are_named(tmp_path, content):
+    """The run may be complete, and the training refuses it as it is."""
+    run = examples.run(tmp_path / "run")
+    run.results.write_text(content)
+    with pytest.raises(UserError) as refused:
+        read_results(run)
+    text = told(run)
+    assert "Whether it is complete is not known: results.json " + refused.value.what in text
+    assert "refuses this run until the file is mended; without the file it begins anew" in text
+    assert "What it gets wrong is not shown: results.json tells no labels." in text
+    assert "Not complete" not in text and "Complete:" not in text
+
+
+def test_results_that_say_nothing(tmp_path):
+    run = examples.run(tmp_path / "run")
+    run.results.write_text("{}")
+    text = told(run)
+    assert "Complete." in text and "results.json tells no labels" in text
 
 
 def test_another_folder(tmp_path):
