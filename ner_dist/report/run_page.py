@@ -134,7 +134,7 @@ def _settings(run: Run) -> dict[str, Any]:
     """The resolved recipe with its provenance, as it stands in the file; empty if that cannot be read."""
     try:
         known = yaml.safe_load(run.recipe.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return known if isinstance(known, dict) else {}
 
@@ -300,10 +300,10 @@ def _per_type(results: dict[str, Any]) -> Table | None:
     rows = [
         [
             name,
-            numbers.count(scores.get("support")),
-            *(numbers.score(scores.get(key)) for key in ("precision", "recall", "f1")),
+            numbers.count(_part(found, name).get("support")),
+            *(numbers.score(_part(found, name).get(key)) for key in ("precision", "recall", "f1")),
         ]
-        for name, scores in found.items()
+        for name in found
     ]
     columns = ["type", "support", "precision", "recall", "F1"]
     return Table("Each type, on the test split", columns, rows) if rows else None

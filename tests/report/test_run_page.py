@@ -163,6 +163,31 @@ def test_damaged_files_are_survived(tmp_path):
     assert "The predictions cannot be read" in told(run)
 
 
+@pytest.mark.parametrize("odd", ["1" + "0" * 400, "1e30", "true", "[1]", '"x"'])
+def test_odd_numbers_are_survived(tmp_path, odd):
+    run = examples.run(tmp_path / "run", complete=False)
+    line = ", ".join(f'"{key}": {odd}' for key in examples.events(10)[0] if key not in ("event", "step"))
+    run.metrics.write_text(f'{{"event": "train", "step": 5, {line}}}\n' + run.metrics.read_text())
+    text = told(run)
+    assert "step 60 of 100" in text
+    named = "Training loss of tiny: one value is not finite and not drawn, at step 5." in text
+    assert named == (len(odd) > 400)
+
+
+@pytest.mark.parametrize("odd", ['{"PER": 3, "ORG": {"f1": 0.25}}', '{"PER": null, "ORG": {"f1": 0.25}}'])
+def test_types_without_scores_are_survived(tmp_path, odd):
+    run = examples.run(tmp_path / "run")
+    results = json.loads(run.results.read_text())
+    run.results.write_text(json.dumps(results | {"test": {"per_type": json.loads(odd)}}))
+    assert "PER – – – – ORG – – – 0.2500" in told(run)
+
+
+def test_a_recipe_that_is_nested_too_deeply_is_left_out(tmp_path):
+    run = examples.run(tmp_path / "run", complete=False)
+    run.recipe.write_text("[" * 100_000)
+    assert "Not complete" in told(run)
+
+
 @pytest.mark.parametrize("content", ['{"test": ', "[]", "[" * 100_000])
 def test_results_that_cannot_be_read_are_named(tmp_path, content):
     """The run may be complete, and the training refuses it as it is."""
