@@ -63,7 +63,7 @@ def share(value: Any) -> str:
 
 def level(value: float) -> str:
     """The level of an interval as a percentage."""
-    return share(value).replace(".0", "")
+    return share(value).replace(".0 ", " ")
 
 
 def count(value: Any) -> str:
