@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 
+_STEPS = 2**53
+"""More than any training takes, and no more than a float tells apart, by which charts draw them."""
+
 
 def as_event(line: bytes) -> Event | None:
     """The event of a line; None if it is not whole, as the one that is being written or that a crash left."""
     try:
         found = json.loads(line)
-        sound = isinstance(found["step"], int) and isinstance(found["event"], str)
+        sound = type(found["step"]) is int and abs(found["step"]) < _STEPS and isinstance(found["event"], str)
         return found if sound and isinstance(found.get("split", ""), str) else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

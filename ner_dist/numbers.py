@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
@@ -12,7 +12,10 @@ MINUS = "−"
 
 def known(value: Any) -> TypeGuard[float]:
     """Whether it is a number that can be shown."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    # Neither not a number nor infinite, nor a whole number that no float can hold.
+    return abs(value) <= sys.float_info.max
 
 
 def score(value: Any, spread: Any = None) -> str:
@@ -60,7 +63,7 @@ def share(value: Any) -> str:
 
 def level(value: float) -> str:
     """The level of an interval as a percentage."""
-    return share(value).replace(".0", "")
+    return share(value).replace(".0 ", " ")
 
 
 def count(value: Any) -> str:

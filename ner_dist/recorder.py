@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ner_dist.errors import UserError
+from ner_dist.numbers import known
 from ner_dist.progress import progress
 from ner_dist.run import now
 
@@ -216,7 +217,10 @@ class Recorder:
         """Append an event and the time of day to metrics.jsonl; hand its numbers to the trackers."""
         if self.file:
             # JSON has no word for what is not finite.
-            sound = {key: None if _not_finite(value) else value for key, value in event.items()}
+            sound = {
+                key: value if known(value) or not isinstance(value, float) else None
+                for key, value in event.items()
+            }
             sound["time"] = now()
             self.file.write(json.dumps(sound, allow_nan=False) + "\n")
             self._to_disk(self.file.flush)
@@ -245,10 +249,6 @@ def _tracker_ids(accelerator: Accelerator, names: Sequence[str]) -> dict[str, st
 def _tracker_options(name: str, run_id: str) -> dict[str, str]:
     """What has a tracker go on with a run of its own."""
     return {"id": run_id, "resume": "allow"} if name == "wandb" else {"run_id": run_id}
-
-
-def _not_finite(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _duration(seconds: float) -> str:

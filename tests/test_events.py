@@ -33,6 +33,9 @@ def train(step: int, **values) -> dict:
         b'{"event": 3, "step": 1}',
         b'{"event": "evaluation", "step": 1, "split": ["test"]}',
         b'{"event": "evaluation", "step": 1, "split": null}',
+        b'{"event": "train", "step": true}',
+        pytest.param(b'{"event": "train", "step": 1' + b"0" * 400 + b"}", id="a step of 401 digits"),
+        pytest.param(b"[" * 100_000, id="nested too deeply"),
     ],
 )
 def test_what_is_no_event_is_left_out(tmp_path, content):

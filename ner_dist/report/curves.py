@@ -32,6 +32,7 @@ class Measure:
         event, key: where it stands in metrics.jsonl.
         title: what it is called, with its unit.
         scale: what values are multiplied by.
+        may_lack: whether null may also say that there was nothing to measure.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Measure:
     key: str
     title: str
     scale: float = 1.0
+    may_lack: bool = False
 
 
 LEARNING = (
@@ -52,7 +54,7 @@ COST = (
     Measure("padding", "train", "padding_share", "Padding, % of subwords", 100.0),
     Measure("memory", "train", "peak_memory_bytes", "Peak memory, GiB", 2.0**-30),
 )
-GRADIENT = Measure("grad-norm", "train", "grad_norm", "Gradient norm")
+GRADIENT = Measure("grad-norm", "train", "grad_norm", "Gradient norm", may_lack=True)
 
 Curve = list[tuple[int, float]]
 
@@ -93,10 +95,7 @@ def not_drawn(events: Mapping[str, Sequence[Sequence[Event]]], measures: Sequenc
     for measure in measures:
         for model, own in events.items():
             steps = [
-                each["step"]
-                for run in own
-                for each in _recorded(run, measure)
-                if isinstance(each.get(measure.key), float) and not numbers.known(each[measure.key])
+                each["step"] for run in own for each in _recorded(run, measure) if _not_finite(each, measure)
             ]
             if steps:
                 several = f"{numbers.count(len(steps))} values are" if len(steps) > 1 else "one value is"
@@ -120,6 +119,14 @@ def _recorded(events: Sequence[Event], measure: Measure) -> Iterator[Event]:
     for each in events:
         if each["event"] == measure.event and each.get("split", "validation") == "validation":
             yield each
+
+
+def _not_finite(event: Event, measure: Measure) -> bool:
+    """Whether it was measured and is no number that can be drawn; in metrics.jsonl such a number is null."""
+    value = event.get(measure.key, "absent")
+    if value is None:
+        return not measure.may_lack
+    return type(value) in (int, float) and not numbers.known(value)
 
 
 def thinned(curve: Curve, most: int) -> Curve:

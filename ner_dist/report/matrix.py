@@ -28,7 +28,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Gold types are rows, predicted types are columns; the last of each is `O`, no entity."""
+    """Gold types are rows, predicted types are columns; the last of each is no entity."""
 
     caption: str
     types: list[str]
@@ -38,24 +38,27 @@ class Matrix:
 def matrix(figures: dict[str, Any], model: str) -> Matrix:
     """The confusion matrix of a model, summed over its runs."""
     confusion = figures["errors"][model]["confusion"]
-    types, counts = confusion["types"], confusion["counts"]
+    # A type may have any name, even that of no entity, which therefore goes by its place.
+    types = [*confusion["types"][:-1], "none"]
     rows = []
-    for name, row in zip(types, counts, strict=True):
-        total = sum(row)
-        cells = [_cell(name, other, number, total) for other, number in zip(types, row, strict=True)]
-        rows.append((name, cells))
+    for gold, row in enumerate(confusion["counts"]):
+        cells = [_cell(types, gold, predicted, row) for predicted in range(len(types))]
+        rows.append((types[gold], cells))
     runs = figures["errors"][model]["runs"]
     caption = f"{titles(figures)[model]}: gold type by predicted type"
-    return Matrix(caption + (f", summed over {runs} runs" if runs > 1 else ""), list(types), rows)
+    return Matrix(caption + (f", summed over {runs} runs" if runs > 1 else ""), types, rows)
 
 
-def _cell(gold: str, predicted: str, number: int, total: int) -> Cell:
+def _cell(types: list[str], gold: int, predicted: int, row: list[int]) -> Cell:
+    number, total, none = row[predicted], sum(row), len(types) - 1
     heat = round(100 * (number / total) ** (1 / 3)) if total else 0
-    if gold == "O":
-        said = f"{numbers.count(number)} {predicted} predicted where no entity is"
-    elif predicted == "O":
-        said = f"{numbers.count(number)} of {numbers.count(total)} {gold} not found"
+    if gold == none:
+        said = f"{numbers.count(number)} {types[predicted]} predicted where no entity is"
+    elif predicted == none:
+        said = f"{numbers.count(number)} of {numbers.count(total)} {types[gold]} not found"
     else:
-        said = f"{numbers.count(number)} of {numbers.count(total)} {gold} predicted as {predicted}"
-    same = gold == predicted != "O"
+        said = (
+            f"{numbers.count(number)} of {numbers.count(total)} {types[gold]} predicted as {types[predicted]}"
+        )
+    same = gold == predicted != none
     return Cell(text=numbers.count(number) if number else "", heat=heat, same_type=same, title=said)

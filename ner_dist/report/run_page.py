@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from ner_dist.report import curves
 from ner_dist.report.page import page
 from ner_dist.report.parts import error_parts, explorer_parts
 from ner_dist.report.tables import FIGURES, Table
-from ner_dist.run import read_json
+from ner_dist.run import read_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +54,26 @@ _SETTINGS = (
 _SHOWN_EVALUATIONS = 20
 
 
+@dataclass(frozen=True)
+class _Results:
+    """What is known of results.json, which a training writes last.
+
+    Attributes:
+        complete: whether it is there.
+        figures: what it holds; empty if it is not there or cannot be read.
+        damage: why it is there and cannot be read; empty if it can.
+    """
+
+    complete: bool
+    figures: dict[str, Any]
+    damage: str = ""
+
+
 def check_run(run: Run) -> None:
-    """Raises:
-    UserError: the folder holds no run, not even one that has just begun.
+    """Refuse a folder without a run.
+
+    Raises:
+        UserError: the folder holds no run, not even one that has just begun.
     """
     if not run.folder.is_dir():
         raise UserError(
@@ -71,9 +89,10 @@ def run_page(run: Run) -> str:
     Raises:
         UserError: what it recorded is there and cannot be read.
     """
-    settings, results, events = _settings(run), read_json(run.results), read_events(run.metrics)
+    settings, end, events = _settings(run), _results(run), read_events(run.metrics)
+    results = end.figures
     name = str(results.get("name") or settings.get("name") or run.folder.name)
-    figures, ground, notes = _errors(run, results, name)
+    figures, ground, notes = _errors(run, end, name)
     parts = error_parts(figures)
     explorer = explorer_parts(ground, {name: name})
     drawn, cost = {name: [events]}, (*curves.COST, curves.GRADIENT)
@@ -99,9 +118,14 @@ def run_page(run: Run) -> str:
         **parts | explorer | {"charts": charts, "tables": own},
         title=name,
         sections=[(key, title) for key, title in _SECTIONS.items() if not absent.get(key)],
-        state=_state(run, results, events),
+        state=_state(run, end, events),
         keys=_keys(results, events),
         notes=notes,
+        no_steps=(
+            f"No step is known: {run.metrics.name} holds none."
+            if end.complete
+            else "No step has been recorded yet."
+        ),
         not_drawn=curves.not_drawn(drawn, (*curves.LEARNING, *cost)),
     )
 
@@ -110,17 +134,26 @@ def _settings(run: Run) -> dict[str, Any]:
     """The resolved recipe with its provenance, as it stands in the file; empty if that cannot be read."""
     try:
         known = yaml.safe_load(run.recipe.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return known if isinstance(known, dict) else {}
 
 
-def _errors(run: Run, results: dict[str, Any], name: str) -> tuple[dict[str, Any], Ground | None, list[str]]:
+def _results(run: Run) -> _Results:
+    if not run.complete:
+        return _Results(complete=False, figures={})
+    try:
+        return _Results(complete=True, figures=read_results(run))
+    except UserError as error:
+        return _Results(complete=True, figures={}, damage=error.what)
+
+
+def _errors(run: Run, end: _Results, name: str) -> tuple[dict[str, Any], Ground | None, list[str]]:
     """Figures as a comparison of this run alone has them; what it said; and why there is none of it."""
     figures: dict[str, Any] = {"runs": {name: {"name": name, "paths": [str(run.folder)], "labels": []}}}
-    labels = results.get("labels")
-    if not labels or not run.predictions("test").exists():
-        return figures, None, ["What it gets wrong is shown once it has written its predictions."]
+    if missing := _missing(run, end):
+        return figures, None, [missing]
+    labels = end.figures["labels"]
     try:
         ground = _alone(read_run(run, labels), name)
     except UserError as error:
@@ -130,6 +163,20 @@ def _errors(run: Run, results: dict[str, Any], name: str) -> tuple[dict[str, Any
     figures["errors"] = {name: errors(ground, name, training=of_run(run))}
     figures["calibration"] = {name: calibration(ground, name)}
     return figures, ground, []
+
+
+def _missing(run: Run, end: _Results) -> str:
+    """Why it cannot be told what a run gets wrong; empty if it can."""
+    if not end.complete:
+        return "What it gets wrong is shown once it has written its predictions."
+    labels, found = end.figures.get("labels"), run.predictions("test").exists()
+    if not end.damage and "test" not in end.figures and not found:
+        why = "it has no test split"
+    elif not (isinstance(labels, list) and labels):
+        why = f"{run.results.name} tells no labels"
+    else:
+        why = "" if found else "its predictions are gone"
+    return f"What it gets wrong is not shown: {why}." if why else ""
 
 
 def _alone(said: Predictions, name: str) -> Ground:
@@ -148,13 +195,13 @@ def _alone(said: Predictions, name: str) -> Ground:
     )
 
 
-def _state(run: Run, results: dict[str, Any], events: list[Event]) -> str:
+def _state(run: Run, end: _Results, events: list[Event]) -> str:
     """What the run is doing, in a sentence or two."""
-    if results:
-        train, test = _part(results, "train"), _part(results, "test")
-        text = (
-            f"Complete: {numbers.count(train.get('steps'))} steps in {numbers.duration(train.get('seconds'))}"
-        )
+    if end.complete and not end.damage:
+        train, test = _part(end.figures, "train"), _part(end.figures, "test")
+        text = "Complete"
+        if numbers.known(train.get("steps")):
+            text += f": {numbers.count(train['steps'])} steps in {numbers.duration(train.get('seconds'))}"
         if numbers.known(train.get("best_step")):
             text += f"; the weights of step {numbers.count(train['best_step'])} were the best on validation"
         if numbers.known(test.get("f1")):
@@ -174,6 +221,11 @@ def _state(run: Run, results: dict[str, Any], events: list[Event]) -> str:
         return f"Training on {holder.host}, as far as can be seen from here: {where}."
     saved = run.checkpoints.is_dir() and any(run.checkpoints.glob("step-[0-9]*"))
     then = "goes on from its last checkpoint" if saved else "begins anew: there is no checkpoint"
+    if end.damage:
+        return (
+            f"Whether it is complete is not known: {run.results.name} {end.damage}. "
+            f"The same command refuses this run until the file is mended; without the file it {then}."
+        )
     return f"Not complete, and no training holds it: {where}. The same command {then}."
 
 
@@ -248,10 +300,10 @@ def _per_type(results: dict[str, Any]) -> Table | None:
     rows = [
         [
             name,
-            numbers.count(scores.get("support")),
-            *(numbers.score(scores.get(key)) for key in ("precision", "recall", "f1")),
+            numbers.count(_part(found, name).get("support")),
+            *(numbers.score(_part(found, name).get(key)) for key in ("precision", "recall", "f1")),
         ]
-        for name, scores in found.items()
+        for name in found
     ]
     columns = ["type", "support", "precision", "recall", "F1"]
     return Table("Each type, on the test split", columns, rows) if rows else None

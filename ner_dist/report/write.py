@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ner_dist import numbers
+from ner_dist.comparison.compare import REPORTS
 from ner_dist.report import tables
 from ner_dist.report.comparison_page import comparison_page
 from ner_dist.report.markdown import markdown
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from ner_dist.comparison.comparison import Comparison
     from ner_dist.run import Run
+
+_MARKDOWN, _HTML = REPORTS
 
 
 def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> list[Path]:
@@ -33,9 +36,9 @@ def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> lis
     title = (
         numbers.joined(list(tables.titles(figures).values())) if len(figures["runs"]) < 4 else "Comparison"
     )
-    pages = {out / "report.md": markdown(figures, title=title)}
+    pages = {out / _MARKDOWN: markdown(figures, title=title)}
     if html:
-        pages[out / "report.html"] = comparison_page(comparison, title)
+        pages[out / _HTML] = comparison_page(comparison, title)
     for path, text in pages.items():
         write_atomically(path, text)
     return list(pages)
@@ -55,7 +58,7 @@ def write_run_report(run: Run, out: Path | None = None) -> list[Path]:
         UserError: there is no run, or the folder cannot be written to.
     """
     check_run(run)
-    check_folder(out or run.folder, where="run" if out is None else "--out", files=("report.html",))
-    path = (out or run.folder) / "report.html"
+    check_folder(out or run.folder, where="run" if out is None else "--out", files=(_HTML,))
+    path = (out or run.folder) / _HTML
     write_atomically(path, run_page(run))
     return [path]

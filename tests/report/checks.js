@@ -69,6 +69,15 @@ window.checks = {
     return boxes.length > 0 && boxes[0].top <= box.top + 1 && boxes.at(-1).bottom >= box.bottom - 1;
   },
 
+  // Until the page has come to rest, which takes a while where it scrolls smoothly.
+  async atRest() {
+    for (let last = null, same = 0; same < 10; last = scrollY) {
+      await new Promise(requestAnimationFrame);
+      same = scrollY === last ? same + 1 : 0;
+    }
+    return scrollY;
+  },
+
   // The heading of the sentence at the top of the list's view.
   atTop() {
     const top = document.getElementById("list").getBoundingClientRect().top;

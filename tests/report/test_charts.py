@@ -1,14 +1,12 @@
-"""Charts are SVG that a page can hold; curves are thinned without moving; numbers are readable."""
+"""Charts are SVG that a page can hold; curves are thinned without moving."""
 
 from __future__ import annotations
 
 from xml.etree import ElementTree
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ner_dist import numbers
 from ner_dist.report.charts import chart, drawn, label
 from ner_dist.report.curves import thinned
 from ner_dist.report.explorer_data import script_json
@@ -61,27 +59,3 @@ def test_json_in_a_script_is_the_same_and_no_markup(data):
     text = script_json(data)
     assert json.loads(text) == data
     assert not set(text) & set("<>&\u2028\u2029")
-
-
-@pytest.mark.parametrize(
-    ("function", "value", "shown"),
-    [
-        (numbers.score, 0.93871, "0.9387"),
-        (numbers.score, None, "–"),
-        (numbers.score, float("nan"), "–"),
-        (numbers.signed, -0.00004, "0.0000"),
-        (numbers.signed, -0.0123, "−0.0123"),
-        (numbers.signed, 0.0123, "+0.0123"),
-        (numbers.p_value, 0.00009, "< 0.0001"),
-        (numbers.p_value, 0.0123, "0.0123"),
-        (numbers.p_value, 1.0, "1.00"),
-        (numbers.share, 0.0021, "0.21 %"),
-        (numbers.share, 0.5, "50.0 %"),
-        (numbers.count, 32864, "32,864"),
-        (numbers.count, 2.5, "2.5"),
-        (numbers.duration, 59.6, "1 min 00 s"),
-        (numbers.duration, 7260, "2 h 01 min"),
-    ],
-)
-def test_numbers(function, value, shown):
-    assert function(value) == shown

@@ -145,19 +145,43 @@ class TestExplorer:
         page.keyboard.press("ArrowDown")
         page.wait_for_function("before => scrollY > before", arg=before, timeout=5000)
         assert page.locator("article.current").count() == 0
+        page.evaluate("checks.atRest()")
         page.keyboard.press("j")
         assert page.locator("article.current").count() == 1
-        before = page.evaluate("scrollY")
+        before = page.evaluate("checks.atRest()")
         page.keyboard.press("ArrowDown")
         assert page.get_attribute("article.current", "aria-posinset") == "2"
+        assert page.evaluate("checks.atRest()") == before, "the page stays where it is"
+
+    def test_who_scrolled_away_goes_on_from_there(self, opened, large):
+        page = opened(large).page
+        page.evaluate("list.scrollIntoView({ block: 'center', behavior: 'instant' })")
+        at = "document.activeElement.querySelector('h3')?.textContent"
+        for _ in range(3):
+            page.keyboard.press("j")
+        third = page.evaluate(at)
+        page.evaluate("list.scrollTop -= 5")
+        page.keyboard.press("k")
+        page.keyboard.press("j")
+        assert page.evaluate(at) == third, "it is still in view"
+        for top, key in ((90_000, "j"), (40_000, "k"), (80_000, "ArrowDown"), (0, "j")):
+            page.evaluate("top => (list.scrollTop = top)", top)
+            page.wait_for_function("checks.listIsFull()", timeout=5000)
+            first = page.evaluate("checks.atTop()")
+            page.keyboard.press(key)
+            assert page.evaluate(at) == first, (top, key)
+        page.keyboard.press("j")
+        assert page.evaluate("document.activeElement.getAttribute('aria-posinset')") == "2"
 
     def test_a_checkbox_that_has_the_focus_takes_no_letters(self, opened, report):
         page = opened(report).page
-        for key, then in (("/", "search"), ("j", None)):
+        page.evaluate("list.scrollIntoView({ block: 'center', behavior: 'instant' })")
+        for key, then in (("/", ["search", "INPUT"]), ("j", ["", "ARTICLE"])):
             page.focus("#disagree")
+            page.evaluate("checks.atRest()")
             page.keyboard.press(key)
             found = page.evaluate("[document.activeElement.id, document.activeElement.tagName]")
-            assert found == ["search", "INPUT"] if then else ["", "ARTICLE"]
+            assert found == then, key
         page.focus("#kind")
         page.keyboard.press("j")
         assert page.evaluate("document.activeElement.id") == "kind", "letters choose in a menu"

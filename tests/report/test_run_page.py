@@ -12,7 +12,7 @@ import pytest
 from ner_dist import cli
 from ner_dist.errors import UserError
 from ner_dist.report.write import write_run_report
-from ner_dist.run import Run
+from ner_dist.run import Run, read_results
 from tests.report import examples
 from tests.report.test_write import Page
 
@@ -78,8 +78,9 @@ def test_of_equal_scores_the_first_is_the_best(tmp_path):
     assert "best validation F1 0.5000 at step 20" in told(run)
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+@pytest.mark.parametrize("value", ["null", "NaN", "Infinity"])
 def test_losses_that_are_not_finite_are_named(tmp_path, value):
+    """A training writes null; NaN and Infinity are of files that something else wrote."""
     run = examples.run(tmp_path / "run", complete=False)
     whole = run.metrics.read_text()
     run.metrics.write_text(re.sub(r'("step": [34]0,.*?"loss": )[0-9.]+', rf"\g<1>{value}", whole))
@@ -92,7 +93,8 @@ def test_losses_that_are_not_finite_are_named(tmp_path, value):
     assert "Validation F1 of tiny: 3 values are not finite" in text
     assert "Training loss over steps" not in text
     run.metrics.write_text(whole.replace('"grad_norm": 1.0', f'"grad_norm": {value}', 1))
-    assert "Gradient norm of tiny: one value is not finite and not drawn, at step 10." in told(run)
+    named = "Gradient norm of tiny: one value is not finite and not drawn, at step 10." in told(run)
+    assert named == (value != "null"), "where nothing is measured it is null too"
 
 
 def test_metrics_that_cannot_be_read_are_no_empty_run(tmp_path):
@@ -136,8 +138,22 @@ def test_what_a_run_lacks_is_left_out(tmp_path, gone):
     (run.predictions("test") if gone == "predictions" else getattr(run, gone)).unlink()
     text = told(run)
     assert ("The recipe's main settings" in text) == (gone != "recipe")
-    assert ("No step has been recorded yet" in text) == (gone == "metrics")
+    assert ("No step is known: metrics.jsonl holds none." in text) == (gone == "metrics")
     assert ("Entities by what became of them" in text) == (gone != "predictions")
+    assert ("What it gets wrong is not shown: its predictions are gone." in text) == (gone == "predictions")
+    assert "yet" not in text and "once it has written" not in text, "nothing comes any more"
+
+
+def test_a_run_without_a_test_split(tmp_path):
+    run = examples.run(tmp_path / "run")
+    results = json.loads(run.results.read_text())
+    del results["test"]
+    run.results.write_text(json.dumps(results))
+    run.predictions("test").unlink()
+    text = told(run)
+    assert "Complete: 60 steps in 1 min 00 s; the weights of step 60 were the best on validation." in text
+    assert "What it gets wrong is not shown: it has no test split." in text
+    assert "once it has written" not in text
 
 
 def test_damaged_files_are_survived(tmp_path):
@@ -145,8 +161,52 @@ def test_damaged_files_are_survived(tmp_path):
     run.predictions("test").write_text('{"gold": ["O"]}\n')
     run.recipe.write_text("name: [\n")
     assert "The predictions cannot be read" in told(run)
-    run.results.write_text('{"test": ')
+
+
+@pytest.mark.parametrize("odd", ["1" + "0" * 400, "1e30", "true", "[1]", '"x"'])
+def test_odd_numbers_are_survived(tmp_path, odd):
+    run = examples.run(tmp_path / "run", complete=False)
+    line = ", ".join(f'"{key}": {odd}' for key in examples.events(10)[0] if key not in ("event", "step"))
+    run.metrics.write_text(f'{{"event": "train", "step": 5, {line}}}\n' + run.metrics.read_text())
+    text = told(run)
+    assert "step 60 of 100" in text
+    named = "Training loss of tiny: one value is not finite and not drawn, at step 5." in text
+    assert named == (len(odd) > 400)
+
+
+@pytest.mark.parametrize("odd", ['{"PER": 3, "ORG": {"f1": 0.25}}', '{"PER": null, "ORG": {"f1": 0.25}}'])
+def test_types_without_scores_are_survived(tmp_path, odd):
+    run = examples.run(tmp_path / "run")
+    results = json.loads(run.results.read_text())
+    run.results.write_text(json.dumps(results | {"test": {"per_type": json.loads(odd)}}))
+    assert "PER – – – – ORG – – – 0.2500" in told(run)
+
+
+def test_a_recipe_that_is_nested_too_deeply_is_left_out(tmp_path):
+    run = examples.run(tmp_path / "run", complete=False)
+    run.recipe.write_text("[" * 100_000)
     assert "Not complete" in told(run)
+
+
+@pytest.mark.parametrize("content", ['{"test": ', "[]", "[" * 100_000])
+def test_results_that_cannot_be_read_are_named(tmp_path, content):
+    """The run may be complete, and the training refuses it as it is."""
+    run = examples.run(tmp_path / "run")
+    run.results.write_text(content)
+    with pytest.raises(UserError) as refused:
+        read_results(run)
+    text = told(run)
+    assert "Whether it is complete is not known: results.json " + refused.value.what in text
+    assert "refuses this run until the file is mended; without the file it begins anew" in text
+    assert "What it gets wrong is not shown: results.json tells no labels." in text
+    assert "Not complete" not in text and "Complete:" not in text
+
+
+def test_results_that_say_nothing(tmp_path):
+    run = examples.run(tmp_path / "run")
+    run.results.write_text("{}")
+    text = told(run)
+    assert "Complete." in text and "results.json tells no labels" in text
 
 
 def test_another_folder(tmp_path):

@@ -15,6 +15,7 @@ from ner_dist.comparison.compare import compare
 from ner_dist.errors import UserError
 from ner_dist.report import curves
 from ner_dist.report.charts import model_color, model_marker
+from ner_dist.report.matrix import matrix
 from ner_dist.report.write import write_report
 from tests.report import examples
 
@@ -158,8 +159,32 @@ def test_the_method_names_what_the_tables_name(page):
         assert f">{heading}</th>" in page and f"{heading}:" in text
 
 
+def test_the_confusion_names_what_is_no_entity(page):
+    heads = re.search(r'<table class="heat">.*?</thead>', page, flags=re.S)[0]
+    *types, last = re.findall(r'<th scope="col"><span>(.*?)</span>', heads)
+    assert set(types) == set(examples.TYPES) and last == "none"
+
+
 def test_the_colours_of_the_confusion_say_no_more_than_they_know(page):
     assert "Green: the type is right, though the boundaries may be wrong." in page
+
+
+def test_a_type_that_is_called_o_is_a_type_in_the_confusion(tmp_path):
+    gold = ["B-O", "O", "B-O", "B-PER"]
+    said = ["B-O", "B-O", "O", "B-O"], ["B-O", "O", "B-O", "B-PER"]
+    paths = [
+        examples.write(tmp_path / f"{name}.jsonl", [{"gold": gold, "predicted": own}])
+        for name, own in zip("ab", said, strict=True)
+    ]
+    found = matrix(compare(*paths, out=tmp_path, resamples=100).figures, "A")
+    assert found.types == ["O", "PER", "none"] == [name for name, _ in found.rows]
+    cells = [cell for _, row in found.rows for cell in row if cell.text]
+    assert [(cell.title, cell.same_type) for cell in cells] == [
+        ("1 of 2 O predicted as O", True),
+        ("1 of 2 O not found", False),
+        ("1 of 1 PER predicted as O", False),
+        ("1 O predicted where no entity is", False),
+    ]
 
 
 def test_markdown_alone(compared, tmp_path):

@@ -225,6 +225,12 @@
     list.scrollIntoView({ block: "nearest", behavior: "instant" });
   }
 
+  // Who scrolled away from a sentence goes on where they are.
+  function currentInView() {
+    const top = list.scrollTop;
+    return current >= 0 && tops[current + 1] > top + 1 && tops[current] < top + list.clientHeight;
+  }
+
   function inView() {
     const box = list.getBoundingClientRect();
     return box.top < innerHeight && box.bottom > 0;
@@ -246,7 +252,7 @@
       search.focus();
       search.select();
     } else if (step && !typing && (inList || (event.key.length === 1 && inView())))
-      select(current < 0 ? atTop() : current + step);
+      select(currentInView() ? current + step : atTop());
     else return;
     event.preventDefault();
   }
