@@ -101,7 +101,7 @@ def who_holds(run: Run) -> Holder | None:
     try:
         known = json.loads((run.folder / HOLDER).read_text(encoding="utf-8"))
         host, pid, since = known["host"], int(known["pid"]), known["since"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
     here = host == platform.node()
     return Holder(host, pid, since, _has_open(pid, run.folder / LOCK) if here else None)
@@ -111,7 +111,7 @@ def _has_open(pid: int, path: Path) -> bool:
     """Whether a process of this machine has a file open, or, where that is not told, whether it exists."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -12,7 +12,6 @@ import typer
 from typer.core import TyperCommand
 
 from ner_dist.errors import UserError, disk_error, show
-from ner_dist.numbers import counted
 
 app = typer.Typer(
     help="Fine-tune encoders for named-entity recognition, and compare the results honestly.",
@@ -147,37 +146,12 @@ def evaluate_command(
 ) -> None:
     """Score a model on labelled data, on the entity types that both know."""
     from ner_dist.ranks import is_main_process, leave
-    from ner_dist.score import score
+    from ner_dist.score import print_figures, score
 
     figures = score(model, data=data, split=split, settings=settings or [], precision=precision, out=out)
     if is_main_process():
         print_figures(figures)
     leave()
-
-
-def print_figures(figures: dict[str, Any]) -> None:
-    """Show one model's scores on the terminal."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        title=f"{figures['model']} on {figures['data']}, {figures['split']}", caption=figures["scheme"]
-    )
-    for column in ("type", "precision", "recall", "F1", "support"):
-        table.add_column(column, justify="left" if column == "type" else "right")
-    rows = [(name, values, values["support"]) for name, values in figures["per_type"].items()]
-    rows += [("micro", figures, None), ("macro", figures["macro"], None)]
-    rows += [("micro, lenient", figures["lenient"], None)]
-    for name, values, support in rows:
-        cells = [f"{values[key]:.4f}" for key in ("precision", "recall", "f1")]
-        table.add_row(name, *cells, "" if support is None else f"{support:,}")
-    # Names of types are text: `[/red]` is not for rich to read.
-    Console(markup=False, emoji=False).print(table)
-    loss = "" if figures["loss"] is None else f", loss {figures['loss']:.4f}"
-    print(
-        f"accuracy {figures['accuracy']:.4f}{loss}, "
-        f"{counted(figures['sentences'], 'sentence')}, {counted(figures['words'], 'word')}"
-    )
 
 
 @app.command("compare")

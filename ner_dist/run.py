@@ -96,14 +96,17 @@ def find_run(path: str | Path) -> Run:
     return run
 
 
+_ANEW = "train the run again with resume=never"
+
+
 def read_results(run: Run) -> dict[str, Any]:
     """The run's `results.json`."""
     try:
         known = json.loads(run.results.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot be read: {error}", where=str(run.results)) from None
+        raise UserError(f"cannot be read: {error}", where=str(run.results), fix=_ANEW) from None
     if not isinstance(known, dict):
-        raise UserError("holds no JSON object", where=str(run.results), fix="evaluate or train the run again")
+        raise UserError("holds no JSON object", where=str(run.results), fix=_ANEW)
     return known
 
 

@@ -7,7 +7,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ner_dist import runtime
+from rich.console import Console
+from rich.table import Table
+
+from ner_dist import numbers, runtime
 from ner_dist.data.prepare import prepare
 from ner_dist.errors import UserError
 from ner_dist.evaluation import evaluate
@@ -105,6 +108,26 @@ def score(
         verify(path, figures)
         write_atomically(target.results, json.dumps(figures, indent=1) + "\n")
     return figures
+
+
+def print_figures(figures: dict[str, Any]) -> None:
+    """Show one model's scores on the terminal."""
+    table = Table(
+        title=f"{figures['model']} on {figures['data']}, {figures['split']}", caption=figures["scheme"]
+    )
+    for column in ("type", "precision", "recall", "F1", "support"):
+        table.add_column(column, justify="left" if column == "type" else "right")
+    rows = [(name, values, values["support"]) for name, values in figures["per_type"].items()]
+    rows += [("micro", figures, None), ("macro", figures["macro"], None)]
+    rows += [("micro, lenient", figures["lenient"], None)]
+    for name, values, support in rows:
+        cells = [numbers.score(values[key]) for key in ("precision", "recall", "f1")]
+        table.add_row(name, *cells, "" if support is None else f"{support:,}")
+    # Names of types are text: `[/red]` is not for rich to read.
+    Console(markup=False, emoji=False).print(table)
+    loss = "" if figures["loss"] is None else f", loss {numbers.score(figures['loss'])}"
+    sentences, words = (numbers.counted(figures[f"{one}s"], one) for one in ("sentence", "word"))
+    print(f"accuracy {numbers.score(figures['accuracy'])}{loss}, {sentences}, {words}")
 
 
 def _check_out(target: Run) -> None:

@@ -487,7 +487,7 @@ class TestCompare:
             (["all", "per"], "Missing option '--out'; see ner-dist --help"),
             (["all", "--out", "out"], "a comparison is of two runs or more; name the output"),
             (["all", "per", "loc", "--out", "out"], "the runs share no entity type ("),
-            (["all", "all", "all", "--out", "out"], "all: has seed 13 of tiny, as has all; name one of them"),
+            (["all", "all", "all", "--out", "out"], "all: is named twice; name one of them"),
             (["all", "per", "--out", "out", "--names", "full"], "--names: 'full' is not LETTER=NAME; write"),
             (["all", "all/metrics.jsonl", "--out", "out"], "all/metrics.jsonl:1: there is no `gold`, only "),
             (["all", "per", "--output", "out"], "No such option: --output"),

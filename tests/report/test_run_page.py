@@ -163,6 +163,14 @@ def test_damaged_files_are_survived(tmp_path):
     assert "The predictions cannot be read" in told(run)
 
 
+@pytest.mark.parametrize("pid", ["1" + "0" * 30, "1e400", "[" * 100_000])
+def test_a_damaged_note_of_who_trains_is_survived(tmp_path, pid):
+    run = examples.run(tmp_path / "run", complete=False)
+    note = f'{{"host": "{platform.node()}", "since": "2026-01-01T00:00:00+00:00", "pid": {pid}}}'
+    (run.folder / ".holder.json").write_text(note)
+    assert "no training holds it" in told(run)
+
+
 @pytest.mark.parametrize("odd", ["1" + "0" * 400, "1e30", "true", "[1]", '"x"'])
 def test_odd_numbers_are_survived(tmp_path, odd):
     run = examples.run(tmp_path / "run", complete=False)
