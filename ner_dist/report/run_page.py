@@ -237,6 +237,7 @@ def _newest(events: Sequence[Event], kind: str) -> Event:
 def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
     """The newest numbers."""
     train = _newest(events, "train")
+    spent = _part(results, "train").get("seconds") or train.get("seconds")
     f1 = [(each["f1"], each["step"]) for each in events if numbers.known(each.get("f1"))]
     best = max(f1, key=itemgetter(0), default=None)  # of equal ones the first, as the training keeps it
     found = [
@@ -248,7 +249,7 @@ def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
         ),
         ("training loss", numbers.score(train.get("loss")), f"at step {numbers.count(train.get('step'))}"),
         ("words a second", numbers.count(_rounded(train.get("words_per_second"))), "of late"),
-        ("time", numbers.duration(train.get("seconds")), ""),
+        ("time", numbers.duration(spent), ""),
     ]
     return [
         {"name": name, "value": value, "note": note, "main": False}

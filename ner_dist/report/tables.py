@@ -71,7 +71,7 @@ def models_table(figures: dict[str, Any]) -> Table:
                 titles(figures)[model],
                 numbers.joined([str(path) for path in run["paths"]], most=3),
                 ", ".join(seeds) or NOTHING,
-                f"{len(run['labels'])}: {', '.join(run['labels'])}",
+                f"{len(run['labels'])}: {numbers.joined(run['labels'], most=15)}",
                 numbers.count(run.get("sentences")),
             ]
         )

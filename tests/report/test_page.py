@@ -35,7 +35,7 @@ def run_report(tmp_path_factory):
 def large(tmp_path_factory):
     """5,000 sentences with errors, 33 types."""
     folder = tmp_path_factory.mktemp("large")
-    types = tuple(f"Type{i:02}" for i in range(33))
+    types = tuple(f"AerospaceManufacturer{i:02}" for i in range(33))
     return write_report(examples.comparison(folder, number=7500, types=types), folder)[1]
 
 
@@ -359,6 +359,11 @@ class TestLayout:
         page = opened(request.getfixturevalue(kind), width=width).page
         assert page.locator(".chart-box svg").count() > 3
         assert page.evaluate("checks.poorCharts(9)") == []
+
+    def test_no_row_of_a_table_is_higher_than_the_screen(self, opened, request, kind):
+        page = opened(request.getfixturevalue(kind), width=380).page
+        heights = "[...document.querySelectorAll('tr')].map(row => row.getBoundingClientRect().height)"
+        assert max(page.evaluate(heights)) < 500
 
     def test_sections_lead_somewhere(self, opened, request, kind):
         page = opened(request.getfixturevalue(kind)).page
