@@ -35,7 +35,7 @@ demo: install
 	ner-dist compare runs/demo_full runs/demo_subset --out runs/demo_comparison
 
 test: install
-	python -m pytest -q -n 3 --durations=15 $(ARGS)
+	python -m pytest -q -n 2 --durations=15 $(ARGS)
 
 lint: install
 	ruff check .

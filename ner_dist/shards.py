@@ -156,13 +156,15 @@ def sync(path: Path) -> None:
 def damage(folder: Path) -> str | None:
     """What is wrong with a folder that should be complete; None if it is sound. Reads every byte."""
     try:
-        lines = (folder / SUMS).read_text(encoding="ascii").splitlines()
+        text = (folder / SUMS).read_text(encoding="ascii")
+        # Not `splitlines`: a newline with a flipped bit ends a line, too.
+        lines = text.removesuffix("\n").split("\n")
         sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except FileNotFoundError:
         return f"{SUMS} is missing"
     except (OSError, ValueError):
         return f"{SUMS} cannot be read"
-    if STATE not in sums:
+    if STATE not in sums or not text.endswith("\n"):
         return f"{SUMS} is cut short"
     for name, expected in sums.items():
         try:

@@ -132,6 +132,17 @@ def test_a_single_flipped_bit_anywhere_is_found(tmp_path_factory, at, bit):
     shutil.rmtree(folder)
 
 
+def test_a_flipped_bit_in_an_end_of_line_is_found(tmp_path):
+    folder = tmp_path / "f"
+    write(folder, shard_bytes=60)
+    path = folder / shards.SUMS
+    sound = path.read_bytes()
+    for at in (i for i, byte in enumerate(sound) if byte == ord("\n")):
+        for bit in range(8):
+            path.write_bytes(sound[:at] + bytes([sound[at] ^ 1 << bit]) + sound[at + 1 :])
+            assert damage(folder) is not None, (at, bit)
+
+
 def test_a_folder_that_is_none_of_ours_is_an_error(tmp_path):
     assert damage(tmp_path) == f"{shards.SUMS} is missing"
     with pytest.raises(UserError, match="the checkpoint cannot be read"):
