@@ -75,12 +75,9 @@ def check_run(run: Run) -> None:
     Raises:
         UserError: the folder holds no run, not even one that has just begun.
     """
-    if not run.folder.is_dir():
-        raise UserError(
-            "there is no such run", where=str(run.folder), fix="name the output directory of a training"
-        )
     if not run.recipe.exists() and not run.metrics.exists():
-        raise UserError("is no run", where=str(run.folder), fix="name the output directory of a training")
+        what = "is no run" if run.folder.exists() else "there is no such run"
+        raise UserError(what, where=str(run.folder), fix="name the output directory of a training")
 
 
 def run_page(run: Run) -> str:

@@ -244,7 +244,8 @@ class TestCommand:
         elif kind == "file":
             path.write_text("")
         assert self.call(monkeypatch, str(path)) == 2
-        assert capsys.readouterr().err.count("\n") == 1
+        said = "there is no such run" if kind == "none" else "is no run"
+        assert capsys.readouterr().err == f"error: {path}: {said}; name the output directory of a training\n"
         assert not (path / "report.html").exists()
 
     def test_a_folder_that_is_a_file_is_found_before_the_work(self, tmp_path, monkeypatch, capsys):
