@@ -155,6 +155,11 @@ def check_output(recipe: Recipe) -> Run:
     return run
 
 
+def is_run(run: Run) -> bool:
+    """Whether a training has at least begun there."""
+    return run.recipe.exists() or run.metrics.exists()
+
+
 def has_content(run: Run) -> bool:
     """Whether there is anything in the folder but the traces of who holds it, or is about to."""
     about = {*TRACES, PROBE, run.job.name}

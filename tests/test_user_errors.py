@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ner_dist import cli
 from ner_dist.train import main as train_main
+from tests.command_line import ner_dist
 from tests.conftest import REPOSITORY
 
 RECIPE = """\
@@ -84,16 +84,6 @@ def here(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def run(monkeypatch, *arguments: str) -> int:
-    """The exit code of `ner-dist ARGUMENTS`."""
-    monkeypatch.setattr(sys, "argv", ["ner-dist", *arguments])
-    try:
-        cli.main()
-    except SystemExit as stop:
-        return stop.code
-    return 0
-
-
 def the_error(code: int, stderr: str) -> str:
     """The one line that a mistake of the user is told in."""
     assert code == 2
@@ -116,11 +106,11 @@ def train_refused(here, capsys):
 
 
 @pytest.fixture
-def cli_refused(capsys, monkeypatch):
+def cli_refused(capsys):
     """The error of `ner-dist ARGUMENTS`."""
 
     def refused(*arguments: str) -> str:
-        code = run(monkeypatch, *arguments)
+        code = ner_dist(*arguments)
         return the_error(code, capsys.readouterr().err)
 
     return refused
@@ -560,8 +550,8 @@ class TestCommandLine:
         assert said.startswith("no recipe is named; usage: accelerate launch --config_file launch/")
 
     @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], []])
-    def test_help_is_no_mistake(self, capsys, monkeypatch, arguments):
-        assert run(monkeypatch, *arguments) == 0
+    def test_help_is_no_mistake(self, capsys, arguments):
+        assert ner_dist(*arguments) == 0
         said = capsys.readouterr()
         assert "Usage" in said.out
         assert said.err == ""

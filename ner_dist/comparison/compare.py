@@ -24,7 +24,7 @@ from ner_dist.comparison.training_text import NO_RUN, of_run
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import verdict
 from ner_dist.errors import UserError
-from ner_dist.run import Run, check_folder, shown, write_atomically
+from ner_dist.run import Run, check_folder, is_run, shown, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ def compare(
     """
     out = Path(out)
     check_folder(out, where="--out", files=(COMPARED, *REPORTS))
-    if Run(out).recipe.exists() or Run(out).metrics.exists():
+    if is_run(Run(out)):
         raise UserError(
             "is a run, which has a report of its own", where=f"--out {shown(out)}", fix="name another folder"
         )

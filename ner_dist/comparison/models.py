@@ -7,15 +7,16 @@ A difference between two single runs may be luck of the seed. Runs whose recipes
 from __future__ import annotations
 
 import string
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.comparison.prediction_files import read_file, read_run
+from ner_dist.comparison.scoring import at
 from ner_dist.data.corpus import check_words
 from ner_dist.data.readers import format_by_ending
 from ner_dist.errors import UserError
+from ner_dist.numbers import known
 from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.run import Run, find_run, read_results, shown
 
@@ -181,12 +182,8 @@ def _headline(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _figure(result: dict[str, Any], *place: str) -> float | None:
-    value: Any = result
-    for key in place:
-        value = value.get(key) if isinstance(value, dict) else None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # False of NaN, too. A loss that is not finite is that of a training that failed.
-    return value if is_number and abs(value) <= sys.float_info.max else None
+    value = at(result, place)
+    return value if known(value) else None
 
 
 def _call(models: dict[str, Model], names: Mapping[str, str]) -> None:

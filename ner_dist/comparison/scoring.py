@@ -44,3 +44,10 @@ def _mean(values: list[Any]) -> Any:
 
 def _deviation(values: list[Any]) -> float:
     return float(statistics.stdev(values))
+
+
+def at(tree: Any, place: Sequence[str]) -> Any:
+    """The figure at a place in nested dictionaries; None where there is none."""
+    for name in place:
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree

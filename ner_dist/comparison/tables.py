@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist.comparison.models import FIGURES
+from ner_dist.comparison.scoring import at
 from ner_dist.numbers import NOTHING, counted, score, signed
 
 if TYPE_CHECKING:
@@ -73,12 +74,12 @@ def _same_ground(figures: dict[str, Any]) -> Table:
     rows = [(f"test {_TITLES.get(key, key)}", (key,)) for key in FIGURES[1:]]
     rows += [("test macro F1", ("macro", "f1"))]
     rows += [(f"F1 {name}", ("per_type", name, "f1")) for name in shared["types"]]
-    for at, (row, place) in enumerate(rows):
+    for number, (row, place) in enumerate(rows):
         cells = [_cell(shared[model], shared["spread"][model], *place) for model in (first, *others)]
         for model in others:
-            difference = _at(shared[model], place) - _at(shared[first], place)
+            difference = at(shared[model], place) - at(shared[first], place)
             cells.append(f"{signed(difference)}{_interval(differences[model], place)}")
-        table.add_row(row, *cells, end_section=at == len(FIGURES) - 1)
+        table.add_row(row, *cells, end_section=number == len(FIGURES) - 1)
     return table
 
 
@@ -101,7 +102,7 @@ def _differences(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _interval(difference: dict[str, Any], place: tuple[str, ...]) -> str:
-    known = _at(difference, place) or _at(difference, ("micro", *place))
+    known = at(difference, place) or at(difference, ("micro", *place))
     if known is None:
         return ""
     return f" [{signed(known['low'])}, {signed(known['high'])}]{'*' if known['real'] else ' '}"
@@ -124,10 +125,4 @@ def _table(title: str, columns: list[str], **settings: Any) -> Table:
 
 
 def _cell(mean: Any, spread: Any, *place: str) -> str:
-    return score(_at(mean, place), _at(spread, place))
-
-
-def _at(tree: Any, place: tuple[str, ...]) -> Any:
-    for name in place:
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree
+    return score(at(mean, place), at(spread, place))

@@ -24,7 +24,7 @@ from ner_dist.report import curves
 from ner_dist.report.page import page
 from ner_dist.report.parts import error_parts, explorer_parts
 from ner_dist.report.tables import FIGURES, Table
-from ner_dist.run import read_results
+from ner_dist.run import is_run, read_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ def check_run(run: Run) -> None:
     Raises:
         UserError: the folder holds no run, not even one that has just begun.
     """
-    if not run.recipe.exists() and not run.metrics.exists():
+    if not is_run(run):
         what = "is no run" if run.folder.exists() else "there is no such run"
         raise UserError(what, where=str(run.folder), fix="name the output directory of a training")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ner_dist import numbers
+from ner_dist.comparison.scoring import at
 from ner_dist.numbers import NOTHING
 
 FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
@@ -256,9 +257,7 @@ def _at(tree: Any, place: tuple[str, ...]) -> Any:
     """The figure at a place; micro averages stand at the top where they have no branch of their own."""
     if isinstance(tree, dict) and place[0] == "micro" and "micro" not in tree:
         place = place[1:]
-    for name in place:
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree
+    return at(tree, place)
 
 
 def _of_seeds(figures: dict[str, Any], split: str, key: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ner_dist import cli
+from tests.command_line import ner_dist
 from tests.comparison.made_runs import A_LINES, A_TYPES, B_LINES, B_TYPES, tagged, write_run
 from tests.distributed.launching import environment
 
@@ -23,17 +23,6 @@ def here(tmp_path, monkeypatch):
     write_run(Path("a"), A_TYPES, A_LINES)
     write_run(Path("b"), B_TYPES, B_LINES)
     return tmp_path
-
-
-def ner_dist(*arguments: str) -> int | str | None:
-    """The exit code of `ner-dist ARGUMENTS`; few resamples do."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["ner-dist", *arguments])
-        try:
-            cli.main()
-        except SystemExit as stop:
-            return stop.code
-    return 0
 
 
 @pytest.fixture

@@ -11,32 +11,27 @@ import pytest
 import torch
 from transformers import LongformerConfig
 
-from ner_dist import cli
 from ner_dist.data.prepare import prepare
 from ner_dist.errors import UserError
 from ner_dist.recipe_file import load_recipe
 from ner_dist.sizing.plan import Options, bytes_of, plan
 from ner_dist.sizing.workload import workload_of
+from tests.command_line import ner_dist
 from tests.distributed.launching import RECIPE, REPOSITORY
 
 FULL = str(REPOSITORY / "recipes" / "full.yaml")
 SMALL = ["model.name=scratch", "model.scratch.hidden_size=64"]
 
 
-def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of the command line."""
-    monkeypatch.setattr(sys, "argv", ["ner-dist", "plan", *arguments])
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as error:
-        code = error.code
+    code = ner_dist("plan", *arguments)
     said = capsys.readouterr()
     return code, said.out, said.err
 
 
-def test_the_table_fits_a_terminal_and_ends_with_the_command(monkeypatch, capsys):
-    code, out, err = run(monkeypatch, capsys, FULL, "--gpus", "8", "--gpu-memory", "16GiB", *SMALL)
+def test_the_table_fits_a_terminal_and_ends_with_the_command(capsys):
+    code, out, err = run(capsys, FULL, "--gpus", "8", "--gpu-memory", "16GiB", *SMALL)
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[-1].startswith("  accelerate launch --config_file launch/")
@@ -48,8 +43,8 @@ def test_the_table_fits_a_terminal_and_ends_with_the_command(monkeypatch, capsys
     assert "assumed: MultiNERD" in said and "modelled: " in said and "take " in said
 
 
-def test_the_command_that_is_advised_loads_the_recipe(monkeypatch, capsys):
-    _, out, _ = run(monkeypatch, capsys, FULL, "--gpus", "8", "--gpu-memory", "16GiB", "--json", *SMALL)
+def test_the_command_that_is_advised_loads_the_recipe(capsys):
+    _, out, _ = run(capsys, FULL, "--gpus", "8", "--gpu-memory", "16GiB", "--json", *SMALL)
     plan = json.loads(out)
     config = next(each for each in plan["configs"] if each["config"] == plan["take"])
     words = plan["command"].split()
@@ -58,10 +53,8 @@ def test_the_command_that_is_advised_loads_the_recipe(monkeypatch, capsys):
     assert (REPOSITORY / words[words.index("--config_file") + 1]).exists()
 
 
-def test_json_holds_the_whole_plan(monkeypatch, capsys):
-    _, out, _ = run(
-        monkeypatch, capsys, FULL, "--gpus", "16", "--gpu-memory", "80GB", "--gpu", "h100", "--json", *SMALL
-    )
+def test_json_holds_the_whole_plan(capsys):
+    _, out, _ = run(capsys, FULL, "--gpus", "16", "--gpu-memory", "80GB", "--gpu", "h100", "--json", *SMALL)
     plan = json.loads(out)
     zero2 = next(each for each in plan["configs"] if each["config"] == "multi_node_zero2_bf16")
     parts = zero2["memory_bytes"]
@@ -92,8 +85,8 @@ def test_json_holds_the_whole_plan(monkeypatch, capsys):
         (["--gpus", "8", "--gpu-memory", "16GiB", "--measure", "--flops", "1"], "say the same thing twice"),
     ],
 )
-def test_mistakes_are_one_line(monkeypatch, capsys, arguments, said):
-    code, _, err = run(monkeypatch, capsys, FULL, *arguments)
+def test_mistakes_are_one_line(capsys, arguments, said):
+    code, _, err = run(capsys, FULL, *arguments)
     assert code == 2
     assert err.count("\n") == 1 and err.startswith("error: ") and said in err
 
