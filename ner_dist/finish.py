@@ -7,7 +7,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ner_dist import results
+from ner_dist import auto, results
 from ner_dist.errors import UserError
 from ner_dist.ranks import from_main
 from ner_dist.run import write_atomically
@@ -74,6 +74,7 @@ def _train_figures(session: Session, recorder: Recorder) -> dict[str, Any]:
             "loss_is": "mean over the labelled words trained on in the last epoch, with dropout"
             + ("" if session.recipe.train.class_weights is None else ", weighted by class"),
             "steps": session.training.position,
+            **{key: getattr(session.fixed.train, key) for key in auto.KEYS},
             "best_step": session.best_step,
             "seconds": recorder.seconds,
         },

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0)]
+Auto = Literal["auto"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -20,6 +22,12 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+SCRATCH = "scratch"
+"""`model.name` of an encoder that is trained from random weights."""
+SMALLEST_STEP = 1024
+"""Padded subwords of the smallest step that `train.batch_tokens: auto` chooses."""
 
 
 class ScratchModel(Section):
@@ -112,16 +120,22 @@ class Data(Section):
 
 
 class Train(Section):
-    """The optimisation, in terms that do not depend on the hardware."""
+    """The optimisation, in terms that do not depend on the hardware.
 
-    epochs: Positive = 2
+    `auto` chooses from the number of subwords in the training split and the width of the encoder; see
+    `auto.py` for the rule. The numbers chosen are in the log, in RUN/recipe.yaml and in results.json.
+    """
+
+    epochs: Positive | Auto = "auto"
+    """Passes over the training split, or `auto`."""
     max_steps: Positive | None = None
     """Train this many steps instead of `epochs`; the schedule is stretched over them."""
-    batch_tokens: Positive = 8192
-    """Padded subwords an optimiser step holds, over all ranks."""
+    batch_tokens: Positive | Auto = "auto"
+    """Padded subwords an optimiser step holds, over all ranks, or `auto`."""
     micro_batch_tokens: Positive = 2048
-    """Padded subwords one forward pass holds."""
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    """Padded subwords one forward pass holds; with `batch_tokens: auto` at most half of a step."""
+    learning_rate: Rate | Auto = "auto"
+    """Peak learning rate of AdamW, or `auto`."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup_ratio: Fraction = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -139,7 +153,7 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _micro_batch_fits_batch(self) -> Train:
-        if self.micro_batch_tokens > self.batch_tokens:
+        if self.batch_tokens != "auto" and self.micro_batch_tokens > self.batch_tokens:
             raise ValueError(
                 f"micro_batch_tokens {self.micro_batch_tokens} exceeds batch_tokens {self.batch_tokens}; "
                 "lower the one or raise the other"
@@ -148,15 +162,31 @@ class Train(Section):
 
     @property
     def micro_batches(self) -> int:
-        """M, the number of micro-batches a step is cut into."""
+        """M, the number of micro-batches a step is cut into; the least there can be if `auto` decides."""
+        if self.batch_tokens == "auto":
+            return max(2, -(-SMALLEST_STEP // self.micro_batch_tokens))
         return -(-self.batch_tokens // self.micro_batch_tokens)
+
+    @property
+    def longest_example(self) -> int:
+        """Subwords that every micro-batch is sure to hold, whatever `auto` will choose."""
+        step = SMALLEST_STEP if self.batch_tokens == "auto" else self.batch_tokens
+        return step // self.micro_batches
+
+
+class FixedTrain(Train):
+    """`Train` with a number for every `auto`; `auto.py` makes it."""
+
+    epochs: Positive
+    batch_tokens: Positive
+    learning_rate: Rate
 
 
 class Evaluation(Section):
     """When and how the model is scored on the validation split while it trains."""
 
-    every: Positive | Literal["epoch"] = "epoch"
-    """Steps between evaluations, or `epoch`."""
+    every: Positive | Literal["auto", "epoch"] = "auto"
+    """Steps between evaluations, `epoch`, or `auto`: every epoch, but at most 20 times in a training."""
     early_stopping: Positive | None = None
     """Stop after this many evaluations without a better F1."""
     batch_tokens: Positive = 8192
@@ -202,3 +232,16 @@ class Recipe(Section):
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpoint = Checkpoint()
     logging: Logging = Logging()
+
+    _other_data: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def numbers_of_other_data(self) -> dict[str, str]:
+        """Keys of `train` whose number a recipe file chose for other data, and that data's `data.path`."""
+        return self._other_data
+
+
+class FixedRecipe(Recipe):
+    """A recipe without `auto` in how it trains."""
+
+    train: FixedTrain

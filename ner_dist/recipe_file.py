@@ -13,7 +13,7 @@ import difflib
 import json
 import re
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -41,11 +41,19 @@ def load_recipe(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
 
     The `provenance` that a run writes into its `recipe.yaml` is ignored, so that such a file is a recipe too.
     """
-    values, origin = _read_with_parents(Path(path), seen=())
+    values, origin, tuned = _read_with_parents(Path(path), seen=())
     values.pop("provenance", None)
     for text in overrides:
         values = _override(values, origin, text)
-    return _validated(values, origin, recipe=_shown(Path(path).resolve()))
+    recipe = _validated(values, origin, recipe=_shown(Path(path).resolve()))
+    recipe._other_data = {
+        key: data
+        for key, data in tuned.items()
+        if PurePath(data).name.lower() != PurePath(recipe.data.path).name.lower()
+        and _at(values, key) != "auto"
+        and not origin[key].startswith("override")
+    }
+    return recipe
 
 
 def data_section(overrides: list[str], *, of: Path | None = None, path: str | None = None) -> Data:
@@ -101,19 +109,35 @@ for _side in (_Loader, _Dumper):
     )
 
 
-def _read_with_parents(path: Path, *, seen: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The merged mapping of a recipe file and its ancestors, and the `file:line` of every dotted key."""
+_TUNED = ("train.epochs", "train.batch_tokens", "train.learning_rate")
+"""Keys whose numbers are chosen for one data set."""
+
+
+def _read_with_parents(
+    path: Path, *, seen: tuple[Path, ...]
+) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    """Merge a recipe file with its ancestors.
+
+    Returns:
+        The merged mapping, the `file:line` of every dotted key, and for each of `_TUNED` that is set the
+        `data.path` that was in force in the file that sets it.
+    """
     path = path.resolve() if path.exists() else path
     if path in seen:
         raise UserError("the recipe extends itself", where=_shown(path), fix="remove one `extends`")
     values, origin = _read_yaml(path)
     parent = values.pop("extends", None)
-    if parent is None:
-        return values, origin
-    if not isinstance(parent, str):
-        raise UserError("`extends` must be the name of one file", where=origin["extends"])
-    base, base_origin = _read_with_parents(path.parent / parent, seen=(*seen, path))
-    return _merge(base, values), base_origin | origin
+    base: dict[str, Any] = {}
+    base_origin: dict[str, str] = {}
+    tuned: dict[str, str] = {}
+    if parent is not None:
+        if not isinstance(parent, str):
+            raise UserError("`extends` must be the name of one file", where=origin["extends"])
+        base, base_origin, tuned = _read_with_parents(path.parent / parent, seen=(*seen, path))
+    merged = _merge(base, values)
+    data = _at(merged, "data.path")
+    here = {key: data for key in _TUNED if key in origin and isinstance(data, str)}
+    return merged, base_origin | origin, tuned | here
 
 
 def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:

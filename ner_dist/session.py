@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from contextlib import contextmanager
 from functools import partial
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ner_dist import auto
 from ner_dist.checkpoint import Checkpoints
 from ner_dist.data.prepare import Prepared, prepare, report_data
 from ner_dist.errors import UserError
 from ner_dist.evaluation import Evaluation, evaluate
 from ner_dist.loop import Training
-from ner_dist.model import TaggingLoss, class_weights, load_model
+from ner_dist.model import TaggingLoss, class_weights, load_config, load_model
 from ner_dist.optimizer import build_optimizer
 from ner_dist.ranks import from_main, on_each_machine_first
 from ner_dist.recorder import Recorder
@@ -34,10 +36,13 @@ if TYPE_CHECKING:
 
     from ner_dist.labels import LabelSet
     from ner_dist.loop import Step
-    from ner_dist.recipe import Recipe
+    from ner_dist.recipe import FixedRecipe, Recipe
     from ner_dist.run import Run
 
 log = logging.getLogger(__name__)
+
+MOST_EVALUATIONS = 20
+"""How often `evaluation.every: auto` scores the validation split at most."""
 
 # What a checkpoint keeps of a session, under the same names.
 _OWN_STATE = ("best_f1", "best_step", "evaluations_without_gain", "evaluated_step")
@@ -48,6 +53,8 @@ class Session:
 
     data: Prepared
     labels: LabelSet
+    fixed: FixedRecipe
+    """The recipe with a number for every `auto`."""
     training: Training
 
     def __init__(self, recipe: Recipe, *, run: Run, accelerator: Accelerator) -> None:
@@ -118,7 +125,21 @@ class Session:
         # Before anything is written: a wrong name in it is a mistake of the recipe.
         self.class_weights = class_weights(self.recipe.train, self.labels, self.tags("train"))
         report_data(self.data, self.labels)
+        self._settle()
         from_main(self.accelerator, self._begin_directory)
+
+    def _settle(self) -> None:
+        """Choose what the recipe leaves to `auto`; a run that is resumed keeps what was chosen."""
+        earlier = None if self.resume_from is None else self.resume_from.state.get("auto")
+        self.subwords = int(self.data.splits["train"].encoded.lengths.sum())
+        self.width = load_config(self.recipe.model).hidden_size
+        self.fixed = auto.settle(self.recipe, subwords=self.subwords, width=self.width, earlier=earlier)
+        self.chosen = {key: getattr(self.fixed.train, key) for key in auto.automatic(self.recipe.train)}
+        if self.chosen:
+            numbers = ", ".join(f"train.{key}={value:g}" for key, value in self.chosen.items())
+            log.info(
+                "auto: %s, for %s subwords and an encoder %d wide", numbers, f"{self.subwords:,}", self.width
+            )
 
     def _begin_directory(self) -> None:
         self.run.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -126,6 +147,7 @@ class Session:
             "strategy": describe(self.accelerator),
             "processes": self.accelerator.num_processes,
             "precision_used": precision_of(self.accelerator),
+            **({"auto": self.chosen} if self.chosen else {}),
         }
         write_recipe(self.run, self.recipe, world=world, fingerprint=self.data.fingerprint)
 
@@ -139,7 +161,7 @@ class Session:
 
     def build_model(self) -> None:
         """The model, the optimiser and the loop, ready for the first step."""
-        recipe, data = self.recipe, self.data
+        recipe, data = self.fixed, self.data
         settings = recipe.train
         train_tags = self.tags("train")
         model = load_model(recipe.model, self.labels, seed=settings.seed, vocab_size=data.vocab_size)
@@ -175,7 +197,10 @@ class Session:
 
     def _advise(self) -> None:
         """Say what could not work as meant, and what to change."""
-        settings, world = self.recipe.train, self.accelerator.num_processes
+        settings, world = self.fixed.train, self.accelerator.num_processes
+        few = auto.too_few_steps(self.recipe, self.training.total, subwords=self.subwords, width=self.width)
+        for warning in filter(None, (auto.borrowed(self.recipe), few)):
+            log.warning(warning)
         turns = -(-settings.micro_batches // world)
         idle = turns * world - settings.micro_batches
         if idle:
@@ -249,9 +274,13 @@ class Session:
     def evaluation_due(self, step: int) -> bool:
         if "validation" not in self.data.splits:
             return False
-        every = self.recipe.evaluation.every
-        interval = self.training.steps_per_epoch if every == "epoch" else every
-        return step % interval == 0 or step == self.training.total
+        every, total, epoch = self.recipe.evaluation.every, self.training.total, self.training.steps_per_epoch
+        if every == "auto":
+            # Whole epochs; with the hundreds of short epochs of small data, some of them.
+            interval = epoch * math.ceil(total / epoch / MOST_EVALUATIONS)
+        else:
+            interval = epoch if every == "epoch" else every
+        return step % interval == 0 or step == total
 
     def evaluate(self, step: int, recorder: Recorder) -> None:
         """Score the validation split after a step; keep the weights if they are the best so far."""
@@ -305,6 +334,7 @@ class Session:
             **numbers(self.accelerator, self.training.optimizer),
             **recorder.state(),
             "data_fingerprint": self.data.fingerprint,
+            "auto": self.chosen,
             "strategy": describe(self.accelerator),
             "processes": self.accelerator.num_processes,
         }

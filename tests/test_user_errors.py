@@ -174,7 +174,10 @@ class TestRecipes:
             ),
             ("labels=[PER", "override labels=[PER: the value is not valid YAML"),
             ("name.first=a", "override name.first=a: `name` has no keys below it; write name=VALUE"),
-            ("train.epochs=0", "override train.epochs=0: `train.epochs` should be greater than 0 (it is 0)"),
+            (
+                "train.epochs=0",
+                "override train.epochs=0: `train.epochs` should be greater than 0 or 'auto' (it is 0)",
+            ),
             (
                 "labels=PER",
                 "override labels=PER: `labels` should be 'all' or a list (it is \"PER\"); write [PER]",

@@ -21,6 +21,7 @@ import numpy as np
 
 from ner_dist.data.encoding import Encoded
 from ner_dist.labels import LabelSet
+from ner_dist.recipe import SCRATCH
 from ner_dist.run import read_json
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def fetch(recipe: Recipe) -> Prepared:
     Raises:
         UserError: data, labels or encoder cannot be used.
     """
-    from ner_dist.model import SCRATCH, load_model
+    from ner_dist.model import load_model
 
     data = prepare(recipe)
     labels = data.labels.select(recipe.labels)
@@ -162,9 +163,8 @@ def window_limit(recipe: Recipe) -> int:
     """Longest window that the recipe and its encoder allow: a micro-batch must hold at least one."""
     from ner_dist.model import load_config, max_length
 
-    micro_batch = recipe.train.batch_tokens // recipe.train.micro_batches
     encoder = max_length(load_config(recipe.model))
-    return min(micro_batch, encoder, recipe.data.max_length or encoder)
+    return min(recipe.train.longest_example, encoder, recipe.data.max_length or encoder)
 
 
 def _key(recipe: Recipe, splits: Collection[str] | None) -> str:
@@ -183,8 +183,6 @@ def _key(recipe: Recipe, splits: Collection[str] | None) -> str:
 
 
 def _tokenizer_stamp(model: Model) -> Any:
-    from ner_dist.model import SCRATCH
-
     if model.name == SCRATCH:
         return ["scratch", model.scratch.vocab_size, model.scratch.max_length]
     folder = Path(model.name)
@@ -231,7 +229,6 @@ def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None) -> None
 def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:
     from ner_dist.data.tokenizer import load_tokenizer, train_tokenizer
     from ner_dist.errors import UserError
-    from ner_dist.model import SCRATCH
 
     if model.name != SCRATCH:
         return load_tokenizer(model.name, revision=model.revision)
