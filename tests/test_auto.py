@@ -124,8 +124,8 @@ class TestWarnings:
         assert auto.borrowed(recipe(numbers, "data.path=copies/theirs")) is None
         text = auto.borrowed(recipe(numbers, "data.path=mine", "train.epochs=9"))
         assert text == (
-            "train.batch_tokens=8192, train.learning_rate=5e-05: chosen for hub/theirs, not for mine; for your "
-            "own data pass train.batch_tokens=auto train.learning_rate=auto"
+            "train.batch_tokens=8192, train.learning_rate=5e-05: chosen for hub/theirs, not for mine; "
+            "for your own data pass train.batch_tokens=auto train.learning_rate=auto"
         )
         assert auto.borrowed(recipe(numbers, "data.path=mine", *ALL_AUTO)) is None
         assert auto.borrowed(recipe(AUTO, "data.path=mine")) is None
@@ -162,7 +162,7 @@ class TestInARun:
             session.checkpoints.wait()
         before = session.fixed.train
         assert Saved(session.checkpoints.steps()[-1]).state["auto"] == session.chosen
-        monkeypatch.setattr(auto, "choose", lambda **_: dict(epochs=99, batch_tokens=2048, learning_rate=1.0))
+        monkeypatch.setattr(auto, "choose", lambda **_: {**before.model_dump(include=AUTO), "epochs": 99})
         assert small.session(tiny).fixed.train == before
 
 
