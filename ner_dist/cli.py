@@ -32,14 +32,57 @@ LaunchConfigOption = Annotated[
 
 
 @app.command("train")
-def train_command(recipe: RecipeArgument, overrides: Overrides = None) -> None:
-    """Train in this process: on a GPU if there is one, else on the CPU.
+def train_command(
+    recipe: RecipeArgument,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Start this many processes on this machine, one for each GPU if it has any. "
+            "Without it, and without a launch config, training runs in one process.",
+        ),
+    ] = None,
+    launch_config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Accelerate's config file, such as launch/zero2_bf16.yaml: how the processes share the model. "
+            "Without it each holds the whole model (DDP).",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train, score and save what a recipe describes.
 
-    For several processes: accelerate launch --config_file launch/CONFIG.yaml -m ner_dist.train RECIPE
+    One process uses a GPU if there is one, else the CPU. Several compute the same training, only faster.
+    Ctrl-C, SIGTERM and SIGUSR1 save and end with exit code 75; the same command then goes on from there.
+
+    logging.trackers=[tensorboard] also sends the figures to TensorBoard; wandb and mlflow work the same way.
+    `ner-dist settings` lists every key. Several machines: see `ner-dist slurm` and `ner-dist launch-help`.
     """
+    if launch_config is not None or (processes or 1) > 1:
+        from ner_dist.launcher import launch
+
+        sys.exit(launch(recipe, overrides or [], processes=processes, config=launch_config))
     from ner_dist.train import main as train
 
     sys.exit(train([recipe, *(overrides or [])]))
+
+
+@app.command("settings")
+def settings_command(
+    key: Annotated[
+        str | None, typer.Argument(metavar="[KEY]", help="A section, as train, or a key, as train.epochs.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
+) -> None:
+    """List every key of a recipe: its type, its default and what it means."""
+    import shutil
+
+    from ner_dist.settings import describe
+
+    width = min(110, shutil.get_terminal_size().columns)
+    print(describe(key, markdown=markdown, width=width).rstrip())
 
 
 @app.command("prepare")

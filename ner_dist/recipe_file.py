@@ -214,7 +214,7 @@ def _as_user_error(error: ValidationError, *, origin: dict[str, str], recipe: st
     first = about[0]
     where = _where(key, first, origin) or recipe
     if first["type"] == "extra_forbidden":
-        return UserError(f"unknown key `{key}`", where=where, fix=_nearest(key))
+        return UserError(f"unknown key `{key}`", where=where, fix=nearest_key(key))
     if first["type"] == "missing" and ".".join(map(str, first["loc"])) == key:
         return UserError(f"key `{key}` is missing", where=recipe, fix=f"add it or pass {key}=VALUE")
     if first["type"] == "value_error":
@@ -309,7 +309,7 @@ def _keys_in(section: str) -> list[str]:
     return [name for name in below if "." not in name]
 
 
-def _nearest(key: str) -> str:
+def nearest_key(key: str) -> str:
     """What to do about an unknown key: the known one that is most like it, else the keys there are."""
     section, _, leaf = key.rpartition(".")
     siblings = _keys_in(section)
