@@ -1,8 +1,8 @@
 """Starting the ranks of a training on this machine: `ner-dist train RECIPE --processes N`.
 
-Accelerate's own launcher does the work, in this process: it reads the launch config, sets the ranks' environment
-and has torchrun start and watch them. What is added here is the end: the ranks' own exit code, and not a word of
-the launchers behind the line that a rank has printed.
+Accelerate's own launcher does the work, in this process: it reads the launch config, sets the ranks'
+environment, and has torchrun start and watch them. What is added here is the end: the ranks' own exit code, and
+not a word of the launchers behind the line that a rank has printed.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def launch(
         except (ValueError, TypeError, KeyError, ImportError) as error:
             # How Accelerate refuses a config file.
             raise UserError(
-                f"cannot be used: {error}", where=f"launch config {path}", fix="compare it with those of launch/"
+                f"cannot be used: {str(error).rstrip('.')}",
+                where=f"launch config {path}",
+                fix="compare it with those of launch/",
             ) from None
 
 
@@ -184,7 +186,10 @@ def _exit_code(error: Any) -> int:
     name = signal.Signals(-failure.exitcode).name
     if name == "SIGKILL":
         name += " (as the kernel does when memory runs out)"
-    print(f"error: rank {rank} was ended by {name}: the same command goes on from the last checkpoint", file=sys.stderr)
+    print(
+        f"error: {name} ended rank {rank}; the same command goes on from the last checkpoint",
+        file=sys.stderr,
+    )
     return 1
 
 

@@ -139,7 +139,7 @@ class Train(Section):
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     """Peak learning rate of AdamW, reached at the end of the warm-up."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How the learning rate goes on after the warm-up: down to 0 in a line or a half cosine, or not at all."""
+    """How the learning rate falls after the warm-up: in a line, as half a cosine, or not at all."""
     warmup_ratio: Fraction = 0.1
     """Share of all steps in which the learning rate rises from 0."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -202,7 +202,7 @@ class Logging(Section):
     every: Positive = 10
     """Steps between lines in the log and in metrics.jsonl."""
     trackers: list[Literal["tensorboard", "wandb", "mlflow"]] = []
-    """Trackers that also get the figures, such as `[tensorboard]`; `pip install 'ner_dist[tracking]'` has all."""
+    """Trackers that get the figures too, as `[tensorboard]`; `pip install 'ner_dist[tracking]'` has all."""
     project: str = "ner_dist"
     """Project name that the trackers are given."""
 

@@ -71,6 +71,13 @@ def to_yaml(recipe: Recipe, **extra: Any) -> str:
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
+def flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    style: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": 10**9}
+    text = yaml.dump([value], Dumper=_Dumper, allow_unicode=True, **style)
+    return text.strip()[1:-1]
+
+
 def differing_keys(one: Recipe, other: Recipe) -> list[str]:
     """Dotted keys in which two recipes differ and that change what is learnt or how it is scored."""
     a, b = (_flatten(recipe.model_dump(mode="json")) for recipe in (one, other))

@@ -1,4 +1,4 @@
-"""`ner-dist settings`: every key of a recipe with its type, its default and what it means, from the schema."""
+"""`ner-dist settings`: every key of a recipe with its type, default and meaning, from the schema."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _INTRODUCTION = """\
 # Settings
 
 Every key of a recipe. In the YAML file each stands below its section; on the command line it is written with
-dots, as in `ner-dist train recipes/full.yaml train.epochs=3`. `ner-dist settings KEY` shows one key or section.
+dots, as in `ner-dist train recipes/full.yaml train.epochs=3`. `ner-dist settings KEY` shows a section or key.
 
-This page is the output of `ner-dist settings --markdown`.
+`ner-dist settings --markdown` prints this page.
 """
 
 
@@ -139,7 +139,9 @@ def type_in_words(annotation: Any, *, several: bool = False) -> str:
     if kind in (Union, UnionType):
         return " or ".join(type_in_words(each) for each in arguments)
     if kind is Literal:
-        return arguments[0] if len(arguments) == 1 else f"{'' if several else 'one of '}{', '.join(arguments)}"
+        return (
+            arguments[0] if len(arguments) == 1 else f"{'' if several else 'one of '}{', '.join(arguments)}"
+        )
     if kind is list:
         return f"list of {type_in_words(arguments[0], several=True)}"
     if kind is tuple:

@@ -520,7 +520,7 @@ class TestEvaluate:
                 "--out per: holds a run, whose results would be lost; name another folder",
             ),
             (["untested"], "data.splits.test: the recipe says that there is no such split; name it"),
-            ([], "Missing argument 'RUN_OR_MODEL'; see ner-dist --help"),
+            ([], "Missing argument 'RUN_OR_MODEL'; see ner-dist evaluate --help"),
         ],
     )
     def test_arguments(self, among_runs, cli_refused, arguments, said):
@@ -533,7 +533,7 @@ class TestCommandLine:
         [
             (["compair"], "No such command 'compair'"),
             (["--verbose"], "No such option: --verbose"),
-            (["train"], "Missing argument 'RECIPE'; see ner-dist --help"),
+            (["train"], "Missing argument 'RECIPE'; see ner-dist train --help"),
             (["train", "none.yaml"], "none.yaml: there is no such recipe"),
             (["train", "recipe.yaml", "--epochs", "3"], "No such option: --epochs"),
             (
