@@ -1,8 +1,8 @@
 """Starting the ranks of a training on this machine: `ner-dist train RECIPE --processes N`.
 
 Accelerate's own launcher does the work, in this process: it reads the launch config, sets the ranks'
-environment, and has torchrun start and watch them. What is added here is the end: the ranks' own exit code, and
-not a word of the launchers behind the line that a rank has printed.
+environment, and has torchrun start and watch them. What is added here is the end: the ranks' own exit code,
+and not a word of the launchers behind the line that a rank has printed.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ def launch(
                 where=f"launch config {path}",
                 fix="compare it with those of launch/",
             ) from None
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def _number(settings: LaunchConfig) -> int:

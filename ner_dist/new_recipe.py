@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import shlex
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,8 @@ _SEPARATORS = (None, "\t", ",", ";", "|")
 _TAG = re.compile(r"O|[BIESLU][-_].+")
 _SIZE = re.compile(r"\w+: [\d,]+ sentences with [\d,]+ words$")
 """What is logged of every split, and stands in the table of figures."""
-_LINE = 110
+_WIDTH = 105
+"""Of comments, in characters."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def new_recipe(
     typed = " ".join(["ner-dist new", *map(shlex.quote, (path, *settings))])
     command = f"ner-dist train {shlex.quote(file)}"
     head = [
-        f"Written by `{_printable(typed)}`.",
+        _short(f"Written by `{typed}`."),
         "Change what you like, then",
         "",
         f"  {command}                  trains on a GPU if there is one, else on the CPU",
@@ -95,7 +97,7 @@ def new_recipe(
         *(f"  {line}" for line in (*_files(found), "", *_figures(found), "", _example(found))),
     ]
     if said := [line for line in found.said if not _SIZE.match(line)]:
-        head += ["", "Said while reading:", "", *(f"  {_printable(line)}" for line in said)]
+        head += ["", "Said while reading:", "", *(f"  {part}" for line in said for part in _wrapped(line))]
     body = [
         _line("name", name),
         _line("output_dir", f"runs/{name}"),
@@ -211,7 +213,8 @@ def _conll_columns(path: Path) -> Iterator[tuple[str, ...]]:
             if number not in tags and not all(cell.isdecimal() for cell in cells) and len(set(cells)) > 1
         ]
         for column in tags if words else []:
-            found = _unless_default(tokens_column=words[0], tags_column=column)
+            tag_column = "ner_tags" if column == width - 1 else column  # the last is the default
+            found = _unless_default(tokens_column=words[0], tags_column=tag_column)
             yield (*((f"data.separator={json.dumps(separator)}",) if separator else ()), *found)
 
 
@@ -286,7 +289,7 @@ def _files(found: Found) -> list[str]:
             continue
         origin = found.corpus.splits[name].origin or []
         files = list(dict.fromkeys(place.rpartition(":")[0] for place in origin))
-        lines.append(f"{name}: {_printable(joined(files, most=3))}")
+        lines.append(f"{name}: {_short(joined(files, most=3))}")
     return lines
 
 
@@ -318,7 +321,7 @@ def _example(found: Found) -> str:
     tags = (labels.tags[i] for i in split.tags[split.offsets[number] :])
     pairs = zip(split.tokens[number], tags, strict=False)
     shown = " ".join(word if tag == "O" else f"{word}/{tag}" for word, tag in pairs)
-    return f"as read: {_printable(shown)}"
+    return f"as read: {_short(shown)}"
 
 
 def _data_lines(found: Found) -> list[str]:
@@ -332,7 +335,7 @@ def _data_lines(found: Found) -> list[str]:
         lines.append(_line("  splits", splits, _without(missing)))
     if found.languages:
         first = found.languages.partition(" (")[0]
-        lines.append(_printable(f"  # language: {first}  # to keep one of {found.languages}"))
+        lines.append(_short(f"  # language: {first}  # to keep one of {found.languages}"))
     return lines
 
 
@@ -360,5 +363,13 @@ def _name(path: str) -> str:
 
 def _printable(text: str) -> str:
     """Text that may stand in a comment of one line."""
-    shown = "".join(character if character.isprintable() else "?" for character in text)
-    return shown if len(shown) <= _LINE else f"{shown[: _LINE - 1]}…"
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _short(text: str) -> str:
+    shown = _printable(text)
+    return shown if len(shown) <= _WIDTH else f"{shown[: _WIDTH - 1]}…"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(_printable(text), _WIDTH, subsequent_indent="  ", break_on_hyphens=False)

@@ -242,7 +242,7 @@ def _key_of(problem: Any) -> str:
     parts = [str(part) for part in problem["loc"]]
     if problem["type"] == "extra_forbidden":
         return ".".join(parts)
-    known = _known_keys()
+    known = known_keys()
     return next((key for depth in range(len(parts), 0, -1) if (key := ".".join(parts[:depth])) in known), "")
 
 
@@ -300,19 +300,19 @@ def _ancestors(key: str) -> list[str]:
     return [".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1)]
 
 
-def _known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
+def known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
     keys = []
     for name, field in section.model_fields.items():
         keys.append(f"{prefix}{name}")
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += _known_keys(field.annotation, f"{prefix}{name}.")
+            keys += known_keys(field.annotation, f"{prefix}{name}.")
     return keys
 
 
 def _keys_in(section: str) -> list[str]:
     """Names of the keys of a section, or of the recipe itself if it is called ``."""
     prefix = f"{section}." if section else ""
-    below = [key.removeprefix(prefix) for key in _known_keys() if key.startswith(prefix)]
+    below = [key.removeprefix(prefix) for key in known_keys() if key.startswith(prefix)]
     return [name for name in below if "." not in name]
 
 
@@ -321,7 +321,7 @@ def nearest_key(key: str) -> str:
     section, _, leaf = key.rpartition(".")
     siblings = _keys_in(section)
     leaves: dict[str, str] = {}
-    for name in _known_keys():
+    for name in known_keys():
         leaves.setdefault(name.rpartition(".")[2], name)
     if leaf in leaves:
         return f"did you mean `{leaves[leaf]}`?"

@@ -474,7 +474,7 @@ class TestCompare:
             (["all", "other", "--out", "out"], "all, other: the runs share no test sentence"),
             (["all", "untested", "--out", "out"], "untested/results.json: has no test figures; train with"),
             (["all", "per", "--out", "file"], "--out file: is a file"),
-            (["all", "per"], "Missing option '--out'; see ner-dist --help"),
+            (["all", "per"], "Missing option '--out'; see ner-dist compare --help"),
             (["all", "--out", "out"], "a comparison is of two runs or more; name the output"),
             (["all", "per", "loc", "--out", "out"], "the runs share no entity type ("),
             (["all", "all", "all", "--out", "out"], "all: is named twice; name one of them"),
