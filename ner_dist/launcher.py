@@ -15,6 +15,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +64,11 @@ def launch(
     """
     load_recipe(recipe, overrides)  # a mistake in it is told before anything is started
     exit_on_signals()
-    with tempfile.TemporaryDirectory() as folder:
-        if config is None:
-            path = Path(folder) / "several_processes.yaml"
-            path.write_text(_SEVERAL_PROCESSES, encoding="utf-8")
-        else:
-            path = Path(config)
-        settings = LaunchConfig.read(str(path))
+    with _config_file(config) as path:
+        settings = LaunchConfig.read(path)
         count = _number(settings) if processes is None else processes
         _check(settings, count)
-        words = ["--config_file", str(path), "--num_processes", str(count), "--main_process_port", "0"]
+        words = ["--config_file", path, "--num_processes", str(count), "--main_process_port", "0"]
         words += ["-m", "ner_dist.train", recipe, *overrides]
         logging.disable(logging.ERROR)  # the launchers' own lines, in this process
         try:
@@ -85,6 +82,18 @@ def launch(
             ) from None
         finally:
             logging.disable(logging.NOTSET)
+
+
+@contextmanager
+def _config_file(config: str | None) -> Iterator[str]:
+    """The launch config's file; for None a file that is there as long as the block runs."""
+    if config is not None:
+        yield config
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "several_processes.yaml"
+        path.write_text(_SEVERAL_PROCESSES, encoding="utf-8")
+        yield str(path)
 
 
 def _number(settings: LaunchConfig) -> int:
@@ -186,12 +195,9 @@ def _exit_code(error: Any) -> int:
     if failure.exitcode >= 0:
         return failure.exitcode
     name = signal.Signals(-failure.exitcode).name
-    if name == "SIGKILL":
-        name += " (as the kernel does when memory runs out)"
-    print(
-        f"error: {name} ended rank {rank}; the same command goes on from the last checkpoint",
-        file=sys.stderr,
-    )
+    why = ", as by the kernel when memory runs out" if name == "SIGKILL" else ""
+    what = f"rank {rank} was ended by {name}{why}"
+    print(f"error: {what}; the same command goes on from the last checkpoint", file=sys.stderr)
     return 1
 
 

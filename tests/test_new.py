@@ -10,11 +10,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_dist.data import sources
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
 from ner_dist.new_recipe import _line, _printable, new_recipe
 from ner_dist.recipe import Data
 from ner_dist.recipe_file import data_section, flow, load_recipe
+from ner_dist.settings import describe
 from tests import small
 from tests.command_line import ner_dist
 
@@ -84,6 +86,13 @@ def test_from_a_folder_to_a_scored_model(here, data, capsys):
     assert recipe.data == Data(path="data")
     run = small.train(recipe)
     assert json.loads((run / "results.json").read_text())["labels"] == ["PER", "ORG", "LOC"]
+
+
+def test_it_loads_as_it_is_written(here, data):
+    if "auto" not in describe("train.epochs"):
+        pytest.skip("recipes do not take `train.epochs: auto`")
+    Path("mine.yaml").write_text(new_recipe(data(train_jsonl=jsonl()), []), encoding="utf-8")
+    assert load_recipe("mine.yaml").train.epochs == "auto"
 
 
 def test_the_recipe_says_what_was_found(data):
@@ -233,3 +242,13 @@ def test_whatever_the_data_is_called_the_recipe_is_yaml(text, value):
     if all(character < "\ud800" or character > "\udfff" for character in str(value)):
         assert yaml.safe_load(_line("key", value, text)) == {"key": value}
     assert "\n" not in flow(value)
+
+
+def test_a_hub_data_set_that_calls_its_splits_otherwise(data, monkeypatch):
+    """The files of the folder are loaded as those of a data set on the hub would be."""
+    monkeypatch.setattr(sources, "_is_local", lambda data: False)
+    monkeypatch.setattr(sources, "_check_hub", lambda data: None)
+    folder = data(train_jsonl=jsonl(tokens="words"), test_jsonl=jsonl(tokens="words"))
+    text = new_recipe(folder, [])
+    assert section(text) == {"path": folder, "tokens_column": "words", "splits": {"validation": None}}
+    assert "#   train: data train" in text
