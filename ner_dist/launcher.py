@@ -22,8 +22,12 @@ from typing import Any
 
 from ner_dist.cluster.launch_config import LaunchConfig
 from ner_dist.errors import UserError
+from ner_dist.numbers import counted
 from ner_dist.recipe_file import load_recipe
+from ner_dist.runtime import set_up_logging, uses_gpu
 from ner_dist.stopping import EXIT_RESUME, exit_on_signals
+
+log = logging.getLogger(__name__)
 
 _STARTED_HERE = "NER_DIST_STARTED_HERE"
 _GRACE = 300
@@ -70,6 +74,8 @@ def launch(
         _check(settings, count)
         words = ["--config_file", path, "--num_processes", str(count), "--main_process_port", "0"]
         words += ["-m", "ner_dist.train", recipe, *overrides]
+        set_up_logging()
+        log.info("starting %s", counted(count, "process", "processes"))
         logging.disable(logging.ERROR)  # the launchers' own lines, in this process
         try:
             return _one(words) if settings.distributed_type == "NO" else _several(words, settings, count)
@@ -134,8 +140,6 @@ def _check(settings: LaunchConfig, processes: int) -> None:
 def _gpus() -> int:
     """GPUs that trainings on this machine would use."""
     import torch
-
-    from ner_dist.runtime import uses_gpu
 
     return torch.cuda.device_count() if uses_gpu() else 0
 
