@@ -78,7 +78,7 @@ def launch(
         log.info("starting %s", counted(count, "process", "processes"))
         logging.disable(logging.ERROR)  # the launchers' own lines, in this process
         try:
-            return _one(words) if settings.distributed_type == "NO" else _several(words, settings, count)
+            return _one(words) if settings.distributed_type == "NO" else _several(words, settings)
         except (ValueError, TypeError, KeyError, ImportError) as error:
             # How Accelerate refuses a config file.
             raise UserError(
@@ -158,13 +158,13 @@ def _one(words: list[str]) -> int:
     os.execvpe(command[0], command, environment)
 
 
-def _several(words: list[str], settings: LaunchConfig, processes: int) -> int:
+def _several(words: list[str], settings: LaunchConfig) -> int:
     """What `accelerate launch WORDS` does, except for how it ends."""
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    _set_up_environment(settings, processes)
+    _set_up_environment(settings)
     arguments = launch_command_parser().parse_args(words)
     # torchrun would listen to a hang-up under `nohup` too; versions that cannot be told do so.
     arguments.signals_to_handle = "SIGTERM,SIGINT,SIGQUIT"
@@ -180,17 +180,12 @@ def _several(words: list[str], settings: LaunchConfig, processes: int) -> int:
     return 0
 
 
-def _set_up_environment(settings: LaunchConfig, processes: int) -> None:
+def _set_up_environment(settings: LaunchConfig) -> None:
     """What the launchers, and the ranks after them, find in their environment."""
-    from ner_dist.cpu import cores
-
     os.environ[_STARTED_HERE] = "1"
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(_GRACE))
     if settings.use_cpu:  # which Accelerate forgets where there are several processes
         os.environ["ACCELERATE_USE_CPU"] = "true"
-    if not _gpus():
-        # torchrun would give each of them one thread.
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // processes)))
 
 
 def _exit_code(error: Any) -> int:
