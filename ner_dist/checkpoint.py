@@ -230,7 +230,7 @@ def _check_grace(seconds: float) -> None:
     if needed > max([grace, *_grace_told]):
         _grace_told.append(needed)
         log.warning(
-            "a save takes %.0f s, and accelerate launch kills %.0f s after a signal: start it with "
+            "a save takes %.0f s, and the launcher kills %.0f s after a signal: start it with "
             "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=%d",
             seconds,
             grace,

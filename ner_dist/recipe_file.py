@@ -79,6 +79,13 @@ def to_yaml(recipe: Recipe, **extra: Any) -> str:
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
+def flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    style: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": 10**9}
+    text = yaml.dump([value], Dumper=_Dumper, allow_unicode=True, **style)
+    return text.strip()[1:-1]
+
+
 def differing_keys(one: Recipe, other: Recipe) -> list[str]:
     """Dotted keys in which two recipes differ and that change what is learnt or how it is scored."""
     a, b = (_flatten(recipe.model_dump(mode="json")) for recipe in (one, other))
@@ -238,7 +245,7 @@ def _as_user_error(error: ValidationError, *, origin: dict[str, str], recipe: st
     first = about[0]
     where = _where(key, first, origin) or recipe
     if first["type"] == "extra_forbidden":
-        return UserError(f"unknown key `{key}`", where=where, fix=_nearest(key))
+        return UserError(f"unknown key `{key}`", where=where, fix=nearest_key(key))
     if first["type"] == "missing" and ".".join(map(str, first["loc"])) == key:
         return UserError(f"key `{key}` is missing", where=recipe, fix=f"add it or pass {key}=VALUE")
     if first["type"] == "value_error":
@@ -259,7 +266,7 @@ def _key_of(problem: Any) -> str:
     parts = [str(part) for part in problem["loc"]]
     if problem["type"] == "extra_forbidden":
         return ".".join(parts)
-    known = _known_keys()
+    known = known_keys()
     return next((key for depth in range(len(parts), 0, -1) if (key := ".".join(parts[:depth])) in known), "")
 
 
@@ -317,28 +324,28 @@ def _ancestors(key: str) -> list[str]:
     return [".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1)]
 
 
-def _known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
+def known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
     keys = []
     for name, field in section.model_fields.items():
         keys.append(f"{prefix}{name}")
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += _known_keys(field.annotation, f"{prefix}{name}.")
+            keys += known_keys(field.annotation, f"{prefix}{name}.")
     return keys
 
 
 def _keys_in(section: str) -> list[str]:
     """Names of the keys of a section, or of the recipe itself if it is called ``."""
     prefix = f"{section}." if section else ""
-    below = [key.removeprefix(prefix) for key in _known_keys() if key.startswith(prefix)]
+    below = [key.removeprefix(prefix) for key in known_keys() if key.startswith(prefix)]
     return [name for name in below if "." not in name]
 
 
-def _nearest(key: str) -> str:
+def nearest_key(key: str) -> str:
     """What to do about an unknown key: the known one that is most like it, else the keys there are."""
     section, _, leaf = key.rpartition(".")
     siblings = _keys_in(section)
     leaves: dict[str, str] = {}
-    for name in _known_keys():
+    for name in known_keys():
         leaves.setdefault(name.rpartition(".")[2], name)
     if leaf in leaves:
         return f"did you mean `{leaves[leaf]}`?"

@@ -169,6 +169,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     world = accelerator.num_processes
     log.info("%s on %s, %d process%s", describe(accelerator), device.name, world, "es" if world > 1 else "")
     log.info("precision %s: %s", precision, why)
+    _tell_of_other_gpus(device, world)
     if not device.is_gpu:
         log.info(
             "no GPU: the processes run on the CPU and talk over gloo"
@@ -187,6 +188,16 @@ def _check_devices(device: Device) -> None:
         raise UserError(
             f"{processes} processes were launched on a machine with {there} GPU{'s' * (there > 1)}",
             fix=f"pass --num_processes {there} to accelerate launch (times the number of machines)",
+        )
+
+
+def _tell_of_other_gpus(device: Device, world: int) -> None:
+    """One process uses one GPU, which need not be all that the user hoped for."""
+    import torch
+
+    if device.is_gpu and world == 1 and (there := torch.cuda.device_count()) > 1:
+        log.info(
+            "one of %d GPUs is used: `ner-dist train RECIPE --processes %d` uses all of them", there, there
         )
 
 

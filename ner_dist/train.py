@@ -70,15 +70,17 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0
-    from ner_dist import stopping
+    from ner_dist import launcher, stopping
     from ner_dist.ranks import is_main_process, leave
     from ner_dist.recipe_file import load_recipe
 
     stopping.exit_on_signals()
+    launcher.end_with_launcher()
     try:
         train(load_recipe(arguments[0], arguments[1:]))
     except UserError as error:
         if error.everywhere:
+            launcher.leave_the_word()
             leave()
         return show(error)
     except OSError as error:

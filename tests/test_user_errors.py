@@ -477,7 +477,7 @@ class TestCompare:
             (["all", "other", "--out", "out"], "all, other: the runs share no test sentence"),
             (["all", "untested", "--out", "out"], "untested/results.json: has no test figures; train with"),
             (["all", "per", "--out", "file"], "--out file: is a file"),
-            (["all", "per"], "Missing option '--out'; see ner-dist --help"),
+            (["all", "per"], "Missing option '--out'; see ner-dist compare --help"),
             (["all", "--out", "out"], "a comparison is of two runs or more; name the output"),
             (["all", "per", "loc", "--out", "out"], "the runs share no entity type ("),
             (["all", "all", "all", "--out", "out"], "all: is named twice; name one of them"),
@@ -523,7 +523,7 @@ class TestEvaluate:
                 "--out per: holds a run, whose results would be lost; name another folder",
             ),
             (["untested"], "data.splits.test: the recipe says that there is no such split; name it"),
-            ([], "Missing argument 'RUN_OR_MODEL'; see ner-dist --help"),
+            ([], "Missing argument 'RUN_OR_MODEL'; see ner-dist evaluate --help"),
         ],
     )
     def test_arguments(self, among_runs, cli_refused, arguments, said):
@@ -536,7 +536,7 @@ class TestCommandLine:
         [
             (["compair"], "No such command 'compair'"),
             (["--verbose"], "No such option: --verbose"),
-            (["train"], "Missing argument 'RECIPE'; see ner-dist --help"),
+            (["train"], "Missing argument 'RECIPE'; see ner-dist train --help"),
             (["train", "none.yaml"], "none.yaml: there is no such recipe"),
             (["train", "recipe.yaml", "--epochs", "3"], "No such option: --epochs"),
             (
