@@ -29,8 +29,11 @@ _LARGEST_STEP = 8192
 _BASE_SUBWORDS = 400_000
 _STEPS = 1_200
 _LEAST_EPOCHS = 3
+# Few sentences are not seen more often than this, unless that made fewer than FEW_STEPS steps.
+_MOST_EPOCHS = 100
 # Of an encoder of 768 units at the smallest step.
 _BASE_RATE, _BASE_WIDTH = 5e-5, 768
+_WIDTH_POWER, _STEP_POWER = 2.5, 0.5
 _HIGHEST_RATE = 1e-3
 
 KEYS = ("epochs", "batch_tokens", "learning_rate")
@@ -47,9 +50,10 @@ def choose(*, subwords: int, width: int) -> dict[str, Any]:
     growth = math.sqrt(max(1.0, subwords / _BASE_SUBWORDS))
     step = min(_LARGEST_STEP, SMALLEST_STEP * 2 ** round(math.log2(growth)))
     steps_an_epoch = max(1, math.ceil(subwords / step))
-    rate = _BASE_RATE * (_BASE_WIDTH / width) ** 3 * math.sqrt(step / SMALLEST_STEP)
+    most = max(_MOST_EPOCHS, math.ceil(FEW_STEPS / steps_an_epoch))
+    rate = _BASE_RATE * (_BASE_WIDTH / width) ** _WIDTH_POWER * (step / SMALLEST_STEP) ** _STEP_POWER
     return {
-        "epochs": max(_LEAST_EPOCHS, math.ceil(_STEPS / steps_an_epoch)),
+        "epochs": max(_LEAST_EPOCHS, min(most, math.ceil(_STEPS / steps_an_epoch))),
         "batch_tokens": step,
         "learning_rate": float(f"{min(_HIGHEST_RATE, rate):.1e}"),
     }
