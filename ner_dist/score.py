@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist import numbers, runtime
-from ner_dist.data.prepare import prepare
+from ner_dist.data.prepare import prepare, say_notes
 from ner_dist.errors import UserError
 from ner_dist.evaluation import evaluate
 from ner_dist.labels import LabelSet
@@ -70,6 +70,7 @@ def score(
     whole = data is None and getattr(recipe.data.splits, split) is not None
     splits = None if whole else [split]
     prepared = on_each_machine_first(accelerator, lambda: prepare(recipe, splits=splits))
+    say_notes(prepared)
     labels = _scored_labels(known, prepared.labels, where=model)
     to_labels = None if labels == known else known.projection(labels)
     tags = prepared.labels.projection(labels)[prepared.splits[split].tags]

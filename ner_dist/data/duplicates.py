@@ -70,7 +70,6 @@ def clean(splits: dict[str, Split], data: Data, *, report: dict[str, int]) -> di
         log.info("train: %d sentences dropped that also stand in %s", leaked.sum(), " or ".join(held_out))
     for name, split in cleaned.items():
         report[f"{name}_sentences"], report[f"{name}_words"] = len(split), len(split.tags)
-        log.info("%s: %d sentences with %d words", name, len(split), len(split.tags))
     return cleaned
 
 

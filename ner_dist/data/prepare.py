@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.encoding import Encoded
+from ner_dist.data.notes import Notes, recorded, say_again
 from ner_dist.labels import LabelSet
 from ner_dist.run import read_json
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Part of the folder's key: raise it when what is stored, or how sentences are cut, changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ class Prepared:
     fingerprint: str
     pad_id: int
     vocab_size: int
+    notes: Notes = field(default_factory=list)
+    """What was said while it was prepared."""
+    just_made: bool = False
+    """This process has prepared it, and has said all that."""
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
@@ -95,12 +100,15 @@ def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepare
     from filelock import FileLock
 
     folder = prepared_folder(recipe, splits=splits)
+    just_made = False
     if not (folder / "meta.json").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not (folder / "meta.json").exists():
-                _build(folder, recipe, splits)
-    return _load(folder)
+                with recorded() as notes:
+                    _build(folder, recipe, splits, notes)
+                just_made = True
+    return replace(_load(folder), just_made=just_made)
 
 
 def find_prepared(data: Data, *, fingerprint: str) -> Prepared | None:
@@ -135,7 +143,8 @@ def fetch(recipe: Recipe) -> Prepared:
 
 
 def report_data(data: Prepared, labels: LabelSet) -> None:
-    """Say what the data holds, and what of it is learnt."""
+    """Say what the data holds, what became of it on the way, and what of it is learnt."""
+    say_notes(data)
     for name, split in data.splits.items():
         log.info("%s: %d sentences, %d words", name, split.n_sentences, len(split.tags))
     left_out = [name for name in data.labels.types if name not in labels.types]
@@ -145,6 +154,12 @@ def report_data(data: Prepared, labels: LabelSet) -> None:
         ", ".join(labels.types),
         f"; {', '.join(left_out)} become O" if left_out else "",
     )
+
+
+def say_notes(data: Prepared) -> None:
+    """Say what was dropped, converted and found when the data was prepared, unless this process just did."""
+    if not data.just_made:
+        say_again(data.notes, log=log)
 
 
 def prepared_folder(recipe: Recipe, *, splits: Collection[str] | None = None) -> Path:
@@ -194,7 +209,7 @@ def _tokenizer_stamp(model: Model) -> Any:
     return [model.name, model.revision]
 
 
-def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None) -> None:
+def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None, notes: Notes) -> None:
     from ner_dist.data.encoding import encode
     from ner_dist.data.sources import load_corpus
 
@@ -223,6 +238,7 @@ def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None) -> None
         "fingerprint": corpus.fingerprint,
         "pad_id": tokenizer.pad_token_id,
         "vocab_size": len(tokenizer),
+        "notes": notes,
     }
     (aside / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
     aside.rename(folder)
@@ -276,6 +292,8 @@ def _load(folder: Path) -> Prepared:
         fingerprint=meta["fingerprint"],
         pad_id=meta["pad_id"],
         vocab_size=meta["vocab_size"],
+        # Data that an older version prepared is found by its fingerprint.
+        notes=[(level, text) for level, text in meta.get("notes", [])],
     )
 
 
