@@ -158,7 +158,8 @@ class Evaluation(Section):
     every: Positive | Literal["epoch"] = "epoch"
     """Steps between evaluations, or `epoch`."""
     early_stopping: Positive | None = None
-    """Stop after this many evaluations without a better F1."""
+    """Stop after this many evaluations without a better F1. The same F1 at a lower loss makes better weights,
+    which are kept, but does not count as better here."""
     batch_tokens: Positive = 8192
     """Padded subwords a forward pass holds."""
 

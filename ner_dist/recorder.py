@@ -194,8 +194,10 @@ class Recorder:
                     fix="lower train.learning_rate, raise train.warmup_ratio, or train with precision=fp32",
                 )
 
-    def evaluation(self, split: str, step: int, epoch: int, figures: dict[str, Any]) -> None:
-        """Write the scores of the validation split."""
+    def evaluation(
+        self, split: str, step: int, epoch: int, figures: dict[str, Any], *, best: bool = False
+    ) -> None:
+        """Write the scores of the validation split, and whether no earlier ones were better."""
         keys = ("loss", "precision", "recall", "f1", "accuracy", "words_per_second")
         event = {
             "event": "evaluation",
@@ -206,11 +208,12 @@ class Recorder:
         }
         self.write(event | {key: figures[key] for key in keys} | {"seconds": self.seconds})
         log.info(
-            "%s at step %d: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s)",
+            "%s at step %d: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s)%s",
             split,
             step,
             *(figures[key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
             figures["scheme"],
+            ", best so far" if best else "",
         )
 
     def write(self, event: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ner_dist.errors import UserError
 from ner_dist.ranks import COLLECTIVE_TIMEOUT
+from ner_dist.threads import choose_threads, load
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -175,6 +176,8 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
             if world > 1
             else "no GPU: using the CPU"
         )
+        # Behind the Accelerator, which may set the number by its own rule.
+        log.info("%s%s", choose_threads(), load())
     return accelerator
 
 

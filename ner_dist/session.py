@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from ner_dist.data.prepare import Prepared, prepare, report_data
 from ner_dist.errors import UserError
 from ner_dist.evaluation import Evaluation, evaluate
 from ner_dist.loop import Training
+from ner_dist.metrics import standing
 from ner_dist.model import TaggingLoss, class_weights, load_model
 from ner_dist.optimizer import build_optimizer
 from ner_dist.ranks import from_main, on_each_machine_first
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # What a checkpoint keeps of a session, under the same names.
-_OWN_STATE = ("best_f1", "best_step", "evaluations_without_gain", "evaluated_step")
+_OWN_STATE = ("best_f1", "best_loss", "best_step", "evaluations_without_gain", "evaluated_step")
 
 
 class Session:
@@ -58,6 +60,8 @@ class Session:
         )
         self.resume_from: Saved | None = None
         self.best_f1 = -1.0
+        self.best_loss: float | None = None
+        """Validation loss of the best weights; None where an older version's checkpoint does not know it."""
         self.best_step: int | None = None
         self.evaluations_without_gain = 0
         self.evaluated_step = 0
@@ -224,7 +228,7 @@ class Session:
         self.training.position = self.saved_step = state["step"]
         from_main(self.accelerator, lambda: self.checkpoints.set_later_aside(state["step"]))
         for name in _OWN_STATE:
-            setattr(self, name, state[name])
+            setattr(self, name, state.get(name))
         restarts = os.environ.get("SLURM_RESTART_COUNT")
         log.info(
             "resuming after step %d of %d (%s)%s",
@@ -257,13 +261,19 @@ class Session:
         """Score the validation split after a step; keep the weights if they are the best so far."""
         recorder.flush()
         figures = self.score(self.training.model, "validation", recorder).as_dict()
-        recorder.evaluation("validation", step, (step - 1) // self.training.steps_per_epoch, figures)
+        f1, loss = figures["f1"], figures["loss"]
+        # Decided once for all ranks: they save together.
+        best = from_main(
+            self.accelerator, lambda: standing(f1, loss) >= standing(self.best_f1, self.best_loss)
+        )
+        epoch = (step - 1) // self.training.steps_per_epoch
+        recorder.evaluation("validation", step, epoch, figures, best=best)
         self.evaluated_step = step
-        if figures["f1"] > self.best_f1:
-            if self.checkpoints.save_best(step, model=self.training.model, f1=figures["f1"]):
-                self.best_f1, self.best_step, self.evaluations_without_gain = figures["f1"], step, 0
-        else:
-            self.evaluations_without_gain += 1
+        # A lower loss alone makes better weights, but no gain for `evaluation.early_stopping`.
+        self.evaluations_without_gain = 0 if f1 > self.best_f1 else self.evaluations_without_gain + 1
+        if best and self.checkpoints.save_best(step, model=self.training.model, f1=f1):
+            self.best_f1, self.best_step = f1, step
+            self.best_loss = loss if math.isfinite(loss) else None  # JSON has no word for it
         self.training.restart_clock()
         if self.stopped_early:
             log.info(

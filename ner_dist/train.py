@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError, disk_error, show
+from ner_dist.threads import sleep_while_waiting
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
@@ -70,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0
+    sleep_while_waiting()
     from ner_dist import stopping
     from ner_dist.ranks import is_main_process, leave
     from ner_dist.recipe_file import load_recipe
