@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ner_dist import results
 from ner_dist.errors import UserError
 from ner_dist.ranks import from_main
-from ner_dist.run import write_atomically
+from ner_dist.repeats import in_words, with_repeats
+from ner_dist.run import typed, write_atomically
 from ner_dist.runtime import describe, precision_of
 from ner_dist.shards import Saved
 
@@ -60,6 +61,9 @@ def _write_results(session: Session, written: dict[str, Any]) -> None:
     write_atomically(session.run.model / "README.md", card)
     write_atomically(session.run.results, json.dumps(written, indent=1) + "\n")
     log.info("results in %s, model in %s", session.run.results, session.run.model)
+    run = typed(session.run.folder)
+    log.info("a page of its curves, scores and errors: ner-dist report %s", run)
+    log.info("which of two runs is better: ner-dist compare %s OTHER_RUN --out FOLDER", run)
 
 
 def _train_figures(session: Session, recorder: Recorder) -> dict[str, Any]:
@@ -98,6 +102,10 @@ def _final_scores(session: Session, recorder: Recorder) -> dict[str, Any]:
         evaluation = session.score(tagger, split, recorder, with_predictions=True)
         figures[split] = evaluation.as_dict()
         from_main(session.accelerator, partial(_write_predictions, session, split, evaluation))
+        whole = with_repeats(evaluation, session.data.splits[split], projection=session.projection)
+        if whole is not None:
+            figures[split]["with_repeats"] = whole
+            log.info("%s as published: %s", split, in_words(whole))
     return figures
 
 

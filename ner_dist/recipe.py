@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(gt=0)]
+SCRATCH = "scratch"
+"""The `model.name` of a model with random weights."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 

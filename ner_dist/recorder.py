@@ -161,7 +161,7 @@ class Recorder:
         self.write(event)
         left = (last.total - last.number) * seconds / len(steps)
         log.info(
-            "step %d/%d  epoch %d  loss %.4f  lr %.2e  grad norm %s  %s words/s  padding %.1f %%  %s left",
+            "step %d/%d  epoch %d  loss %.4f  lr %.2e  grad norm %s  %s words/s  padding %.1f %%  %s%s left",
             last.number,
             last.total,
             last.epoch + 1,
@@ -170,6 +170,7 @@ class Recorder:
             "–" if norms[-1] is None else f"{norms[-1]:.2f}",
             f"{event['words_per_second']:,.0f}",
             100 * event["padding_share"],
+            f"peak {memory / 2**30:.1f} GiB  " if (memory := event.get("peak_memory_bytes")) else "",
             _duration(left),
         )
 

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -175,6 +176,12 @@ def _has_progress(run: Run) -> bool:
 def shown(path: str | Path) -> str:
     """A path as text that can be printed and written, whatever bytes the file's name is made of."""
     return os.fsencode(path).decode(errors="replace")
+
+
+def typed(path: str | Path) -> str:
+    """A path as it is typed in a shell: quoted where it must be, and never taken for an option."""
+    text = shown(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def now() -> str:

@@ -150,6 +150,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
             os.environ.setdefault("DS_ACCELERATOR", "cpu")
         warn_of_unfinished_builds()
 
+    import torch
     from accelerate import Accelerator
     from accelerate.utils import InitProcessGroupKwargs
 
@@ -170,7 +171,10 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     world = accelerator.num_processes
     log.info("%s on %s, %d process%s", describe(accelerator), device.name, world, "es" if world > 1 else "")
     log.info("precision %s: %s", precision, why)
-    if not device.is_gpu:
+    if device.is_gpu:
+        free, total = (size / 2**30 for size in torch.cuda.mem_get_info(accelerator.device))
+        log.info("GPU memory: %.1f of %.1f GiB are free", free, total)
+    else:
         log.info(
             "no GPU: the processes run on the CPU and talk over gloo"
             if world > 1

@@ -175,6 +175,15 @@ class Session:
             settings.micro_batches,
             self.training.steps_per_epoch,
         )
+        log.info(
+            "learning rate %.3g (%s, after a warm-up over %.0f %% of the steps); "
+            "%d subwords a step, about %d sentences",
+            settings.learning_rate,
+            settings.schedule,
+            100 * settings.warmup_ratio,
+            settings.batch_tokens,
+            round(data.splits["train"].n_sentences / self.training.steps_per_epoch),
+        )
         self._advise()
 
     def _advise(self) -> None:

@@ -1,10 +1,9 @@
 """How many threads torch computes with on a CPU, and how they wait for each other.
 
-The number decides in which order sums are taken, so that a run goes on bit for bit only under the same one: it
-follows from the machine and from what a person set, never from how busy the machine is. How threads wait has no
-part in any result. By default those of OpenMP spin, and where other work shares the cores they spin in the
-place of the thread that they wait for: two threads were up to 15 times as slow as two that sleep
-(benchmarks/RESULTS.md).
+The number decides in which order sums are taken, so that a run goes on bit for bit only under the same one:
+it follows from the machine and from what a person set, never from how busy the machine is. How threads wait
+has no part in any result. By default those of OpenMP spin, and where other work shares the cores they spin in
+the place of the thread that they wait for (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ def _asked() -> int | None:
 
 
 def _launcher_was_told() -> bool:
-    """Whether OMP_NUM_THREADS stood in the environment in which the launcher was started; False if unknown."""
+    """Whether OMP_NUM_THREADS stood in the launcher's own environment; False if that cannot be read."""
     try:
         variables = Path(f"/proc/{os.getppid()}/environ").read_bytes().split(b"\0")
     except OSError:

@@ -43,9 +43,7 @@ def test_processes_share_the_cores(chosen, processes, said):
     assert chosen(LOCAL_WORLD_SIZE=processes) == (said, int(said.split()[0]))
 
 
-@pytest.mark.parametrize(
-    ("value", "number"), [("1", 1), ("2", 2), (" 3 ", 3), ("12", 12), ("4,2", 4)]
-)
+@pytest.mark.parametrize(("value", "number"), [("1", 1), ("2", 2), (" 3 ", 3), ("12", 12), ("4,2", 4)])
 def test_what_a_person_set_counts(chosen, value, number):
     said = f"{number} thread{'s' * (number > 1)} (OMP_NUM_THREADS)"
     assert chosen(OMP_NUM_THREADS=value) == (said, number)

@@ -17,6 +17,7 @@ from transformers import pipeline
 from ner_dist import session as session_module
 from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.results import verify
+from ner_dist.score import score
 from ner_dist.shards import Saved
 from tests import small
 
@@ -374,20 +375,32 @@ def test_a_training_does_without_the_splits_that_are_not_there(tmp_path, missing
         assert events(run, "evaluation") == []
 
 
-def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path):
+def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path, log_lines):
     rows = [{"tokens": ["Anna", "number", str(i)], "ner_tags": ["B-PER", "O", "O"]} for i in range(30)]
     other_tags = rows[4] | {"ner_tags": ["O", "O", "O"]}
     splits = {
         "train": [*rows[:20], rows[3], rows[3], other_tags],
         "validation": rows[20:25],
-        "test": [*rows[25:30], rows[0], rows[21]],
+        "test": [*rows[25:30], rows[0], rows[21], rows[26], rows[28] | {"ner_tags": ["O", "O", "O"]}],
     }
     data = tmp_path / "data"
     data.mkdir()
     for name, sentences in splits.items():
         (data / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in sentences))
     whole = small.train(small.recipe(tmp_path, *SHORT, f"data.path={data}"))
-    counted = results(whole)["data"]
+    written = results(whole)
+    counted = written["data"]
+    assert (written["test"]["sentences"], written["test"]["with_repeats"]["sentences"]) == (7, 9)
+    as_published = score(
+        str(whole), data=None, split="test", settings=["data.deduplicate=false"], precision="fp32"
+    )
+    for figure, value in written["test"]["with_repeats"].items():
+        if figure == "lenient":
+            value, as_published[figure] = value["f1"], as_published[figure]["f1"]
+        assert as_published[figure] == value, figure
+    (line,) = [line for line in log_lines if line.startswith("test as published: F1 ")]
+    assert line.endswith(" on all 9 sentences, repeats among them")
+    assert "with_repeats" not in written["validation"]
     assert (counted["train_duplicates"], counted["train_duplicates_with_other_tags"]) == (3, 1)
     assert (counted["train_sentences"], counted["test_in_train"], counted["test_in_validation"]) == (20, 1, 1)
     dropped = small.train(

@@ -19,9 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
 from ner_dist.data.notes import Notes, recorded, say_again
+from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
+from ner_dist.recipe import SCRATCH
 from ner_dist.run import read_json
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class PreparedSplit:
     offsets: np.ndarray
     """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
     encoded: Encoded
+    repeats: Repeats | None = None
+    """What was dropped from a held-out split, if anything was."""
 
     @property
     def n_sentences(self) -> int:
@@ -126,13 +131,34 @@ def find_prepared(data: Data, *, fingerprint: str) -> Prepared | None:
     return None
 
 
+def check_inputs(recipe: Recipe) -> None:
+    """Find out at once that a file or folder which the recipe names is not there; the hub is not asked.
+
+    Raises:
+        UserError: there is no such path, model's folder or checkpoint, or no file for a split.
+    """
+    from ner_dist.data.sources import check_files
+    from ner_dist.data.tokenizer import check_model_name
+
+    check_files(recipe.data)
+    if recipe.model.name != SCRATCH:
+        check_model_name(recipe.model.name)
+    if recipe.resume not in ("auto", "never") and not Path(recipe.resume).is_dir():
+        raise UserError(
+            "there is no such checkpoint",
+            where=f"resume {recipe.resume}",
+            fix="name its folder, such as RUN/checkpoints/step-000500, or leave it at auto",
+        )
+
+
 def fetch(recipe: Recipe) -> Prepared:
     """Have all that the recipe's training needs on this machine's disk: data, tokens, the encoder's weights.
 
     Raises:
         UserError: data, labels or encoder cannot be used.
     """
-    from ner_dist.model import SCRATCH, load_model
+    check_inputs(recipe)
+    from ner_dist.model import load_model
 
     data = prepare(recipe)
     labels = data.labels.select(recipe.labels)
@@ -145,8 +171,13 @@ def fetch(recipe: Recipe) -> Prepared:
 def report_data(data: Prepared, labels: LabelSet) -> None:
     """Say what the data holds, what became of it on the way, and what of it is learnt."""
     say_notes(data)
+    begins = data.labels.projection(labels)
+    begins = labels.coded()[0][begins] == 1
     for name, split in data.splits.items():
-        log.info("%s: %d sentences, %d words", name, split.n_sentences, len(split.tags))
+        entities = int(begins[split.tags].sum())
+        log.info(
+            "%s: %d sentences, %d words, %d entities", name, split.n_sentences, len(split.tags), entities
+        )
     left_out = [name for name in data.labels.types if name not in labels.types]
     log.info(
         "learning %d types: %s%s",
@@ -198,8 +229,6 @@ def _key(recipe: Recipe, splits: Collection[str] | None) -> str:
 
 
 def _tokenizer_stamp(model: Model) -> Any:
-    from ner_dist.model import SCRATCH
-
     if model.name == SCRATCH:
         return ["scratch", model.scratch.vocab_size, model.scratch.max_length]
     folder = Path(model.name)
@@ -213,6 +242,7 @@ def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None, notes: 
     from ner_dist.data.encoding import encode
     from ner_dist.data.sources import load_corpus
 
+    log.info("reading and tokenising %s", recipe.data.path)
     corpus = load_corpus(recipe.data, splits=splits)
     tokenizer = _tokenizer(recipe.model, corpus)
     limit = min(window_limit(recipe), tokenizer.model_max_length)
@@ -246,8 +276,6 @@ def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None, notes: 
 
 def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:
     from ner_dist.data.tokenizer import load_tokenizer, train_tokenizer
-    from ner_dist.errors import UserError
-    from ner_dist.model import SCRATCH
 
     if model.name != SCRATCH:
         return load_tokenizer(model.name, revision=model.revision)
@@ -275,6 +303,9 @@ def _write_split(folder: Path, split: Any, encoded: Encoded) -> None:
     np.save(folder / "offsets.npy", split.offsets)
     for name in _ARRAYS:
         np.save(folder / f"{name}.npy", getattr(encoded, name))
+    if split.repeats is not None:
+        np.save(folder / "repeat_of.npy", split.repeats.of)
+        np.save(folder / "repeat_tags.npy", split.repeats.tags)
 
 
 def _load(folder: Path) -> Prepared:
@@ -283,7 +314,13 @@ def _load(folder: Path) -> Prepared:
     for name in meta["splits"]:
         arrays = {stem: _map(folder / name / f"{stem}.npy") for stem in ("tags", "offsets", *_ARRAYS)}
         tags, offsets = arrays.pop("tags"), arrays.pop("offsets")
-        splits[name] = PreparedSplit(folder / name, tags=tags, offsets=offsets, encoded=Encoded(**arrays))
+        repeats = None
+        if (folder / name / "repeat_of.npy").exists():
+            of, own = (_map(folder / name / f"repeat_{what}.npy") for what in ("of", "tags"))
+            repeats = Repeats(of=of, tags=own)
+        splits[name] = PreparedSplit(
+            folder / name, tags=tags, offsets=offsets, encoded=Encoded(**arrays), repeats=repeats
+        )
     return Prepared(
         folder=folder,
         splits=splits,

@@ -64,6 +64,18 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
     return Corpus(splits=found, labels=labels, report=report, fingerprint=fingerprint(found, labels))
 
 
+def check_files(data: Data, *, splits: Collection[str] | None = None) -> None:
+    """Find out, without reading any, that local files are missing; the hub is not asked.
+
+    Raises:
+        UserError: the path or a split's file is not there.
+    """
+    wanted = _wanted(data, splits)
+    if data.path != SYNTHETIC and _is_local(data):
+        for name in wanted:
+            _files(data, name)
+
+
 def source_stamp(data: Data) -> str:
     """A key, in hexadecimal, that changes when the data does, without reading it as data.
 
