@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -147,6 +148,11 @@ def evaluate_command(
 ) -> None:
     """Score a model on labelled data, on the entity types that both know."""
     from ner_dist.ranks import is_main_process, leave
+    from ner_dist.runtime import set_up_logging
+
+    set_up_logging(main=is_main_process())
+    logging.getLogger("ner_dist").info("scoring %s on %s, %s", model, data or "its own data", split)
+    # What follows takes seconds to import.
     from ner_dist.score import print_figures, score
 
     figures = score(model, data=data, split=split, settings=settings or [], precision=precision, out=out)

@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -226,8 +227,8 @@ class Recorder:
                 for key, value in event.items()
             }
             sound["time"] = now()
-            self.file.write(json.dumps(sound, allow_nan=False) + "\n")
-            self._to_disk(self.file.flush)
+            line = json.dumps(sound, allow_nan=False) + "\n"
+            self._to_disk(partial(print, line, end="", file=self.file, flush=True))
         if self.settings.trackers and "step" in event:
             prefix = event.get("split", event["event"])
             numbers = {

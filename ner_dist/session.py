@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from ner_dist.checkpoint import Checkpoints
-from ner_dist.data.prepare import Prepared, prepare, report_data
+from ner_dist.data.prepare import Prepared, has_changed, prepare, report_data
+from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
 from ner_dist.evaluation import Evaluation, evaluate
 from ner_dist.loop import Training
@@ -22,7 +23,7 @@ from ner_dist.model import TaggingLoss, class_weights, load_model
 from ner_dist.optimizer import build_optimizer
 from ner_dist.ranks import from_main, on_each_machine_first
 from ner_dist.recorder import Recorder
-from ner_dist.run import read_results, write_recipe
+from ner_dist.run import provenance_of, read_results, write_recipe
 from ner_dist.runtime import describe, precision_of
 from ner_dist.shards import Saved
 from ner_dist.stopping import Stopped, StopRequest
@@ -68,13 +69,36 @@ class Session:
         self.saved_step = 0
 
     def already_complete(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether there is nothing left to do.
+
+        Raises:
+            UserError: the run is complete, but of data that has changed since.
+        """
         if not from_main(self.accelerator, lambda: self.run.complete):
             return False
+        from_main(self.accelerator, self._check_data_of_results)
         f1 = read_results(self.run).get("test", {}).get("f1")
         shown = "" if f1 is None else f", test F1 {f1:.4f}"
         log.info("%s holds this run, complete%s; resume=never trains it anew", self.run.folder, shown)
         return True
+
+    def _check_data_of_results(self) -> None:
+        """What the results say of other data must not pass for what this one gives."""
+        of_results = read_results(self.run).get("data", {}).get("fingerprint")
+        if of_results is None:
+            return
+        data, stamp = self.recipe.data, provenance_of(self.run).get("data_source")
+        try:
+            changed = has_changed(data, fingerprint=of_results, stamp=stamp)
+        except UserError as error:
+            log.warning("whether the data of this run has changed is not known: %s", error)
+            return
+        if changed:
+            raise UserError(
+                f"its words or tags are not those that {self.run.folder} was trained and scored on",
+                where=f"data.path {data.path}",
+                fix="restore them, train again with resume=never, or name another output_dir",
+            )
 
     @contextmanager
     def recording(self) -> Iterator[Recorder]:
@@ -130,6 +154,7 @@ class Session:
             "strategy": describe(self.accelerator),
             "processes": self.accelerator.num_processes,
             "precision_used": precision_of(self.accelerator),
+            "data_source": source_stamp(self.recipe.data),
         }
         write_recipe(self.run, self.recipe, world=world, fingerprint=self.data.fingerprint)
 
@@ -183,6 +208,10 @@ class Session:
             100 * settings.warmup_ratio,
             settings.batch_tokens,
             round(data.splits["train"].n_sentences / self.training.steps_per_epoch),
+        )
+        every, steps = self.recipe.checkpoint.every, self.training.total
+        from_main(
+            self.accelerator, lambda: self.checkpoints.check_space(parameters, every=every, steps=steps)
         )
         self._advise()
 

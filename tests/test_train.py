@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import time
 from types import SimpleNamespace
 
@@ -15,7 +16,8 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 from ner_dist import session as session_module
-from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.errors import UserError
+from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
 from ner_dist.results import verify
 from ner_dist.score import score
 from ner_dist.shards import Saved
@@ -128,6 +130,38 @@ def test_predictions_are_all_there_in_data_order_and_belong_to_the_figures(finis
         confidence = [value for line in written for value in line["confidence"]]
         assert len(confidence) == len(gold) and 0 < min(confidence) < max(confidence) <= 1
         verify(run / "predictions" / f"{split}.jsonl", results(run)[split])
+
+
+def test_the_log_tells_what_is_trained_how_and_what_to_type_next(tmp_path, log_lines):
+    run = small.train(small.recipe(tmp_path, *SHORT, f"output_dir={tmp_path / 'my run'}"))
+    text = "\n".join(log_lines)
+    assert log_lines[0].startswith("ner_dist ") and log_lines[0].endswith(f": tiny, to be trained in {run}")
+    assert re.search(r"^\d+ threads? \((all \d+ cores|the one core|OMP_NUM_THREADS)\)", text, flags=re.M)
+    begins = sum(tag.startswith("B-") for line in lines(run) for tag in line["gold"])
+    assert f"test: 83 sentences, 1298 words, {begins} entities" in log_lines
+    assert (
+        "learning rate 0.001 (linear, after a warm-up over 0 % of the steps); "
+        "768 subwords a step, about 18 sentences"
+    ) in log_lines
+    assert log_lines[-2:] == [
+        f"a page of its curves, scores and errors: ner-dist report '{run}'",
+        f"which of two runs is better: ner-dist compare '{run}' OTHER_RUN --out FOLDER",
+    ]
+
+
+def test_a_disk_that_fills_up_at_the_end_is_named_with_the_file(tmp_path):
+    recipe = small.recipe(tmp_path, *SHORT)
+    aside = tmp_path / "run" / "predictions" / ".test.jsonl.part"
+    aside.parent.mkdir(parents=True)
+    aside.symlink_to("/dev/full")
+    (tmp_path / "run" / "recipe.yaml").write_text(to_yaml(recipe))
+    with pytest.raises(UserError) as caught:
+        small.train(recipe)
+    assert str(caught.value).startswith(
+        f"{tmp_path / 'run'}/predictions/test.jsonl: No space left on device; make room"
+    )
+    aside.unlink()
+    assert results(small.train(recipe))["test"]["sentences"] == 83
 
 
 def test_events_tell_the_steps_and_the_evaluations(finished):

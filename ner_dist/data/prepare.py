@@ -22,7 +22,7 @@ import numpy as np
 from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
 from ner_dist.data.notes import Notes, recorded, say_again
-from ner_dist.errors import UserError
+from ner_dist.errors import UserError, writing
 from ner_dist.labels import LabelSet
 from ner_dist.recipe import SCRATCH
 from ner_dist.run import read_json
@@ -151,6 +151,28 @@ def check_inputs(recipe: Recipe) -> None:
         )
 
 
+def has_changed(data: Data, *, fingerprint: str, stamp: str | None) -> bool:
+    """Whether a run's data is no longer what it was trained on; what is out of reach counts as unchanged.
+
+    Args:
+        data: of the run's recipe.
+        fingerprint: of the words and tags that it was trained on.
+        stamp: `source_stamp` of then; None for a run that did not record it. If it is the same, nothing is
+            read.
+
+    Raises:
+        UserError: the data is there and cannot be read.
+    """
+    from ner_dist.data.sources import SYNTHETIC, load_corpus, source_stamp
+
+    if data.path != SYNTHETIC and not Path(data.path).expanduser().exists():
+        return False
+    if source_stamp(data) == stamp:
+        return False
+    log.info("reading %s to see whether it has changed", data.path)
+    return load_corpus(data).fingerprint != fingerprint
+
+
 def fetch(recipe: Recipe) -> Prepared:
     """Have all that the recipe's training needs on this machine's disk: data, tokens, the encoder's weights.
 
@@ -239,26 +261,40 @@ def _tokenizer_stamp(model: Model) -> Any:
 
 
 def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None, notes: Notes) -> None:
-    from ner_dist.data.encoding import encode
     from ner_dist.data.sources import load_corpus
 
     log.info("reading and tokenising %s", recipe.data.path)
     corpus = load_corpus(recipe.data, splits=splits)
     tokenizer = _tokenizer(recipe.model, corpus)
-    limit = min(window_limit(recipe), tokenizer.model_max_length)
 
     # The lock is held: what another process left here, it left when it died.
     aside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    tokenizer.save_pretrained(aside / "tokenizer")
+    try:
+        _write(aside, recipe, corpus, tokenizer, notes)
+        aside.rename(folder)
+    except OSError:
+        shutil.rmtree(aside, ignore_errors=True)  # others need the room
+        raise
+
+
+def _write(
+    aside: Path, recipe: Recipe, corpus: Corpus, tokenizer: PreTrainedTokenizerFast, notes: Notes
+) -> None:
+    from ner_dist.data.encoding import encode
+
+    limit = min(window_limit(recipe), tokenizer.model_max_length)
+    with writing(aside.parent):
+        aside.mkdir()
+        tokenizer.save_pretrained(aside / "tokenizer")
     report = dict(corpus.report)
     for name, split in corpus.splits.items():
         log.info("tokenising %s: %d sentences", name, len(split.offsets) - 1)
         encoded = encode(
             split, tokenizer, max_length=limit, overlap=min(recipe.data.window_overlap, limit // 4)
         )
-        _write_split(aside / name, split, encoded)
+        with writing(aside.parent):
+            _write_split(aside / name, split, encoded)
         report[f"{name}_windows"] = len(encoded.example_offsets) - 1
         report[f"{name}_words_without_subwords"] = len(split.tags) - int((encoded.word_index >= 0).sum())
     meta = {
@@ -270,8 +306,8 @@ def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None, notes: 
         "vocab_size": len(tokenizer),
         "notes": notes,
     }
-    (aside / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-    aside.rename(folder)
+    with writing(aside.parent):
+        (aside / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
 def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:

@@ -163,7 +163,12 @@ def _is_local(data: Data) -> bool:
     path = Path(data.path).expanduser()
     if path.exists():
         return True
-    looks_local = data.path.startswith((".", "~", "/")) or data.path.count("/") > 1 or format_by_ending(path)
+    looks_local = (
+        data.path.startswith((".", "~", "/"))
+        or data.path.endswith("/")
+        or data.path.count("/") > 1
+        or format_by_ending(path)
+    )
     if looks_local:
         raise UserError("no such file or folder", where=data.path, fix="set data.path")
     return False
