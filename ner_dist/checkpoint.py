@@ -228,7 +228,7 @@ class Checkpoints:
         steps = self.steps()
         log.warning(
             "%s could not be written (%s): training goes on%s; it takes %.3f GB, %.3f GB are free: "
-            "move away old runs (*.old-N), old-* checkpoints or the data cache, or lower checkpoint.keep_last",
+            "move away old runs (*.old-N), old-* checkpoints or prepared data, or lower checkpoint.keep_last",
             writer.folder,
             error.strerror or error,
             f", and {steps[-1].name} stays the newest checkpoint" if steps else "",
