@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from ner_dist.errors import UserError, disk_error, show
+from ner_dist.threads import sleep_while_waiting
 
 app = typer.Typer(
     help="Fine-tune encoders for named-entity recognition, and compare the results honestly.",
@@ -220,6 +222,11 @@ def evaluate_command(
 ) -> None:
     """Score a model on labelled data, on the entity types that both know."""
     from ner_dist.ranks import is_main_process, leave
+    from ner_dist.runtime import set_up_logging
+
+    set_up_logging(main=is_main_process())
+    logging.getLogger("ner_dist").info("scoring %s on %s, %s", model, data or "its own data", split)
+    # What follows takes seconds to import.
     from ner_dist.score import print_figures, score
 
     figures = score(model, data=data, split=split, settings=settings or [], precision=precision, out=out)
@@ -390,6 +397,7 @@ def slurm_command(
 
 def main() -> None:
     """Run the command line; a mistake of the user is one line and exit code 2."""
+    sleep_while_waiting()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a letter of a name, or without −, shows a ? for it.
         if isinstance(stream, io.TextIOWrapper):

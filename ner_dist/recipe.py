@@ -211,7 +211,8 @@ class Evaluation(Section):
     every: Positive | Literal["auto", "epoch"] = "auto"
     """Steps between evaluations, `epoch`, or `auto`: every epoch, but at most 20 times in a training."""
     early_stopping: Positive | None = None
-    """Stop after this many evaluations without a better F1."""
+    """Stop after this many evaluations without a better F1. The same F1 at a lower loss makes better weights,
+    which are kept, but does not count as better here."""
     batch_tokens: Positive = 8192
     """Padded subwords a forward pass holds; changes the speed alone."""
 

@@ -315,6 +315,34 @@ class TestData:
         assert cli_refused("prepare", "recipe.yaml") == "data/train.jsonl:1: [] is no JSON object"
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["data.path=none/"], "none/: no such file or folder; set data.path"),
+        (["data.files.test=none.jsonl"], "data/none.jsonl: no such file; there are "),
+        (["data.splits.train=first"], "data: no file is called 'first'; there are "),
+        (
+            ["data.path=data/train.jsonl"],
+            "data.path: data/train.jsonl is one file, but train, validation, test",
+        ),
+        (["model.name=./none"], "model.name: there is no folder `./none`; "),
+        (
+            ["resume=out/checkpoints/step-000007"],
+            "resume out/checkpoints/step-000007: there is no such checkpoint; name its folder, "
+            "such as RUN/checkpoints/step-000500, or leave it at auto",
+        ),
+    ],
+)
+def test_what_is_missing_is_found_before_the_hub_is_asked_and_torch_is_loaded(here, overrides, said):
+    code = "import sys; from ner_dist.train import main; code = main(sys.argv[1:])\n"
+    code += "print(code, sorted({'torch', 'transformers', 'huggingface_hub'} & sys.modules.keys()))"
+    command = [sys.executable, "-c", code, "recipe.yaml", "model.name=some-encoder", *overrides]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stdout == "2 []\n"
+    assert said in the_error(2, done.stderr)
+
+
 class TestLabels:
     @pytest.mark.parametrize(
         ("labels", "said"),
