@@ -11,6 +11,7 @@ from torch import nn
 
 from ner_dist.data.tokenizer import check_model_name
 from ner_dist.errors import UserError
+from ner_dist.labels import OUTSIDE
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SCRATCH = "scratch"
+
+# Labels that one log line names.
+_LISTED = 12
 
 # Their position ids start behind the padding id, so that a table of 514 positions takes 512 subwords.
 _POSITIONS_AFTER_PADDING = {
@@ -90,9 +94,7 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
     if settings.name == SCRATCH:
         model = AutoModelForTokenClassification.from_config(config)
     else:
-        model = _pretrained(settings, config)
-        if len(labels_before) == len(labels) and labels_before != config.id2label:
-            _renew_head(model)
+        model = _pretrained(settings, config, labels_before)
     # What is saved with the weights; a pretrained encoder's own says what it was before.
     model.config.architectures = [type(model).__name__]
     if settings.gradient_checkpointing:
@@ -102,7 +104,32 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
     return model
 
 
-def _pretrained(settings: Model, config: PretrainedConfig) -> PreTrainedModel:
+def _pretrained(settings: Model, config: PretrainedConfig, labels_before: dict[int, str]) -> PreTrainedModel:
+    """The encoder with a head for the labels of `config`: rows of a trained head by name, the rest drawn."""
+    model, info = _from_pretrained(settings, config)
+    body = f"{model.base_model_prefix}."
+    mismatched = [str(entry[0]) for entry in info["mismatched_keys"]]
+    new = [name for name in (*info["missing_keys"], *mismatched) if name.startswith(body)]
+    if new:
+        log.warning(
+            "%s lacks %d weights of the encoder, which start at random (%s): is it the right model?",
+            settings.name,
+            len(new),
+            ", ".join(new[:3]) + (", …" if len(new) > 3 else ""),
+        )
+    head = f"{_output_layer(model)[0]}.weight"
+    same = labels_before == config.id2label
+    loaded = head not in (*info["missing_keys"], *mismatched)
+    if not same and (loaded or len(labels_before) == len(config.id2label)):
+        # As many rows as there are labels, though they mean others.
+        _draw_head(model)
+    if head not in info["missing_keys"]:
+        copied = dict(config.id2label) if same and loaded else _copy_head(model, settings, labels_before)
+        _report_head(model, settings.name, copied=copied, before=labels_before)
+    return model
+
+
+def _from_pretrained(settings: Model, config: PretrainedConfig) -> tuple[PreTrainedModel, dict[str, Any]]:
     from safetensors import SafetensorError
     from transformers import AutoModelForTokenClassification
 
@@ -113,33 +140,74 @@ def _pretrained(settings: Model, config: PretrainedConfig) -> PreTrainedModel:
             config=config,
             dtype=torch.float32,
             output_loading_info=True,
-            # A tagging head of another label set is replaced; everything else must fit.
+            # The output layer of another label set is drawn, then filled by name; everything else must fit.
             ignore_mismatched_sizes=True,
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise cannot_load(settings, error) from None
-    body = f"{model.base_model_prefix}."
-    new = [name for name in info["missing_keys"] if name.startswith(body)]
-    new += [str(entry[0]) for entry in info["mismatched_keys"] if str(entry[0]).startswith(body)]
-    if new:
-        log.warning(
-            "%s lacks %d weights of the encoder, which start at random (%s): is it the right model?",
-            settings.name,
-            len(new),
-            ", ".join(new[:3]) + (", …" if len(new) > 3 else ""),
-        )
-    return model
+    return model, info
 
 
-def _renew_head(model: PreTrainedModel) -> None:
-    """Draw the output layer anew: one of as many labels has been loaded, though its rows mean others."""
+def _output_layer(model: PreTrainedModel) -> tuple[str, nn.Linear]:
+    """The name and the layer that gives a number for each label: the last linear one outside the encoder."""
     body = f"{model.base_model_prefix}."
-    for name, module in model.named_modules():
-        outside = not name.startswith(body)
-        if outside and isinstance(module, nn.Linear) and module.out_features == model.num_labels:
-            nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+        and not name.startswith(body)
+        and module.out_features == model.num_labels
+    ][-1]
+
+
+def _draw_head(model: PreTrainedModel) -> None:
+    _, layer = _output_layer(model)
+    nn.init.normal_(layer.weight, std=getattr(model.config, "initializer_range", 0.02))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def _copy_head(model: PreTrainedModel, settings: Model, before: dict[int, str]) -> dict[int, str]:
+    """Copy the rows of labels that the trained head knows by the same name; return these labels by id."""
+    rows: dict[str, int] = {}
+    for row, name in before.items():
+        rows.setdefault(name, row)
+    copied = {i: name for i, name in model.config.id2label.items() if name in rows}
+    # Loaded once more, as it was trained: transformers leaves out what does not fit.
+    trained, info = _from_pretrained(settings, load_config(settings))
+    name, source = _output_layer(trained)
+    if not copied or any(entry[0] == f"{name}.weight" for entry in info["mismatched_keys"]):
+        return {}
+    _, layer = _output_layer(model)
+    with torch.no_grad():
+        for i, tag in copied.items():
+            layer.weight[i] = source.weight[rows[tag]]
+            if layer.bias is not None and source.bias is not None:
+                layer.bias[i] = source.bias[rows[tag]]
+    return copied
+
+
+def _report_head(
+    model: PreTrainedModel, name: str, *, copied: dict[int, str], before: dict[int, str]
+) -> None:
+    """Say which rows of the head are trained already, and which start anew."""
+    kept, labels = list(copied.values()), list(model.config.id2label.values())
+    drawn, unused = ([tag for tag in tags if tag not in kept] for tags in (labels, before.values()))
+    says = f"head: {len(kept)} of {len(labels)} labels copied from {name}"
+    if kept:
+        says += f": {_listed(kept)}"
+    for what, tags in (("drawn", drawn), ("not learnt here", unused)):
+        if tags:
+            says += f"; {what}: {_listed(tags)}"
+    was_tagger = any("TokenClassification" in each for each in model.config.architectures or ())
+    if was_tagger and drawn and not any(tag != OUTSIDE for tag in kept):
+        log.warning("%s (labels are matched by name: do those of the data mean the same?)", says)
+    else:
+        log.info("%s", says)
+
+
+def _listed(tags: list[str]) -> str:
+    return ", ".join(tags[:_LISTED]) + (f" and {len(tags) - _LISTED} more" if len(tags) > _LISTED else "")
 
 
 def load_whole() -> None:
