@@ -11,7 +11,7 @@ from torch import nn
 
 from ner_dist.data.tokenizer import check_model_name
 from ner_dist.errors import UserError
-from ner_dist.labels import OUTSIDE
+from ner_dist.head import copy_rows, draw_head, output_layer, report_head
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SCRATCH = "scratch"
-
-# Labels that one log line names.
-_LISTED = 12
 
 # Their position ids start behind the padding id, so that a table of 514 positions takes 512 subwords.
 _POSITIONS_AFTER_PADDING = {
@@ -83,18 +80,16 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
 
     load_whole()
     config = load_config(settings, vocab_size=vocab_size)
-    labels_before = config.id2label or {}
-    config.num_labels = len(labels)
-    config.id2label, config.label2id = labels.id2label, dict(labels.label2id)
     if settings.dropout is not None:
         # Every family has names of its own for them.
         for name in [name for name in config.to_dict() if "dropout" in name]:
             setattr(config, name, settings.dropout)
     torch.manual_seed(seed)
     if settings.name == SCRATCH:
+        _set_labels(config, labels)
         model = AutoModelForTokenClassification.from_config(config)
     else:
-        model = _pretrained(settings, config, labels_before)
+        model = _pretrained(settings, config, labels)
     # What is saved with the weights; a pretrained encoder's own says what it was before.
     model.config.architectures = [type(model).__name__]
     if settings.gradient_checkpointing:
@@ -104,12 +99,13 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
     return model
 
 
-def _pretrained(settings: Model, config: PretrainedConfig, labels_before: dict[int, str]) -> PreTrainedModel:
-    """The encoder with a head for the labels of `config`: rows of a trained head by name, the rest drawn."""
-    model, info = _from_pretrained(settings, config)
+def _pretrained(settings: Model, config: PretrainedConfig, labels: LabelSet) -> PreTrainedModel:
+    """The encoder with a head for the labels: rows of a trained head by their names, the rest drawn."""
+    labels_before = {int(row): str(tag) for row, tag in (config.id2label or {}).items()}
+    _set_labels(config, labels)
+    model, missing, misfits = _from_pretrained(settings, config)
     body = f"{model.base_model_prefix}."
-    mismatched = [str(entry[0]) for entry in info["mismatched_keys"]]
-    new = [name for name in (*info["missing_keys"], *mismatched) if name.startswith(body)]
+    new = [name for name in (*missing, *misfits) if name.startswith(body)]
     if new:
         log.warning(
             "%s lacks %d weights of the encoder, which start at random (%s): is it the right model?",
@@ -117,19 +113,31 @@ def _pretrained(settings: Model, config: PretrainedConfig, labels_before: dict[i
             len(new),
             ", ".join(new[:3]) + (", …" if len(new) > 3 else ""),
         )
-    head = f"{_output_layer(model)[0]}.weight"
-    same = labels_before == config.id2label
-    loaded = head not in (*info["missing_keys"], *mismatched)
-    if not same and (loaded or len(labels_before) == len(config.id2label)):
+    head = f"{output_layer(model)[0]}.weight"
+    same, fits = labels_before == labels.id2label, head not in (*missing, *misfits)
+    if not same and (fits or len(labels_before) == len(labels)):
         # As many rows as there are labels, though they mean others.
-        _draw_head(model)
-    if head not in info["missing_keys"]:
-        copied = dict(config.id2label) if same and loaded else _copy_head(model, settings, labels_before)
-        _report_head(model, settings.name, copied=copied, before=labels_before)
+        draw_head(model)
+    if head not in missing:
+        copied: list[str] = list(labels.tags) if same and fits else []
+        if not copied and set(labels_before.values()) & set(labels.tags):
+            # Loaded once more, as it was trained: transformers leaves out what does not fit.
+            trained, _, misfits = _from_pretrained(settings, load_config(settings))
+            if head not in misfits:
+                copied = copy_rows(trained, labels_before, model, labels)
+        report_head(model, settings.name, labels=labels, copied=copied, before=labels_before)
     return model
 
 
-def _from_pretrained(settings: Model, config: PretrainedConfig) -> tuple[PreTrainedModel, dict[str, Any]]:
+def _set_labels(config: PretrainedConfig, labels: LabelSet) -> None:
+    config.num_labels = len(labels)
+    config.id2label, config.label2id = dict(labels.id2label), dict(labels.label2id)
+
+
+def _from_pretrained(
+    settings: Model, config: PretrainedConfig
+) -> tuple[PreTrainedModel, list[str], list[str]]:
+    """The model, the names of weights that it was not given, and of those that have another shape."""
     from safetensors import SafetensorError
     from transformers import AutoModelForTokenClassification
 
@@ -145,69 +153,7 @@ def _from_pretrained(settings: Model, config: PretrainedConfig) -> tuple[PreTrai
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise cannot_load(settings, error) from None
-    return model, info
-
-
-def _output_layer(model: PreTrainedModel) -> tuple[str, nn.Linear]:
-    """The name and the layer that gives a number for each label: the last linear one outside the encoder."""
-    body = f"{model.base_model_prefix}."
-    return [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear)
-        and not name.startswith(body)
-        and module.out_features == model.num_labels
-    ][-1]
-
-
-def _draw_head(model: PreTrainedModel) -> None:
-    _, layer = _output_layer(model)
-    nn.init.normal_(layer.weight, std=getattr(model.config, "initializer_range", 0.02))
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-
-
-def _copy_head(model: PreTrainedModel, settings: Model, before: dict[int, str]) -> dict[int, str]:
-    """Copy the rows of labels that the trained head knows by the same name; return these labels by id."""
-    rows: dict[str, int] = {}
-    for row, name in before.items():
-        rows.setdefault(name, row)
-    copied = {i: name for i, name in model.config.id2label.items() if name in rows}
-    # Loaded once more, as it was trained: transformers leaves out what does not fit.
-    trained, info = _from_pretrained(settings, load_config(settings))
-    name, source = _output_layer(trained)
-    if not copied or any(entry[0] == f"{name}.weight" for entry in info["mismatched_keys"]):
-        return {}
-    _, layer = _output_layer(model)
-    with torch.no_grad():
-        for i, tag in copied.items():
-            layer.weight[i] = source.weight[rows[tag]]
-            if layer.bias is not None and source.bias is not None:
-                layer.bias[i] = source.bias[rows[tag]]
-    return copied
-
-
-def _report_head(
-    model: PreTrainedModel, name: str, *, copied: dict[int, str], before: dict[int, str]
-) -> None:
-    """Say which rows of the head are trained already, and which start anew."""
-    kept, labels = list(copied.values()), list(model.config.id2label.values())
-    drawn, unused = ([tag for tag in tags if tag not in kept] for tags in (labels, before.values()))
-    says = f"head: {len(kept)} of {len(labels)} labels copied from {name}"
-    if kept:
-        says += f": {_listed(kept)}"
-    for what, tags in (("drawn", drawn), ("not learnt here", unused)):
-        if tags:
-            says += f"; {what}: {_listed(tags)}"
-    was_tagger = any("TokenClassification" in each for each in model.config.architectures or ())
-    if was_tagger and drawn and not any(tag != OUTSIDE for tag in kept):
-        log.warning("%s (labels are matched by name: do those of the data mean the same?)", says)
-    else:
-        log.info("%s", says)
-
-
-def _listed(tags: list[str]) -> str:
-    return ", ".join(tags[:_LISTED]) + (f" and {len(tags) - _LISTED} more" if len(tags) > _LISTED else "")
+    return model, list(info["missing_keys"]), [str(entry[0]) for entry in info["mismatched_keys"]]
 
 
 def load_whole() -> None:
