@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ner_dist import results
+from ner_dist.data.prepare import count_in_entities
 from ner_dist.errors import UserError
 from ner_dist.ranks import from_main
 from ner_dist.run import write_atomically
@@ -77,7 +78,16 @@ def _train_figures(session: Session, recorder: Recorder) -> dict[str, Any]:
             "best_step": session.best_step,
             "seconds": recorder.seconds,
         },
-        "data": {"fingerprint": session.data.fingerprint, **session.data.report},
+        "data": {
+            "fingerprint": session.data.fingerprint,
+            **session.data.report,
+            **{
+                f"{name}_words_without_subwords_in_entities": count_in_entities(
+                    split, session.tags(name), session.labels
+                )[1]
+                for name, split in session.data.splits.items()
+            },
+        },
         "environment": {
             "strategy": describe(session.accelerator),
             "processes": session.accelerator.num_processes,

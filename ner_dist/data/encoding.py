@@ -3,7 +3,8 @@
 The first subword of a word stands for it in training and scoring. Sentences longer than the model are cut
 at word boundaries into overlapping windows; every word is *owned* by exactly one of them, the one that shows
 most of what stands around it, so that each word is trained on and scored once. Words without subwords (a
-zero-width character, say) are owned by none: they cannot be trained on and are predicted `O`.
+zero-width character, say) are owned by none: they are not trained on, and follow the entity around them in
+predictions (`ner_dist/decoding.py`).
 """
 
 from __future__ import annotations
@@ -51,6 +52,12 @@ class Encoded:
         """Words that each example owns, int32 [E]."""
         owned = np.concatenate([[0], np.cumsum(self.word_index >= 0)])
         return np.diff(owned[self.example_offsets]).astype(np.int32)
+
+    def without_subwords(self, n_words: int) -> np.ndarray:
+        """The words, of `n_words` that the split has, that no example owns, rising, int64 [n]."""
+        missing = np.ones(n_words, dtype=bool)
+        missing[self.word_index[self.word_index >= 0]] = False
+        return np.flatnonzero(missing)
 
 
 def encode(split: Split, tokenizer: PreTrainedTokenizerFast, *, max_length: int, overlap: int) -> Encoded:

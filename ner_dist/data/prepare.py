@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.encoding import Encoded
-from ner_dist.labels import LabelSet
+from ner_dist.decoding import join_entities
+from ner_dist.labels import OUTSIDE, LabelSet
 from ner_dist.run import read_json
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ class PreparedSplit:
 
         with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
             return pa.ipc.open_file(source).read_all()["tokens"].to_pylist()
+
+    def words(self, index: np.ndarray) -> list[str]:
+        """Some words, by their places in the split; the others stay on disk."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
+            words = pc.list_flatten(pa.ipc.open_file(source).read_all()["tokens"])
+            return words.take(pa.array(index)).to_pylist()
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,7 @@ def report_data(data: Prepared, labels: LabelSet) -> None:
     """Say what the data holds, and what of it is learnt."""
     for name, split in data.splits.items():
         log.info("%s: %d sentences, %d words", name, split.n_sentences, len(split.tags))
+        report_without_subwords(name, split, data.labels.projection(labels)[split.tags], labels)
     left_out = [name for name in data.labels.types if name not in labels.types]
     log.info(
         "learning %d types: %s%s",
@@ -145,6 +156,44 @@ def report_data(data: Prepared, labels: LabelSet) -> None:
         ", ".join(labels.types),
         f"; {', '.join(left_out)} become O" if left_out else "",
     )
+
+
+def count_in_entities(split: PreparedSplit, tags: np.ndarray, labels: LabelSet) -> tuple[int, int, int]:
+    """Words without subwords, those of them inside gold entities, and those whose gold tag the rule misses.
+
+    Args:
+        split: the sentences.
+        tags: gold label id of every word in `labels`, int [W].
+        labels: what the ids mean.
+    """
+    gaps = split.encoded.without_subwords(len(tags))
+    ruled = np.array(tags)
+    join_entities(ruled, gaps, split.offsets, labels)
+    inside = tags[gaps] != labels.label2id[OUTSIDE]
+    return len(gaps), int(inside.sum()), int((ruled[gaps] != tags[gaps]).sum())
+
+
+def report_without_subwords(name: str, split: PreparedSplit, tags: np.ndarray, labels: LabelSet) -> None:
+    """Say how many words of a split have no subwords, and what that means for its entities.
+
+    Args:
+        name: the split's.
+        split: the sentences.
+        tags: gold label id of every word in `labels`, int [W].
+        labels: what the ids mean.
+    """
+    total, inside, missed = count_in_entities(split, tags, labels)
+    if not total:
+        return
+    kinds = sorted(set(split.words(split.encoded.without_subwords(len(tags)))))
+    says = f"{name}: {total} {'words have' if total > 1 else 'word has'} no subwords"
+    says += f" ({', '.join(map(ascii, kinds[:3]))}{', …' if len(kinds) > 3 else ''}), {inside} of them inside"
+    says += " gold entities: their tags follow from the words around them"
+    if missed:
+        says += (
+            f", and differ from gold at {missed}, where an entity begins or ends: take them out of the data"
+        )
+    log.log(logging.WARNING if inside else logging.INFO, "%s", says)
 
 
 def prepared_folder(recipe: Recipe, *, splits: Collection[str] | None = None) -> Path:
