@@ -90,6 +90,15 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
         model = AutoModelForTokenClassification.from_config(config)
     else:
         model = _pretrained(settings, config, labels)
+        _fit_vocabulary(model, settings.name, vocab_size)
+        if _is_causal(model):
+            # Nothing is generated: what attention saw need not be kept.
+            model.config.use_cache = False
+            log.info(
+                "%s reads from left to right: the first subword of a word, which stands for it, sees only "
+                "what comes before",
+                settings.name,
+            )
     # What is saved with the weights; a pretrained encoder's own says what it was before.
     model.config.architectures = [type(model).__name__]
     if settings.gradient_checkpointing:
@@ -154,6 +163,30 @@ def _from_pretrained(
     except (OSError, ValueError, SafetensorError) as error:
         raise cannot_load(settings, error) from None
     return model, list(info["missing_keys"]), [str(entry[0]) for entry in info["mismatched_keys"]]
+
+
+def _fit_vocabulary(model: PreTrainedModel, name: str, vocab_size: int) -> None:
+    """Add what the encoder lacks of the tokenizer's subwords, such as a padding token that somebody added."""
+    known = len(model.get_input_embeddings().weight)
+    if vocab_size > known:
+        log.warning(
+            "%s knows %d of its tokenizer's %d subwords: the others start at random", name, known, vocab_size
+        )
+        model.resize_token_embeddings(vocab_size, mean_resizing=False)
+
+
+@torch.no_grad()
+def _is_causal(model: PreTrainedModel) -> bool:
+    """Whether what stands behind a subword changes nothing for it; found by trying."""
+    ids = torch.arange(8)[None] % len(model.get_input_embeddings().weight)
+    ends_otherwise = torch.cat([ids[:, :-1], ids[:, :1]], dim=1)
+    was_training = model.training
+    model.eval()
+    one, other = (
+        model(input_ids=each, attention_mask=torch.ones_like(each)).logits for each in (ids, ends_otherwise)
+    )
+    model.train(was_training)
+    return bool(torch.equal(one[:, 0], other[:, 0]) and not torch.equal(one[:, -1], other[:, -1]))
 
 
 def load_whole() -> None:

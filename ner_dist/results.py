@@ -21,7 +21,7 @@ from ner_dist import __version__
 from ner_dist.data.readers import json_lines, read_text
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
-from ner_dist.model import load_whole
+from ner_dist.model import load_whole, max_length
 from ner_dist.run import Run
 from ner_dist.shards import sync, write_tensors
 
@@ -93,7 +93,11 @@ def save_model(
     aside.mkdir()
     write_tensors(aside / "model.safetensors", weights)
     config.dtype = torch.float32
+    if config.pad_token_id is None:
+        config.pad_token_id = data.tokenizer.pad_token_id
     config.save_pretrained(aside)
+    # Some say nothing of what the model can take, and a pipeline then gives it more.
+    data.tokenizer.model_max_length = min(data.tokenizer.model_max_length, max_length(config))
     data.tokenizer.save_pretrained(aside)
     (aside / "README.md").write_text(card, encoding="utf-8")
     for path in (*aside.iterdir(), aside):

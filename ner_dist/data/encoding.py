@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ner_dist.data.tokenizer import special_tokens
+from ner_dist.data.tokenizer import padding_id, special_tokens
 from ner_dist.errors import UserError
 from ner_dist.progress import progress
 
@@ -82,6 +82,8 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerFast, *, max_length: int,
     sentences: list[np.ndarray] = [np.empty(0, np.int32)]
     for subwords in _tokenise(split, tokenizer):
         subwords = _shorten_words(subwords, room)
+        if not prefix and not suffix:
+            subwords = _fill_empty(subwords, padding_id(tokenizer))
         windows = _windows(subwords, room=room, overlap=overlap)
         for parts, part in zip((ids, words, lengths), _write(subwords, windows, prefix, suffix), strict=True):
             parts.append(part)
@@ -151,6 +153,18 @@ def _shorten_words(subwords: _Subwords, room: int) -> _Subwords:
         ids=subwords.ids[kept],
         lead=subwords.lead[kept],
         ends=np.concatenate([[0], np.cumsum(kept)])[subwords.ends],
+    )
+
+
+def _fill_empty(subwords: _Subwords, filler: int) -> _Subwords:
+    """One subword for each sentence that has none, not even special tokens: a model cannot read nothing."""
+    empty = np.diff(subwords.ends) == 0
+    places = subwords.ends[:-1][empty]
+    return _Subwords(
+        subwords.first_sentence,
+        ids=np.insert(subwords.ids, places, filler),
+        lead=np.insert(subwords.lead, places, -1),
+        ends=subwords.ends + np.concatenate([[0], np.cumsum(empty)]),
     )
 
 

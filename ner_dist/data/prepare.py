@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Part of the folder's key: raise it when what is stored, or how sentences are cut, changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -246,6 +246,7 @@ def _tokenizer_stamp(model: Model) -> Any:
 def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None) -> None:
     from ner_dist.data.encoding import encode
     from ner_dist.data.sources import load_corpus
+    from ner_dist.data.tokenizer import padding_id
 
     corpus = load_corpus(recipe.data, splits=splits)
     tokenizer = _tokenizer(recipe.model, corpus)
@@ -270,7 +271,7 @@ def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None) -> None
         "tags": corpus.labels.tags,
         "report": report,
         "fingerprint": corpus.fingerprint,
-        "pad_id": tokenizer.pad_token_id,
+        "pad_id": padding_id(tokenizer),
         "vocab_size": len(tokenizer),
     }
     (aside / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
