@@ -68,7 +68,8 @@ def load_config(settings: Model, *, vocab_size: int | None = None) -> Pretrained
 
 def max_length(config: PretrainedConfig) -> int:
     """Longest input of the encoder in subwords, special tokens included, as far as its configuration says."""
-    positions = getattr(config, "max_position_embeddings", None) or 512
+    # -1 is XLNet's word for no limit.
+    positions = max(getattr(config, "max_position_embeddings", None) or 0, 0) or 512
     if config.model_type in _POSITIONS_AFTER_PADDING:
         positions -= config.pad_token_id + 1
     return positions
@@ -167,7 +168,7 @@ def _from_pretrained(
 
 def _fit_vocabulary(model: PreTrainedModel, name: str, vocab_size: int) -> None:
     """Add what the encoder lacks of the tokenizer's subwords, such as a padding token that somebody added."""
-    known = len(model.get_input_embeddings().weight)
+    known = _embeddings(model)
     if vocab_size > known:
         log.warning(
             "%s knows %d of its tokenizer's %d subwords: the others start at random", name, known, vocab_size
@@ -175,10 +176,15 @@ def _fit_vocabulary(model: PreTrainedModel, name: str, vocab_size: int) -> None:
         model.resize_token_embeddings(vocab_size, mean_resizing=False)
 
 
+def _embeddings(model: PreTrainedModel) -> int:
+    weight: Any = model.get_input_embeddings().weight
+    return len(weight)
+
+
 @torch.no_grad()
 def _is_causal(model: PreTrainedModel) -> bool:
     """Whether what stands behind a subword changes nothing for it; found by trying."""
-    ids = torch.arange(8)[None] % len(model.get_input_embeddings().weight)
+    ids = torch.arange(8)[None] % _embeddings(model)
     ends_otherwise = torch.cat([ids[:, :-1], ids[:, :1]], dim=1)
     was_training = model.training
     model.eval()

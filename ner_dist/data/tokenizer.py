@@ -42,8 +42,8 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
                 break
     if begun is None:
         log.warning(
-            "the tokenizer of %s splits words given one by one otherwise than in running text, whatever stands "
-            "before them: training works, but less well than it could; try a model with another tokenizer",
+            "the tokenizer of %s splits words given one by one otherwise than in running text, whatever "
+            "stands before them: training works, but less well than it could; try another model",
             name,
         )
     elif whole is None:
