@@ -7,8 +7,8 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ner_dist import results
-from ner_dist.data.prepare import count_in_entities
+from ner_dist import card, results
+from ner_dist.data.prepare import count_in_entities, window_limit
 from ner_dist.errors import UserError
 from ner_dist.ranks import from_main
 from ner_dist.run import write_atomically
@@ -46,7 +46,7 @@ def finish(session: Session, recorder: Recorder) -> None:
             weights=best.weights(),
             config=session.config,
             data=session.data,
-            card=results.model_card(session.recipe, session.labels),
+            card=card.model_card(session.recipe, session.labels),
         ),
     )
     written = _train_figures(session, recorder) | _final_scores(session, recorder)
@@ -57,8 +57,8 @@ def finish(session: Session, recorder: Recorder) -> None:
 
 
 def _write_results(session: Session, written: dict[str, Any]) -> None:
-    card = results.model_card(session.recipe, session.labels, written)
-    write_atomically(session.run.model / "README.md", card)
+    readme = card.model_card(session.recipe, session.labels, written)
+    write_atomically(session.run.model / "README.md", readme)
     write_atomically(session.run.results, json.dumps(written, indent=1) + "\n")
     log.info("results in %s, model in %s", session.run.results, session.run.model)
 
@@ -108,7 +108,29 @@ def _final_scores(session: Session, recorder: Recorder) -> dict[str, Any]:
         evaluation = session.score(tagger, split, recorder, with_predictions=True)
         figures[split] = evaluation.as_dict()
         from_main(session.accelerator, partial(_write_predictions, session, split, evaluation))
+        tried = partial(_try_examples, session, split, tagger, evaluation)
+    if figures:
+        # On the last of them: test, where there is one.
+        figures["examples"] = from_main(session.accelerator, tried)
     return figures
+
+
+def _try_examples(
+    session: Session, split: str, tagger: results.Tagger, evaluation: Evaluation
+) -> dict[str, Any] | None:
+    assert evaluation.predicted is not None
+    longest = min(window_limit(session.recipe), session.data.tokenizer.model_max_length)
+    return card.try_examples(
+        tagger.model,
+        session.run.model,
+        name=split,
+        split=session.data.splits[split],
+        predicted=evaluation.predicted,
+        labels=session.labels,
+        longest=longest,
+        overlap=min(session.recipe.data.window_overlap, longest // 4),
+        precision=precision_of(session.accelerator),
+    )
 
 
 def _write_predictions(session: Session, split: str, evaluation: Evaluation) -> None:
