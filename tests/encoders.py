@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 TEXT = [
     "Anna Berg visits York's old minster , doesn't she ?",
@@ -199,7 +199,35 @@ def qwen_bytes(folder: Path) -> None:
     Qwen2Tokenizer(vocab=vocab, merges=merges).save_pretrained(folder)
 
 
-ROTARY = {"num_key_value_heads": 1, "max_position_embeddings": 128}
+def eurobert_bytes(folder: Path) -> None:
+    """Bytes of what a pattern cut before, as Llama 3 has it."""
+    from transformers import PreTrainedTokenizerFast
+
+    vocab, merges = byte_pairs(["<|begin_of_text|>", "<|end_of_text|>", "<|mask|>"])
+    backend = Tokenizer(models.BPE(vocab, merges, ignore_merges=True))
+    pattern = Regex(r"(?i:'s|'t|'re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(pattern, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    backend.decoder = decoders.ByteLevel()
+    backend.post_processor = processors.TemplateProcessing(
+        single="<|begin_of_text|> $A <|end_of_text|>",
+        special_tokens=[("<|begin_of_text|>", 0), ("<|end_of_text|>", 1)],
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<|begin_of_text|>", eos_token="<|end_of_text|>"
+    ).save_pretrained(folder)
+
+
+def xlnet_pieces(folder: Path) -> None:
+    ids = {"pad_id": -1, "unk_id": 0, "bos_id": 1, "eos_id": 2}
+    sentence_piece(folder, "spiece.model", **ids, control_symbols=["<cls>", "<sep>", "<pad>", "<mask>"])
+
+
+ROTARY = {"num_key_value_heads": 1}
 # Name -> family in transformers, what writes its tokenizer, what its configuration has of its own.
 ENCODERS: dict[str, tuple[str, Callable[[Path], None], dict[str, Any]]] = {
     "bert": ("bert", bert_words, {}),
@@ -223,6 +251,8 @@ ENCODERS: dict[str, tuple[str, Callable[[Path], None], dict[str, Any]]] = {
         | {"norm_rel_ebd": "layer_norm", "max_relative_positions": -1},
     ),
     "albert": ("albert", albert_pieces, {"embedding_size": 8}),
+    "eurobert": ("eurobert", eurobert_bytes, ROTARY),
+    "xlnet": ("xlnet", xlnet_pieces, {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 32}),
     "gpt2": ("gpt2", gpt2_bytes, {}),
     "qwen2": ("qwen2", qwen_bytes, ROTARY),
     "qwen3": ("qwen3", qwen_bytes, ROTARY | {"head_dim": 8}),
@@ -237,7 +267,9 @@ def make_encoder(name: str, folder: Path) -> Path:
     family, write_tokenizer, own = ENCODERS[name]
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder)
-    config = AutoConfig.for_model(family, **(SHAPE | {"max_position_embeddings": 64} | own))
+    # XLNet has names of its own, and as many positions as anybody likes.
+    shape = {} if family == "xlnet" else SHAPE | {"max_position_embeddings": 64}
+    config = AutoConfig.for_model(family, **(shape | own))
     config.save_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     config.vocab_size = len(tokenizer)

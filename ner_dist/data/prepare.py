@@ -188,11 +188,9 @@ def report_without_subwords(name: str, split: PreparedSplit, tags: np.ndarray, l
     kinds = sorted(set(split.words(split.encoded.without_subwords(len(tags)))))
     says = f"{name}: {total} {'words have' if total > 1 else 'word has'} no subwords"
     says += f" ({', '.join(map(ascii, kinds[:3]))}{', …' if len(kinds) > 3 else ''}), {inside} of them inside"
-    says += " gold entities: their tags follow from the words around them"
+    says += " gold entities: they carry no loss, and their tags follow from the words around them"
     if missed:
-        says += (
-            f", and differ from gold at {missed}, where an entity begins or ends: take them out of the data"
-        )
+        says += f"; gold differs at {missed}, where an entity begins or ends: take these words out of it"
     log.log(logging.WARNING if inside else logging.INFO, "%s", says)
 
 
