@@ -1,8 +1,9 @@
 """Scoring a model on a split, on any number of ranks: count, don't gather.
 
 The micro-batches of an evaluation do not depend on the number of ranks, and all windows of a sentence go to
-one rank, which counts its spans. What is exchanged is a few hundred numbers. Predictions themselves are
-exchanged only when asked for, word by word, and it is checked that every word was predicted exactly once.
+one rank, which counts its spans, once the words without subwords have their tags (`decoding.py`). What is
+exchanged is a few hundred numbers. Predictions themselves are exchanged only when asked for, word by word,
+and it is checked that every word was predicted exactly once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from ner_dist import metrics
 from ner_dist.data.batches import collate
 from ner_dist.data.plan import plan_evaluation
+from ner_dist.decoding import join_entities
 from ner_dist.progress import progress
 from ner_dist.stopping import Stopped
 
@@ -50,7 +52,7 @@ class Evaluation:
     """int16 [W]: predicted label id of every word of the split, if they were asked for."""
     confidence: np.ndarray | None = None
     """float64 [W]: the model's probability of the label that it predicted, rounded to 4 digits; there if
-    `predicted` is. Words without subwords are `O` by rule, not by the model's choice: 1.0."""
+    `predicted` is. Words without subwords have their tag by rule, not by the model's choice: 1.0."""
 
     @property
     def loss(self) -> float:
@@ -160,6 +162,7 @@ def evaluate(
     answered = {}
     if confidence is not None:
         predicted, confidence = _exchange(predicted, confidence, scored, split, accelerator=accelerator)
+        join_entities(predicted, split.encoded.without_subwords(len(tags)), split.offsets, labels)
         answered = {"predicted": predicted, "confidence": confidence / 10**_DIGITS}
     return Evaluation(
         labels=labels,
@@ -214,6 +217,7 @@ def _count(
         own_offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         words = np.repeat(starts - own_offsets[:-1], sizes) + np.arange(own_offsets[-1])
         own_gold, own_predicted = gold[words], predicted[words]
+        join_entities(own_predicted, np.flatnonzero(scored[words] == 0), own_offsets, labels)
         spans = [
             metrics.count(own_gold, own_predicted, own_offsets, labels, strict=strict).as_array()
             for strict in (True, False)

@@ -7,7 +7,8 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ner_dist import auto, results
+from ner_dist import auto, card, results
+from ner_dist.data.prepare import count_in_entities, window_limit
 from ner_dist.errors import UserError, writing
 from ner_dist.ranks import from_main
 from ner_dist.repeats import in_words, with_repeats
@@ -53,13 +54,13 @@ def _save_model(session: Session, best_step: int) -> None:
             weights=Saved(session.checkpoints.best(best_step)).weights(),
             config=session.config,
             data=session.data,
-            card=results.model_card(session.recipe, session.labels),
+            card=card.model_card(session.recipe, session.labels),
         )
 
 
 def _write_results(session: Session, written: dict[str, Any]) -> None:
-    card = results.model_card(session.recipe, session.labels, written)
-    write_atomically(session.run.model / "README.md", card)
+    readme = card.model_card(session.recipe, session.labels, written)
+    write_atomically(session.run.model / "README.md", readme)
     write_atomically(session.run.results, json.dumps(written, indent=1) + "\n")
     log.info("results in %s, model in %s", session.run.results, session.run.model)
     run = typed(session.run.folder)
@@ -83,7 +84,16 @@ def _train_figures(session: Session, recorder: Recorder) -> dict[str, Any]:
             "best_step": session.best_step,
             "seconds": recorder.seconds,
         },
-        "data": {"fingerprint": session.data.fingerprint, **session.data.report},
+        "data": {
+            "fingerprint": session.data.fingerprint,
+            **session.data.report,
+            **{
+                f"{name}_words_without_subwords_in_entities": count_in_entities(
+                    split, session.tags(name), session.labels
+                )[1]
+                for name, split in session.data.splits.items()
+            },
+        },
         "environment": {
             "strategy": describe(session.accelerator),
             "processes": session.accelerator.num_processes,
@@ -108,7 +118,29 @@ def _final_scores(session: Session, recorder: Recorder) -> dict[str, Any]:
         if whole is not None:
             figures[split]["with_repeats"] = whole
             log.info("%s as published: %s", split, in_words(whole))
+        tried = partial(_try_examples, session, split, tagger, evaluation)
+    if figures:
+        # On the last of them: test, where there is one.
+        figures["examples"] = from_main(session.accelerator, tried)
     return figures
+
+
+def _try_examples(
+    session: Session, split: str, tagger: results.Tagger, evaluation: Evaluation
+) -> dict[str, Any] | None:
+    assert evaluation.predicted is not None
+    longest = min(window_limit(session.recipe), session.data.tokenizer.model_max_length)
+    return card.try_examples(
+        tagger.model,
+        session.run.model,
+        name=split,
+        split=session.data.splits[split],
+        predicted=evaluation.predicted,
+        labels=session.labels,
+        longest=longest,
+        overlap=min(session.recipe.data.window_overlap, longest // 4),
+        precision=precision_of(session.accelerator),
+    )
 
 
 def _write_predictions(session: Session, split: str, evaluation: Evaluation) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from ner_dist.data.tokenizer import check_model_name
 from ner_dist.errors import UserError
+from ner_dist.head import copy_rows, draw_head, output_layer, report_head
 from ner_dist.recipe import SCRATCH
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def load_config(settings: Model, *, vocab_size: int | None = None) -> Pretrained
 
 def max_length(config: PretrainedConfig) -> int:
     """Longest input of the encoder in subwords, special tokens included, as far as its configuration says."""
-    positions = getattr(config, "max_position_embeddings", None) or 512
+    # -1 is XLNet's word for no limit.
+    positions = max(getattr(config, "max_position_embeddings", None) or 0, 0) or 512
     if config.model_type in _POSITIONS_AFTER_PADDING:
         positions -= config.pad_token_id + 1
     return positions
@@ -78,20 +80,25 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
 
     load_whole()
     config = load_config(settings, vocab_size=vocab_size)
-    labels_before = config.id2label or {}
-    config.num_labels = len(labels)
-    config.id2label, config.label2id = labels.id2label, dict(labels.label2id)
     if settings.dropout is not None:
         # Every family has names of its own for them.
         for name in [name for name in config.to_dict() if "dropout" in name]:
             setattr(config, name, settings.dropout)
     torch.manual_seed(seed)
     if settings.name == SCRATCH:
+        _set_labels(config, labels)
         model = AutoModelForTokenClassification.from_config(config)
     else:
-        model = _pretrained(settings, config)
-        if len(labels_before) == len(labels) and labels_before != config.id2label:
-            _renew_head(model)
+        model = _pretrained(settings, config, labels)
+        _fit_vocabulary(model, settings.name, vocab_size)
+        if _is_causal(model):
+            # Nothing is generated: what attention saw need not be kept.
+            model.config.use_cache = False
+            log.info(
+                "%s reads from left to right: the first subword of a word, which stands for it, sees only "
+                "what comes before",
+                settings.name,
+            )
     # What is saved with the weights; a pretrained encoder's own says what it was before.
     model.config.architectures = [type(model).__name__]
     if settings.gradient_checkpointing:
@@ -101,7 +108,45 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
     return model
 
 
-def _pretrained(settings: Model, config: PretrainedConfig) -> PreTrainedModel:
+def _pretrained(settings: Model, config: PretrainedConfig, labels: LabelSet) -> PreTrainedModel:
+    """The encoder with a head for the labels: rows of a trained head by their names, the rest drawn."""
+    labels_before = {int(row): str(tag) for row, tag in (config.id2label or {}).items()}
+    _set_labels(config, labels)
+    model, missing, misfits = _from_pretrained(settings, config)
+    body = f"{model.base_model_prefix}."
+    new = [name for name in (*missing, *misfits) if name.startswith(body)]
+    if new:
+        log.warning(
+            "%s lacks %d weights of the encoder, which start at random (%s): is it the right model?",
+            settings.name,
+            len(new),
+            ", ".join(new[:3]) + (", …" if len(new) > 3 else ""),
+        )
+    head = f"{output_layer(model)[0]}.weight"
+    same, fits = labels_before == labels.id2label, head not in (*missing, *misfits)
+    if not same and (fits or len(labels_before) == len(labels)):
+        # As many rows as there are labels, though they mean others.
+        draw_head(model)
+    if head not in missing:
+        copied: list[str] = list(labels.tags) if same and fits else []
+        if not copied and set(labels_before.values()) & set(labels.tags):
+            # Loaded once more, as it was trained: transformers leaves out what does not fit.
+            trained, _, misfits = _from_pretrained(settings, load_config(settings))
+            if head not in misfits:
+                copied = copy_rows(trained, labels_before, model, labels)
+        report_head(model, settings.name, labels=labels, copied=copied, before=labels_before)
+    return model
+
+
+def _set_labels(config: PretrainedConfig, labels: LabelSet) -> None:
+    config.num_labels = len(labels)
+    config.id2label, config.label2id = dict(labels.id2label), dict(labels.label2id)
+
+
+def _from_pretrained(
+    settings: Model, config: PretrainedConfig
+) -> tuple[PreTrainedModel, list[str], list[str]]:
+    """The model, the names of weights that it was not given, and of those that have another shape."""
     from safetensors import SafetensorError
     from transformers import AutoModelForTokenClassification
 
@@ -112,33 +157,41 @@ def _pretrained(settings: Model, config: PretrainedConfig) -> PreTrainedModel:
             config=config,
             dtype=torch.float32,
             output_loading_info=True,
-            # A tagging head of another label set is replaced; everything else must fit.
+            # The output layer of another label set is drawn, then filled by name; everything else must fit.
             ignore_mismatched_sizes=True,
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise cannot_load(settings, error) from None
-    body = f"{model.base_model_prefix}."
-    new = [name for name in info["missing_keys"] if name.startswith(body)]
-    new += [str(entry[0]) for entry in info["mismatched_keys"] if str(entry[0]).startswith(body)]
-    if new:
+    return model, list(info["missing_keys"]), [str(entry[0]) for entry in info["mismatched_keys"]]
+
+
+def _fit_vocabulary(model: PreTrainedModel, name: str, vocab_size: int) -> None:
+    """Add what the encoder lacks of the tokenizer's subwords, such as a padding token that somebody added."""
+    known = _embeddings(model)
+    if vocab_size > known:
         log.warning(
-            "%s lacks %d weights of the encoder, which start at random (%s): is it the right model?",
-            settings.name,
-            len(new),
-            ", ".join(new[:3]) + (", …" if len(new) > 3 else ""),
+            "%s knows %d of its tokenizer's %d subwords: the others start at random", name, known, vocab_size
         )
-    return model
+        model.resize_token_embeddings(vocab_size, mean_resizing=False)
 
 
-def _renew_head(model: PreTrainedModel) -> None:
-    """Draw the output layer anew: one of as many labels has been loaded, though its rows mean others."""
-    body = f"{model.base_model_prefix}."
-    for name, module in model.named_modules():
-        outside = not name.startswith(body)
-        if outside and isinstance(module, nn.Linear) and module.out_features == model.num_labels:
-            nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+def _embeddings(model: PreTrainedModel) -> int:
+    weight: Any = model.get_input_embeddings().weight
+    return len(weight)
+
+
+@torch.no_grad()
+def _is_causal(model: PreTrainedModel) -> bool:
+    """Whether what stands behind a subword changes nothing for it; found by trying."""
+    ids = torch.arange(8)[None] % _embeddings(model)
+    ends_otherwise = torch.cat([ids[:, :-1], ids[:, :1]], dim=1)
+    was_training = model.training
+    model.eval()
+    one, other = (
+        model(input_ids=each, attention_mask=torch.ones_like(each)).logits for each in (ids, ends_otherwise)
+    )
+    model.train(was_training)
+    return bool(torch.equal(one[:, 0], other[:, 0]) and not torch.equal(one[:, -1], other[:, -1]))
 
 
 def load_whole() -> None:

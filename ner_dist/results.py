@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ner_dist import __version__
 from ner_dist.data.readers import json_lines, read_text
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
-from ner_dist.model import load_whole
+from ner_dist.model import load_whole, max_length
 from ner_dist.run import Run
 from ner_dist.shards import sync, write_tensors
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from ner_dist.data.prepare import Prepared, PreparedSplit
-    from ner_dist.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +91,11 @@ def save_model(
     aside.mkdir()
     write_tensors(aside / "model.safetensors", weights)
     config.dtype = torch.float32
+    if config.pad_token_id is None:
+        config.pad_token_id = data.tokenizer.pad_token_id
     config.save_pretrained(aside)
+    # Some say nothing of what the model can take, and a pipeline then gives it more.
+    data.tokenizer.model_max_length = min(data.tokenizer.model_max_length, max_length(config))
     data.tokenizer.save_pretrained(aside)
     (aside / "README.md").write_text(card, encoding="utf-8")
     for path in (*aside.iterdir(), aside):
@@ -170,38 +172,3 @@ def verify(path: Path, figures: dict[str, Any]) -> None:
     words = sum(len(line["gold"]) for line in lines)
     correct = sum(a == b for line in lines for a, b in zip(line["gold"], line["predicted"], strict=True))
     assert figures["accuracy"] == correct / max(words, 1), f"{path}: accuracy differs"
-
-
-def model_card(recipe: Recipe, labels: LabelSet, results: dict[str, Any] | None = None) -> str:
-    """The README.md of the saved model."""
-    source = recipe.data.path + (f" ({recipe.data.language})" if recipe.data.language else "")
-    lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: token-classification",
-        "tags: [named-entity-recognition, token-classification]",
-        "---",
-        "",
-        f"# {recipe.name}",
-        "",
-        f"`{recipe.model.name}`, fine-tuned by ner_dist {__version__} on {source}.",
-        f"Entity types: {', '.join(labels.types)}. Tags are IOB2; a word's tag is that of its first subword.",
-        "",
-    ]
-    if results:
-        lines += ["| split | precision | recall | F1 | accuracy | loss |", "|---|---|---|---|---|---|"]
-        for name in ("validation", "test"):
-            if name in results:
-                cells = [
-                    f"{results[name][key]:.4f}" for key in ("precision", "recall", "f1", "accuracy", "loss")
-                ]
-                lines.append(f"| {name} | {' | '.join(cells)} |")
-        lines += ["", "Precision, recall and F1 are micro averages over entities, strict IOB2.", ""]
-    lines += [
-        "```python",
-        "from transformers import pipeline",
-        'tag = pipeline("token-classification", "path/to/this/folder", aggregation_strategy="first")',
-        "```",
-        "",
-    ]
-    return "\n".join(lines)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist import numbers, runtime
-from ner_dist.data.prepare import prepare, say_notes
+from ner_dist.data.prepare import prepare, report_without_subwords, say_notes
 from ner_dist.errors import UserError
 from ner_dist.evaluation import evaluate
 from ner_dist.labels import LabelSet
@@ -75,6 +75,7 @@ def score(
     labels = _scored_labels(known, prepared.labels, where=model)
     to_labels = None if labels == known else known.projection(labels)
     tags = prepared.labels.projection(labels)[prepared.splits[split].tags]
+    report_without_subwords(split, prepared.splits[split], tags, labels)
     evaluation = evaluate(
         tagger,
         prepared.splits[split],

@@ -26,6 +26,7 @@ from ner_dist.data.prepare import PreparedSplit
 from ner_dist.evaluation import evaluate
 from ner_dist.labels import LabelSet
 from tests import small
+from tests.test_decoding import by_hand
 
 LABELS = LabelSet.from_types(["PER", "LOC", "BIO"])
 NO_SUBWORDS = "\u200b"
@@ -68,8 +69,9 @@ class TableTagger(torch.nn.Module):
     def row(self, word):
         return self.table[VOCABULARY.index(word[0])]
 
-    def tag(self, word):
-        return "O" if word == NO_SUBWORDS else self.labels.tags[int(self.row(word).argmax())]
+    def tags(self, words):
+        """The tags of a sentence, as they are to be written."""
+        return by_hand([None if w == NO_SUBWORDS else self.labels.tags[self.row(w).argmax()] for w in words])
 
 
 def prepared(sentences, *, window=WINDOW, overlap=3):
@@ -132,7 +134,7 @@ def tagged_sentences(draw):
 def test_figures_are_those_of_seqeval_on_the_models_answers(scored, case, batch_tokens, seed):
     sentences, gold = case
     tagger = TableTagger(LABELS, seed=seed)
-    predicted = [[tagger.tag(word) for word in words] for words in sentences]
+    predicted = [tagger.tags(words) for words in sentences]
     evaluation = scored(tagger, prepared(sentences), ids_of(gold), batch_tokens=batch_tokens)
 
     figures = evaluation.as_dict()
@@ -167,24 +169,35 @@ def test_a_sentence_longer_than_the_window_counts_once(scored):
     split = prepared([words, ["a"]])
     assert len(split.encoded.lengths) > 4
     tagger = TableTagger(LABELS)
-    gold = [[tagger.tag(word) for word in words], [tagger.tag("a")]]
+    gold = [tagger.tags(words), tagger.tags(["a"])]
     figures = scored(tagger, split, ids_of(gold)).as_dict()
     assert (figures["sentences"], figures["words"], figures["accuracy"]) == (2, 27, 1.0)
     assert sum(each["support"] for each in figures["lenient"]["per_type"].values()) > 0
     assert figures["lenient"]["f1"] == 1.0
 
 
-def test_words_without_subwords_are_predicted_o(scored):
-    split = prepared([["a", NO_SUBWORDS], [NO_SUBWORDS], []])
+def test_words_without_subwords_go_on_with_the_entity_around_them(scored):
+    gap = NO_SUBWORDS
+    split = prepared([["a", gap, "b", gap], [gap, "b"], [], ["c", gap, gap, "b", gap, "a"]])
     tagger = TableTagger(LABELS)
-    tagger.table[:] = torch.tensor([0.0, 9.0, 0, 0, 0, 0, 0])  # B-PER for all that is asked
-    gold = ids_of([["B-PER", "B-PER"], ["B-LOC"], []])
+    for word, tag in (("a", "B-PER"), ("b", "I-PER"), ("c", "B-LOC")):
+        tagger.row(word)[:] = 0.0
+        tagger.row(word)[LABELS.label2id[tag]] = 9.0
+    gold = ids_of(
+        [["B-PER", "I-PER", "I-PER", "O"], ["B-PER", "I-PER"], [], ["B-LOC", "O", "O", "O", "B-PER", "I-PER"]]
+    )
     evaluation = scored(tagger, split, gold)
-    assert evaluation.predicted.tolist() == ids_of([["B-PER", "O"], ["O"], []]).tolist()
+    answers = [
+        ["B-PER", "I-PER", "I-PER", "O"],
+        ["O", "I-PER"],
+        [],
+        ["B-LOC", "O", "O", "I-PER", "O", "B-PER"],
+    ]
+    assert evaluation.predicted.tolist() == ids_of(answers).tolist()
     figures = evaluation.as_dict()
-    # The model is not asked, but what it misses counts.
-    assert (figures["precision"], figures["recall"]) == (1.0, 1 / 3)
-    assert (evaluation.words, evaluation.loss_words, evaluation.sentences) == (3, 1, 3)
+    # The model is not asked about the gaps, but what it misses there counts.
+    assert (figures["precision"], figures["recall"]) == (2 / 3, 2 / 4)
+    assert (evaluation.words, evaluation.loss_words, evaluation.sentences) == (12, 6, 4)
 
 
 def test_no_sentences_score_nothing(scored):
@@ -202,7 +215,7 @@ def test_a_model_of_more_types_is_scored_on_those_that_are_asked_for(scored, cas
         return [[tag if tag in asked.tags else "O" for tag in sentence] for sentence in tags]
 
     gold = project(gold)
-    predicted = project([[tagger.tag(word) for word in words] for words in sentences])
+    predicted = project([tagger.tags(words) for words in sentences])
     evaluation = scored(
         tagger,
         prepared(sentences),

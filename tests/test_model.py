@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -97,36 +99,104 @@ def saved(tmp_path):
     return tmp_path / "tagger", model
 
 
-def test_a_head_of_other_labels_is_replaced_and_the_encoder_kept(saved, log_lines):
+def test_a_head_of_other_labels_keeps_the_rows_it_shares_and_the_encoder(saved, log_lines):
     folder, before = saved
     model = load(Model(name=str(folder)), LabelSet.from_types(["PER", "ORG", "DIS"]))
     assert logits(model).shape == (2, 10, 7)
     kept = before.roberta.state_dict()
     assert all(torch.equal(weight, kept[name]) for name, weight in model.roberta.state_dict().items())
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
-    assert log_lines == []
+    assert torch.equal(model.classifier.weight[:3], before.classifier.weight[:3].float())
+    assert log_lines == [
+        f"head: 3 of 7 labels copied from {folder}: O, B-PER, I-PER; drawn: B-ORG, I-ORG, B-DIS, I-DIS; "
+        "not learnt here: B-LOC, I-LOC"
+    ]
 
 
 def test_a_new_head_is_drawn_from_the_seed(saved):
     labels = LabelSet.from_types(["PER", "ORG", "DIS"])
     one, again, other = (load(Model(name=str(saved[0])), labels, seed=seed) for seed in (5, 5, 6))
     assert torch.equal(one.classifier.weight, again.classifier.weight)
-    assert not torch.equal(one.classifier.weight, other.classifier.weight)
+    assert not torch.isclose(one.classifier.weight[3:], other.classifier.weight[3:]).any()
 
 
-def test_a_head_of_as_many_other_labels_is_replaced_too(saved):
+def test_a_head_of_as_many_other_labels_is_drawn_where_the_names_differ(saved, log_lines):
     folder, before = saved
-    for types in (["LOC", "PER"], ["ORG", "DIS"]):
-        model = load(Model(name=str(folder)), LabelSet.from_types(types))
-        assert not torch.isclose(model.classifier.weight, before.classifier.weight.float()).all(dim=1).any()
-        assert torch.equal(
-            model.roberta.embeddings.word_embeddings.weight, before.get_input_embeddings().weight
-        )
+    model = load(Model(name=str(folder)), LabelSet.from_types(["ORG", "DIS"]))
+    same = torch.isclose(model.classifier.weight, before.classifier.weight.float()).all(dim=1)
+    assert same.tolist() == [True, False, False, False, False]
+    assert torch.equal(model.get_input_embeddings().weight, before.get_input_embeddings().weight)
+    assert log_lines == [
+        f"head: 1 of 5 labels copied from {folder}: O; drawn: B-ORG, I-ORG, B-DIS, I-DIS; not learnt here: "
+        "B-PER, I-PER, B-LOC, I-LOC (labels are matched by name: do those of the data mean the same?)"
+    ]
 
 
-def test_a_head_of_the_same_labels_is_kept(saved):
+# What stands outside the encoder differs: a dense layer before the output, no bias, another name.
+HEADS = [
+    "bert",
+    "deberta-v2",
+    "electra",
+    "gpt2",
+    "longformer",
+    "modernbert",
+    "mpnet",
+    "qwen2",
+    "roberta",
+    "t5",
+]
+
+
+@pytest.mark.parametrize("family", HEADS)
+def test_labels_in_another_order_give_the_same_logits_under_the_same_names(family, tmp_path, log_lines):
+    special = {"pad_token_id": 1, "eos_token_id": 2, "bos_token_id": 0, "cls_token_id": 0, "sep_token_id": 2}
+    shape = {"intermediate_size": 32, "embedding_size": 16, "num_key_value_heads": 2, "attention_window": 4}
+    before = LabelSet.from_tags(["I-PER", "O", "B-LOC", "B-PER", "I-LOC"])
+    config = tiny_config(family, **special, **shape)
+    config.num_labels, config.id2label, config.label2id = 5, before.id2label, before.label2id
+    torch.manual_seed(3)
+    trained = AutoModelForTokenClassification.from_config(config).eval()
+    for name, weight in trained.named_parameters():
+        if name.endswith(("classifier.bias", "score.bias")):
+            torch.nn.init.normal_(weight)
+    trained.save_pretrained(tmp_path)
+
+    model = load(Model(name=str(tmp_path))).eval()
+    order = [before.label2id[tag] for tag in LABELS.tags]
+    torch.testing.assert_close(logits(model), logits(trained)[..., order])
+    assert model.config.id2label == LABELS.id2label
+    # Of fewer types, what is left; of more, the old beside the new.
+    for types in (["LOC"], ["EVE", "LOC", "PER"]):
+        labels = LabelSet.from_types(types)
+        kept = [tag for tag in labels.tags if tag in before.tags]
+        found = logits(load(Model(name=str(tmp_path)), labels).eval())[
+            ..., [labels.label2id[t] for t in kept]
+        ]
+        torch.testing.assert_close(found, logits(trained)[..., [before.label2id[t] for t in kept]])
+    assert [line.partition(" copied")[0] for line in log_lines if line.startswith("head: ")] == [
+        "head: 5 of 5 labels",
+        "head: 3 of 3 labels",
+        "head: 5 of 7 labels",
+    ]
+
+
+def test_a_head_whose_rows_are_not_as_many_as_its_names_is_not_copied(saved, log_lines):
+    folder, before = saved
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"]["5"], config["label2id"]["B-EVE"] = "B-EVE", 5
+    (folder / "config.json").write_text(json.dumps(config))
+    model = load(Model(name=str(folder)))
+    # Five rows for six names: nobody knows whose they are.
+    assert not torch.isclose(model.classifier.weight, before.classifier.weight.float()).all(dim=1).any()
+    assert log_lines[0].startswith(f"head: 0 of 5 labels copied from {folder}; drawn: O, B-PER,")
+
+
+def test_a_head_of_the_same_labels_is_kept(saved, log_lines):
     folder, before = saved
     assert torch.equal(load(Model(name=str(folder))).classifier.weight, before.classifier.weight)
+    assert log_lines == [
+        f"head: 5 of 5 labels copied from {folder}: O, B-PER, I-PER, B-LOC, I-LOC",
+    ]
 
 
 def test_an_encoder_without_a_head_gets_one(tmp_path, log_lines):
@@ -140,6 +210,19 @@ def test_an_encoder_without_a_head_gets_one(tmp_path, log_lines):
     # Not what it was saved as: this is what others will load.
     assert model.config.architectures == ["BertForTokenClassification"]
     assert log_lines == []
+
+
+@pytest.mark.parametrize("default_labels", [2, 3, 5])
+def test_an_encoder_without_a_head_starts_as_transformers_draws_it_from_the_seed(tmp_path, default_labels):
+    config = tiny_config("bert")
+    config.num_labels = default_labels
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    torch.manual_seed(13)
+    plain = AutoModelForTokenClassification.from_pretrained(tmp_path, num_labels=5)
+    if default_labels == 5:
+        torch.nn.init.normal_(plain.classifier.weight, std=0.02)
+    model = load(Model(name=str(tmp_path)), seed=13)
+    assert all(torch.equal(weight, plain.state_dict()[name]) for name, weight in model.state_dict().items())
 
 
 def test_an_encoder_that_lacks_weights_is_said_to(tmp_path, log_lines):

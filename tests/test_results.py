@@ -8,7 +8,6 @@ import json
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer, RobertaConfig, pipeline
@@ -18,7 +17,6 @@ from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
 from ner_dist.results import (
     load_tagger,
-    model_card,
     save_model,
     verify,
     write_predictions,
@@ -281,18 +279,3 @@ def test_a_test_set_without_entities_verifies_to_zero(tmp_path):
     path = write(tmp_path / "test.jsonl", [["a", "b"]], [["O", "O"]], [["O", "O"]])
     nothing = {"precision": 0.0, "recall": 0.0, "f1": 0.0}
     verify(path, nothing | {"lenient": nothing, "accuracy": 1.0})
-
-
-def test_the_card_says_what_the_model_is_and_how_well_it_does(session):
-    figures = {"precision": 0.12345, "recall": 0.5, "f1": 0.2, "accuracy": 0.99, "loss": 0.03}
-    card = model_card(session.recipe, session.labels, {"test": figures})
-    front = yaml.safe_load(card.split("---")[1])
-    assert front["pipeline_tag"] == "token-classification" and front["library_name"] == "transformers"
-    assert "# tiny\n" in card and "PER, ORG, LOC" in card and "synthetic" in card
-    assert "| test | 0.1235 | 0.5000 | 0.2000 | 0.9900 | 0.0300 |" in card
-    assert "strict IOB2" in card and "| validation" not in card
-
-
-def test_a_card_before_the_figures_has_no_table(session):
-    card = model_card(session.recipe, session.labels)
-    assert "| split |" not in card and 'pipeline("token-classification"' in card

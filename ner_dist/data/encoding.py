@@ -3,7 +3,8 @@
 The first subword of a word stands for it in training and scoring. Sentences longer than the model are cut
 at word boundaries into overlapping windows; every word is *owned* by exactly one of them, the one that shows
 most of what stands around it, so that each word is trained on and scored once. Words without subwords (a
-zero-width character, say) are owned by none: they cannot be trained on and are predicted `O`.
+zero-width character, say) are owned by none: they are not trained on, and follow the entity around them in
+predictions (`ner_dist/decoding.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ner_dist.data.tokenizer import special_tokens
+from ner_dist.data.tokenizer import padding_id, special_tokens
 from ner_dist.errors import UserError
 from ner_dist.progress import progress
 
@@ -52,6 +53,12 @@ class Encoded:
         owned = np.concatenate([[0], np.cumsum(self.word_index >= 0)])
         return np.diff(owned[self.example_offsets]).astype(np.int32)
 
+    def without_subwords(self, n_words: int) -> np.ndarray:
+        """The words, of `n_words` that the split has, that no example owns, rising, int64 [n]."""
+        missing = np.ones(n_words, dtype=bool)
+        missing[self.word_index[self.word_index >= 0]] = False
+        return np.flatnonzero(missing)
+
 
 def encode(split: Split, tokenizer: PreTrainedTokenizerFast, *, max_length: int, overlap: int) -> Encoded:
     """Cut a split into examples.
@@ -75,6 +82,8 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerFast, *, max_length: int,
     sentences: list[np.ndarray] = [np.empty(0, np.int32)]
     for subwords in _tokenise(split, tokenizer):
         subwords = _shorten_words(subwords, room)
+        if not prefix and not suffix:
+            subwords = _fill_empty(subwords, padding_id(tokenizer))
         windows = _windows(subwords, room=room, overlap=overlap)
         for parts, part in zip((ids, words, lengths), _write(subwords, windows, prefix, suffix), strict=True):
             parts.append(part)
@@ -144,6 +153,18 @@ def _shorten_words(subwords: _Subwords, room: int) -> _Subwords:
         ids=subwords.ids[kept],
         lead=subwords.lead[kept],
         ends=np.concatenate([[0], np.cumsum(kept)])[subwords.ends],
+    )
+
+
+def _fill_empty(subwords: _Subwords, filler: int) -> _Subwords:
+    """One subword for each sentence that has none, not even special tokens: a model cannot read nothing."""
+    empty = np.diff(subwords.ends) == 0
+    places = subwords.ends[:-1][empty]
+    return _Subwords(
+        subwords.first_sentence,
+        ids=np.insert(subwords.ids, places, filler),
+        lead=np.insert(subwords.lead, places, -1),
+        ends=subwords.ends + np.concatenate([[0], np.cumsum(empty)]),
     )
 
 

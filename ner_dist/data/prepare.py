@@ -22,8 +22,9 @@ import numpy as np
 from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
 from ner_dist.data.notes import Notes, recorded, say_again
+from ner_dist.decoding import join_entities
 from ner_dist.errors import UserError, writing
-from ner_dist.labels import LabelSet
+from ner_dist.labels import OUTSIDE, LabelSet
 from ner_dist.recipe import SCRATCH
 from ner_dist.run import read_json
 
@@ -64,6 +65,15 @@ class PreparedSplit:
 
         with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
             return pa.ipc.open_file(source).read_all()["tokens"].to_pylist()
+
+    def words(self, index: np.ndarray) -> list[str]:
+        """Some words, by their places in the split; the others stay on disk."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
+            words = pc.list_flatten(pa.ipc.open_file(source).read_all()["tokens"])
+            return words.take(pa.array(index)).to_pylist()
 
 
 @dataclass(frozen=True)
@@ -200,6 +210,7 @@ def report_data(data: Prepared, labels: LabelSet) -> None:
         log.info(
             "%s: %d sentences, %d words, %d entities", name, split.n_sentences, len(split.tags), entities
         )
+        report_without_subwords(name, split, data.labels.projection(labels)[split.tags], labels)
     left_out = [name for name in data.labels.types if name not in labels.types]
     log.info(
         "learning %d types: %s%s",
@@ -213,6 +224,42 @@ def say_notes(data: Prepared) -> None:
     """Say what was dropped, converted and found when the data was prepared, unless this process just did."""
     if not data.just_made:
         say_again(data.notes, log=log)
+
+
+def count_in_entities(split: PreparedSplit, tags: np.ndarray, labels: LabelSet) -> tuple[int, int, int]:
+    """Words without subwords, those of them inside gold entities, and those whose gold tag the rule misses.
+
+    Args:
+        split: the sentences.
+        tags: gold label id of every word in `labels`, int [W].
+        labels: what the ids mean.
+    """
+    gaps = split.encoded.without_subwords(len(tags))
+    ruled = np.array(tags)
+    join_entities(ruled, gaps, split.offsets, labels)
+    inside = tags[gaps] != labels.label2id[OUTSIDE]
+    return len(gaps), int(inside.sum()), int((ruled[gaps] != tags[gaps]).sum())
+
+
+def report_without_subwords(name: str, split: PreparedSplit, tags: np.ndarray, labels: LabelSet) -> None:
+    """Say how many words of a split have no subwords, and what that means for its entities.
+
+    Args:
+        name: the split's.
+        split: the sentences.
+        tags: gold label id of every word in `labels`, int [W].
+        labels: what the ids mean.
+    """
+    total, inside, missed = count_in_entities(split, tags, labels)
+    if not total:
+        return
+    kinds = sorted(set(split.words(split.encoded.without_subwords(len(tags)))))
+    says = f"{name}: {total} {'words have' if total > 1 else 'word has'} no subwords"
+    says += f" ({', '.join(map(ascii, kinds[:3]))}{', …' if len(kinds) > 3 else ''}), {inside} of them inside"
+    says += " gold entities: they carry no loss, and their tags follow from the words around them"
+    if missed:
+        says += f"; gold differs at {missed}, where an entity begins or ends: take these words out of it"
+    log.log(logging.WARNING if inside else logging.INFO, "%s", says)
 
 
 def prepared_folder(recipe: Recipe, *, splits: Collection[str] | None = None) -> Path:
@@ -281,6 +328,7 @@ def _write(
     aside: Path, recipe: Recipe, corpus: Corpus, tokenizer: PreTrainedTokenizerFast, notes: Notes
 ) -> None:
     from ner_dist.data.encoding import encode
+    from ner_dist.data.tokenizer import padding_id
 
     limit = min(window_limit(recipe), tokenizer.model_max_length)
     with writing(aside.parent):
@@ -301,7 +349,7 @@ def _write(
         "tags": corpus.labels.tags,
         "report": report,
         "fingerprint": corpus.fingerprint,
-        "pad_id": tokenizer.pad_token_id,
+        "pad_id": padding_id(tokenizer),
         "vocab_size": len(tokenizer),
         "notes": notes,
     }

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 log = logging.getLogger(__name__)
 
 
 def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedTokenizerFast:
-    """The fast tokenizer of a model, set up for words that are split already.
+    """The fast tokenizer of a model, set up for words that are split already and for padding on the right.
 
-    Some tokenizers write a word's leading space into its first subword and need `add_prefix_space` to do so
-    for words given one by one. Which ones is found by trying, not from a list of names.
+    Some tokenizers write a word's leading space into its first subword and must be told to do so for words
+    given one by one. Which ones, and how, is found by trying, not from a list of names.
 
     Args:
         name: hub name or local folder.
@@ -31,20 +31,123 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
     """
     check_model_name(name)
     tokenizer = _load(name, revision)
-    if _splits_words_as_text(tokenizer.backend_tokenizer):
-        return tokenizer
-    spaced = _load(name, revision, add_prefix_space=True)
-    if not _splits_words_as_text(spaced.backend_tokenizer):
-        # Tokenizers without a class of their own in transformers take the option and do nothing with it.
-        _put_space_before_words(spaced.backend_tokenizer)
-    if _splits_words_as_text(spaced.backend_tokenizer):
-        return spaced
-    log.warning(
-        "the tokenizer of %s splits words given one by one otherwise than in running text, with and without "
-        "add_prefix_space: training works, but less well than it could; try a model with another tokenizer",
-        name,
-    )
+    wanted = _second_word(tokenizer)
+    whole = begun = None
+    for spaced in _spaced(tokenizer, name, revision):
+        found = _second_given(spaced)
+        if found[:1] == wanted[:1] and _stays(spaced, wanted=found, name=name, revision=revision):
+            begun = begun or spaced
+            if found == wanted:
+                whole = spaced
+                break
+    if begun is None:
+        log.warning(
+            "the tokenizer of %s splits words given one by one otherwise than in running text, whatever "
+            "stands before them: training works, but less well than it could; try another model",
+            name,
+        )
+    elif whole is None:
+        log.info("the tokenizer of %s splits words like York's otherwise than in running text", name)
+    tokenizer = whole or begun or tokenizer
+    _give_as_trained(tokenizer, name)
     return tokenizer
+
+
+def _spaced(
+    tokenizer: PreTrainedTokenizerFast, name: str, revision: str | None
+) -> Iterator[PreTrainedTokenizerFast]:
+    """The tokenizer as it came, then with each way there is to put a space before a word."""
+    from tokenizers import normalizers, pre_tokenizers
+
+    yield tokenizer
+    spaced = _load(name, revision, add_prefix_space=True)
+    yield spaced
+    # Tokenizers without a class of their own in transformers take the option and do nothing with it.
+    splitter = spaced.backend_tokenizer.pre_tokenizer
+    if isinstance(splitter, pre_tokenizers.ByteLevel):
+        splitter.add_prefix_space = True
+        yield _as_it_stands(spaced)
+    elif isinstance(splitter, pre_tokenizers.Metaspace):
+        splitter.prepend_scheme = "always"
+        yield _as_it_stands(spaced)
+    # A space where it is cut off with the word behind it, its visible form where it was replaced before.
+    for space in (" ", "▁"):
+        plain = _load(name, revision)
+        backend = plain.backend_tokenizer
+        before = [] if backend.normalizer is None else [backend.normalizer]
+        backend.normalizer = normalizers.Sequence([*before, normalizers.Prepend(space)])
+        yield _as_it_stands(plain)
+
+
+def _stays(tokenizer: PreTrainedTokenizerFast, *, wanted: list[int], name: str, revision: str | None) -> bool:
+    """Whether the tokenizer, saved beside the model, is loaded as what it is.
+
+    transformers takes the class of some model types for granted, whatever was saved.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    with TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        try:
+            AutoConfig.from_pretrained(name, revision=revision).save_pretrained(folder)
+            loaded: Any = AutoTokenizer.from_pretrained(folder)
+            return _second_given(loaded) == wanted
+        # A configuration that cannot be read is told of when the model is loaded.
+        except Exception:
+            return True
+
+
+def _as_it_stands(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """The tokenizer in the one class that loads a tokenizer.json as it was saved.
+
+    The others make their pre-tokenizer and normaliser anew, and forget what was changed in them.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    kept = ("model_max_length", "model_input_names", "clean_up_tokenization_spaces")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        **{name: getattr(tokenizer, name) for name in kept},
+        **tokenizer.special_tokens_map,
+    )
+
+
+def _second_word(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """The subwords of the second of two words in running text."""
+    backend = tokenizer.backend_tokenizer
+    before = backend.encode("visit", add_special_tokens=False).ids
+    return backend.encode("visit York's", add_special_tokens=False).ids[len(before) :]
+
+
+def _second_given(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """The subwords of the second of two words given one by one."""
+    words = tokenizer.backend_tokenizer.encode(
+        ["visit", "York's"], is_pretokenized=True, add_special_tokens=False
+    )
+    return [subword for subword, word in zip(words.ids, words.word_ids, strict=True) if word == 1]
+
+
+def _give_as_trained(tokenizer: PreTrainedTokenizerFast, name: str) -> None:
+    """Have it give the model what training does: rows filled on the right, with a token that it knows."""
+    tokenizer.padding_side = "right"
+    # What it came with is what it is saved with.
+    tokenizer.init_kwargs["padding_side"] = "right"
+    types = tokenizer("a").get("token_type_ids", [0])
+    if any(types):
+        # Training gives the model none, and a model takes none for the first kind: callers shall do the same.
+        names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+        tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = names
+    if tokenizer.pad_token is None:
+        for token in (tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token, tokenizer.cls_token):
+            if token is not None:
+                tokenizer.pad_token = token
+                log.info("%s has no padding token: %s fills short rows, masked out", name, token)
+                return
+
+
+def padding_id(tokenizer: PreTrainedTokenizerFast) -> int:
+    """The subword that fills short rows; without any special token it is 0, since it is masked out anyway."""
+    return 0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
 
 def check_model_name(name: str) -> None:
@@ -68,8 +171,12 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
     except Exception as error:
         log.debug("loading the tokenizer of %s failed", name, exc_info=error)
         lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = lines[0].strip().rstrip(":.")
+        if "tiktoken" in str(error) and any(Path(name).glob("*.model")):
+            # What transformers tries when SentencePiece cannot read the file.
+            reason = "its *.model file is damaged, or not SentencePiece's"
         raise UserError(
-            f"cannot load the tokenizer of `{name}`: {lines[0].strip().rstrip(':.')}",
+            f"cannot load the tokenizer of `{name}`: {reason}",
             where="model.name",
             fix="name a hub model (with a network, or after `ner-dist prepare`) or a folder that holds one",
         ) from None
@@ -90,25 +197,6 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.no_truncation()
     return tokenizer
-
-
-def _splits_words_as_text(backend: Tokenizer) -> bool:
-    """Whether the second of two given words becomes the subwords it has in running text."""
-    text = backend.encode("visit York's", add_special_tokens=False).ids
-    before = backend.encode("visit", add_special_tokens=False).ids
-    words = backend.encode(["visit", "York's"], is_pretokenized=True, add_special_tokens=False)
-    second = [subword for subword, word in zip(words.ids, words.word_ids, strict=True) if word == 1]
-    return text[len(before) :] == second
-
-
-def _put_space_before_words(backend: Tokenizer) -> None:
-    from tokenizers import pre_tokenizers
-
-    splitter = backend.pre_tokenizer
-    if isinstance(splitter, pre_tokenizers.ByteLevel):
-        splitter.add_prefix_space = True
-    elif isinstance(splitter, pre_tokenizers.Metaspace):
-        splitter.prepend_scheme = "always"
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, RobertaTokenizerFast, XLMRobertaTokenizerFast
 
 from ner_dist.data.corpus import Split, offsets_of
@@ -484,3 +484,18 @@ def test_a_model_whose_tokenizer_files_were_left_behind_is_refused(minilm, tmp_p
     shutil.copy(minilm / "config.json", tmp_path)
     with pytest.raises(UserError, match="has no vocabulary"):
         load_tokenizer(str(tmp_path))
+
+
+def test_a_model_without_special_tokens_reads_something_of_every_sentence():
+    """Of one whose words have no subwords it gets a filler, which stands for no word."""
+    backend = Tokenizer(models.WordPiece({"[PAD]": 0, "[UNK]": 1, "a": 2, "b": 3}, unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]")
+    assert special_tokens(tokenizer) == ([], [])
+    sentences = [["\u200b"], ["a", "\u200b", "b"], [], ["b"], ["", "\u200b"]]
+    encoded = encode(split_of(sentences), tokenizer, max_length=8, overlap=2)
+    assert examples_of(encoded) == [[0], [2, 3], [0], [3], [0]]
+    assert encoded.word_index.tolist() == [-1, 1, 3, -1, 4, -1]
+    assert encoded.sentence.tolist() == [0, 1, 2, 3, 4]
+    assert encoded.without_subwords(7).tolist() == [0, 2, 5, 6]
