@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ner_dist.data.notation import BARE, BEGIN, OUT, SINGLE, Spelt
+from ner_dist.data.notation import BEGIN, OUT, SINGLE, Spelt
 from ner_dist.data.readers import read_text
 from ner_dist.data.schemes import evidence, renamed, scheme_name, to_iob2
 from ner_dist.data.tags import label_ids, spell_labels
@@ -51,12 +52,15 @@ class Decoder:
             predicted: id of every word, int [W].
             offsets: int64 [N+1]: sentence i holds the words offsets[i]:offsets[i + 1].
         """
-        found = evidence(self.spelt.parts[predicted], self.spelt.types[predicted], offsets)
+        types = self.spelt.types[predicted]
+        parts = np.where(self._always[types], OUT, self.spelt.parts[predicted])
+        found = evidence(parts, types, offsets)
         return np.array([found.begins, found.stray], dtype=np.int64)
 
     def scheme(self, found: np.ndarray) -> str:
         """The scheme of the predictions, by their `evidence`."""
-        return scheme_name(self.spelt.letters, begins_with_inside=self._begins_with_inside(found))
+        begins = self._always.all() or self._begins_with_inside(found)
+        return scheme_name(self.spelt.letters, begins_with_inside=bool(begins))
 
     def decode(self, predicted: np.ndarray, offsets: np.ndarray, *, found: np.ndarray) -> np.ndarray:
         """Ids in `labels`, in IOB2, int16 [W].
@@ -69,17 +73,25 @@ class Decoder:
         types = self.spelt.types[predicted]
         parts = to_iob2(
             *(self.spelt.parts[predicted], types, offsets),
-            begins_with_inside=self._begins_with_inside(found),
+            begins_with_inside=self._begins_with_inside(found) | self._always[types],
         )
         return label_ids(*renamed(parts, types, offsets, self.to), self.labels.types, self.labels)
 
-    def _begins_with_inside(self, found: np.ndarray) -> bool:
-        if self.iob2:
-            return False
+    @cached_property
+    def without_begin(self) -> list[str]:
+        """The types that have an I- and no B-: their entities always begin with I-."""
+        return [name for name, always in zip(self.spelt.names, self._always, strict=True) if always]
+
+    @cached_property
+    def _always(self) -> np.ndarray:
+        """bool [types]: an I- that continues nothing begins an entity of it."""
         begin = np.isin(self.spelt.parts, (BEGIN, SINGLE))
-        lacks_begin = set(self.spelt.types[self.spelt.parts != OUT]) - set(self.spelt.types[begin])
+        return ~np.isin(np.arange(len(self.spelt.names)), self.spelt.types[begin])
+
+    def _begins_with_inside(self, found: np.ndarray) -> bool:
+        """Whether it does of the other types, as most of their entities do."""
         begins, stray = found.tolist()
-        return self.spelt.spelling == BARE or bool(lacks_begin) or 2 * stray > begins + stray
+        return not self.iob2 and 2 * stray > begins + stray
 
 
 def known_labels(spelt: Spelt, renaming: Renaming) -> LabelSet:
@@ -92,15 +104,10 @@ def known_labels(spelt: Spelt, renaming: Renaming) -> LabelSet:
 
 
 def _in_iob2(spelt: Spelt, names: list[str], to: np.ndarray) -> list[str]:
-    """The labels by id, under new names, if they are in IOB; else something that no label set holds."""
-    new = [
-        to[of] if part else -1 for part, of in zip(spelt.parts.tolist(), spelt.types.tolist(), strict=True)
-    ]
-    prefixes = " BI??"
-    return [
-        OUTSIDE if of < 0 else f"{prefixes[part]}-{names[of]}"
-        for part, of in zip(spelt.parts.tolist(), new, strict=True)
-    ]
+    """The labels by id under new names; of labels that are not in IOB, something that no label set holds."""
+    of_id = zip(spelt.parts.tolist(), spelt.types.tolist(), strict=True)
+    new = [(" BI??"[part], to[name] if part else -1) for part, name in of_id]
+    return [OUTSIDE if name < 0 else f"{prefix}-{names[name]}" for prefix, name in new]
 
 
 def spell_model(tags: Sequence[str], *, folder: str, given: str | None) -> Spelt:

@@ -25,12 +25,11 @@ from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.renaming import check as check_renaming
 from ner_dist.renaming import guessed, new_names, places, remedy
 from ner_dist.results import load_tagger, verify, write_predictions
-from ner_dist.run import Run, check_folder, write_atomically
+from ner_dist.run import Run, check_folder, predicts_iob2, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ner_dist.data.notation import Spelt
     from ner_dist.data.prepare import PreparedSplit
     from ner_dist.labels import LabelSet
     from ner_dist.renaming import Renaming
@@ -99,8 +98,7 @@ def score(
         spelt=spelt,
         to=places(spelt.names, renaming, labels.types),
         labels=labels,
-        # A run's own model was trained on IOB2 by this project.
-        iob2=run.recipe.exists() and tags is None,
+        iob2=tags is None and predicts_iob2(run),
     )
     gold = _gold(prepared.splits[split], prepared.labels, renaming, labels)
     evaluation = evaluate(
@@ -126,7 +124,7 @@ def score(
     figures["predicted_scheme"] = evaluation.scheme
     if renaming:
         figures["map"] = dict(renaming)
-    _say_scheme(written, spelt, evaluation.scheme, model)
+    _say_scheme(written, decoder, evaluation.scheme, model)
     if out is not None and accelerator.is_main_process:
         assert evaluation.predicted is not None
         target = Run(Path(out))
@@ -214,10 +212,13 @@ def _gold(split: PreparedSplit, known: LabelSet, renaming: Renaming, labels: Lab
     return label_ids(*renamed(parts, types, split.offsets, to), labels.types, labels)
 
 
-def _say_scheme(written: list[str], spelt: Spelt, scheme: str, model: str) -> None:
+def _say_scheme(written: list[str], decoder: Decoder, scheme: str, model: str) -> None:
     """Say what the model's own tags were read as."""
     if scheme != "IOB2":
-        log.info("%s: predicts %s: read as IOB2, it is scored on its entities", model, scheme)
-    padding = [tag for tag, is_outside in zip(written, spelt.outside, strict=True) if is_outside]
+        log.info("%s: predicts %s, read as IOB2: it is scored on its entities", model, scheme)
+    elif decoder.without_begin:
+        lacking = ", ".join(decoder.without_begin)
+        log.info("%s: has no label B- of %s: its I- begins an entity where it continues none", model, lacking)
+    padding = [tag for tag, is_outside in zip(written, decoder.spelt.outside, strict=True) if is_outside]
     if padding:
         log.info("%s: its labels %s count as O", model, ", ".join(padding))

@@ -20,7 +20,7 @@ from ner_dist.data.readers import format_by_ending, json_lines, read_columns, re
 from ner_dist.data.tags import read_tags
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
-from ner_dist.run import read_json, shown
+from ner_dist.run import predicts_iob2, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +41,8 @@ def read_run(run: Run, types: Sequence[str], *, repair: Repair = "none") -> Pred
     path = run.predictions("test")
     if not path.exists():
         raise UserError("there are no predictions", where=str(path), fix="train the run to its end")
-    # Runs of before tags were converted may have been trained on other schemes.
-    data = read_json(run.results).get("data")
-    iob2 = isinstance(data, dict) and "test_scheme" in data
-    return replace(read_file(path, types=types, iob2=iob2, repair=repair), source=shown(run.folder))
+    found = read_file(path, types=types, iob2=predicts_iob2(run), repair=repair)
+    return replace(found, source=shown(run.folder))
 
 
 def read_file(

@@ -56,10 +56,6 @@ class Evidence:
         """Entities that begin in one way in IOB1 and in another in IOB2."""
         return self.begins + self.stray
 
-    @property
-    def stray_share(self) -> float:
-        return self.stray / self.telling if self.telling else 0.0
-
 
 @dataclass(frozen=True)
 class _Layout:
@@ -136,7 +132,7 @@ def scheme_name(letters: Collection[str], *, begins_with_inside: bool) -> str:
 
 
 def to_iob2(
-    parts: np.ndarray, types: np.ndarray, offsets: np.ndarray, *, begins_with_inside: bool
+    parts: np.ndarray, types: np.ndarray, offsets: np.ndarray, *, begins_with_inside: bool | np.ndarray
 ) -> np.ndarray:
     """The parts of the same words in IOB2, int8 [W]: OUT, BEGIN or INSIDE.
 
@@ -145,15 +141,13 @@ def to_iob2(
 
     Args:
         parts, types, offsets: as in `evidence`.
-        begins_with_inside: as the function of this name says.
+        begins_with_inside: as the function of this name says; or for every word, bool [W].
     """
     layout = _layout(parts, types, offsets)
     iob2 = np.where(parts == OUT, OUT, INSIDE).astype(np.int8)
-    iob2[layout.explicit] = BEGIN
-    if begins_with_inside:
-        iob2[layout.implicit] = BEGIN
-        return iob2
-    return _without_pieces(iob2, layout.explicit | layout.implicit, layout.implicit & layout.behind)
+    begins = layout.explicit | (layout.implicit & begins_with_inside)
+    iob2[begins] = BEGIN
+    return _without_pieces(iob2, begins | layout.implicit, layout.implicit & ~begins & layout.behind)
 
 
 def renamed(

@@ -310,7 +310,7 @@ def _say_types_alike(read: list[Tags], which: str) -> None:
     for group in alike(entities):
         each = " and ".join(f"`{name}` ({entities[name]:,})" for name in group)
         log.warning(
-            "%sentities of the types %s: the names differ in case, blanks or hyphens alone, yet they count as "
-            "two types; write them alike in the data if they are one",
+            "%sentities of types %s: the names differ in case, blanks or hyphens alone, yet count as "
+            "different types; write them alike in the data if they are one",
             *(which, each),
         )
