@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ _SPELLINGS = {
 BARE = "TYPE"
 _BLANK = r"[\s\u200b-\u200d\u2060\ufeff]"
 _AROUND = re.compile(rf"\A{_BLANK}+|{_BLANK}+\Z")
-_BETWEEN_TWO = (";", ",", "|", "/", "+", "&", " ")
+_BETWEEN_TWO = (";", ",", "|", "/", "+", "&", None)  # None is white space
 # Labels of words that are none, in taggers that were trained on padding and on all subwords.
 _SPECIAL = re.compile(r"X|PAD|\[\w+\]|<[/\w]+>", re.I)
 # A column of parts of speech, of words or of anything but tags has no O, or hardly any.
@@ -60,6 +61,8 @@ class NotATag(ValueError):
 class Spelt:
     """What each of V distinct tags says."""
 
+    written: tuple[str, ...]
+    """The tags."""
     parts: np.ndarray
     """int8 [V]: OUT, BEGIN, INSIDE, END or SINGLE."""
     types: np.ndarray
@@ -87,7 +90,8 @@ class Spelt:
         """Some of the tags, in the order given."""
         at = np.array(chosen, dtype=np.int64)
         per_tag = ("parts", "types", "trimmed", "doubled", "outside")
-        return replace(self, **{name: getattr(self, name)[at] for name in per_tag})
+        taken: dict[str, Any] = {name: getattr(self, name)[at] for name in per_tag}
+        return replace(self, written=tuple(self.written[i] for i in chosen), **taken)
 
 
 def spell(tags: Sequence[str], *, words: np.ndarray | None = None) -> Spelt:
@@ -126,6 +130,7 @@ def spell(tags: Sequence[str], *, words: np.ndarray | None = None) -> Spelt:
         types[i] = names.setdefault(name, len(names))
     _check_types(names, types)
     return Spelt(
+        written=tuple(tags),
         parts=parts,
         types=types,
         names=tuple(names),
@@ -208,8 +213,8 @@ def _is_whole_tag(text: str) -> bool:
 
 
 def _check_types(names: Iterable[str], types: np.ndarray) -> None:
-    known = list(names)
-    for place, name in enumerate(known):
+    known = set(names)
+    for place, name in enumerate(names):
         halves = [half.strip() for half in re.split(r"[;,|]", name)]
         if len(halves) > 1 and all(half in known or halves.count(half) > 1 for half in halves):
             index = int(np.argmax(types == place))

@@ -244,9 +244,9 @@ def _say_spelling(column: _Column, which: str) -> None:
         if count := int(words[chosen].sum()):
             code = int(np.flatnonzero(chosen & (words > 0))[0])
             log.info(
-                "%s: the %stags of %s %s (`%s`, the first at %s)",
+                "%s: the %stags of %s %s (%.60r, the first at %s)",
                 *(rows.file, which, numbers.counted(count, "word"), what),
-                *(rows.values[code], rows.place_of_tag(code)),
+                *(spelt.written[code], rows.place_of_tag(code)),
             )
 
 
@@ -265,7 +265,8 @@ def _say_scheme(column: _Column, read: Tags, which: str) -> None:
             say, place = log.warning, column.rows.place(found.first_begin)
             slips = f"but {found.begins:,} (the first at {place})"
         begin = numbers.counted(found.stray, "entity begins", "entities begin")
-        how = f"{read.scheme} ({begin} with I-, {slips} with a B- that {read.scheme} would not write)"
+        inside = "I-" if read.scheme == "IOB1" else "I- or E-"
+        how = f"{read.scheme} ({begin} with {inside}, {slips} with a B- that {read.scheme} would not write)"
         say("%s: %stags are %s: read as IOB2", file, which, how)
     elif found.ends:
         log.info("%s: %stags are %s (%s): read as IOB2", file, which, read.scheme, entities)

@@ -33,7 +33,7 @@ def read(tags, *, words=None):
         (["O", "S"], ["O", "I S"], "TYPE"),
         (["0", "B-PER", "I-PER"], ["O", "B PER", "I PER"], "B-TYPE"),
         (["B-LOC ", " O", "I- LOC", "\ufeffB-\u00a0LOC"], ["B LOC", "O", "I LOC", "B LOC"], "B-TYPE"),
-        (["B-X;B-X", "O;O", "I-X|I-X", "B-X B-X"], ["B X", "O", "I X", "B X"], "B-TYPE"),
+        (["B-X;B-X", "O;O", "I-X|I-X", "B-X \t B-X"], ["B X", "O", "I X", "B X"], "B-TYPE"),
     ],
 )
 def test_spellings(tags, expected, spelling):

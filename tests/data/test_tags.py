@@ -164,7 +164,7 @@ def test_other_spellings(load):
     assert tags(corpus) == [["B-PER", "I-PER", "O"]]
     assert said == [
         ("INFO", "train.jsonl: tags are written as TYPE-B: read as B-TYPE"),
-        ("INFO", "train.jsonl: the tags of 1 word are read as O (`0`, the first at train.jsonl:1)"),
+        ("INFO", "train.jsonl: the tags of 1 word are read as O ('0', the first at train.jsonl:1)"),
     ]
     corpus, said = load(train=[["B", "I", "O"]])
     assert tags(corpus) == [["B-ENTITY", "I-ENTITY", "O"]]
@@ -177,12 +177,12 @@ def test_blanks_and_doubles(load):
     assert said == [
         (
             "INFO",
-            "train.jsonl: the tags of 3 words hold blanks around them: trimmed (`I-LOC `, the first at "
+            "train.jsonl: the tags of 3 words hold blanks around them: trimmed ('I-LOC ', the first at "
             "train.jsonl:1)",
         ),
         (
             "INFO",
-            "train.jsonl: the tags of 1 word are written twice over: read as one (`B-X;B-X`, the first at "
+            "train.jsonl: the tags of 1 word are written twice over: read as one ('B-X;B-X', the first at "
             "train.jsonl:3)",
         ),
     ]
@@ -212,7 +212,7 @@ def test_names_of_ids_in_other_schemes(load):
     for names, expected, scheme in (
         (["O", "PER", "LOC"], [["B-PER", "I-PER", "O"], ["B-LOC"]], "IO"),
         (["O", "I-PER", "I-LOC"], [["B-PER", "I-PER", "O"], ["B-LOC"]], "IOB1"),
-        (["O", "S-PER", "E-LOC", "B-LOC"], [["B-PER", "B-PER", "O"], ["I-LOC"]], "IOBES"),
+        (["O", " S-PER", "E-LOC", "B-LOC"], [["B-PER", "B-PER", "O"], ["I-LOC"]], "IOBES"),
     ):
         corpus, _ = load(train=ids, label_names=names)
         assert (tags(corpus), corpus.report["train_scheme"]) == (expected, scheme)
