@@ -77,6 +77,7 @@ def test_what_is_read_as_iob2_is_left_as_it_is(sentences):
 
 @given(some_sentences(), some_sentences(least=1), st.sampled_from(["IOB2", "IOB1", "IO", "IOE2"]))
 def test_sound_iob2_is_never_changed_whatever_the_other_files_are(sentences, others, scheme):
+    others = [*others, (3, [("PER", 0, 2)])]
     own, other = (
         evidence(*coded(tags)[:3]) for tags in (written(sentences, "IOB2"), written(others, scheme))
     )
