@@ -28,6 +28,12 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to change, as train.epochs=1."),
 ]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", metavar="OLD=NEW", help="Call a type by another name, or O to leave it out; any number."
+    ),
+]
 LaunchConfigOption = Annotated[
     str | None, typer.Option(help="Accelerate's config file, such as launch/zero2_bf16.yaml.")
 ]
@@ -216,6 +222,13 @@ def evaluate_command(
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="To compute in; auto goes by the device.")
     ] = "auto",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAGS", help="The tag of each id, as O,B-PER,I-PER, or a file of them; else the model's."
+        ),
+    ] = None,
+    renamed: MapOption = None,
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="[DATA.KEY=VALUE]...", help="Recipe keys of data.")
     ] = None,
@@ -227,9 +240,19 @@ def evaluate_command(
     set_up_logging(main=is_main_process())
     logging.getLogger("ner_dist").info("scoring %s on %s, %s", model, data or "its own data", split)
     # What follows takes seconds to import.
+    from ner_dist.renaming import parse
     from ner_dist.score import print_figures, score
 
-    figures = score(model, data=data, split=split, settings=settings or [], precision=precision, out=out)
+    figures = score(
+        model,
+        data=data,
+        split=split,
+        settings=settings or [],
+        precision=precision,
+        out=out,
+        tags=labels,
+        renaming=parse(renamed or []),
+    )
     if is_main_process():
         print_figures(figures)
     leave()
@@ -246,6 +269,11 @@ def compare_command(
     names: Annotated[
         list[str] | None, typer.Option(metavar="A=NAME", help="What to call a model; any number.")
     ] = None,
+    renamed: MapOption = None,
+    repair: Annotated[
+        Literal["none", "begin"],
+        typer.Option(help="`begin` has an entity begin with a gold I- that continues none, as data.repair."),
+    ] = "none",
     no_html: Annotated[bool, typer.Option("--no-html", help="Write no report.html.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -255,12 +283,20 @@ def compare_command(
     """
     from ner_dist.comparison.compare import compare
     from ner_dist.comparison.tables import print_tables
+    from ner_dist.renaming import parse
     from ner_dist.report.write import write_report
     from ner_dist.run import shown
     from ner_dist.runtime import set_up_logging
 
     set_up_logging()
-    comparison = compare(*runs, out=out, resamples=resamples, names=_named(names or []))
+    comparison = compare(
+        *runs,
+        out=out,
+        resamples=resamples,
+        names=_named(names or []),
+        renaming=parse(renamed or []),
+        repair=repair,
+    )
     written = [Path(out) / "compare.json", *write_report(comparison, Path(out), html=not no_html)]
     if as_json:
         print(json.dumps(comparison.figures, indent=1))

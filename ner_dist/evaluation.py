@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ner_dist.data.prepare import PreparedSplit
     from ner_dist.labels import LabelSet
+    from ner_dist.model_tags import Decoder
     from ner_dist.stopping import StopRequest
 
 # Words that are counted, or whose predictions are exchanged, at a time.
@@ -48,6 +49,8 @@ class Evaluation:
     words: int
     sentences: int
     seconds: float
+    scheme: str = "IOB2"
+    """That of the model's own tags, before they were read as IOB2."""
     predicted: np.ndarray | None = None
     """int16 [W]: predicted label id of every word of the split, if they were asked for."""
     confidence: np.ndarray | None = None
@@ -87,7 +90,7 @@ def evaluate(
     accelerator: Accelerator,
     batch_tokens: int,
     pad_id: int,
-    to_labels: np.ndarray | None = None,
+    decoder: Decoder | None = None,
     with_predictions: bool = False,
     stop: StopRequest | None = None,
 ) -> Evaluation:
@@ -101,7 +104,8 @@ def evaluate(
         accelerator: the ranks that share the work.
         batch_tokens: padded subwords a forward pass holds.
         pad_id: subword id of padding.
-        to_labels: id in `labels` of each id that the model predicts, if they differ; the loss is NaN then.
+        decoder: what the model's ids mean in `labels`, if it is not the same; the loss is NaN then, unless
+            they are one to one and its predictions are in IOB2.
         with_predictions: return the predictions of all words and their confidence, on every rank.
         stop: asked after every forward pass.
 
@@ -116,13 +120,14 @@ def evaluate(
     confidence = np.full(len(tags), 10**_DIGITS, dtype=np.int16) if with_predictions else None
     loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
     pending: tuple[np.ndarray, _ToHost] | None = None
+    has_loss, scheme = decoder is None or decoder.one_to_one, "IOB2"
 
     def store() -> None:
         # One batch late, so that the device computes the next one while this one is stored.
         if pending is not None:
             words, answers = pending
             ids, *sure = answers.wait()
-            predicted[words] = ids if to_labels is None else to_labels[ids]
+            predicted[words] = ids
             if confidence is not None:
                 confidence[words] = sure[0]
             np.add.at(scored, words, 1)
@@ -139,7 +144,7 @@ def evaluate(
             batch = batch.to(accelerator.device)
             logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
             logits = logits.flatten(0, 1)[batch.positions].float()
-            if to_labels is None:
+            if has_loss:
                 loss_sum += torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum").double()
             store()
             answers = [logits.argmax(-1), *([_confidence(logits)] if with_predictions else [])]
@@ -150,6 +155,9 @@ def evaluate(
         store()
     model.train(was_training)
 
+    if decoder is not None:
+        scheme = _decode(predicted, scored, split.offsets, decoder, accelerator=accelerator)
+        has_loss = has_loss and scheme == "IOB2"
     scored_here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
     totals, loss = _reduce(
         _count(scored_here, split.offsets, tags, predicted, scored, labels), loss_sum, accelerator=accelerator
@@ -168,14 +176,35 @@ def evaluate(
         labels=labels,
         strict=strict,
         lenient=lenient,
-        loss_sum=loss if to_labels is None else float("nan"),
+        loss_sum=loss if has_loss else float("nan"),
         loss_words=loss_words,
         correct_words=correct,
         words=words,
         sentences=sentences,
         seconds=time.perf_counter() - began,
+        scheme=scheme,
         **answered,
     )
+
+
+def _decode(
+    predicted: np.ndarray,
+    scored: np.ndarray,
+    offsets: np.ndarray,
+    decoder: Decoder,
+    *,
+    accelerator: Accelerator,
+) -> str:
+    """Turn the ids that this rank predicted into label ids, in place; returns the model's scheme."""
+    words = np.flatnonzero(scored)
+    own_offsets = np.searchsorted(words, offsets)
+    found, _ = _reduce(
+        decoder.evidence(predicted[words], own_offsets),
+        torch.zeros((), dtype=torch.float64, device=accelerator.device),
+        accelerator=accelerator,
+    )
+    predicted[words] = decoder.decode(predicted[words], own_offsets, found=found)
+    return decoder.scheme(found)
 
 
 def _confidence(logits: torch.Tensor) -> torch.Tensor:

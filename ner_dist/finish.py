@@ -114,7 +114,9 @@ def _final_scores(session: Session, recorder: Recorder) -> dict[str, Any]:
         evaluation = session.score(tagger, split, recorder, with_predictions=True)
         figures[split] = evaluation.as_dict()
         from_main(session.accelerator, partial(_write_predictions, session, split, evaluation))
-        whole = with_repeats(evaluation, session.data.splits[split], projection=session.projection)
+        whole = with_repeats(
+            evaluation, session.data.splits[split], gold_of=lambda tags, _: session.projection[tags]
+        )
         if whole is not None:
             figures[split]["with_repeats"] = whole
             log.info("%s as published: %s", split, in_words(whole))

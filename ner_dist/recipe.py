@@ -119,6 +119,9 @@ class Data(Section):
     """What stands between CoNLL columns; null is any white space."""
     label_names: list[str] | None = None
     """Tag of each id, where tags are numbers and the data does not name them."""
+    repair: Literal["none", "begin"] = "none"
+    """What becomes of an I- that continues no entity, in data whose entities begin with B-: `none` keeps it,
+    and strict scoring counts no entity there; `begin` has an entity begin with it."""
     deduplicate: bool = True
     """Drop exact repeats of a sentence within a split."""
     drop_test_sentences_from_train: bool = False

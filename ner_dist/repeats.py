@@ -14,12 +14,17 @@ from ner_dist import metrics
 from ner_dist.data.corpus import offsets_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ner_dist.data.prepare import PreparedSplit
     from ner_dist.evaluation import Evaluation
 
 
 def with_repeats(
-    evaluation: Evaluation, split: PreparedSplit, *, projection: np.ndarray
+    evaluation: Evaluation,
+    split: PreparedSplit,
+    *,
+    gold_of: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> dict[str, Any] | None:
     """The entry `with_repeats` of a split's figures; None if nothing was dropped from it.
 
@@ -29,7 +34,7 @@ def with_repeats(
     Args:
         evaluation: of the sentences that were kept, with predictions.
         split: those sentences, and what was dropped.
-        projection: id in the evaluation's labels of each label id of the data.
+        gold_of: gives label ids in the evaluation's labels for the data's own, int [W], and offsets [N+1].
     """
     repeats = split.repeats
     if repeats is None:
@@ -38,7 +43,7 @@ def with_repeats(
     lengths = np.diff(split.offsets)[repeats.of]
     offsets = offsets_of(lengths)
     words = np.repeat(split.offsets[repeats.of] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    gold, predicted = projection[repeats.tags], evaluation.predicted[words]
+    gold, predicted = gold_of(repeats.tags, offsets), evaluation.predicted[words]
     right = evaluation.correct_words + int((gold == predicted).sum())
     figures: dict[str, Any] = {}
     for name, scheme, counted in (

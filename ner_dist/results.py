@@ -45,8 +45,8 @@ class Tagger(torch.nn.Module):
             return self.model(input_ids=input_ids, attention_mask=attention_mask)
 
 
-def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> tuple[Tagger, LabelSet]:
-    """A trained token-classification model and its labels.
+def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> tuple[Tagger, list[str]]:
+    """A trained token-classification model and its labels by id, as its config writes them.
 
     Args:
         folder: a local folder or a hub name.
@@ -76,10 +76,8 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
     names = model.config.id2label
     if sorted(names) != list(range(len(names))):
         raise UserError("the label ids do not run from 0 up", where=f"{folder}: id2label")
-    labels = LabelSet.from_tags([names[i] for i in range(len(names))], where=f"{folder}: id2label")
-    if len(labels) != len(names):
-        raise UserError("the model's labels lack the B- or I- tag of a type", where=f"{folder}: id2label")
-    return Tagger(model, precision=precision).to(device), labels
+    tags = [str(names[i]) for i in range(len(names))]
+    return Tagger(model, precision=precision).to(device), tags
 
 
 def save_model(

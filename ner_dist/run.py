@@ -120,6 +120,12 @@ def read_json(path: Path) -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
+def predicts_iob2(run: Run) -> bool:
+    """Whether a complete run is known to have been trained on IOB2: older ones took tags as they were."""
+    data = read_json(run.results).get("data")
+    return isinstance(data, dict) and "train_scheme" in data
+
+
 def check_output(recipe: Recipe) -> Run:
     """The run that the recipe may write to. Reads only, so that all ranks can ask the same.
 

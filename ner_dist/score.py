@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from ner_dist import numbers, runtime
 from ner_dist.data.prepare import prepare, report_without_subwords, say_notes
+from ner_dist.data.schemes import renamed
+from ner_dist.data.tags import label_ids
 from ner_dist.errors import UserError
 from ner_dist.evaluation import evaluate
-from ner_dist.labels import LabelSet
 from ner_dist.model import load_config
+from ner_dist.model_tags import Decoder, known_labels, spell_model
 from ner_dist.ranks import on_each_machine_first
 from ner_dist.recipe import Data, Model, Precision, Recipe, Train
 from ner_dist.recipe_file import data_section, load_recipe
+from ner_dist.renaming import check as check_renaming
+from ner_dist.renaming import guessed, new_names, places, remedy
 from ner_dist.repeats import in_words, with_repeats
 from ner_dist.results import load_tagger, verify, write_predictions
-from ner_dist.run import Run, check_folder, write_atomically
+from ner_dist.run import Run, check_folder, predicts_iob2, write_atomically
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ner_dist.labels import LabelSet
+    from ner_dist.renaming import Renaming
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +46,12 @@ def score(
     precision: Precision = "auto",
     batch_tokens: int = 8192,
     out: str | None = None,
+    tags: str | None = None,
+    renaming: Renaming | None = None,
 ) -> dict[str, Any]:
     """Score a run or a Hugging Face model on the types that it shares with the data.
+
+    The model may predict in any scheme: it is scored on its entities.
 
     Args:
         model: a run's directory, a folder with a model, or a hub name.
@@ -46,6 +61,9 @@ def score(
         precision: as in a recipe.
         batch_tokens: padded subwords a forward pass holds.
         out: folder for `results.json` and the predictions; None writes nothing.
+        tags: the tag of each of the model's ids, with commas between, or a file of them; None is what its
+            config says.
+        renaming: other names for types, of the model or of the data.
 
     Raises:
         UserError: the model or the data cannot be used, they share no type, or `out` holds a run.
@@ -64,28 +82,42 @@ def score(
         precision=precision,
     )
     accelerator = runtime.start(recipe, model_type=load_config(recipe.model).model_type)
-    tagger, known = load_tagger(
+    tagger, written = load_tagger(
         folder, precision=runtime.precision_of(accelerator), device=accelerator.device
     )
+    spelt = spell_model(written, folder=folder, given=tags)
     # All splits of a run's own data: their labels are those that it learnt.
     whole = data is None and getattr(recipe.data.splits, split) is not None
     splits = None if whole else [split]
     prepared = on_each_machine_first(accelerator, lambda: prepare(recipe, splits=splits))
     say_notes(prepared)
-    labels = _scored_labels(known, prepared.labels, where=model)
-    to_labels = None if labels == known else known.projection(labels)
-    tags = prepared.labels.projection(labels)[prepared.splits[split].tags]
-    report_without_subwords(split, prepared.splits[split], tags, labels)
+    renaming = renaming or {}
+    check_renaming(renaming, {"the model knows": spelt.names, "the data has": prepared.labels.types})
+    known, found = known_labels(spelt, renaming), new_names(prepared.labels.types, renaming)
+    labels = _scored_labels(known, found, where=model)
+    decoder = Decoder(
+        spelt=spelt,
+        to=places(spelt.names, renaming, labels.types),
+        labels=labels,
+        iob2=tags is None and predicts_iob2(run),
+    )
+    scored = prepared.splits[split]
+
+    def gold_ids(tags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        return _gold(tags, offsets, known=prepared.labels, renaming=renaming, labels=labels)
+
+    gold = gold_ids(scored.tags, scored.offsets)
+    report_without_subwords(split, scored, gold, labels)
     evaluation = evaluate(
         tagger,
         prepared.splits[split],
-        tags,
+        gold,
         labels=labels,
         accelerator=accelerator,
         batch_tokens=batch_tokens,
         pad_id=prepared.pad_id,
-        to_labels=to_labels,
-        with_predictions=out is not None or prepared.splits[split].repeats is not None,
+        decoder=None if decoder.iob2 and decoder.one_to_one else decoder,
+        with_predictions=out is not None or scored.repeats is not None,
     )
     figures: dict[str, Any] = {
         "model": model,
@@ -94,13 +126,15 @@ def score(
         "labels": list(labels.types),
     }
     figures |= evaluation.as_dict()
-    if to_labels is not None:
+    if math.isnan(evaluation.loss_sum):
         figures["loss"] = None
-    published = with_repeats(
-        evaluation, prepared.splits[split], projection=prepared.labels.projection(labels)
-    )
+    published = with_repeats(evaluation, scored, gold_of=gold_ids)
     if published is not None:
         figures["with_repeats"] = published
+    figures["predicted_scheme"] = evaluation.scheme
+    if renaming:
+        figures["map"] = dict(renaming)
+    _say_scheme(written, decoder, evaluation.scheme, model)
     if out is not None and accelerator.is_main_process:
         assert evaluation.predicted is not None
         target = Run(Path(out))
@@ -108,7 +142,7 @@ def score(
         write_predictions(
             path,
             prepared.splits[split],
-            tags,
+            gold,
             evaluation.predicted,
             labels=labels,
             confidence=evaluation.confidence,
@@ -161,17 +195,44 @@ def _data(run: Run, data: str | None, settings: list[str]) -> Data:
     return data_section(settings, of=run.recipe)
 
 
-def _scored_labels(known: LabelSet, found: LabelSet, *, where: str) -> LabelSet:
+def _scored_labels(known: LabelSet, found: list[str], *, where: str) -> LabelSet:
     """The types that model and data share, in the model's order; what either has alone counts as O."""
-    shared = [name for name in known.types if name in found.types]
+    shared = [name for name in known.types if name in found]
+    mine, theirs = ([name for name in types if name not in shared] for types in (known.types, found))
     if not shared:
+        fix = remedy(known.types, found) if known.types and found else "name a model and data with types"
         raise UserError(
-            f"no type is shared: the model knows {', '.join(known.types)}, "
-            f"the data has {', '.join(found.types)}",
+            f"no type is shared: the model knows {', '.join(known.types) or 'none'}, "
+            f"the data has {', '.join(found) or 'none'}",
             where=where,
+            fix=fix,
         )
-    for owner, types in (("the model", known.types), ("the data", found.types)):
-        alone = [name for name in types if name not in shared]
+    pairs = guessed(mine, theirs)
+    hint = f"; if two names mean one type: --map {','.join(pairs)}" if pairs else ""
+    for owner, alone in (("the model", mine), ("the data", theirs)):
         if alone:
-            log.warning("only %s has %s: counted as O", owner, ", ".join(alone))
+            log.warning("only %s has %s: counted as O%s", owner, ", ".join(alone), hint)
     return known.select(shared)
+
+
+def _gold(
+    tags: np.ndarray, offsets: np.ndarray, *, known: LabelSet, renaming: Renaming, labels: LabelSet
+) -> np.ndarray:
+    """Gold ids in `labels`, int16 [W], of types under their new names."""
+    if not renaming:
+        return known.projection(labels)[tags]
+    parts, types = (of[tags] for of in known.coded())
+    to = places(known.types, renaming, labels.types)
+    return label_ids(*renamed(parts, types, offsets, to), labels.types, labels)
+
+
+def _say_scheme(written: list[str], decoder: Decoder, scheme: str, model: str) -> None:
+    """Say what the model's own tags were read as."""
+    if scheme != "IOB2":
+        log.info("%s: predicts %s, read as IOB2: it is scored on its entities", model, scheme)
+    elif decoder.without_begin:
+        lacking = ", ".join(decoder.without_begin)
+        log.info("%s: has no label B- of %s: its I- begins an entity where it continues none", model, lacking)
+    padding = [tag for tag, is_outside in zip(written, decoder.spelt.outside, strict=True) if is_outside]
+    if padding:
+        log.info("%s: its labels %s count as O", model, ", ".join(padding))

@@ -25,7 +25,10 @@ from ner_dist.data.encoding import Encoded, encode
 from ner_dist.data.prepare import PreparedSplit
 from ner_dist.evaluation import evaluate
 from ner_dist.labels import LabelSet
+from ner_dist.model_tags import Decoder, spell_model
+from ner_dist.renaming import places
 from tests import small
+from tests.data.schemes import read_plainly
 from tests.test_decoding import by_hand
 
 LABELS = LabelSet.from_types(["PER", "LOC", "BIO"])
@@ -83,6 +86,11 @@ def prepared(sentences, *, window=WINDOW, overlap=3):
 
 def ids_of(tags, labels=LABELS):
     return np.array([labels.label2id[tag] for sentence in tags for tag in sentence], dtype=np.int16)
+
+
+def decoder_of(tags, labels, *, iob2=False):
+    spelt = spell_model(tags, folder="model", given=None)
+    return Decoder(spelt=spelt, to=places(spelt.names, {}, labels.types), labels=labels, iob2=iob2)
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +229,7 @@ def test_a_model_of_more_types_is_scored_on_those_that_are_asked_for(scored, cas
         prepared(sentences),
         ids_of(gold, asked),
         labels=asked,
-        to_labels=LABELS.projection(asked),
+        decoder=decoder_of(LABELS.tags, asked, iob2=True),
     )
     figures = evaluation.as_dict()
     strict, lenient = seqeval_figures(gold, predicted)
@@ -230,6 +238,88 @@ def test_a_model_of_more_types_is_scored_on_those_that_are_asked_for(scored, cas
     assert list(figures["per_type"]) == kept
     assert evaluation.predicted.tolist() == ids_of(predicted, asked).tolist()
     assert np.isnan(evaluation.loss)
+
+
+LABEL_SETS = {
+    "I- alone": ["O", "I-PER", "I-LOC", "I-BIO"],
+    "IO": ["O", "PER", "LOC", "BIO", "[PAD]"],
+    "IOBES": ["O", *(f"{part}-{name}" for name in ("LOC", "BIO") for part in "BIES"), "[CLS]", "X"],
+    "more types": ["I-LAW", "B-LAW", "O", "B-PER", "I-PER"],
+}
+
+
+@pytest.mark.parametrize("kind", LABEL_SETS)
+@given(case=tagged_sentences(), seed=st.integers(0, 5))
+def test_a_tagger_of_another_scheme_is_scored_on_its_entities(scored, kind, case, seed):
+    sentences, gold = case
+    tags = LABEL_SETS[kind]
+    tagger = TableTagger(LabelSet(tuple(tags)), seed=seed)
+
+    def iob2(words):
+        """A walk over the words that the model was asked for; the others are O."""
+        said = [tagger.tag(word) for word in words if word != NO_SUBWORDS]
+        said = ["O" if tag in ("X", "[CLS]", "[PAD]") else tag for tag in said]
+        said = [f"I-{tag}" if kind == "IO" and tag != "O" else tag for tag in said]
+        read = read_plainly(said, begins_with_inside=kind in ("I- alone", "IO"))
+        left = iter(["O" if tag.endswith("LAW") else tag for tag in read])
+        return ["O" if word == NO_SUBWORDS else next(left) for word in words]
+
+    # How the entities of the last two begin is not in their labels, but in what they say.
+    decoder = decoder_of(tags, LABELS, iob2=kind in ("IOBES", "more types"))
+    evaluation = scored(tagger, prepared(sentences), ids_of(gold), decoder=decoder)
+    assert evaluation.predicted.tolist() == ids_of([iob2(words) for words in sentences]).tolist()
+    assert np.isnan(evaluation.loss)
+
+
+def test_the_types_without_a_b_begin_with_their_i_and_the_others_as_most_of_them_do(scored):
+    """As taggers that were trained on CoNLL-2003 as published, which has no B-PER."""
+    tags = ["O", "I-PER", "B-LOC", "I-LOC"]
+    tagger = TableTagger(LabelSet(tuple(tags)))
+    for letter, tag in zip("opbi", tags, strict=True):
+        tagger.table[VOCABULARY.index(letter)] = torch.eye(4)[tags.index(tag)] * 9
+    words = {"iob1": [["p", "i", "b", "o"], ["i", "i"]], "iob2": [["p", "i", "o"], ["b", "i"]]}
+    read = {}
+    for scheme, sentences in words.items():
+        gold = np.zeros(sum(map(len, sentences)), np.int16)
+        done = scored(tagger, prepared(sentences), gold, decoder=decoder_of(tags, LABELS))
+        read[scheme] = [LABELS.tags[tag] for tag in done.predicted]
+        assert done.scheme == scheme.upper()
+    assert read["iob1"] == ["B-PER", "B-LOC", "B-LOC", "O", "B-LOC", "I-LOC"]
+    assert read["iob2"] == ["B-PER", "I-LOC", "O", "B-LOC", "I-LOC"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme"),
+    [(["O", "B-PER", "I-PER"], "IOB1"), (["O", "I-PER", "B-PER"], "IOB2")],
+)
+def test_a_tagger_with_every_label_is_judged_by_what_it_says(scored, tags, scheme):
+    """Trained on IOB1, it has a B- that it hardly ever predicts."""
+    tagger = TableTagger(LabelSet(tuple(tags)))
+    tagger.table[:] = torch.eye(3)[0]
+    tagger.table[VOCABULARY.index("p")] = torch.eye(3)[2] * 9
+    labels = LabelSet.from_types(["PER"])
+    gold = ids_of([["B-PER", "I-PER", "O"], ["B-PER"]], labels)
+    evaluation = scored(
+        tagger, prepared([["p", "p", "a"], ["p"]]), gold, labels=labels, decoder=decoder_of(tags, labels)
+    )
+    assert evaluation.scheme == scheme
+    assert evaluation.as_dict()["f1"] == (1.0 if scheme == "IOB1" else 0.4)
+    # There is a loss where every id means the same, which it does not if its I- begin entities.
+    assert np.isnan(evaluation.loss)
+
+
+def test_there_is_a_loss_if_every_id_means_the_same(scored):
+    labels = LabelSet.from_types(["PER"])
+    tagger, gold = TableTagger(labels), ids_of([["B-PER", "O"]], labels)
+    plain = scored(tagger, prepared([["b", "a"]]), gold, labels=labels)
+    decoded = scored(
+        tagger,
+        prepared([["b", "a"]]),
+        gold,
+        labels=labels,
+        decoder=decoder_of(["O", "B-PER", "I-PER"], labels, iob2=True),
+    )
+    assert decoded.loss == plain.loss and decoded.predicted.tolist() == plain.predicted.tolist()
 
 
 @given(case=tagged_sentences(), batch_tokens=st.sampled_from([1, 20, 4096]), seed=st.integers(0, 5))

@@ -63,7 +63,9 @@ def test_they_are_seqevals_on_the_split_as_published(case, types, seed):
     labels = DATA.select(types)
     projection = DATA.projection(labels)
     predicted = np.random.default_rng(seed).integers(0, len(labels), len(kept.tags)).astype(np.int16)
-    found = with_repeats(scored(projection[kept.tags], predicted, kept, labels), kept, projection=projection)
+    found = with_repeats(
+        scored(projection[kept.tags], predicted, kept, labels), kept, gold_of=lambda tags, _: projection[tags]
+    )
     filled = [i for i, sentence in enumerate(words) if sentence]
     if len(kept) == len(filled):
         assert found is None
@@ -94,7 +96,7 @@ def test_nothing_is_kept_of_training_sentences_or_where_repeats_stay():
     train = clean({"train": split_of(words, tags)}, Data(path="x"), report={})["train"]
     assert len(train) == 2 and train.repeats is None
     whole = clean({"test": split_of(words, tags)}, Data(path="x", deduplicate=False), report={})["test"]
-    assert len(whole) == 3 and with_repeats(SimpleNamespace(), whole, projection=np.arange(7)) is None
+    assert len(whole) == 3 and with_repeats(SimpleNamespace(), whole, gold_of=lambda tags, _: tags) is None
 
 
 def test_they_are_said_on_one_line():

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from ner_dist.comparison.ground import Ground
     from ner_dist.comparison.training_text import Training
+    from ner_dist.data.tags import Repair
+    from ner_dist.renaming import Renaming
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,12 @@ REPORTS = ("report.md", "report.html")
 
 
 def compare(
-    *paths: str | Path, out: str | Path, resamples: int = RESAMPLES, names: Mapping[str, str] | None = None
+    *paths: str | Path,
+    out: str | Path,
+    resamples: int = RESAMPLES,
+    names: Mapping[str, str] | None = None,
+    renaming: Renaming | None = None,
+    repair: Repair = "none",
 ) -> Comparison:
     """Compare two or more models and write compare.json; reports of older figures go.
 
@@ -51,6 +58,8 @@ def compare(
         out: folder for `compare.json`.
         resamples: of the bootstrap, and of the randomisation.
         names: what to call models, by letter.
+        renaming: other names for types, in all files that have them; None on the right leaves a type out.
+        repair: of gold tags, as `data.repair`.
 
     Raises:
         UserError: a path is missing, incomplete or no predictions, the models share no type or sentence, or
@@ -62,11 +71,12 @@ def compare(
         raise UserError(
             "is a run, which has a report of its own", where=f"--out {shown(out)}", fix="name another folder"
         )
-    models = models_of(paths, names)
+    models = models_of(paths, names, renaming=renaming, repair=repair)
     own = {letter: model.own for letter, model in models.items()}
     ground, alignment = same_ground(own, {letter: model.seeds for letter, model in models.items()})
     _note_plain_files(models, alignment["notes"])
-    _check_headlines(models)
+    if repair == "none":  # else its gold is another than the run's
+        _check_headlines(models)
     figures: dict[str, Any] = {
         "runs": {letter: _described(model) for letter, model in models.items()},
         "scheme": metrics.STRICT,
@@ -78,6 +88,8 @@ def compare(
         "shared": _on_same_ground(ground),
         "decomposition": decomposition(own, ground),
     }
+    if renaming:
+        figures["map"] = dict(renaming)
     comparison = Comparison(figures, own, ground, {letter: model.runs for letter, model in models.items()})
     _add_analysis(comparison, resamples)
     text = json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)

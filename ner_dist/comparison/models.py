@@ -18,13 +18,16 @@ from ner_dist.data.readers import format_by_ending
 from ner_dist.errors import UserError
 from ner_dist.numbers import known
 from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.renaming import check as check_renaming
 from ner_dist.run import Run, find_run, read_results, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ner_dist.comparison.predictions import Predictions
+    from ner_dist.data.tags import Repair
     from ner_dist.recipe import Recipe
+    from ner_dist.renaming import Renaming
 
 FIGURES = ("loss", "precision", "recall", "f1", "accuracy")
 
@@ -43,13 +46,21 @@ class Model:
     """What each run says of itself; see `_headline`."""
 
 
-def models_of(paths: Sequence[str | Path], names: Mapping[str, str] | None = None) -> dict[str, Model]:
+def models_of(
+    paths: Sequence[str | Path],
+    names: Mapping[str, str] | None = None,
+    *,
+    renaming: Renaming | None = None,
+    repair: Repair = "none",
+) -> dict[str, Model]:
     """The models by letter, with their predictions and headline figures.
 
     Args:
         paths: runs and plain files of predictions. Two are A and B, whatever they are; of more, runs whose
             recipes differ in nothing but the seed are one model, and letters go by the first of each.
         names: what to call models, by letter; else the recipe's or the file's name.
+        renaming: other names for types.
+        repair: of gold tags, as `data.repair`.
 
     Raises:
         UserError: a path is missing, incomplete or no predictions, or they are of fewer than two models.
@@ -63,7 +74,13 @@ def models_of(paths: Sequence[str | Path], names: Mapping[str, str] | None = Non
         )
     if len(groups) > len(string.ascii_uppercase):
         raise UserError(f"{len(groups)} models are too many to compare at once", fix="name 26 or fewer")
-    models = dict(zip(string.ascii_uppercase, map(_read, groups), strict=False))
+    read = [_read(group, repair) for group in groups]
+    models = dict(zip(string.ascii_uppercase, read, strict=False))
+    if renaming:
+        known = {letter: model.own[0].labels.types for letter, model in models.items()}
+        check_renaming(renaming, {f"{letter} has": types for letter, types in known.items()})
+        for model in models.values():
+            model.own = [run.rename(renaming) for run in model.own]
     _call(models, names or {})
     return models
 
@@ -125,10 +142,10 @@ def _same_but_for_seed(one: Recipe, other: Recipe) -> bool:
     return set(differing_keys(one, other)) <= {"train.seed"}
 
 
-def _read(sources: list[Run | Path]) -> Model:
+def _read(sources: list[Run | Path], repair: Repair) -> Model:
     source = sources[0]
     if isinstance(source, Path):
-        predictions = read_file(source)
+        predictions = read_file(source, repair=repair)
         name = shown(source.name.removesuffix(".gz"))
         return Model(
             name=name.removesuffix(Path(name).suffix),
@@ -145,7 +162,9 @@ def _read(sources: list[Run | Path]) -> Model:
         paths=[shown(run.folder) for run in runs],
         runs=[*runs],
         seeds=[load_recipe(run.recipe).train.seed if run.recipe.exists() else None for run in runs],
-        own=[read_run(run, result["labels"]) for run, result in zip(runs, results, strict=True)],
+        own=[
+            read_run(run, result["labels"], repair=repair) for run, result in zip(runs, results, strict=True)
+        ],
         headline=[_headline(result) for result in results],
     )
 

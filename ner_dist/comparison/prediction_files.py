@@ -1,6 +1,6 @@
 """Files of predictions: a run's own, or what any other tool wrote.
 
-JSON lines hold `gold` and `predicted` (or `pred`), lists of BIO tags, and perhaps `tokens`, `id` and
+JSON lines hold `gold` and `predicted` (or `pred`), lists of tags, and perhaps `tokens`, `id` and
 `confidence` (the probability of each predicted tag). Of CoNLL columns the first is the word, the last but one
 the gold tag, the last the predicted tag. Both may be gzipped.
 """
@@ -13,25 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist import metrics
 from ner_dist.comparison.predictions import Predictions
 from ner_dist.data.corpus import check_words, rows_from_lists
+from ner_dist.data.notation import OUT
 from ner_dist.data.readers import format_by_ending, json_lines, read_columns, read_text
+from ner_dist.data.tags import read_tags
 from ner_dist.errors import UserError
-from ner_dist.labels import LabelSet, split_tag
-from ner_dist.run import shown
+from ner_dist.labels import LabelSet
+from ner_dist.run import predicts_iob2, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ner_dist.data.corpus import Rows
+    from ner_dist.data.tags import Repair, Tags
     from ner_dist.run import Run
 
 _OPTIONAL = ("tokens", "id", "confidence")
 
 
-def read_run(run: Run, types: Sequence[str]) -> Predictions:
-    """A run's predictions on its test split; `types` are its labels.
+def read_run(run: Run, types: Sequence[str], *, repair: Repair = "none") -> Predictions:
+    """A run's predictions on its test split; `types` are its labels, `repair` is as in `read_file`.
 
     Raises:
         UserError: there are none, or a line is not what it should be.
@@ -39,15 +41,20 @@ def read_run(run: Run, types: Sequence[str]) -> Predictions:
     path = run.predictions("test")
     if not path.exists():
         raise UserError("there are no predictions", where=str(path), fix="train the run to its end")
-    return replace(read_file(path, types=types), source=shown(run.folder))
+    found = read_file(path, types=types, iob2=predicts_iob2(run), repair=repair)
+    return replace(found, source=shown(run.folder))
 
 
-def read_file(path: Path, *, types: Sequence[str] | None = None) -> Predictions:
-    """The predictions in a file.
+def read_file(
+    path: Path, *, types: Sequence[str] | None = None, iob2: bool = False, repair: Repair = "none"
+) -> Predictions:
+    """The predictions in a file, in whatever scheme its gold and its predicted tags are.
 
     Args:
         path: JSON lines or CoNLL columns, by its ending.
         types: what the tags may be of; None for the types that occur, in the order in which they first do.
+        iob2: both are known to be in IOB2.
+        repair: of gold tags, as `data.repair`.
 
     Raises:
         UserError: the file cannot be read, or a line is not what it should be.
@@ -66,18 +73,30 @@ def read_file(path: Path, *, types: Sequence[str] | None = None) -> Predictions:
     if not len(gold.numbers):
         raise UserError("holds no sentence", where=str(path), fix="see the README for what a line holds")
     for column in (gold, predicted):
-        _check_tags(column, types)
-    types = _types_in(gold, predicted) if types is None else types
+        _check_text(column)
+    fix = "write each tag as O, B-TYPE or I-TYPE"
+    (of_gold,) = read_tags(
+        [gold], which="gold ", iob2=iob2, repair=repair, repair_with="--repair begin", fix=fix
+    )
+    (of_predicted,) = read_tags(
+        [predicted], which="predicted ", iob2=iob2, like=[gold], repair_with="", fix=fix
+    )
+    if types is None:
+        types = _types_in(of_gold, of_predicted)
+    else:
+        _check_types(gold, of_gold, types)
+        _check_types(predicted, of_predicted, types)
     if not types:
         raise UserError("every tag is O", where=str(path), fix="write entities as B-TYPE and I-TYPE")
     labels = LabelSet.from_types(types)
-    ids = {
-        name: np.array([labels.label2id[str(tag)] for tag in rows.values], dtype=np.int16)[rows.tags]
-        for name, rows in (("gold", gold), ("predicted", predicted))
-    }
-    predictions = Predictions(source=shown(path), labels=labels, offsets=gold.offsets, **ids, **others)
-    _check_scheme(predictions, path)
-    return predictions
+    return Predictions(
+        source=shown(path),
+        labels=labels,
+        gold=of_gold.ids(labels),
+        predicted=of_predicted.ids(labels),
+        offsets=gold.offsets,
+        **others,
+    )
 
 
 def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
@@ -168,40 +187,27 @@ def _read_conll(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     return columns.rows(tokens, -2), columns.rows(tokens, -1), {"tokens": tokens}
 
 
-def _check_tags(rows: Rows, types: Sequence[str] | None) -> None:
+def _check_text(rows: Rows) -> None:
+    """Tags are text here, numbers too, and such as a file can hold."""
     check_words([[str(tag)] for tag in rows.values], rows.place_of_tag)
-    for code, tag in enumerate(rows.values):
-        try:
-            name = split_tag(str(tag))[1]
-        except ValueError as error:
-            fix = "convert the tags to BIO: of BIOES, S- becomes B- and E- becomes I-"
-            raise UserError(str(error), where=rows.place_of_tag(code), fix=fix) from None
-        if types is not None and name is not None and name not in types:
+
+
+def _check_types(rows: Rows, tags: Tags, types: Sequence[str]) -> None:
+    for place, name in enumerate(tags.names):
+        of_it = np.flatnonzero((tags.types == place) & (tags.parts != OUT))
+        if name not in types and len(of_it):
+            tag = rows.values[rows.tags[of_it[0]]]
             what, fix = f"tag '{tag}' is not one of the run's labels", "train the run again"
-            raise UserError(what, where=rows.place_of_tag(code), fix=fix)
+            raise UserError(what, where=rows.place_of_tag(int(rows.tags[of_it[0]])), fix=fix)
 
 
-def _check_scheme(predictions: Predictions, path: Path) -> None:
-    """In IOB1 an entity begins with B- only behind another of its type: strict IOB2 sees hardly any there."""
-    gold, offsets, labels = predictions.gold, predictions.offsets, predictions.labels
-    strict, lenient = (
-        metrics.count(gold, gold, offsets, labels, strict=reading).gold.sum() for reading in (True, False)
-    )
-    if 2 * strict < lenient:
-        raise UserError(
-            f"{lenient - strict:,} of {lenient:,} gold entities begin with I-",
-            where=str(path),
-            fix="convert the tags to IOB2, where an entity begins with B-",
-        )
-
-
-def _types_in(gold: Rows, predicted: Rows) -> list[str]:
+def _types_in(gold: Tags, predicted: Tags) -> list[str]:
     """The types that occur, in the order in which they first do; at one word that of the gold tag first."""
     first: dict[str, tuple[int, int]] = {}
-    for column, rows in enumerate((gold, predicted)):
-        codes, words = np.unique(rows.tags, return_index=True)
-        for code, word in zip(codes.tolist(), words.tolist(), strict=True):
-            name = split_tag(str(rows.values[code]))[1]
-            if name is not None:
-                first[name] = min(first.get(name, (word, column)), (word, column))
+    for column, tags in enumerate((gold, predicted)):
+        inside = np.flatnonzero(tags.parts != OUT)
+        places, words = np.unique(tags.types[inside], return_index=True)
+        for place, word in zip(places.tolist(), inside[words].tolist(), strict=True):
+            name = tags.names[place]
+            first[name] = min(first.get(name, (word, column)), (word, column))
     return sorted(first, key=first.__getitem__)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ner_dist.comparison.scoring import score
+from ner_dist.data.schemes import renamed
+from ner_dist.data.tags import label_ids
+from ner_dist.labels import LabelSet
+from ner_dist.renaming import new_names, places
 
 if TYPE_CHECKING:
-    from ner_dist.labels import LabelSet
+    from ner_dist.renaming import Renaming
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Predictions:
     """The words of each sentence; None where the file has none."""
     confidence: np.ndarray | None = None
     """float32 [W]: the probability of each word's predicted tag; None where the file has none."""
+    before: Predictions | None = field(default=None, repr=False)
+    """The same under the types' own names, if they were renamed."""
 
     def __len__(self) -> int:
         """Number of sentences."""
@@ -40,8 +46,22 @@ class Predictions:
 
     @cached_property
     def scores(self) -> dict[str, Any]:
-        """The figures of all of it, as `scoring.score` has them."""
+        """The figures of all of it, under the types' own names, as `scoring.score` has them."""
+        if self.before is not None:
+            return self.before.scores
         return score(self.gold, self.predicted, self.offsets, self.labels)
+
+    def rename(self, renaming: Renaming) -> Predictions:
+        """The same with other names for types; what has none any more is O."""
+        names = new_names(self.labels.types, renaming)
+        labels = LabelSet.from_types(names)
+        to = places(self.labels.types, renaming, names)
+        part_of, type_of = self.labels.coded()
+        gold, predicted = (
+            label_ids(*renamed(part_of[tags], type_of[tags], self.offsets, to), names, labels)
+            for tags in (self.gold, self.predicted)
+        )
+        return replace(self, labels=labels, gold=gold, predicted=predicted, before=self)
 
     def take(self, sentences: np.ndarray, labels: LabelSet) -> Predictions:
         """Some sentences, in the order given (int64 [n]), with their tags projected onto `labels`."""

@@ -12,6 +12,7 @@ from ner_dist.comparison.alignment import Alignment, align
 from ner_dist.comparison.ground import Ground
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
+from ner_dist.renaming import remedy
 
 if TYPE_CHECKING:
     from ner_dist.comparison.predictions import Predictions
@@ -107,9 +108,18 @@ def shared_labels(own: dict[str, list[Predictions]]) -> LabelSet:
         raise UserError(
             f"the runs share no entity type ({'; '.join(', '.join(known) for known in sets.values())})",
             where=", ".join(runs[0].source for runs in own.values()),
-            fix="name models that know a type by the same name",
+            fix=_remedy(list(sets.values())),
         )
     return LabelSet.from_types(types)
+
+
+def _remedy(sets: list[tuple[str, ...]]) -> str:
+    """What to type for two models that share no type."""
+    for i, one in enumerate(sets):
+        for other in sets[i + 1 :]:
+            if not set(one) & set(other):
+                return remedy(one, other)
+    return "compare those of them that share a type"
 
 
 def _only_in(own: dict[str, list[Predictions]], alignment: Alignment) -> dict[str, Any]:

@@ -10,16 +10,17 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import chain, compress
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import chain, compress, islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ner_dist.data.tags import Tags, read_tags, spell_labels
 from ner_dist.errors import UserError
-from ner_dist.labels import MULTINERD_TYPES, LabelSet, split_tag
+from ner_dist.labels import MULTINERD_TYPES, LabelSet
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Data
@@ -75,8 +76,8 @@ class Corpus:
     """Those of `train`, `validation` and `test` that were asked for."""
     labels: LabelSet
     """Every label of the data, whatever is learnt of them."""
-    report: dict[str, int]
-    """What reading counted, `<split>_<what>`; see `duplicates.py`."""
+    report: dict[str, int | str]
+    """What reading found, `<split>_<what>`; see `duplicates.py` and `labelled`."""
     fingerprint: str
     """sha256 over the words and tags of every split."""
 
@@ -213,40 +214,74 @@ def missing_column(column: str, key: str, there: Iterable[str], where: str) -> U
     )
 
 
-def label_ids(rows: list[Rows], data: Data) -> tuple[LabelSet, Mapping[Any, int]]:
-    """The label set of rows of all splits, and the label id of each tag that may be written in them.
+def labelled(
+    rows: dict[str, list[Rows]], data: Data
+) -> tuple[LabelSet, dict[str, Split], dict[str, int | str]]:
+    """The label set of a data set, its splits, and what its tags were.
+
+    What its tags were, as `<split>_<what>`: `scheme` (of all its files), `stray_i`
+    entities that begin with an I- where the scheme has B-, `stray_i_words` in them.
+
+    Args:
+        rows: by split, the rows of its files.
+        data: names labels, and says what becomes of stray I-.
+
+    Raises:
+        UserError: a tag cannot be understood or is none of `data.label_names`, or ids have no names.
+    """
+    labels, flat = label_ids([part for parts in rows.values() for part in parts], data)
+    left, splits, report = iter(flat), {}, dict[str, int | str]()
+    for name, parts in rows.items():
+        tags = list(islice(left, len(parts)))
+        splits[name] = to_split(parts, tags, labels)
+        report[f"{name}_scheme"] = ", ".join(dict.fromkeys(part.scheme for part in tags))
+        report[f"{name}_stray_i"] = sum(part.stray for part in tags)
+        report[f"{name}_stray_i_words"] = sum(part.stray_words for part in tags)
+    return labels, splits, report
+
+
+def label_ids(rows: list[Rows], data: Data) -> tuple[LabelSet, list[Tags]]:
+    """The label set of rows of all splits, and their tags in IOB2.
 
     Ids are named by `data.label_names`, else by the data itself, else, for a path called MultiNERD, by
     MultiNERD's order. Without ids, types come in MultiNERD's order if they are all MultiNERD's, else sorted.
 
     Raises:
-        UserError: a tag is not BIO, or ids have no names.
+        UserError: a tag cannot be understood or is none of `data.label_names`, or ids have no names.
     """
     numbered = [part for part in rows if part.values and isinstance(part.values[0], int)]
     written = [part for part in rows if part.values and isinstance(part.values[0], str)]
     if numbered and written:
         raise UserError(f"tags are ids here but text in {written[0].file}", where=numbered[0].file)
-    if numbered:
+    if numbered or data.label_names is not None:
         names, where = _names_of_ids(numbered, data)
-        return LabelSet.from_tags(names, where=where), {number: number for number in range(len(names))}
-    if data.label_names is not None:
-        labels = LabelSet.from_tags(data.label_names, where="data.label_names")
-        return labels, {tag: labels.label2id[tag] for tag in data.label_names}
-
-    types: set[str] = set()
-    for part in written:
-        for code, tag in enumerate(part.values):
-            try:
-                name = split_tag(str(tag))[1]
-            except ValueError as error:
-                fix = "see data.tags_column, or convert the data to BIO"
-                raise UserError(str(error), where=part.place_of_tag(code), fix=fix) from None
-            if name is not None:
-                types.add(name)
+        spelt = spell_labels(names, where=where)
+        rows = [replace(part, values=_ids_of(part, names), names=names) for part in rows]
+        tags = read_tags(rows, stated=names, where=where, repair=data.repair)
+        if spelt.as_written:
+            return LabelSet.from_tags(names, where=where), tags
+        return LabelSet.from_types(spelt.names), tags
+    tags = read_tags(rows, repair=data.repair)
+    types = {name for part in tags for name in part.names}
     known = types <= set(MULTINERD_TYPES)
     ordered = [name for name in MULTINERD_TYPES if name in types] if known else sorted(types)
-    labels = LabelSet.from_types(ordered)
-    return labels, dict(labels.label2id)
+    return LabelSet.from_types(ordered), tags
+
+
+def _ids_of(part: Rows, names: tuple[str, ...]) -> tuple[int, ...]:
+    """The distinct tags of a file as indices into the names of all."""
+    place = {name.strip(): index for index, name in enumerate(names)}
+    ids = []
+    for code, value in enumerate(part.values):
+        if isinstance(value, int):
+            index, what = value, f"tag id {value} is none of 0 to {len(names) - 1}"
+        else:
+            index = place.get(str(value).strip(), -1)
+            what = f"tag `{value}` is not among the {len(names)} tags of data.label_names"
+        if not 0 <= index < len(names):
+            raise UserError(what, where=part.place_of_tag(code), fix="mend the tag or data.label_names")
+        ids.append(index)
+    return tuple(ids)
 
 
 def _names_of_ids(rows: list[Rows], data: Data) -> tuple[tuple[str, ...], str]:
@@ -267,29 +302,12 @@ def _names_of_ids(rows: list[Rows], data: Data) -> tuple[tuple[str, ...], str]:
     )
 
 
-def to_split(rows: list[Rows], ids: Mapping[Any, int]) -> Split:
-    """One split out of the rows of its files, in order.
-
-    Raises:
-        UserError: a tag is none of `ids`.
-    """
-    tags = []
-    for part in rows:
-        unknown = [code for code, value in enumerate(part.values) if value not in ids]
-        if unknown:
-            value = part.values[unknown[0]]
-            what = (
-                f"tag id {value} is none of 0 to {len(ids) - 1}"
-                if isinstance(value, int)
-                else f"tag `{value}` is not among the {len(ids)} tags of data.label_names"
-            )
-            raise UserError(what, where=part.place_of_tag(unknown[0]), fix="mend the tag or data.label_names")
-        table = np.array([ids[value] for value in part.values], dtype=np.int16)
-        tags.append(table[part.tags])
+def to_split(rows: list[Rows], tags: list[Tags], labels: LabelSet) -> Split:
+    """One split out of the rows of its files, in order, and their tags."""
     lengths = np.concatenate([np.diff(part.offsets) for part in rows])
     return Split(
         tokens=list(chain.from_iterable(part.tokens for part in rows)),
-        tags=np.concatenate(tags),
+        tags=np.concatenate([part.ids(labels) for part in tags]),
         offsets=offsets_of(lengths),
         origin=list(chain.from_iterable(part.origin() for part in rows)),
     )

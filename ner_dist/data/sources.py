@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.data.corpus import Corpus, Rows, fingerprint, label_ids, rows_from_lists, to_split
+from ner_dist.data.corpus import Corpus, Rows, fingerprint, labelled, rows_from_lists
 from ner_dist.data.duplicates import clean
 from ner_dist.data.readers import format_by_ending, read_rows
 from ner_dist.data.tables import rows_from_table
@@ -58,10 +58,12 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
     report: dict[str, int] = {}
     for name, parts in rows.items():
         _count_rows(name, parts, data, report)
-    labels, ids = label_ids([part for parts in rows.values() for part in parts], data)
-    cleaned = clean({name: to_split(parts, ids) for name, parts in rows.items()}, data, report=report)
+    labels, splits, tags = labelled(rows, data)
+    cleaned = clean(splits, data, report=report)
     found = {name: cleaned[name] for name in wanted}
-    return Corpus(splits=found, labels=labels, report=report, fingerprint=fingerprint(found, labels))
+    return Corpus(
+        splits=found, labels=labels, report={**report, **tags}, fingerprint=fingerprint(found, labels)
+    )
 
 
 def check_files(data: Data, *, splits: Collection[str] | None = None) -> None:

@@ -98,8 +98,8 @@ def test_conll_columns_between_the_word_and_its_tags_do_not_matter(write):
         ({"gold": ["O"], "pred": ["PER"]}, "tag `PER` is not BIO"),
         ({"gold": ["O"], "pred": ["7"]}, "tag `7` is not BIO"),
         (
-            {"gold": ["O"], "pred": ["S-PER"]},
-            "tag `S-PER` is not BIO .*; convert the tags to BIO: of BIOES, S- becomes B- and E- becomes I-",
+            {"gold": ["O"], "pred": ["PER-S"]},
+            "tag `PER-S` is not BIO .*, as others are; write each tag as O, B-TYPE or I-TYPE",
         ),
         ({"gold": ["O"], "pred": ["O"], "tokens": ["a"]}, "line 3 has `tokens` and line 1 has none"),
     ],
@@ -168,13 +168,82 @@ def test_ids_are_text(write):
         read_file(write([LINES[0] | {"id": 1}, LINES[1] | {"id": "1"}]))
 
 
-def test_gold_of_iob1_is_refused(write):
-    lines = [{"gold": ["I-PER", "O", "I-LOC", "B-LOC"], "pred": ["B-PER", "O", "B-LOC", "B-LOC"]}]
-    with pytest.raises(UserError, match="2 of 3 gold entities begin with I-; convert the tags to IOB2"):
-        read_file(write(lines))
-    # Here and there one begins so in data that is not.
-    lines[0]["gold"][0] = "B-PER"
-    assert len(read_file(write(lines))) == 1
+GOLD = [["B-PER", "I-PER", "O", "B-LOC", "B-LOC"], ["B-LOC"], ["O", "B-PER", "O"]]
+AS_WRITTEN = {
+    "IOB1": [["I-PER", "I-PER", "O", "I-LOC", "B-LOC"], ["I-LOC"], ["O", "I-PER", "O"]],
+    "IOBES": [["B-PER", "E-PER", "O", "S-LOC", "S-LOC"], ["S-LOC"], ["O", "S-PER", "O"]],
+    "BILOU": [["B-PER", "L-PER", "O", "U-LOC", "U-LOC"], ["U-LOC"], ["O", "U-PER", "O"]],
+    "IOB2": GOLD,
+}
+
+
+@pytest.mark.parametrize("scheme", AS_WRITTEN)
+@pytest.mark.parametrize("column", ["gold", "pred"])
+def test_each_column_is_read_in_its_own_scheme(write, log_lines, scheme, column):
+    tagged = [AS_WRITTEN[scheme], GOLD] if column == "gold" else [GOLD, AS_WRITTEN[scheme]]
+    found = read_file(write([{"gold": g, "pred": p} for g, p in zip(*tagged, strict=True)]))
+    assert tags(found, found.gold) == tags(found, found.predicted) == GOLD
+    assert found.scores["f1"] == 1.0
+    which = {"gold": "gold", "pred": "predicted"}[column]
+    said = [line for line in log_lines if f"{which} tags are {scheme} (" in line]
+    assert len(said) == (scheme != "IOB2") and len(log_lines) == len(said)
+
+
+def test_types_alone_are_io(write):
+    found = read_file(write([{"gold": ["B-PER", "I-PER", "O", "B-LOC"], "pred": ["PER", "PER", "O", "LOC"]}]))
+    assert found.scores["f1"] == 1.0
+
+
+def test_predictions_that_say_too_little_follow_the_gold_tags(write):
+    iob1 = [{"gold": ["I-PER", "O", "I-LOC"], "pred": ["I-PER", "O", "O"]}]
+    found = read_file(write(iob1))
+    assert tags(found, found.predicted) == [["B-PER", "O", "O"]]
+    iob2 = [{"gold": ["B-PER", "O", "B-LOC"], "pred": ["I-PER", "O", "O"]}]
+    found = read_file(write(iob2))
+    assert tags(found, found.predicted) == [["I-PER", "O", "O"]]
+
+
+def test_gold_that_is_damaged_is_counted_and_can_be_repaired(write, log_lines):
+    path = write([{"gold": ["B-PER", "O", "I-LOC", "B-LOC"], "pred": ["B-PER", "O", "B-LOC", "B-LOC"]}])
+    found = read_file(path)
+    assert tags(found, found.gold) == [["B-PER", "O", "I-LOC", "B-LOC"]]
+    count = f"{path}: 1 of 3 gold entities (33.3 %, 1 word) begin with an I- that continues nothing, the"
+    assert log_lines == [
+        f"{count} first at {path}:1: strict scoring leaves them out; --repair begin reads them as entities"
+    ]
+    found = read_file(path, repair="begin")
+    assert tags(found, found.gold) == [["B-PER", "O", "B-LOC", "B-LOC"]]
+    assert log_lines[1:] == [f"{count} first at {path}:1: read as entities (--repair begin)"]
+
+
+def test_predictions_that_are_left_out_are_told_if_they_are_many(write, log_lines):
+    few = ["B-PER", "O"] * 20 + ["I-PER"]
+    read_file(write([{"gold": [*few[:-1], "B-PER"], "pred": few}]))
+    assert log_lines == []
+    path = write([{"gold": ["B-PER", "O", "B-PER"], "pred": ["B-PER", "O", "I-PER"]}])
+    read_file(path)
+    assert log_lines == [
+        f"{path}: 1 of 2 predicted entities (50.0 %, 1 word) begin with an I- that continues nothing, the "
+        f"first at {path}:1: strict scoring leaves them out"
+    ]
+
+
+def test_what_a_run_said_is_iob2_whatever_it_looks_like(write):
+    """A model that has hardly learnt may predict more I- than B-."""
+    path = write([{"gold": ["B-PER", "I-PER", "O"], "pred": ["I-PER", "O", "I-PER"]}])
+    found = read_file(path, types=["PER"], iob2=True)
+    assert tags(found, found.predicted) == [["I-PER", "O", "I-PER"]]
+    other = read_file(path)
+    assert tags(other, other.predicted) == [["B-PER", "O", "B-PER"]]
+
+
+def test_types_are_renamed(write):
+    path = write([{"gold": ["B-PERSON", "B-GPE", "B-LOC"], "pred": ["B-PERSON", "B-MISC", "B-LOC"]}])
+    found = read_file(path).rename({"PERSON": "PER", "GPE": "LOC", "MISC": None})
+    assert tags(found, found.gold) == [["B-PER", "B-LOC", "B-LOC"]]
+    assert tags(found, found.predicted) == [["B-PER", "O", "B-LOC"]]
+    # What it scored on its own is not changed by what it is called in a comparison.
+    assert found.scores == read_file(path).scores
 
 
 def test_other_files_are_refused(write):

@@ -192,11 +192,12 @@ class TestLabels:
 
     def test_errors(self, tmp_path):
         path = tmp_path / "train.jsonl"
-        write(path, [A, (["a"], ["S-PER"])])
+        write(path, [A, (["a"], ["PER"])])
         assert refused(only_train(tmp_path), tmp_path) == (
-            "train.jsonl:2: tag `S-PER` is not BIO (O, B-TYPE or I-TYPE); "
-            "see data.tags_column, or convert the data to BIO"
+            "train.jsonl:2: tag `PER` is not BIO (O, B-TYPE or I-TYPE), as others are; "
+            "see data.tags_column, or write each tag as O, B-TYPE or I-TYPE"
         )
+        write(path, [A])
         named = only_train(tmp_path, label_names=["O", "B-X"])
         assert refused(named, tmp_path) == (
             "train.jsonl:1: tag `B-PER` is not among the 2 tags of data.label_names; "
@@ -212,8 +213,11 @@ class TestLabels:
             "train.jsonl:1: tags are numbers and nothing says what they mean; "
             "set data.label_names to the tag of each id, from 0"
         )
-        assert refused(only_train(tmp_path, label_names=["O", "PER"])) == (
-            "data.label_names: tag `PER` is not BIO (O, B-TYPE or I-TYPE)"
+        assert refused(only_train(tmp_path, label_names=["O", "B-LOC", "PER"])) == (
+            "data.label_names: tag `PER` is not BIO (O, B-TYPE or I-TYPE), as others are"
+        )
+        assert refused(only_train(tmp_path, label_names=["B-LOC", "I-LOC"])) == (
+            "data.label_names: there is no label `O`"
         )
         write(tmp_path / "test.jsonl", [A])
         assert refused(data(tmp_path, splits=SplitNames(validation=None)), tmp_path) == (
@@ -221,8 +225,8 @@ class TestLabels:
         )
 
     def test_the_line_of_a_bad_tag_in_conll(self, tmp_path):
-        (tmp_path / "train.conll").write_text("# id 3\nAnn B-PER\nLee L-PER\n")
-        assert refused(only_train(tmp_path), tmp_path).startswith("train.conll:3: tag `L-PER` is not BIO")
+        (tmp_path / "train.conll").write_text("# id 3\nAnn B-PER\nLee PER\n")
+        assert refused(only_train(tmp_path), tmp_path).startswith("train.conll:3: tag `PER` is not BIO")
 
 
 class TestLanguage:
@@ -267,6 +271,8 @@ class TestRepeats:
             **{"test_duplicates": 0, "test_duplicates_with_other_tags": 0},
             **{"test_sentences": 3, "test_words": 5},
             **{"validation_in_train": 0, "test_in_train": 1, "test_in_validation": 1},
+            **{f"{name}_scheme": "IOB2" for name in ("train", "validation", "test")},
+            **{f"{name}_stray_i{of}": 0 for name in ("train", "validation", "test") for of in ("", "_words")},
         }
         assert (
             "train: 2 of 4 sentences are exact repeats (1 with other tags): dropped, the first kept"

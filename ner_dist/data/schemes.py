@@ -1,0 +1,202 @@
+"""Schemes of tags: which one a file is in, and how its tags become IOB2 without loss.
+
+All schemes say which words an entity has; they differ in how an entity begins and ends.
+
+- IOB2: with B-. The project's own: what is learnt, predicted, scored and written.
+- IOB1 (Ramshaw and Marcus 1995, and CoNLL-2003 as published): with I-; with B- only directly behind another
+  entity of its type.
+- IO: types without parts, or I- alone; neighbouring words of one type are one entity.
+- IOBES, BILOU, BMES, BMEWO: as IOB2, with E-, L- on the last word and S-, U-, W- on an only one.
+- IOE1, IOE2: with I- or E-, and E- on the last word, in IOE1 only directly before another of its type.
+
+One rule reads them all. An entity begins with B-, S-, U- or W-. I-, M-, E- or L- goes on with the entity
+before it if that is of its type and has not ended; else it continues nothing. What continues nothing begins
+an entity in IOB1, IO and IOE; in IOB2 and IOBES it is damage, which strict scoring drops. What most entities
+do tells the two apart: one that does not stand directly behind another of its type begins with I- in every
+sound IOB1 file, and with B- in every sound IOB2 file. So a sound file is read right whatever it holds, and a
+damaged one as what most of it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ner_dist.data.notation import BEGIN, END, INSIDE, OUT, SINGLE
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How the entities of a file begin and end."""
+
+    entities: int
+    begins: int
+    """Entities with a B- (S-, U-, W-) that IOB1 would not write: none of their type stands before them."""
+    begins_behind: int
+    """Entities with a B- directly behind another of their type."""
+    stray: int
+    """Entities that begin with an I- (E-, L-) that continues nothing."""
+    stray_words: int
+    """Words of these."""
+    first_begin: int
+    """The first word of `begins`; -1 for none."""
+    first_stray: int
+    """The first word of `stray`; -1 for none."""
+    ends: int
+    """Words with E-, L-, S-, U- or W-."""
+    unended: int
+    """Entities whose last word has none of these."""
+    first_unended: int
+    """The last word of the first of these; -1 for none."""
+
+    @property
+    def telling(self) -> int:
+        """Entities that begin in one way in IOB1 and in another in IOB2."""
+        return self.begins + self.stray
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which words begin what, each bool [W]."""
+
+    explicit: np.ndarray
+    """B-, S-, U-, W-."""
+    implicit: np.ndarray
+    """I-, E-, L- that continue nothing."""
+    behind: np.ndarray
+    """Directly behind a word of the same type in the same sentence."""
+
+
+def evidence(parts: np.ndarray, types: np.ndarray, offsets: np.ndarray) -> Evidence:
+    """Count how entities begin and end.
+
+    Args:
+        parts: what part of an entity every word is, as in `notation`, int [W].
+        types: index of every word's type, int [W]; -1 outside.
+        offsets: int64 [N+1]; sentence i has the words offsets[i]:offsets[i + 1].
+    """
+    layout = _layout(parts, types, offsets)
+    begins, behind = layout.explicit & ~layout.behind, layout.explicit & layout.behind
+    starts = layout.explicit | layout.implicit
+    piece = np.cumsum(starts)
+    inside = parts != OUT
+    stray_piece = np.concatenate([[False], layout.implicit[starts]])
+    last = inside & ~np.append(inside[1:] & ~starts[1:], False)
+    ended = np.isin(parts, (END, SINGLE))
+    unended = last & ~ended
+    return Evidence(
+        entities=int(starts.sum()),
+        begins=int(begins.sum()),
+        begins_behind=int(behind.sum()),
+        stray=int(layout.implicit.sum()),
+        stray_words=int((inside & stray_piece[piece]).sum()),
+        first_begin=_first(begins),
+        first_stray=_first(layout.implicit),
+        ends=int(ended.sum()),
+        unended=int(unended.sum()),
+        first_unended=_first(unended),
+    )
+
+
+def begins_with_inside(found: Evidence, others: Iterable[Evidence] = ()) -> bool:
+    """Whether an I- that continues nothing begins an entity, as in IOB1, or is damage, as in IOB2.
+
+    Most entities of the file decide. The other files of the data set count as one more, so that they decide
+    what a single entity cannot.
+
+    Args:
+        found: of the file.
+        others: of the other files of its data set.
+    """
+    known = [other for other in others if other.telling]
+    share = sum(other.stray for other in known) / sum(other.telling for other in known) if known else None
+    if share is None:
+        return 2 * found.stray > found.telling
+    return 2 * (found.stray + share) > found.telling + 1
+
+
+def scheme_name(letters: Collection[str], *, begins_with_inside: bool) -> str:
+    """What a scheme is called, by the letters of its parts; "" stands for tags that name none."""
+    used = set(letters)
+    if "" in used:
+        return "IO"
+    if used & set("ELSUMW"):
+        if begins_with_inside:
+            return "IOE"
+        if used & set("LU"):
+            return "BILOU"
+        return "BMEWO" if "W" in used else "BMES" if "M" in used else "IOBES"
+    return "IOB1" if begins_with_inside else "IOB2"
+
+
+def to_iob2(
+    parts: np.ndarray, types: np.ndarray, offsets: np.ndarray, *, begins_with_inside: bool | np.ndarray
+) -> np.ndarray:
+    """The parts of the same words in IOB2, int8 [W]: OUT, BEGIN or INSIDE.
+
+    What continues nothing begins an entity if `begins_with_inside`; else it stays I-, no entity to strict
+    scoring. Where IOB2 would read that I- as the rest of the entity before it (`E-PER I-PER`), it becomes O.
+
+    Args:
+        parts, types, offsets: as in `evidence`.
+        begins_with_inside: as the function of this name says; or for every word, bool [W].
+    """
+    layout = _layout(parts, types, offsets)
+    iob2 = np.where(parts == OUT, OUT, INSIDE).astype(np.int8)
+    begins = layout.explicit | (layout.implicit & begins_with_inside)
+    iob2[begins] = BEGIN
+    return _without_pieces(iob2, begins | layout.implicit, layout.implicit & ~begins & layout.behind)
+
+
+def renamed(
+    parts: np.ndarray, types: np.ndarray, offsets: np.ndarray, to: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """IOB2 tags whose types have other names: entities stay as they are, also where two types become one.
+
+    Args:
+        parts: of IOB2, int8 [W].
+        types: int [W]; -1 outside.
+        offsets: as in `evidence`.
+        to: int [types], the index of each type's new name; -1 makes it O.
+
+    Returns:
+        Parts and types of the words, int8 [W] and int16 [W].
+    """
+    layout = _layout(parts, types, offsets)
+    new = np.where(parts == OUT, -1, to[types]).astype(np.int16)
+    new_parts = np.where(new < 0, OUT, parts).astype(np.int8)
+    # An I- that continued nothing must not go on with an entity that is of its type only now.
+    behind_now = _behind(new, offsets)
+    new_parts = _without_pieces(new_parts, layout.explicit | layout.implicit, layout.implicit & behind_now)
+    new[new_parts == OUT] = -1
+    return new_parts, new
+
+
+def _layout(parts: np.ndarray, types: np.ndarray, offsets: np.ndarray) -> _Layout:
+    behind = _behind(types, offsets)
+    open_before = np.zeros(len(parts), dtype=bool)
+    open_before[1:] = (parts[:-1] == BEGIN) | (parts[:-1] == INSIDE)
+    explicit = (parts == BEGIN) | (parts == SINGLE)
+    implicit = ((parts == INSIDE) | (parts == END)) & ~(behind & open_before)
+    return _Layout(explicit, implicit, behind)
+
+
+def _behind(types: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    behind = np.zeros(len(types), dtype=bool)
+    behind[1:] = (types[1:] == types[:-1]) & (types[1:] >= 0)
+    behind[offsets[:-1][np.diff(offsets) > 0]] = False
+    return behind
+
+
+def _without_pieces(iob2: np.ndarray, starts: np.ndarray, dropped: np.ndarray) -> np.ndarray:
+    """Words become O from each word that is dropped to the next start."""
+    if not dropped.any():
+        return iob2
+    goes = np.concatenate([[False], dropped[starts]])
+    return np.where(goes[np.cumsum(starts)], OUT, iob2).astype(np.int8)
+
+
+def _first(where: np.ndarray) -> int:
+    return int(np.argmax(where)) if where.any() else -1
