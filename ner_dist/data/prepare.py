@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.encoding import Encoded
+from ner_dist.data.entities import entities_by_type, report_entities
 from ner_dist.labels import LabelSet
 from ner_dist.run import read_json
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Part of the folder's key: raise it when what is stored, or how sentences are cut, changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,11 @@ def fetch(recipe: Recipe) -> Prepared:
 
 
 def report_data(data: Prepared, labels: LabelSet) -> None:
-    """Say what the data holds, and what of it is learnt."""
+    """Say what the data holds, what of it is learnt, and of what there is too little.
+
+    Raises:
+        UserError: no entity of a type that is to be learnt stands in train.
+    """
     for name, split in data.splits.items():
         log.info("%s: %d sentences, %d words", name, split.n_sentences, len(split.tags))
     left_out = [name for name in data.labels.types if name not in labels.types]
@@ -145,6 +150,8 @@ def report_data(data: Prepared, labels: LabelSet) -> None:
         ", ".join(labels.types),
         f"; {', '.join(left_out)} become O" if left_out else "",
     )
+    counts = {name: entities_by_type(split, data.labels) for name, split in data.splits.items()}
+    report_entities(counts, labels)
 
 
 def prepared_folder(recipe: Recipe, *, splits: Collection[str] | None = None) -> Path:
