@@ -106,7 +106,7 @@ def check_ids(rows: Rows) -> None:
         code = list(rows.values).index(_IGNORED)
         count = int((rows.tags == code).sum())
         raise UserError(
-            f"{count} words have the id {_IGNORED}, by which training skips subwords; here every word has a tag",
+            f"{count} words have the id {_IGNORED}, by which training skips subwords; all need a tag here",
             where=rows.place_of_tag(code),
             fix="give the data as it was before it was tokenised, or write the id of O there",
         )

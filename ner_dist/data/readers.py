@@ -22,7 +22,7 @@ from ner_dist.data.columns import Columns, cut
 from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
 from ner_dist.data.known_formats import check_ending, check_object, check_text
 from ner_dist.data.tables import rows_from_table
-from ner_dist.data.tag_shapes import are_tags
+from ner_dist.data.tag_shapes import are_tags, is_outside
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
@@ -251,7 +251,17 @@ def _read_conll(path: Path, data: Data) -> Rows:
     columns.require(2, "see data.separator, data.tokens_column and data.tags_column")
     words = word_column(columns, data)
     tags = tag_column(columns, data, words)
-    return columns.rows(columns.words(words), tags.number, attribute=tags.attribute)
+    try:
+        tokens = columns.words(words)
+    except UserError as error:
+        if tags.attribute is None and all(map(is_outside, columns.distinct(tags.number))):
+            # A wrong column is the graver fault, and may be why there is no word.
+            what = f"{error.what}, and every tag of the file is O. Its columns: {described(columns)}"
+            holding = " or ".join(f"={name}" for name in tag_like(columns))
+            fix = f"set data.tags_column{holding}, and {error.fix}"
+            raise UserError(what, where=error.where, fix=fix) from None
+        raise
+    return columns.rows(tokens, tags.number, attribute=tags.attribute)
 
 
 def read_columns(path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:
