@@ -57,7 +57,7 @@ def check_train(
     part = rows["train"][0]
     words = [(part.place(word), str(part.values[code])) for word, code in enumerate(part.tags[:4].tolist())]
     flat = [word for sentence in part.tokens[:4] for word in sentence][: len(words)]
-    read = ", ".join(f"{word:.20} {tag:.20}" for word, (_, tag) in zip(flat, words, strict=True))
+    read = ", ".join(f"`{word:.20} {tag:.20}`" for word, (_, tag) in zip(flat, words, strict=True))
     what = f"no entity in train: every tag is O. Its first words and tags were read as: {read}"
     columns, candidates = overview(Path(part.file), data) if Path(part.file).is_file() else ("", [])
     if columns:
