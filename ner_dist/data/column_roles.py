@@ -130,7 +130,7 @@ def word_column(columns: Columns, data: Data | None = None) -> int:
         number += 1
     if number:
         log.info(
-            "%s: column %d counts and holds no words (%s), so column %d is read for them; "
+            "%s: column %d (%s) numbers words or sentences, so column %d is read for the words; "
             "data.tokens_column says otherwise",
             columns.path,
             number - 1,
@@ -213,11 +213,14 @@ def _attribute(columns: Columns, number: int) -> Tags | None:
     import pyarrow as pa
 
     cells = columns.distinct(number, first=_SAMPLE)
-    names = dict.fromkeys(
-        part.partition("=")[0].strip() for cell in cells for part in cell.split("|") if "=" in part
-    )
+    parts = (part.partition("=") for cell in cells for part in cell.split("|"))
+    names = list(dict.fromkeys(name.strip() for name, equals, _ in parts if equals))
     distinct = pa.array(cells, pa.large_string())
-    found = [name for name in names if are_tags(attribute_of(distinct, name).unique().to_pylist())]
+    values = {name: attribute_of(distinct, name).unique().to_pylist() for name in names}
+    found = [name for name in names if are_tags(values[name])]
+    if not found:  # no entity in it, or plain types; `Entity=(e1-person` is another thing
+        named = (name for name in names if name.lower() in TAG_NAMES)
+        found = [name for name in named if not any(value.startswith("(") for value in values[name])]
     if len(found) > 1:
         raise UserError(
             f"{' and '.join(f'{name}=' for name in found)} in column MISC hold tags",
@@ -241,6 +244,12 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
         if len(layers) > 1:
             raise _several(columns, layers)
         return Tags(last)
+    if are_tags(columns.distinct(words, first=_SAMPLE)):
+        raise UserError(
+            f"column {_name(columns, words)} is read for words but holds tags ({_shown(columns, words)})",
+            where=columns.place(0),
+            fix=f"set data.tags_column={_name(columns, words)} and data.tokens_column",
+        )
     ids = all(cell.isdecimal() for cell in values[last])
     if any(map(is_outside, values[last])) and not (ids and tags and data.label_names is None):
         return Tags(last)
@@ -250,7 +259,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
         raise _several(columns, tags)
     if tags:
         log.info(
-            "%s: the last column holds no tags (%s), so column %s is read for them (%s); "
+            "%s: the last column (%s) holds no tags, so column %s (%s) is read for them; "
             "data.tags_column says otherwise",
             columns.path,
             _shown(columns, last),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WHITE_SPACE = "whitespace"
+_BLANKS = " \t\r\f\v"
 _SPELLED = {"\\t": "\t", "tab": "\t"}
 _NEW_SENTENCE = r"^#\s*\S*(sent_id|newdoc|newpar|document_id|begin|end|\bid\b)"
 _GLOBAL_COLUMNS = re.compile(r"^#\s*global\.columns\s*=\s*(.+)$", flags=re.MULTILINE)
@@ -65,6 +66,9 @@ def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) 
     documents = pc.starts_with(lines, "-DOCSTART-").to_numpy(zero_copy_only=False)
     comments = _comments(cells, filled, documents, tags)
     at = np.flatnonzero(filled & ~documents & ~comments)
+    if comments.any():
+        what = "%s:%d: a comment, no word; comments left out: %d"
+        log.info(what, path, int(np.argmax(comments)) + 1, comments.sum())
     names = tuple(stated[1].split()) if stated else None
     _check_widths(cells, at, path, named=len(names) if names else None)
     header = _header(cells, int(at[0])) if len(at) else None
@@ -161,7 +165,7 @@ class Columns:
     def distinct(self, number: int, *, first: int | None = None) -> list[str]:
         """The distinct cells of a column, or of its first words, as they come, trimmed."""
         found = self.cells.take(self.at[:first], number).unique().to_pylist()
-        return list(dict.fromkeys(cell.strip(" \t") for cell in found))
+        return list(dict.fromkeys(cell.strip(_BLANKS) for cell in found))
 
     def words(self, number: int) -> list[list[str]]:
         """A column's text, sentence by sentence, without the blanks around it.
@@ -170,8 +174,9 @@ class Columns:
             UserError: a line has nothing there.
         """
         codes, vocabulary = self._column(number)
-        words = np.array([word.strip(" \t\r\f\v") for word in vocabulary], dtype=object)
+        words = np.array([word.strip(_BLANKS) for word in vocabulary], dtype=object)
         self._check_filled(codes, words, "word")
+        self._report_blanks(codes, words, vocabulary)
         flat = words[codes].tolist()
         return [flat[start:end] for start, end in pairwise(self.offsets.tolist())]
 
@@ -184,7 +189,7 @@ class Columns:
         codes, values = self._column(number)
         if attribute is not None:
             codes, values = _attribute(codes, values, attribute)
-        self._check_filled(codes, np.array([value.strip() for value in values], dtype=object), "tag")
+        self._check_filled(codes, np.array([value.strip(_BLANKS) for value in values], dtype=object), "tag")
         return Rows(
             tokens=tokens,
             tags=codes,
@@ -216,6 +221,20 @@ class Columns:
         """One column: index of each cell among the distinct ones, and these."""
         encoded = self.cells.take(self.at, number).dictionary_encode()
         return encoded.indices.to_numpy().astype(np.int64), tuple(encoded.dictionary.to_pylist())
+
+    def _report_blanks(self, codes: np.ndarray, words: np.ndarray, vocabulary: tuple[str, ...]) -> None:
+        trimmed = np.array([word != cell for word, cell in zip(words, vocabulary, strict=True)], dtype=bool)
+        if trimmed.any():
+            log.info("%s: blanks around words left out: %d", self.path, trimmed[codes].sum())
+        several = np.array([" " in word for word in words], dtype=bool)
+        if several.any() and 2 * several[codes].sum() > len(codes):
+            log.warning(
+                "%s: %d of %d words hold a blank; if white space separates the columns, "
+                "set data.separator=whitespace",
+                self.path,
+                several[codes].sum(),
+                len(codes),
+            )
 
     def _check_filled(self, codes: np.ndarray, cells: np.ndarray, what: str) -> None:
         blank = [code for code, cell in enumerate(cells) if not cell]
@@ -318,7 +337,7 @@ def _check_widths(cells: Cells, at: np.ndarray, path: Path, *, named: int | None
     word = int(differ[0])
     others = "named in global.columns" if named else f"in the {'lines before' if word else 'other lines'}"
     if cells.separator == "\t":
-        fix = "tabs separate the columns here: put one between all of them, or set data.separator=whitespace"
+        fix = "mend the line: tabs separate the columns; if white space does, set data.separator=whitespace"
     elif cells.separator == WHITE_SPACE:
         fix = "mend the line; where a word holds a blank, put tabs between the columns of all lines"
     else:

@@ -69,7 +69,7 @@ def format_of(path: Path) -> str:
     check_ending(path, head)
     if raw.startswith(b"PAR1"):
         return "parquet"
-    if head.lstrip("\ufeff").lstrip().startswith(("{", "[")):
+    if re.match(r"""\ufeff?\s*[{\[]\s*["{\[\]}]""", head):
         return "json"
     if (
         head
@@ -254,11 +254,11 @@ def _read_conll(path: Path, data: Data) -> Rows:
     try:
         tokens = columns.words(words)
     except UserError as error:
-        if tags.attribute is None and all(map(is_outside, columns.distinct(tags.number))):
+        holding = tag_like(columns)
+        if holding and tags.attribute is None and all(map(is_outside, columns.distinct(tags.number))):
             # A wrong column is the graver fault, and may be why there is no word.
             what = f"{error.what}, and every tag of the file is O. Its columns: {described(columns)}"
-            holding = " or ".join(f"={name}" for name in tag_like(columns))
-            fix = f"set data.tags_column{holding}, and {error.fix}"
+            fix = f"set data.tags_column={' or '.join(holding)}, and {error.fix}"
             raise UserError(what, where=error.where, fix=fix) from None
         raise
     return columns.rows(tokens, tags.number, attribute=tags.attribute)

@@ -14,6 +14,7 @@ TAG_NAMES = frozenset(
         *("tag", "tags", "label", "labels", "entity", "entities", "iob", "iob2", "bio", "bioes"),
         *("ne", "nes", "ner", "net", "ne_tag", "ne_tags", "ner_tag", "ner_tags", "ner-tag", "ner-tags"),
         *("nertag", "netag", "ner_label", "ner_labels", "ner-coarse", "ner-fine", "entity_type"),
+        *("gold", "true", "pred", "predicted", "prediction", "predictions"),
         *("ne-coarse-lit", "ne-coarse-meto", "ne-fine-lit", "ne-fine-meto", "ne-fine-comp", "ne-nested"),
     )
 )
