@@ -243,6 +243,15 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
         layers = [number for number in tags if (types & set(map(type_in, values[number]))) - {""}]
         if len(layers) > 1:
             raise _several(columns, layers)
+        if others := [number for number in tags if number != last]:
+            log.info(
+                "%s: the tags are read from the last column (%s), not from column %s (%s); "
+                "data.tags_column says otherwise",
+                columns.path,
+                _shown(columns, last),
+                _name(columns, others[-1]),
+                _shown(columns, others[-1]),
+            )
         return Tags(last)
     if are_tags(columns.distinct(words, first=_SAMPLE)):
         raise UserError(

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 WHITE_SPACE = "whitespace"
 _BLANKS = " \t\r\f\v"
 _SPELLED = {"\\t": "\t", "tab": "\t"}
-_NEW_SENTENCE = r"^#\s*\S*(sent_id|newdoc|newpar|document_id|begin|end|\bid\b)"
+_NEW_SENTENCE = r"^#\s*(\S*:)?(sent_id|newdoc|newpar|document_id|id)\b|^#(begin|end)\b"
 _GLOBAL_COLUMNS = re.compile(r"^#\s*global\.columns\s*=\s*(.+)$", flags=re.MULTILINE)
 
 

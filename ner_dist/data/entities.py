@@ -110,7 +110,7 @@ def report_entities(counts: Mapping[str, Mapping[str, int]], labels: LabelSet) -
     few = {name: train[name] for name in types if 0 < train[name] < FEW} if train else {}
     if few:
         log.warning(
-            "train: fewer than %d entities of %s: too few to learn; add more, or leave it out with `labels`",
+            "train: fewer than %d entities of %s: too few to learn from; add more, or see `labels`",
             FEW,
             _listed(few),
         )

@@ -65,11 +65,10 @@ def files_of(data: Data, split: str) -> list[Path]:
                 return found
     check_folder(folder)
     drop = f", or data.splits.{split} to null" if split != "train" else f", or data.splits.{split}"
-    raise UserError(
-        f"no file is called '{wanted}'; there are {_listed(folder)}",
-        where=data.path,
-        fix=f"set data.files.{split}{drop}",
-    )
+    what = f"no file is called '{wanted}'; there are {_listed(folder)}"
+    if joined := [path.name for path in _files_in(folder) if _holds_more(path, split)]:
+        what += f"; {', '.join(joined)} by its name holds more than {split}"
+    raise UserError(what, where=data.path, fix=f"set data.files.{split}{drop}")
 
 
 def files_if_any(data: Data, split: str) -> list[Path]:
@@ -116,7 +115,8 @@ def _named(folder: Path, names: tuple[str, ...], *, data: Data, split: str) -> l
 def _one(found: list[Path], folder: Path, split: str) -> list[Path]:
     if len(found) > 1:
         named = ", ".join(path.name for path in found)
-        raise UserError(f"{named} may all be {split}", where=str(folder), fix=f"set data.files.{split}")
+        key = "files" if found[0].is_file() else "splits"
+        raise UserError(f"{named} may all be {split}", where=str(folder), fix=f"set data.{key}.{split}")
     return found
 
 
@@ -136,17 +136,30 @@ def _shards(files: list[Path], names: tuple[str, ...]) -> list[Path]:
 
 def _speaks_of(path: Path, names: tuple[str, ...]) -> bool:
     """Whether a part of a file's name is the split's, and none is another split's."""
+    parts = _parts(path)
+    if not any(name in _SPLIT_OF for name in names):
+        return any(name in parts for name in names)
+    said = _said(parts)
+    return any(name in names for name in said) and len({_SPLIT_OF[name] for name in said}) == 1
+
+
+def _holds_more(path: Path, split: str) -> bool:
+    """Whether a file's name speaks of the split and of another one, as `train_dev.tsv` does."""
+    splits = {_SPLIT_OF[name] for name in _said(_parts(path))}
+    return split in splits and len(splits) > 1
+
+
+def _parts(path: Path) -> list[str]:
     stem = path.name.removesuffix(".gz")
     if format_by_ending(path):
         stem = stem.rpartition(".")[0]
-    parts = [part for part in re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "-", stem).lower()) if part]
-    if not any(name in _SPLIT_OF for name in names):
-        return any(name in parts for name in names)
-    said: list[str] = []
-    for part in parts:
-        if match := _IN_A_PART.fullmatch(part):
-            said += re.findall(_ANY_NAME, match[1])
-    return any(name in names for name in said) and len({_SPLIT_OF[name] for name in said}) == 1
+    return re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "-", stem).lower())
+
+
+def _said(parts: list[str]) -> list[str]:
+    """The names of splits among the parts of a file's name."""
+    matches = filter(None, map(_IN_A_PART.fullmatch, parts))
+    return [name for match in matches for name in re.findall(_ANY_NAME, match[1])]
 
 
 def _data_files(folder: Path, data: Data) -> list[Path]:
@@ -172,8 +185,6 @@ def _stem(path: Path) -> str:
 
 
 def _listed(folder: Path) -> str:
-    if not folder.is_dir():
-        return "no files"
     there: Iterable[Path] = islice(folder.rglob("*"), 1000)
     files = sorted(str(path.relative_to(folder)) for path in there if path.is_file())
     return ", ".join(files[:12]) + (" and more" if len(files) > 12 else "") or "no files"

@@ -56,6 +56,7 @@ def test_train_dev_as_validation(tmp_path):
     assert refused(str(folder)) == (
         f"{folder}: no file is called 'validation'; "
         "there are held-out.tsv, test.tsv, train.tsv, train_dev.tsv; "
+        "train_dev.tsv by its name holds more than validation; "
         "set data.files.validation, or data.splits.validation to null"
     )
     assert words_of(read(str(folder), files={"validation": "held-out.tsv"})) == words_of(corpus)
