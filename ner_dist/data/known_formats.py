@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LINES = '{"tokens": ["Ada", "slept"], "ner_tags": ["B-PER", "O"]}'
 _SPANS = (
     f"cut each text into words, give every word its tag and write lines like {_LINES}; "
-    'the README\'s "Spans to tags" does it'
+    '"Spans to tags" in docs/formats.md does it'
 )
 # PyTorch's cross-entropy leaves it out.
 _IGNORED = -100

@@ -6,6 +6,8 @@ import ast
 import csv
 import json
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,7 @@ from tests.cases.reading import CASES, FIRST, check, read, refused, sentence
 LINES = '{"tokens": ["Ada", "slept"], "ner_tags": ["B-PER", "O"]}'
 SPANS = (
     f"cut each text into words, give every word its tag and write lines like {LINES}; "
-    'the README\'s "Spans to tags" does it'
+    '"Spans to tags" in docs/formats.md does it'
 )
 COLUMNS = "write a line of word, tab, tag for every word and an empty line after every sentence"
 
@@ -109,3 +111,20 @@ def test_the_advice_on_csv_works(tmp_path):
         lists = ({key: ast.literal_eval(cell) for key, cell in row.items()} for row in rows)
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lists))
     assert sentence(load_corpus(Data(path=str(tmp_path))), "train", 0) == FIRST
+
+
+@pytest.mark.parametrize("name", ["doccano", "prodigy"])
+def test_the_advice_on_spans_works(tmp_path, name):
+    """What docs/formats.md shows makes the made corpus out of its exports."""
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    shown = re.search(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert shown is not None
+    names: dict = {}
+    exec(shown[1], names)
+    for split in ("train", "validation", "test"):
+        source = CASES / "formats" / name / f"{split}.jsonl"
+        names["convert"](source, tmp_path / f"{split}.jsonl", names[name])
+    corpus = load_corpus(Data(path=str(tmp_path)))
+    assert sentence(corpus, "train", 0) == FIRST
+    assert set(corpus.labels.types) == {"PER", "LOC", "ORG"}
+    assert names["label_studio"]({"label": [{"start": 3, "end": 7, "labels": ["LOC"]}]}) == [(3, 7, "LOC")]
