@@ -98,7 +98,7 @@ class Data(Section):
     tags_column: str | int = "ner_tags"
     """Name of the column of tags. In CoNLL files its number (-1 is the last) or name, or `MISC:NER` for an
     attribute of CoNLL-U's column MISC; the default is the last column, or the only one that holds tags."""
-    separator: str | None = None
+    separator: Annotated[str, Field(min_length=1)] | None = None
     """What stands between CoNLL columns: `tab`, `whitespace`, or the text itself; null is tabs where the
     lines hold tabs, else white space."""
     label_names: list[str] | None = None

@@ -31,6 +31,8 @@ _NO_WORD = r"^\d+[-.]\d+$"
 # By so many of its first words it is decided what a column holds.
 _SAMPLE = 20_000
 _HEAD = 1_000
+# So many words that are all whole numbers are no text.
+_NO_TEXT = 20
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def is_numbering(columns: Columns, number: int) -> bool:
     inside = ~first[1:]
     cells = columns.cells.take(columns.at, number)
     if _all_numbers(cells):
+        if len(first) >= _NO_TEXT:
+            return True
         numbers = cells.cast("int64").to_numpy()
         step, begin = np.diff(numbers), numbers[first]
         # Here and there a line may be gone.

@@ -246,6 +246,15 @@ def test_what_was_found_is_said(read, caplog):
     ]
 
 
+def test_numbers_that_count_nothing_are_no_words_either(read):
+    text = "".join(f"{7 * place % 50}\tw{place}\tB-X\n" for place in range(20))
+    assert read(text).tokens == [[f"w{place}" for place in range(20)]]
+    # Nor are names of sentences; but one sentence of one number is read as it stands.
+    named = "\n".join(f"S{number}\tIn\tO\nS{number}\tBern\tB-X\n" for number in range(5))
+    assert read(named).tokens == [["In", "Bern"]] * 5
+    assert read("1 CD O\n").tokens == [["1"]]
+
+
 def test_a_column_of_chunks_is_not_read_for_the_tags_which_is_said(read, caplog):
     with caplog.at_level(logging.INFO):
         assert sentences(read("Bern NNP B-NP I-LOC\nis VB B-VP O\n")) == [(["Bern", "is"], ["I-LOC", "O"])]
