@@ -96,7 +96,8 @@ class Data(Section):
     """Where the sentences come from and how they are read."""
 
     path: Annotated[str, Field(min_length=1)]
-    """Hub name, local folder, local file, or `synthetic`."""
+    """Hub name, local folder (of files, or as `DatasetDict.save_to_disk` writes it), local file, or
+    `synthetic`."""
     name: str | None = None
     """Configuration of a hub dataset, where it has several."""
     revision: str | None = None
@@ -106,17 +107,21 @@ class Data(Section):
     files: dict[Literal["train", "validation", "test"], str] = {}
     """File of each split, relative to `path`, where the folder's file names do not say it."""
     format: Literal["auto", "jsonl", "json", "parquet", "conll"] = "auto"
-    """Format of local files; auto goes by the file's ending."""
+    """Format of local files; auto goes by the file's ending, or by how it begins where that says nothing."""
     language: str | None = None
     """Keep the sentences whose `language_column` holds this; null keeps all."""
     language_column: str = "lang"
     """Name of the column of languages."""
     tokens_column: str | int = "tokens"
-    """Name of the column of words; in CoNLL files the column's number from 0."""
+    """Name of the column of words. In CoNLL files its number from 0, or its name where a header or
+    `# global.columns` gives one; the default is the first column that does not number words or sentences, in
+    CoNLL-U FORM."""
     tags_column: str | int = "ner_tags"
-    """Name of the column of tags; in CoNLL files the column's number (-1 is the last)."""
-    separator: str | None = None
-    """What stands between CoNLL columns; null is any white space."""
+    """Name of the column of tags. In CoNLL files its number (-1 is the last) or name, or `MISC:NER` for an
+    attribute of CoNLL-U's column MISC; the default is the last column, or the only one that holds tags."""
+    separator: Annotated[str, Field(min_length=1)] | None = None
+    """What stands between CoNLL columns: `tab`, `whitespace`, or the text itself; null is tabs where the
+    lines hold tabs, else white space."""
     label_names: list[str] | None = None
     """Tag of each id, where tags are numbers and the data does not name them."""
     repair: Literal["none", "begin"] = "none"

@@ -261,7 +261,7 @@ class TestData:
                 "a.conll",
                 "Ann B-PER\nsings\n",
                 ["data.files.train=a.conll"],
-                "data/a.conll:2: 1 column in 'sings', not 2 or more; see data.separator",
+                "data/a.conll:2: 1 column in 'sings', 2 in the lines before; mend the line",
             ),
             (
                 "a.conll",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.comparison.predictions import Predictions
+from ner_dist.data.column_roles import word_column
 from ner_dist.data.corpus import check_words, rows_from_lists
 from ner_dist.data.notation import OUT
 from ner_dist.data.readers import format_by_ending, json_lines, read_columns, read_text
@@ -179,11 +180,9 @@ def _ids(ids: list[Any], numbers: list[int], path: Path) -> list[str]:
 
 
 def _read_conll(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
-    # Where tabs stand between columns a word may hold a space.
-    tabs = any(line.count("\t") > 1 for line in read_text(path).splitlines())
-    fix = "write a word, its gold tag and its predicted tag"
-    columns = read_columns(path, separator="\t" if tabs else None, tags=-1, least=3, fix=fix)
-    tokens = columns.words(0)
+    columns = read_columns(path)
+    columns.require(3, "write a word, its gold tag and its predicted tag")
+    tokens = columns.words(word_column(columns))
     return columns.rows(tokens, -2), columns.rows(tokens, -1), {"tokens": tokens}
 
 

@@ -98,8 +98,8 @@ class Rows:
     """int64 [N]: line or row of every sentence (its first word's line in CoNLL files), from 1."""
     unit: str = ""
     """What `numbers` count: lines where empty, else `row `."""
-    word_lines: bool = False
-    """Every word stands on a line of its own."""
+    word_lines: np.ndarray | None = None
+    """int64 [W]: the line of every word, from 1, in formats that give each a line of its own."""
     names: tuple[str, ...] | None = None
     """The tag of each id, where the file states it."""
     read: int = 0
@@ -117,11 +117,10 @@ class Rows:
 
     def place(self, word: int) -> str:
         """Where the word with this index stands."""
+        if self.word_lines is not None:
+            return f"{self.file}:{self.word_lines[word]}"
         sentence = int(np.searchsorted(self.offsets, word, side="right")) - 1
-        number = int(self.numbers[sentence])
-        if self.word_lines:
-            number += word - int(self.offsets[sentence])
-        return f"{self.file}:{self.unit}{number}"
+        return f"{self.file}:{self.unit}{self.numbers[sentence]}"
 
 
 def rows_from_lists(

@@ -21,6 +21,7 @@ import numpy as np
 
 from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
+from ner_dist.data.entities import entities_by_type, report_entities
 from ner_dist.data.notes import Notes, recorded, say_again
 from ner_dist.decoding import join_entities
 from ner_dist.errors import UserError, writing
@@ -201,7 +202,11 @@ def fetch(recipe: Recipe) -> Prepared:
 
 
 def report_data(data: Prepared, labels: LabelSet) -> None:
-    """Say what the data holds, what became of it on the way, and what of it is learnt."""
+    """Say what the data holds, what became of it on the way, what is learnt of it, and what is too little.
+
+    Raises:
+        UserError: no entity of a type that is to be learnt stands in train.
+    """
     say_notes(data)
     begins = data.labels.projection(labels)
     begins = labels.coded()[0][begins] == 1
@@ -218,6 +223,8 @@ def report_data(data: Prepared, labels: LabelSet) -> None:
         ", ".join(labels.types),
         f"; {', '.join(left_out)} become O" if left_out else "",
     )
+    counts = {name: entities_by_type(split, data.labels) for name, split in data.splits.items()}
+    report_entities(counts, labels)
 
 
 def say_notes(data: Prepared) -> None:

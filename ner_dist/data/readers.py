@@ -9,34 +9,34 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ner_dist.data.corpus import Rows, ids_from_text, missing_column, rows_from_lists
+from ner_dist.data.column_roles import described, tag_column, tag_like, without_ranges, word_column
+from ner_dist.data.columns import Columns, cut
+from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
+from ner_dist.data.known_formats import check_ending, check_object, check_text
 from ner_dist.data.tables import rows_from_table
+from ner_dist.data.tag_shapes import are_tags, is_outside
 from ner_dist.errors import UserError
-from ner_dist.labels import split_tag
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from ner_dist.recipe import Data
 
 _ENDINGS = {
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
     ".json": "json",
     ".parquet": "parquet",
-    **dict.fromkeys((".conll", ".conllu", ".txt", ".tsv", ".iob", ".iob2", ".bio"), "conll"),
+    **dict.fromkeys((".conll", ".conllu", ".conllup", ".txt", ".tsv", ".iob", ".iob2", ".bio"), "conll"),
 }
 _GZIP_MAGIC = b"\x1f\x8b"
+# Bytes or characters that tell what a file is.
+_HEAD = 1 << 16
 
 
 def format_by_ending(path: Path) -> str | None:
@@ -51,14 +51,38 @@ def read_rows(path: Path, data: Data) -> Rows:
         UserError: the file cannot be read, or a line of it is not what `data` says.
     """
     reader = {"jsonl": _read_jsonl, "json": _read_json, "parquet": _read_parquet, "conll": _read_conll}
-    kind = format_by_ending(path) if data.format == "auto" else data.format
-    if kind is None:
-        raise UserError(
-            f"the format of a '{path.suffix}' file is not known",
-            where=str(path),
-            fix="set data.format to jsonl, json, parquet or conll",
-        )
+    kind = format_of(path) if data.format == "auto" else data.format
     return reader[kind](path, data)
+
+
+def format_of(path: Path) -> str:
+    """The format of a file, by its ending or, where that says nothing, by how it begins.
+
+    Raises:
+        UserError: it is not known, or of a tool whose files are not read.
+    """
+    kind = format_by_ending(path)
+    if kind is not None:
+        return kind
+    raw = _read_bytes(path)
+    head = raw[:_HEAD].decode("utf-8", errors="replace")
+    check_ending(path, head)
+    if raw.startswith(b"PAR1"):
+        return "parquet"
+    if re.match(r"""\ufeff?\s*[{\[]\s*["{\[\]}]""", head):
+        return "json"
+    if (
+        head
+        and "\0" not in head
+        and "\ufffd" not in head[:-3]
+        and re.search(r"^\S.*[ \t]\S", head, re.MULTILINE)
+    ):
+        return "conll"
+    raise UserError(
+        f"the format of a '{path.suffix}' file is not known",
+        where=str(path),
+        fix="set data.format to jsonl, json, parquet or conll",
+    )
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -81,10 +105,14 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """A file's text, out of gzip if need be."""
+    """A file's text, out of gzip if need be.
+
+    Raises:
+        UserError: it cannot be read, is not UTF-8, or known to be something else than data.
+    """
     raw = _read_bytes(path)
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UserError(
@@ -92,6 +120,8 @@ def read_text(path: Path) -> str:
             where=f"{path}:{line}",
             fix="save the file as UTF-8",
         ) from None
+    check_text(path, text[:_HEAD])
+    return text
 
 
 def _read_jsonl(path: Path, data: Data) -> Rows:
@@ -142,6 +172,8 @@ def _objects_of(document: dict[str, Any], data: Data, where: str) -> list[Any]:
         return document["data"]
     column = str(data.tokens_column)
     words = document.get(column)
+    if not isinstance(words, list):
+        check_object(document, where)
     if words is None:
         raise missing_column(column, "tokens_column", document, where)
     if not (isinstance(words, list) and words and isinstance(words[0], list)):
@@ -164,6 +196,8 @@ def _from_objects(numbered: Iterable[tuple[int, Any]], data: Data, *, file: str,
         columns["language_column"] = data.language_column
     for number, row in numbered:
         read += 1
+        if read == 1 and not _has_words_and_tags(row, data):
+            check_object(row, f"{file}:{unit}{number}")
         if not isinstance(row, dict):
             raise UserError(f"{row!r:.60} is no JSON object", where=f"{file}:{unit}{number}")
         for key, column in columns.items():
@@ -179,6 +213,18 @@ def _from_objects(numbered: Iterable[tuple[int, Any]], data: Data, *, file: str,
         numbers.append(number)
     return rows_from_lists(
         tokens, tags, file=file, numbers=numbers, unit=unit, read=read, languages=languages
+    )
+
+
+def _has_words_and_tags(row: Any, data: Data) -> bool:
+    """Whether a row holds a list of text and a list without lists or objects in it, where `data` says."""
+    if not isinstance(row, dict):
+        return False
+    words, tags = row.get(data.tokens_column), row.get(data.tags_column)
+    if not isinstance(words, list) or not isinstance(tags, list):
+        return False
+    return all(isinstance(word, str) for word in words) and not any(
+        isinstance(tag, (list, dict)) for tag in tags
     )
 
 
@@ -201,148 +247,66 @@ def _read_conll(path: Path, data: Data) -> Rows:
         raise UserError(
             "CoNLL files have no column of languages", where=str(path), fix="set data.language to null"
         )
-    words, tags = _column_number(data, "tokens_column", 0), _column_number(data, "tags_column", -1)
-    columns = read_columns(
-        path,
-        separator=data.separator,
-        tags=tags,
-        least=max(2, *(number + 1 if number >= 0 else -number for number in (words, tags))),
-        fix="see data.separator, data.tokens_column and data.tags_column",
-    )
-    return columns.rows(columns.words(words), tags)
+    columns = read_columns(path, separator=data.separator, tags=_number(data.tags_column))
+    columns.require(2, "see data.separator, data.tokens_column and data.tags_column")
+    words = word_column(columns, data)
+    tags = tag_column(columns, data, words)
+    try:
+        tokens = columns.words(words)
+    except UserError as error:
+        holding = tag_like(columns)
+        if holding and tags.attribute is None and all(map(is_outside, columns.distinct(tags.number))):
+            # A wrong column is the graver fault, and may be why there is no word.
+            what = f"{error.what}, and every tag of the file is O. Its columns: {described(columns)}"
+            fix = f"set data.tags_column={' or '.join(holding)}, and {error.fix}"
+            raise UserError(what, where=error.where, fix=fix) from None
+        raise
+    return columns.rows(tokens, tags.number, attribute=tags.attribute)
 
 
-def read_columns(path: Path, *, separator: str | None = None, tags: int, least: int, fix: str) -> Columns:
-    """The sentences of a file of CoNLL columns.
-
-    Args:
-        path: the file.
-        separator: what stands between columns; None for white space.
-        tags: number of a column of tags; -1 is the last.
-        least: how many columns every word has to have.
-        fix: what to do where one has fewer.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    # Arrow's kernels, unlike `str.split`, leave no-break spaces alone.
-    text = pa.array([read_text(path).replace("\r\n", "\n")], pa.large_string())
-    lines = pc.split_pattern(text, "\n").flatten()
-    trimmed = pc.ascii_trim_whitespace(lines)
-    if separator is None:
-        split = pc.ascii_split_whitespace(trimmed)
-    else:
-        split = pc.split_pattern(lines, separator.replace("\\t", "\t"))
-    cells = _Cells(lines, split.flatten(), pc.list_value_length(split).to_numpy().astype(np.int64))
-    at = np.flatnonzero(_word_lines(cells, pc.binary_length(trimmed).to_numpy() > 0, tags))
-    _check_widths(cells, at, least, path, fix)
-    return Columns(path, cells, at)
+def read_columns(path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:
+    """The words of a file of CoNLL columns; see `columns.cut`."""
+    return without_ranges(cut(read_text(path), path, separator=separator, tags=tags))
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The words of a CoNLL file, a line each."""
-
-    path: Path
-    cells: _Cells
-    at: np.ndarray
-    """int64 [W]: the line of every word, from 0; a gap ends a sentence."""
-
-    @cached_property
-    def starts(self) -> np.ndarray:
-        """int64 [N]: the first word of every sentence."""
-        return np.flatnonzero(np.diff(self.at, prepend=-2) > 1)
-
-    @cached_property
-    def offsets(self) -> np.ndarray:
-        return np.append(self.starts, len(self.at))
-
-    def words(self, number: int) -> list[list[str]]:
-        """A column's text, sentence by sentence."""
-        words, vocabulary = self.cells.column(self.at, number)
-        flat = np.array(vocabulary, dtype=object)[words].tolist()
-        return [flat[start:end] for start, end in pairwise(self.offsets.tolist())]
-
-    def rows(self, tokens: list[list[str]], number: int) -> Rows:
-        """The sentences with the tags of one column."""
-        tags, values = self.cells.column(self.at, number)
-        return Rows(
-            tokens=tokens,
-            tags=tags,
-            values=ids_from_text(values),
-            offsets=self.offsets,
-            file=str(self.path),
-            numbers=self.at[self.starts] + 1,
-            word_lines=True,
-            read=len(self.starts),
-        )
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """The lines of a file, cut into columns."""
-
-    lines: pa.Array
-    flat: pa.Array
-    """Every cell of every line."""
-    widths: np.ndarray
-    """int64 [lines]: columns of each line."""
-
-    @cached_property
-    def ends(self) -> np.ndarray:
-        return np.cumsum(self.widths)
-
-    def column(self, at: np.ndarray, number: int) -> tuple[np.ndarray, tuple[str, ...]]:
-        """One column of some lines: index of each cell among the distinct ones, and these."""
-        first = self.ends[at] - self.widths[at]
-        cells = self.flat.take(first + number if number >= 0 else self.ends[at] + number).dictionary_encode()
-        return cells.indices.to_numpy().astype(np.int64), tuple(cells.dictionary.to_pylist())
-
-
-def _column_number(data: Data, key: str, default: int) -> int:
-    written = getattr(data, key)
-    if written == type(data).model_fields[key].default:
-        return default
+def _number(written: str | int) -> int:
+    """The number of a column that may be named; -1, the last, for a name."""
     try:
         return int(written)
     except ValueError:
-        fix = "count CoNLL columns from 0; -1 is the last"
-        raise UserError(f"'{written}' is no column number", where=f"data.{key}", fix=fix) from None
+        return -1
 
 
-def _word_lines(cells: _Cells, filled: np.ndarray, tag: int) -> np.ndarray:
-    """bool [lines]: the lines that hold a word, not blank, `-DOCSTART-` or metadata (`# id ...`).
+def overview(path: Path, data: Data) -> tuple[str, list[str]]:
+    """The columns of a file with some of what each holds, and those that hold tags of entities.
 
-    A line that starts with `# ` may also hold the word `#`. It is metadata if it stands before the first word
-    of a sentence and does not look as the lines of words do: as many columns, a tag where the tags stand.
+    For messages: of JSON and Parquet only the first rows are looked at.
     """
-    import pyarrow.compute as pc
-
-    hashes = pc.starts_with(cells.lines, "# ").to_numpy(zero_copy_only=False)
-    words = filled & ~pc.starts_with(cells.lines, "-DOCSTART-").to_numpy(zero_copy_only=False)
-    plain = words & ~hashes
-    width = cells.widths[np.argmax(plain)] if plain.any() else 2
-    for line in np.flatnonzero(hashes & words).tolist():
-        if line == 0 or not words[line - 1]:
-            like_a_word = cells.widths[line] == width >= max(2, -tag, tag + 1)
-            words[line] = like_a_word and _is_tag(cells.column(np.array([line]), tag)[1][0])
-    return words
-
-
-def _check_widths(cells: _Cells, at: np.ndarray, least: int, path: Path, fix: str) -> None:
-    short = at[cells.widths[at] < least]
-    if len(short):
-        line, width = int(short[0]), int(cells.widths[short[0]])
-        raise UserError(
-            f"{width} column{'s' * (width > 1)} in '{cells.lines[line].as_py():.40}', not {least} or more",
-            where=f"{path}:{line + 1}",
-            fix=fix,
-        )
+    kind = format_of(path) if data.format == "auto" else data.format
+    if kind == "conll":
+        columns = read_columns(path, separator=data.separator, tags=_number(data.tags_column))
+        return described(columns), tag_like(columns)
+    rows = _first_rows(path, kind)
+    cells = {name: [row[name] for row in rows if name in row] for name in (rows[0] if rows else {})}
+    shown = ", ".join(
+        f"{name} ({json.dumps(column[0], ensure_ascii=False):.30})" for name, column in cells.items()
+    )
+    lists = {name: column for name, column in cells.items() if all(isinstance(cell, list) for cell in column)}
+    flat = {name: {str(item) for cell in column for item in cell} for name, column in lists.items()}
+    return shown, [name for name, items in flat.items() if are_tags(items)]
 
 
-def _is_tag(text: str) -> bool:
+def _first_rows(path: Path, kind: str, number: int = 1000) -> list[dict[str, Any]]:
+    if kind == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        batches = pq.ParquetFile(pa.BufferReader(_read_bytes(path))).iter_batches(number)
+        return next(batches, pa.record_batch({})).to_pylist()
+    text = read_text(path)
     try:
-        split_tag(text)
+        document = json.loads(text)
     except ValueError:
-        return text.isdecimal()
-    return True
+        return [row for _, row in islice(json_lines(text, path), number)]
+    document = document.get("data", document) if isinstance(document, dict) else document
+    return document[:number] if isinstance(document, list) else [document]

@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
 from collections import Counter
-from collections.abc import Collection
-from itertools import islice
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.corpus import Corpus, Rows, fingerprint, labelled, rows_from_lists
 from ner_dist.data.duplicates import clean
+from ner_dist.data.entities import check_train, count_entities
+from ner_dist.data.known_formats import check_ids
 from ner_dist.data.readers import format_by_ending, read_rows
+from ner_dist.data.split_files import SPLITS, files_if_any, files_of, names_of
 from ner_dist.data.tables import rows_from_table
 from ner_dist.errors import UserError
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SYNTHETIC = "synthetic"
-SPLITS = ("train", "validation", "test")
-_SAME_NAME = ("validation", "valid", "val", "dev")
 
 
 def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
@@ -50,8 +49,10 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
         needed = [name for name in SPLITS if name in wanted or name in held_out]
     if data.path == SYNTHETIC:
         rows = _generate(data, needed)
+    elif _is_saved_to_disk(data):
+        rows = _read_saved(data, needed)
     elif _is_local(data):
-        rows = {name: [read_rows(path, data) for path in _files(data, name)] for name in needed}
+        rows = {name: [read_rows(path, data) for path in files_of(data, name)] for name in needed}
     else:
         rows = read_hub(data, needed)
 
@@ -61,6 +62,8 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
     labels, splits, tags = labelled(rows, data)
     cleaned = clean(splits, data, report=report)
     found = {name: cleaned[name] for name in wanted}
+    check_train(found, labels, rows=rows, data=data)
+    count_entities(found, labels, report=report)
     return Corpus(
         splits=found, labels=labels, report={**report, **tags}, fingerprint=fingerprint(found, labels)
     )
@@ -75,7 +78,7 @@ def check_files(data: Data, *, splits: Collection[str] | None = None) -> None:
     wanted = _wanted(data, splits)
     if data.path != SYNTHETIC and _is_local(data):
         for name in wanted:
-            _files(data, name)
+            files_of(data, name)
 
 
 def source_stamp(data: Data) -> str:
@@ -88,8 +91,10 @@ def source_stamp(data: Data) -> str:
     if data.path == SYNTHETIC:
         digest.update(data.synthetic.model_dump_json().encode())
         files = sorted(Path(__file__).parent.glob("synthetic*.py"))
+    elif _is_saved_to_disk(data):
+        files = sorted(path for path in Path(data.path).expanduser().rglob("*") if path.is_file())
     elif _is_local(data):
-        files = [path for name in SPLITS for path in _files_if_any(data, name)]
+        files = [path for name in SPLITS for path in files_if_any(data, name)]
     else:
         digest.update(json.dumps([data.path, data.name, data.revision]).encode())
         files = []
@@ -139,6 +144,8 @@ def _count_rows(name: str, parts: list[Rows], data: Data, report: dict[str, int]
         )
     if not any(len(part.tags) for part in parts):
         raise UserError(f"there are no words in it to use for {name}", where=parts[0].file)
+    for part in parts:
+        check_ids(part)
     if read > kept:
         log.info("%s: %d of %d rows are in %s", name, kept, read, data.language)
 
@@ -180,96 +187,6 @@ def _is_one_file(data: Data) -> bool:
     return data.path != SYNTHETIC and Path(data.path).expanduser().is_file()
 
 
-def _files(data: Data, split: str) -> list[Path]:
-    """The files of a split, in order: named in `data.files`, or found by the split's name.
-
-    Looked for in the folder, in its sub-folder `data.name`, and in `data/`: `train.jsonl`, the shards
-    `train-00000-of-00002.parquet`, every file in `train/`, or a name with the word in it (`en-train.conll`).
-    """
-    folder = Path(data.path).expanduser()
-    if folder.is_file():
-        return [folder]
-    if split in data.files:
-        path = folder / data.files[split]
-        if not path.is_file():
-            raise UserError(
-                f"no such file; there are {_listed(folder)}", where=str(path), fix=f"set data.files.{split}"
-            )
-        return [path]
-    wanted = getattr(data.splits, split).lower()
-    aliases = (
-        (wanted, *(other for other in _SAME_NAME if other != wanted)) if wanted in _SAME_NAME else (wanted,)
-    )
-    roots = [folder / data.name] if data.name else []
-    for root in filter(Path.is_dir, (*roots, folder, folder / "data")):
-        for alias in aliases:
-            if found := _named(root, alias, data=data, split=split):
-                return found
-    drop = f", or data.splits.{split} to null" if split != "train" else f", or data.splits.{split}"
-    raise UserError(
-        f"no file is called '{wanted}'; there are {_listed(folder)}",
-        where=data.path,
-        fix=f"set data.files.{split}{drop}",
-    )
-
-
-def _named(folder: Path, name: str, *, data: Data, split: str) -> list[Path]:
-    stems = {path: _stem(path) for path in _data_files(folder, data)}
-    shards = {path: re.fullmatch(rf"{re.escape(name)}-\d+-of-(\d+)", stem) for path, stem in stems.items()}
-    totals = {path: int(match[1]) for path, match in shards.items() if match}
-    if exact := [path for path, stem in stems.items() if stem == name]:
-        found = exact
-    elif sharded := list(totals):
-        total = totals[sharded[0]]
-        if len(sharded) != total:
-            raise UserError(
-                f"{len(sharded)} of {total} parts are there", where=str(sharded[0]), fix="add the others"
-            )
-        return sharded
-    elif (folder / name).is_dir() and (inside := _data_files(folder / name, data)):
-        return inside
-    else:
-        found = [path for path, stem in stems.items() if name in re.split(r"[-_.]", stem)]
-    if len(found) > 1:
-        raise UserError(
-            f"{', '.join(path.name for path in found)} may all be {split}",
-            where=str(folder),
-            fix=f"set data.files.{split}",
-        )
-    return found
-
-
-def _data_files(folder: Path, data: Data) -> list[Path]:
-    """The files in a folder, sorted, whose ending goes with the format that is asked for."""
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
-    if data.format == "auto":
-        return [path for path in files if format_by_ending(path)]
-    return [path for path in files if format_by_ending(path) in (data.format, None)]
-
-
-def _stem(path: Path) -> str:
-    name = path.with_suffix("") if path.suffix == ".gz" else path
-    return name.stem.lower()
-
-
-def _listed(folder: Path) -> str:
-    if not folder.is_dir():
-        return "no files"
-    files = sorted(
-        str(path.relative_to(folder)) for path in islice(folder.rglob("*"), 1000) if path.is_file()
-    )
-    return ", ".join(files[:12]) + (" and more" if len(files) > 12 else "") or "no files"
-
-
-def _files_if_any(data: Data, split: str) -> list[Path]:
-    if getattr(data.splits, split) is None and not _is_one_file(data):
-        return []
-    try:
-        return _files(data, split)
-    except UserError:
-        return []  # whoever asks for this split is told
-
-
 def read_hub(data: Data, splits: Collection[str]) -> dict[str, list[Rows]]:
     """The rows of a data set on the Hugging Face hub, or in its cache if HF_HUB_OFFLINE is set.
 
@@ -286,15 +203,42 @@ def read_hub(data: Data, splits: Collection[str]) -> dict[str, list[Rows]]:
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         fix = _OFFLINE if isinstance(error, ConnectionError) else "see data.path, data.name and data.revision"
         raise UserError(f"cannot be loaded from the hub ({error})", where=data.path, fix=fix) from None
+    return {split: [_rows_of(found, getattr(data.splits, split), data, split)] for split in splits}
+
+
+def _rows_of(found: Mapping[str, Any], name: str, data: Data, split: str) -> Rows:
+    """The rows of one of several Hugging Face datasets."""
+    if name not in found:
+        raise UserError(
+            f"{data.path} has no split '{name}'; it has {', '.join(found)}", where=f"data.splits.{split}"
+        )
+    return rows_from_table(found[name].with_format("arrow")[:], data, file=f"{data.path} {name}")
+
+
+def _is_saved_to_disk(data: Data) -> bool:
+    """Whether it is a folder that `DatasetDict.save_to_disk` has written."""
+    return data.path != SYNTHETIC and (Path(data.path).expanduser() / "dataset_dict.json").is_file()
+
+
+def _read_saved(data: Data, splits: Collection[str]) -> dict[str, list[Rows]]:
+    import datasets
+    import pyarrow as pa
+
+    folder = Path(data.path).expanduser()
+    try:
+        found: Any = datasets.load_from_disk(str(folder))
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        what = f"a damaged data set of save_to_disk ({error})"
+        raise UserError(what, where=data.path, fix="copy or save it again") from None
     rows = {}
     for split in splits:
-        name = getattr(data.splits, split)
-        if name not in found:
-            raise UserError(
-                f"{data.path} has no split '{name}'; it has {', '.join(found)}", where=f"data.splits.{split}"
-            )
-        table = found[name].with_format("arrow")[:]
-        rows[split] = [rows_from_table(table, data, file=f"{data.path} {name}")]
+        wanted = getattr(data.splits, split)
+        called = [name for group in names_of(wanted, split) for name in group if name in found]
+        if len(called) > 1 and wanted not in found:
+            what = f"{', '.join(called)} may all be {split}"
+            raise UserError(what, where=data.path, fix=f"set data.splits.{split}")
+        name = wanted if wanted in found or not called else called[0]
+        rows[split] = [_rows_of(found, name, data, split)]
     return rows
 
 

@@ -1,0 +1,1 @@
+"""Inputs on which something went wrong, a folder each, with what is right."""

@@ -142,7 +142,8 @@ def test_a_broken_column_is_named(write, change, complaint):
 @pytest.mark.parametrize(
     ("content", "complaint", "line"),
     [
-        (CONLL + "\nAda B-PER\n", "2 columns in 'Ada B-PER', not 3 or more", ":7"),
+        (CONLL + "\nAda B-PER\n", "2 columns in 'Ada B-PER', 3 in the lines before", ":7"),
+        ("Ada B-PER\n", "2 columns in 'Ada B-PER', not 3 or more; write a word, its gold tag and", ":1"),
         (CONLL + "Ada B-PER PER\n", "tag `PER` is not BIO", ":6"),
         ("\n\n", "holds no sentence", ""),
     ],
@@ -157,6 +158,18 @@ def test_broken_columns_are_named(write, content, complaint, line):
 def test_where_tabs_stand_between_columns_a_word_may_hold_a_space(write):
     found = read_file(write("New York\tB-LOC\tB-LOC\nwon\tO\tO\n", "a.tsv"))
     assert found.tokens == [["New York", "won"]]
+
+
+def test_a_word_with_a_space_is_one_word_in_two_columns_of_tags_too(write):
+    found = read_file(write("27 000\tO\tO\nBern\tB-LOC\tO\n\n#\tO\tO\n", "a.tsv"))
+    assert found.tokens == [["27 000", "Bern"], ["#"]]
+    with pytest.raises(UserError, match=r"a.tsv:2: 1 column in 'New York O O', 3 in the lines before"):
+        read_file(write("Bern\tB-LOC\tO\nNew York O O\nx\tO\tO\n", "a.tsv"))
+
+
+def test_a_header_and_ids_are_no_words(write):
+    found = read_file(write("id word gold predicted\n1 Bern B-LOC O\n2 . O O\n", "a.conll"))
+    assert found.tokens == [["Bern", "."]]
 
 
 def test_ids_are_text(write):

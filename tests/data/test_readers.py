@@ -191,9 +191,10 @@ class TestConll:
     def test_errors(self, tmp_path):
         path = write(tmp_path / "a.conll", "Ann B-PER\nsings\n")
         assert refused(path) == (
-            "a.conll:2: 1 column in 'sings', not 2 or more; "
-            "see data.separator, data.tokens_column and data.tags_column"
+            "a.conll:2: 1 column in 'sings', 2 in the lines before; "
+            "mend the line; where a word holds a blank, put tabs between the columns of all lines"
         )
+        write(path, "Ann B-PER\nsings O\n")
         assert refused(path, tags_column="3").startswith("a.conll:1: 2 columns in 'Ann B-PER', not 4 or more")
         assert refused(path, tags_column="tag") == (
             "data.tags_column: 'tag' is no column number; count CoNLL columns from 0; -1 is the last"
@@ -271,8 +272,8 @@ class TestErrors:
 
     def test_files(self, tmp_path):
         assert refused(tmp_path / "a.jsonl") == "a.jsonl: the file cannot be read: No such file or directory"
-        assert refused(write(tmp_path / "a.xlsx", b"")) == (
-            "a.xlsx: the format of a '.xlsx' file is not known; "
+        assert refused(write(tmp_path / "a.dat", b"\0\1")) == (
+            "a.dat: the format of a '.dat' file is not known; "
             "set data.format to jsonl, json, parquet or conll"
         )
 

@@ -270,6 +270,8 @@ class TestRepeats:
             **{"test_rows": 3, "test_other_language": 0, "test_without_words": 0},
             **{"test_duplicates": 0, "test_duplicates_with_other_tags": 0},
             **{"test_sentences": 3, "test_words": 5},
+            **{"train_entities": 2, "validation_entities": 0, "test_entities": 0},
+            **{"validation_entities_of_types_not_in_train": 0, "test_entities_of_types_not_in_train": 0},
             **{"validation_in_train": 0, "test_in_train": 1, "test_in_validation": 1},
             **{f"{name}_scheme": "IOB2" for name in ("train", "validation", "test")},
             **{f"{name}_stray_i{of}": 0 for name in ("train", "validation", "test") for of in ("", "_words")},

@@ -1,0 +1,351 @@
+"""CoNLL columns: the lines of a file cut into cells, words told from comments, headers and ends of sentences.
+
+Tabs separate where the lines of a file hold tabs, so that a word may hold a space; else white space does. All
+words have lines of as many columns: one that is cut another way would give a word another's tag, and is an
+error. Which column is what is decided in `column_roles.py`. Whole columns are handled at once: no Python loop
+runs over words.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ner_dist.data.corpus import Rows, ids_from_text
+from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES, is_outside, is_prefixed
+from ner_dist.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+log = logging.getLogger(__name__)
+
+WHITE_SPACE = "whitespace"
+_BLANKS = " \t\r\f\v"
+_SPELLED = {"\\t": "\t", "tab": "\t"}
+_NEW_SENTENCE = r"^#\s*(\S*:)?(sent_id|newdoc|newpar|document_id|id)\b|^#(begin|end)\b"
+_GLOBAL_COLUMNS = re.compile(r"^#\s*global\.columns\s*=\s*(.+)$", flags=re.MULTILINE)
+
+
+def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:
+    """The words of a file of CoNLL columns.
+
+    Args:
+        text: what the file holds.
+        path: the file, for messages.
+        separator: what stands between columns: `tab`, `whitespace`, or the text itself; None is tabs where
+            the lines hold tabs, else white space.
+        tags: number of a column of tags, by which a word that is `#` is told from a comment; -1 is the last.
+
+    Raises:
+        UserError: a line has another number of columns than the others.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = _with_unix_ends(text)
+    stated = _GLOBAL_COLUMNS.search(text) if "global.columns" in text else None
+    # Arrow's kernels, unlike Python's, take neither no-break spaces nor U+2028 for white space.
+    lines = pc.split_pattern(pa.array([text], pa.large_string()), "\n").flatten()
+    # What hangs at the end of a line holds nothing: a tag that is missing there shows in the widths.
+    trimmed = pc.ascii_rtrim_whitespace(lines)
+    separator = _SPELLED.get(separator, separator) if separator is not None else _separator(trimmed, text)
+    if separator == WHITE_SPACE:
+        split = pc.ascii_split_whitespace(pc.ascii_ltrim_whitespace(trimmed))
+    else:
+        split = pc.split_pattern(trimmed, separator)
+    cells = Cells(lines, split.flatten(), pc.list_value_length(split).to_numpy().astype(np.int64), separator)
+    filled = pc.binary_length(trimmed).to_numpy() > 0
+    documents = pc.starts_with(lines, "-DOCSTART-").to_numpy(zero_copy_only=False)
+    comments = _comments(cells, filled, documents, tags)
+    at = np.flatnonzero(filled & ~documents & ~comments)
+    if comments.any():
+        what = "%s:%d: a comment, no word; comments left out: %d"
+        log.info(what, path, int(np.argmax(comments)) + 1, comments.sum())
+    names = tuple(stated[1].split()) if stated else None
+    _check_widths(cells, at, path, named=len(names) if names else None)
+    header = _header(cells, int(at[0])) if len(at) else None
+    if header is not None:
+        log.info("%s:%d: a header, no word: %s", path, at[0] + 1, ", ".join(header))
+        names, at = names or header, at[1:]
+    breaks = np.cumsum(~filled | documents | _breaking(cells, comments))[at]
+    if header is not None and header[-1] == "MISC" and len(at):
+        # HIPE (https://hipe-eval.github.io) ends its sentences so, and has no empty lines.
+        ends = pc.match_substring(cells.take(at, -1), "EndOfSentence").to_numpy(zero_copy_only=False)
+        breaks[1:] += np.cumsum(ends)[:-1]
+    return Columns(path, cells, at, breaks, names)
+
+
+def _with_unix_ends(text: str) -> str:
+    """Lines that end with CR LF, or with CR alone as on old Macs, end with LF."""
+    if "\r" not in text:
+        return text
+    text = re.sub("\r+\n", "\n", text)
+    return text.replace("\r", "\n") if text.count("\r") > text.count("\n") else text
+
+
+def _separator(lines: pa.Array, text: str) -> str:
+    """A tab if at least half of the lines hold one, comments left out; `lines` have nothing at their ends."""
+    import pyarrow.compute as pc
+
+    if "\t" not in text:
+        return WHITE_SPACE
+    tabbed = pc.match_substring(lines, "\t").to_numpy(zero_copy_only=False)
+    counted = pc.binary_length(lines).to_numpy() > 0
+    hashes = pc.starts_with(lines, "#").to_numpy(zero_copy_only=False)
+    if (counted & ~hashes).any():  # else every word is or begins with `#`
+        counted &= ~hashes
+    return "\t" if 2 * int((tabbed & counted).sum()) >= int(counted.sum()) > 0 else WHITE_SPACE
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The lines of a file, cut into columns."""
+
+    lines: pa.Array
+    flat: pa.Array
+    """Every cell of every line."""
+    widths: np.ndarray
+    """int64 [lines]: columns of each line."""
+    separator: str
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        return np.cumsum(self.widths)
+
+    def take(self, at: np.ndarray, number: int) -> pa.Array:
+        """One column of some lines."""
+        first = self.ends[at] - self.widths[at]
+        return self.flat.take(first + number if number >= 0 else self.ends[at] + number)
+
+    def line(self, line: int) -> list[str]:
+        """The cells of one line, without the blanks around them."""
+        end = int(self.ends[line])
+        return [cell.as_py().strip() for cell in self.flat[end - int(self.widths[line]) : end]]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The words of a CoNLL file, a line each, all of as many columns."""
+
+    path: Path
+    cells: Cells
+    at: np.ndarray
+    """int64 [W]: the line of every word, from 0."""
+    breaks: np.ndarray
+    """int64 [W]: grows from one sentence to the next."""
+    names: tuple[str, ...] | None
+    """What the file calls its columns, if it does."""
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return int(self.cells.widths[self.at[0]]) if len(self.at) else 0
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """int64 [N]: the first word of every sentence."""
+        return np.flatnonzero(np.diff(self.breaks, prepend=-1))
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        return np.append(self.starts, len(self.at))
+
+    def keep(self, chosen: np.ndarray) -> Columns:
+        """The words that are chosen, bool [W]."""
+        return Columns(self.path, self.cells, self.at[chosen], self.breaks[chosen], self.names)
+
+    def distinct(self, number: int, *, first: int | None = None) -> list[str]:
+        """The distinct cells of a column, or of its first words, as they come, trimmed."""
+        found = self.cells.take(self.at[:first], number).unique().to_pylist()
+        return list(dict.fromkeys(cell.strip(_BLANKS) for cell in found))
+
+    def words(self, number: int) -> list[list[str]]:
+        """A column's text, sentence by sentence, without the blanks around it.
+
+        Raises:
+            UserError: a line has nothing there.
+        """
+        codes, vocabulary = self._column(number)
+        words = np.array([word.strip(_BLANKS) for word in vocabulary], dtype=object)
+        self._check_filled(codes, words, "word")
+        self._report_blanks(codes, words, vocabulary)
+        flat = words[codes].tolist()
+        return [flat[start:end] for start, end in pairwise(self.offsets.tolist())]
+
+    def rows(self, tokens: list[list[str]], number: int, *, attribute: str | None = None) -> Rows:
+        """The sentences with the tags of one column, or of one attribute (`NER=B-PER|...`) in it.
+
+        Raises:
+            UserError: a line has no tag.
+        """
+        codes, values = self._column(number)
+        if attribute is not None:
+            codes, values = _attribute(codes, values, attribute)
+        self._check_filled(codes, np.array([value.strip(_BLANKS) for value in values], dtype=object), "tag")
+        return Rows(
+            tokens=tokens,
+            tags=codes,
+            values=ids_from_text(values),
+            offsets=self.offsets,
+            file=str(self.path),
+            numbers=self.at[self.starts] + 1,
+            word_lines=self.at + 1,
+            read=len(self.starts),
+        )
+
+    def require(self, least: int, fix: str) -> None:
+        """Refuse a file of fewer columns.
+
+        Raises:
+            UserError: names its first word's line.
+        """
+        if 0 < self.width < least:
+            what = f"{self.width} column{'s' * (self.width > 1)} in {self.quote(0)}, not {least} or more"
+            raise UserError(what, where=self.place(0), fix=fix)
+
+    def place(self, word: int) -> str:
+        return f"{self.path}:{self.at[word] + 1}"
+
+    def quote(self, word: int) -> str:
+        return _quoted(self.cells, int(self.at[word]))
+
+    def _column(self, number: int) -> tuple[np.ndarray, tuple[str, ...]]:
+        """One column: index of each cell among the distinct ones, and these."""
+        encoded = self.cells.take(self.at, number).dictionary_encode()
+        return encoded.indices.to_numpy().astype(np.int64), tuple(encoded.dictionary.to_pylist())
+
+    def _report_blanks(self, codes: np.ndarray, words: np.ndarray, vocabulary: tuple[str, ...]) -> None:
+        trimmed = np.array([word != cell for word, cell in zip(words, vocabulary, strict=True)], dtype=bool)
+        if trimmed.any():
+            log.info("%s: blanks around words left out: %d", self.path, trimmed[codes].sum())
+        several = np.array([" " in word for word in words], dtype=bool)
+        if several.any() and 2 * several[codes].sum() > len(codes):
+            log.warning(
+                "%s: %d of %d words hold a blank; if white space separates the columns, "
+                "set data.separator=whitespace",
+                self.path,
+                several[codes].sum(),
+                len(codes),
+            )
+
+    def _check_filled(self, codes: np.ndarray, cells: np.ndarray, what: str) -> None:
+        blank = [code for code, cell in enumerate(cells) if not cell]
+        if blank:
+            word = int(np.argmax(np.isin(codes, blank)))
+            key = "tokens_column" if what == "word" else "tags_column"
+            fix = f"write the {what}, take the line out, or set data.{key}"
+            raise UserError(f"no {what} in {self.quote(word)}", where=self.place(word), fix=fix)
+
+
+def attribute_of(cells: pa.Array, attribute: str) -> pa.Array:
+    """The value of one attribute in cells like CoNLL-U's MISC; O where it is not there."""
+    import pyarrow.compute as pc
+
+    found = pc.extract_regex(cells, rf"(?:^|\|)\s*{re.escape(attribute)}=(?P<value>[^|]*)")
+    return pc.fill_null(pc.struct_field(found, "value"), "O")
+
+
+def _attribute(
+    codes: np.ndarray, values: tuple[str, ...], attribute: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    import pyarrow as pa
+
+    encoded = attribute_of(pa.array(values, pa.large_string()), attribute).dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64)[codes], tuple(encoded.dictionary.to_pylist())
+
+
+def _comments(cells: Cells, filled: np.ndarray, documents: np.ndarray, tags: int) -> np.ndarray:
+    """bool [lines]: the lines with `#` in front that are no words.
+
+    A word may be `#` or begin with it. A line holds a word if it looks as those without `#` do: as many
+    columns, and a tag where the tags stand. Between words of a sentence it also does if it ends with a tag,
+    so that a line with a column too many is found.
+    """
+    import pyarrow.compute as pc
+
+    hashes = filled & pc.starts_with(cells.lines, "#").to_numpy(zero_copy_only=False)
+    plain = filled & ~hashes & ~documents
+    marked = np.flatnonzero(hashes)
+    if not len(marked):
+        return hashes
+    usual = int(np.bincount(cells.widths[plain]).argmax()) if plain.any() else 2
+    tag_at = tags if -usual <= tags < usual else -1
+    as_wide = cells.widths[marked] == max(usual, 2)
+    known = set()
+    if usual > 1:
+        known = set(cells.take(np.flatnonzero(plain & (cells.widths == usual)), tag_at).unique().to_pylist())
+    tagged = np.zeros(len(marked), dtype=bool)
+    for here, number in ((as_wide, tag_at), (~as_wide, -1)):
+        encoded = cells.take(marked[here], number).dictionary_encode()
+        like_a_tag = [tag in known or _is_tag(tag.strip()) for tag in encoded.dictionary.to_pylist()]
+        tagged[here] = np.array(like_a_tag, dtype=bool)[encoded.indices.to_numpy()] if like_a_tag else False
+    spaced = pc.match_substring_regex(cells.lines.take(marked), r"^#[ \t]").to_numpy(zero_copy_only=False)
+    # The last line before each that has no `#`: nothing there, and the sentence has not begun.
+    before = np.maximum.accumulate(np.where(hashes, -1, np.arange(len(hashes))))[marked]
+    opening = (before < 0) | ~plain[np.maximum(before, 0)]
+    stated = pc.match_substring_regex(cells.lines.take(marked), r"^#\s*[\w.:-]+\s*=").to_numpy(
+        zero_copy_only=False
+    )
+    word = tagged & (as_wide | ~(stated | (spaced & opening)))
+    hashes[marked[word]] = False
+    return hashes
+
+
+def _is_tag(text: str) -> bool:
+    return is_outside(text) or is_prefixed(text) or text.isdecimal()
+
+
+def _breaking(cells: Cells, comments: np.ndarray) -> np.ndarray:
+    """bool [lines]: the comments that say that another sentence or document begins."""
+    import pyarrow.compute as pc
+
+    marked = np.flatnonzero(comments)
+    found = np.zeros(len(comments), dtype=bool)
+    if len(marked):
+        said = pc.match_substring_regex(cells.lines.take(marked), _NEW_SENTENCE)
+        found[marked] = said.to_numpy(zero_copy_only=False)
+    return found
+
+
+def _header(cells: Cells, line: int) -> tuple[str, ...] | None:
+    """The names of the columns, if the first line holds some for words and for tags."""
+    found = tuple(cells.line(line))
+    lowered = [name.lower() for name in found]
+    named = any(name in WORD_NAMES for name in lowered) and any(name in TAG_NAMES for name in lowered)
+    return found if named and not any(map(_is_tag, found)) else None
+
+
+def _check_widths(cells: Cells, at: np.ndarray, path: Path, *, named: int | None) -> None:
+    """Refuse a line of another number of columns than the file's `# global.columns`, or most of its lines."""
+    if not len(at):
+        return
+    widths = cells.widths[at]
+    counts = np.bincount(widths)
+    # Of two widths that are as frequent, that of the first line.
+    usual = named or int(widths[0] if counts[widths[0]] == counts.max() else counts.argmax())
+    differ = np.flatnonzero(widths != usual)
+    if not len(differ):
+        return
+    word = int(differ[0])
+    others = "named in global.columns" if named else f"in the {'lines before' if word else 'other lines'}"
+    if cells.separator == "\t":
+        fix = "mend the line: tabs separate the columns; if white space does, set data.separator=whitespace"
+    elif cells.separator == WHITE_SPACE:
+        fix = "mend the line; where a word holds a blank, put tabs between the columns of all lines"
+    else:
+        fix = "mend the line, or set data.separator"
+    columns = f"{widths[word]} column{'s' * int(widths[word] > 1)}"
+    what = f"{columns} in {_quoted(cells, int(at[word]))}, {usual} {others}"
+    raise UserError(what, where=f"{path}:{at[word] + 1}", fix=fix)
+
+
+def _quoted(cells: Cells, line: int) -> str:
+    return f"'{cells.lines[line].as_py():.60}'"

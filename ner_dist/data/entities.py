@@ -1,0 +1,123 @@
+"""Whether there is something to learn: entities in train, of each type enough, and of those that are scored.
+
+Entities are counted leniently (an I- that continues nothing begins one): a type that is there is there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist import metrics
+from ner_dist.data.readers import overview
+from ner_dist.errors import UserError
+
+if TYPE_CHECKING:
+    from ner_dist.data.corpus import Rows, Split
+    from ner_dist.labels import LabelSet
+    from ner_dist.recipe import Data
+
+log = logging.getLogger(__name__)
+
+FEW = 5
+_LISTED = 12
+
+
+def entities_by_type(split: Any, labels: LabelSet) -> dict[str, int]:
+    """How many entities of each type a split holds; `split` has `tags` and `offsets`."""
+    spans = metrics.extract_spans(np.asarray(split.tags), np.asarray(split.offsets), labels, strict=False)
+    counts = np.bincount(spans.type, minlength=len(labels.types))
+    return dict(zip(labels.types, counts.tolist(), strict=True))
+
+
+def count_entities(splits: Mapping[str, Split], labels: LabelSet, *, report: dict[str, int]) -> None:
+    """Add to `report`: `<split>_entities`, and how many of them are of types that train does not hold."""
+    counts = {name: entities_by_type(split, labels) for name, split in splits.items()}
+    for name, found in counts.items():
+        report[f"{name}_entities"] = sum(found.values())
+        if "train" in counts and name != "train":
+            unseen = [count for type_name, count in found.items() if not counts["train"][type_name]]
+            report[f"{name}_entities_of_types_not_in_train"] = sum(unseen)
+
+
+def check_train(
+    splits: Mapping[str, Split], labels: LabelSet, *, rows: Mapping[str, list[Rows]], data: Data
+) -> None:
+    """Refuse a training split without an entity: the tags were read from the wrong column, most likely.
+
+    Raises:
+        UserError: shows the first words with their tags, the columns, and which of them holds tags.
+    """
+    if "train" not in splits or any(entities_by_type(splits["train"], labels).values()):
+        return
+    part = rows["train"][0]
+    words = [(part.place(word), str(part.values[code])) for word, code in enumerate(part.tags[:4].tolist())]
+    flat = [word for sentence in part.tokens[:4] for word in sentence][: len(words)]
+    read = ", ".join(f"`{word:.20} {tag:.20}`" for word, (_, tag) in zip(flat, words, strict=True))
+    what = f"no entity in train: every tag is O. Its first words and tags were read as: {read}"
+    columns, candidates = overview(Path(part.file), data) if Path(part.file).is_file() else ("", [])
+    if columns:
+        what += f". Its columns: {columns}"
+    if candidates:
+        fix = f"set data.tags_column={candidates[0]}, which holds tags of entities"
+    else:
+        keys = "data.tags_column" + (" or data.separator" if part.word_lines is not None else "")
+        fix = f"see {keys}, or give train some entities"
+    raise UserError(what, where=words[0][0] if words else part.file, fix=fix)
+
+
+def report_entities(counts: Mapping[str, Mapping[str, int]], labels: LabelSet) -> None:
+    """Warn of types that cannot be learnt, or hardly.
+
+    Args:
+        counts: entities of each split and type.
+        labels: what is to be learnt.
+
+    Raises:
+        UserError: train holds no entity of it.
+    """
+    types = labels.types
+    train = counts.get("train")
+    if train is not None and not any(train[name] for name in types):
+        there = _listed({name: count for name, count in train.items() if count})
+        what = f"no entity of {', '.join(types) or 'any type'} in train, which holds {there}"
+        raise UserError(what, where="labels", fix="name types that are there")
+    for split, found in counts.items():
+        if split == "train":
+            continue
+        learnt = {name: found[name] for name in types}
+        if not any(learnt.values()):
+            log.warning(
+                "%s: no entity of a type that is learnt: its F1 is 0; see data.files.%s, data.tags_column",
+                split,
+                split,
+            )
+        unseen = {name: count for name, count in learnt.items() if train and count and not train[name]}
+        if unseen:
+            log.warning(
+                "%s: %d of %d entities can be found by no model, as train has none of their types: %s; "
+                "see data.files.%s if the files should hold the same types, or leave these out with `labels`",
+                split,
+                sum(unseen.values()),
+                sum(learnt.values()),
+                _listed(unseen),
+                split,
+            )
+    few = {name: train[name] for name in types if 0 < train[name] < FEW} if train else {}
+    if few:
+        log.warning(
+            "train: fewer than %d entities of %s: too few to learn from; add more, or see `labels`",
+            FEW,
+            _listed(few),
+        )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    """`ORG (12), LOC (3)`, the most frequent first."""
+    named: Collection[str] = sorted(counts, key=lambda name: (-counts[name], name))
+    shown = ", ".join(f"{name} ({counts[name]})" for name in list(named)[:_LISTED])
+    return shown + (f" and {len(named) - _LISTED} more" if len(named) > _LISTED else "") or "none"

@@ -1,0 +1,190 @@
+"""Which files of a folder are which split, by their names.
+
+A file is a split's if it is called so (`dev.tsv` is validation), if it is a shard of it, if it lies in a
+folder of that name, or if the name is a part of its own (`en-train.iob2`, `emerging.dev.conll`, `eng.testa`).
+A name that speaks of two splits (`train_dev.tsv` is both joined) is neither's. Two files that may be the same
+split are an error: a wrong guess would choose a model by the sentences it was trained on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ner_dist.data.known_formats import check_folder
+from ner_dist.data.readers import format_by_ending
+from ner_dist.errors import UserError
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Data
+
+SPLITS = ("train", "validation", "test")
+# testa and testb are CoNLL-2003's; the first name is the default of `data.splits`.
+NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev", "devel", "development", "testa"),
+    "test": ("test", "testing", "testb"),
+}
+_SPLIT_OF = {name: split for split, names in NAMES.items() for name in names}
+_ANY_NAME = "|".join(sorted(_SPLIT_OF, key=len, reverse=True))
+# `wnut17train`, `train2`, and several names run together: `traindev`.
+_IN_A_PART = re.compile(rf"(?:.*\d)?((?:{_ANY_NAME})+)\d*")
+_NO_DATA = frozenset(
+    (
+        *(".md", ".rst", ".pdf", ".html", ".py", ".ipynb", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini"),
+        *(".log", ".lock", ".ann", ".png", ".zip", ".tar", ".tgz", ".bz2", ".xz", ".pt", ".safetensors"),
+    )
+)
+
+
+def files_of(data: Data, split: str) -> list[Path]:
+    """The files of a split, in order: named in `data.files`, or found by their names.
+
+    Looked for in the folder, in its sub-folder `data.name`, and in `data/`.
+
+    Raises:
+        UserError: there is none, there are several that may be it, or a shard is missing.
+    """
+    folder = Path(data.path).expanduser()
+    if folder.is_file():
+        return [folder]
+    if split in data.files:
+        path = folder / data.files[split]
+        if not path.is_file():
+            what = f"no such file; there are {_listed(folder)}"
+            raise UserError(what, where=str(path), fix=f"set data.files.{split}")
+        return [path]
+    wanted = getattr(data.splits, split).lower()
+    roots = [folder / data.name] if data.name else []
+    for root in filter(Path.is_dir, (*roots, folder, folder / "data")):
+        for names in names_of(wanted, split):
+            if found := _named(root, names, data=data, split=split):
+                return found
+    check_folder(folder)
+    drop = f", or data.splits.{split} to null" if split != "train" else f", or data.splits.{split}"
+    what = f"no file is called '{wanted}'; there are {_listed(folder)}"
+    if joined := [path.name for path in _files_in(folder) if _holds_more(path, split)]:
+        what += f"; {', '.join(joined)} by its name holds more than {split}"
+    raise UserError(what, where=data.path, fix=f"set data.files.{split}{drop}")
+
+
+def files_if_any(data: Data, split: str) -> list[Path]:
+    """The files of a split; none where they cannot be told, of which whoever asks for the split is told."""
+    if getattr(data.splits, split) is None and not Path(data.path).expanduser().is_file():
+        return []
+    try:
+        return files_of(data, split)
+    except UserError:
+        return []
+
+
+def names_of(wanted: str, split: str) -> list[tuple[str, ...]]:
+    """What a split may be called, a group that is as good as another at a time.
+
+    Args:
+        wanted: `data.splits.<split>`; a name that is not the default is looked for first.
+        split: `train`, `validation` or `test`.
+    """
+    usual = NAMES[split]
+    if wanted == usual[0]:
+        return [usual]
+    return [(wanted,), usual] if wanted in usual else [(wanted,)]
+
+
+def _named(folder: Path, names: tuple[str, ...], *, data: Data, split: str) -> list[Path]:
+    """A split's files in a folder; those whose ending says that they are data come first."""
+    for files in (_data_files(folder, data), _other_files(folder, data)):
+        if exact := [path for path in files if _stem(path) in names]:
+            return _one(exact, folder, split)
+        if shards := _shards(files, names):
+            return shards
+        inside = [folder / name for name in names if (folder / name).is_dir()]
+        inside = [path for path in inside if _data_files(path, data) or _other_files(path, data)]
+        if inside:
+            path = _one(inside, folder, split)[0]
+            return _data_files(path, data) or _other_files(path, data)
+        parts = [path for path in files if _speaks_of(path, names)]
+        if parts:
+            return _one(parts, folder, split)
+    return []
+
+
+def _one(found: list[Path], folder: Path, split: str) -> list[Path]:
+    if len(found) > 1:
+        named = ", ".join(path.name for path in found)
+        key = "files" if found[0].is_file() else "splits"
+        raise UserError(f"{named} may all be {split}", where=str(folder), fix=f"set data.{key}.{split}")
+    return found
+
+
+def _shards(files: list[Path], names: tuple[str, ...]) -> list[Path]:
+    """`train-00000-of-00002.parquet` and its like."""
+    pattern = re.compile(rf"({'|'.join(map(re.escape, names))})-\d+-of-(\d+)")
+    matches = {path: match for path in files if (match := pattern.fullmatch(_stem(path)))}
+    if not matches:
+        return []
+    called, total = next(iter(matches.values())).groups()
+    found = [path for path, match in matches.items() if match[1] == called]
+    if len(found) != int(total):
+        what = f"{len(found)} of {int(total)} parts are there"
+        raise UserError(what, where=str(found[0]), fix="add the others")
+    return found
+
+
+def _speaks_of(path: Path, names: tuple[str, ...]) -> bool:
+    """Whether a part of a file's name is the split's, and none is another split's."""
+    parts = _parts(path)
+    if not any(name in _SPLIT_OF for name in names):
+        return any(name in parts for name in names)
+    said = _said(parts)
+    return any(name in names for name in said) and len({_SPLIT_OF[name] for name in said}) == 1
+
+
+def _holds_more(path: Path, split: str) -> bool:
+    """Whether a file's name speaks of the split and of another one, as `train_dev.tsv` does."""
+    splits = {_SPLIT_OF[name] for name in _said(_parts(path))}
+    return split in splits and len(splits) > 1
+
+
+def _parts(path: Path) -> list[str]:
+    stem = path.name.removesuffix(".gz")
+    if format_by_ending(path):
+        stem = stem.rpartition(".")[0]
+    return re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "-", stem).lower())
+
+
+def _said(parts: list[str]) -> list[str]:
+    """The names of splits among the parts of a file's name."""
+    matches = filter(None, map(_IN_A_PART.fullmatch, parts))
+    return [name for match in matches for name in re.findall(_ANY_NAME, match[1])]
+
+
+def _data_files(folder: Path, data: Data) -> list[Path]:
+    """The files in a folder, sorted, whose ending goes with the format that is asked for."""
+    if data.format == "auto":
+        return [path for path in _files_in(folder) if format_by_ending(path)]
+    return [path for path in _files_in(folder) if format_by_ending(path) in (data.format, None)]
+
+
+def _other_files(folder: Path, data: Data) -> list[Path]:
+    """Those whose ending says nothing, such as `eng.testa`."""
+    return [path for path in _files_in(folder) if not format_by_ending(path) and data.format == "auto"]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    files = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
+    return [path for path in files if path.suffix not in _NO_DATA and path.is_file()]
+
+
+def _stem(path: Path) -> str:
+    name = path.with_suffix("") if path.suffix == ".gz" else path
+    return name.stem.lower()
+
+
+def _listed(folder: Path) -> str:
+    there: Iterable[Path] = islice(folder.rglob("*"), 1000)
+    files = sorted(str(path.relative_to(folder)) for path in there if path.is_file())
+    return ", ".join(files[:12]) + (" and more" if len(files) > 12 else "") or "no files"
