@@ -127,7 +127,7 @@ def _environment(arguments: argparse.Namespace) -> dict[str, str]:
     """The workers' environment: they see one GPU or none, have the same number of threads, and no hub."""
     import torch
 
-    from ner_dist.cpu import cores
+    from ner_dist.threads import cores
 
     found = torch.cuda.is_available()
     if arguments.device == "cuda" and not found:

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.errors import UserError
+from ner_dist.errors import UserError, writing
 from ner_dist.ranks import from_main
 from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.shards import Saved, ShardWriter, damage
@@ -101,8 +101,50 @@ class Checkpoints:
         best = Saved(folder).state["best_step"]
         if best is not None and not self.best(best).exists():
             aside = self.folder / f".{self.best(best).name}.part"
-            shutil.copytree(folder.with_name(self.best(best).name), aside, dirs_exist_ok=True)
-            aside.rename(self.best(best))
+            with writing(self.best(best)):
+                shutil.copytree(folder.with_name(self.best(best).name), aside, dirs_exist_ok=True)
+                aside.rename(self.best(best))
+
+    def check_space(self, parameters: int, *, every: int | None, steps: int) -> None:
+        """Find out before the training, not in it, that the disk cannot hold what it saves; for rank 0.
+
+        Args:
+            parameters: of the model; weights and moments are saved in fp32.
+            every: the recipe's `checkpoint.every`.
+            steps: of the whole training.
+
+        Raises:
+            UserError: not even the best weights and the model made of them find room.
+        """
+        run = self.folder.parent
+        folders = (*self.folder.glob("step-*"), *self.folder.glob("best-*"), run / "model")
+        there = sum(path.stat().st_size for folder in folders for path in folder.glob("*"))
+        room = shutil.disk_usage(self.folder).free + there
+        weights = 4 * parameters
+        least = 2 * weights
+        if least > room:
+            raise UserError(
+                f"the best weights and the model take {_size(least)}, and {_size(room)} are free",
+                where=f"output_dir {run}",
+                fix="make room, or name an output_dir on another disk",
+            )
+
+        def needed(keep_last: int) -> int:
+            # The oldest goes once the newest is whole, and so it is with the best weights.
+            kept = 0 if every is None else min(keep_last + 1, -(-steps // every))
+            return least + weights + 3 * weights * kept
+
+        if needed(self.keep_last) <= room:
+            return
+        fewer = next((number for number in range(self.keep_last - 1, 0, -1) if needed(number) <= room), None)
+        log.warning(
+            "%s: checkpoints, the best weights and the model take up to %s, and %s are free: "
+            "make room, or set %s",
+            run,
+            _size(needed(self.keep_last)),
+            _size(room),
+            "checkpoint.every=null" if fewer is None else f"checkpoint.keep_last={fewer}",
+        )
 
     def take_reports(self) -> list[dict[str, Any]]:
         """One event for each checkpoint that was completed since the last call."""
@@ -186,7 +228,7 @@ class Checkpoints:
         steps = self.steps()
         log.warning(
             "%s could not be written (%s): training goes on%s; it takes %.3f GB, %.3f GB are free: "
-            "move away old runs (*.old-N), old-* checkpoints or the data cache, or lower keep_last",
+            "move away old runs (*.old-N), old-* checkpoints or prepared data, or lower checkpoint.keep_last",
             writer.folder,
             error.strerror or error,
             f", and {steps[-1].name} stays the newest checkpoint" if steps else "",
@@ -207,6 +249,10 @@ class Checkpoints:
         for folder in self.folder.glob("best-*"):
             if folder not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
 
 
 def _step_of(folder: Path) -> int:
@@ -230,7 +276,7 @@ def _check_grace(seconds: float) -> None:
     if needed > max([grace, *_grace_told]):
         _grace_told.append(needed)
         log.warning(
-            "a save takes %.0f s, and accelerate launch kills %.0f s after a signal: start it with "
+            "a save takes %.0f s, and the launcher kills %.0f s after a signal: start it with "
             "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=%d",
             seconds,
             grace,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from ner_dist.errors import UserError, disk_error, show
+from ner_dist.threads import sleep_while_waiting
 
 app = typer.Typer(
     help="Fine-tune encoders for named-entity recognition, and compare the results honestly.",
@@ -32,14 +34,88 @@ LaunchConfigOption = Annotated[
 
 
 @app.command("train")
-def train_command(recipe: RecipeArgument, overrides: Overrides = None) -> None:
-    """Train in this process: on a GPU if there is one, else on the CPU.
+def train_command(
+    recipe: RecipeArgument,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Start this many processes on this machine, one for each GPU if it has any. "
+            "Without it, and without a launch config, training runs in one process.",
+        ),
+    ] = None,
+    launch_config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Accelerate's config file, such as launch/zero2_bf16.yaml, which says how the processes "
+            "share the model. Without it each holds the whole model (DDP).",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train, score and save what a recipe describes.
 
-    For several processes: accelerate launch --config_file launch/CONFIG.yaml -m ner_dist.train RECIPE
+    One process uses a GPU if there is one, else the CPU. Several compute the same training, only faster.
+    Ctrl-C, SIGTERM and SIGUSR1 save and end with exit code 75; the same command then goes on from there.
+
+    Keys that are often changed: labels, output_dir, train.epochs, train.learning_rate, and logging.trackers,
+    which sends the figures to tensorboard, wandb or mlflow too. `ner-dist settings` explains every key.
+
+    For several machines see `ner-dist slurm` and `ner-dist launch-help`.
     """
+    if launch_config is not None or (processes or 1) > 1:
+        from ner_dist.launcher import launch
+
+        sys.exit(launch(recipe, overrides or [], processes=processes, config=launch_config))
     from ner_dist.train import main as train
 
     sys.exit(train([recipe, *(overrides or [])]))
+
+
+@app.command("new")
+def new_command(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A file, a folder or a hub data set.")],
+    model: Annotated[str, typer.Option(help="The encoder: a name on the hub, or a folder.")] = "roberta-base",
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where to write it; to standard output if not given.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[DATA.KEY=VALUE]...", help="Recipe keys of data.")
+    ] = None,
+) -> None:
+    """Write a recipe for your own data, with what was found there: ner-dist new DATA > mine.yaml"""
+    from ner_dist.new_recipe import new_recipe
+    from ner_dist.runtime import set_up_logging
+
+    if out is not None and Path(out).exists():
+        raise UserError("exists already", where=f"--out {out}", fix="name another file, or delete it")
+    set_up_logging()
+    text = new_recipe(data, settings or [], model=model, file=out or "mine.yaml")
+    if out is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # a file is read as that, whatever the terminal shows
+        print(text, end="")
+        return
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    Path(out).write_text(text, encoding="utf-8")
+    print(f"written to {out}; next: ner-dist train {out}")
+
+
+@app.command("settings")
+def settings_command(
+    key: Annotated[
+        str | None, typer.Argument(metavar="[KEY]", help="A section, as train, or a key, as train.epochs.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
+) -> None:
+    """List every key of a recipe: its type, its default and what it means."""
+    import shutil
+
+    from ner_dist.settings import describe
+
+    width = min(110, shutil.get_terminal_size().columns)
+    print(describe(key, markdown=markdown, width=width).rstrip())
 
 
 @app.command("prepare")
@@ -146,6 +222,11 @@ def evaluate_command(
 ) -> None:
     """Score a model on labelled data, on the entity types that both know."""
     from ner_dist.ranks import is_main_process, leave
+    from ner_dist.runtime import set_up_logging
+
+    set_up_logging(main=is_main_process())
+    logging.getLogger("ner_dist").info("scoring %s on %s, %s", model, data or "its own data", split)
+    # What follows takes seconds to import.
     from ner_dist.score import print_figures, score
 
     figures = score(model, data=data, split=split, settings=settings or [], precision=precision, out=out)
@@ -316,6 +397,7 @@ def slurm_command(
 
 def main() -> None:
     """Run the command line; a mistake of the user is one line and exit code 2."""
+    sleep_while_waiting()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a letter of a name, or without −, shows a ? for it.
         if isinstance(stream, io.TextIOWrapper):
@@ -334,7 +416,9 @@ def main() -> None:
         if not hasattr(error, "format_message"):
             raise
         what = error.format_message().replace("Value error, ", "").rstrip(".")
-        sys.exit(show(UserError(what, fix="see ner-dist --help")))
+        context = getattr(error, "ctx", None)
+        command = f" {context.info_name}" if context is not None and context.parent is not None else ""
+        sys.exit(show(UserError(what, fix=f"see ner-dist{command} --help")))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ner_dist.threads import choose_threads
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -45,23 +47,12 @@ def speed_up(*, fp32: bool) -> None:
     Args:
         fp32: the model computes in fp32. Products in 16 bits would only lose time on the way through Python.
     """
-    _share_cores()
+    choose_threads()
     keep_memory()
     replace("dropout")
     replace("attention")
     if fp32 and _is_amd() and torch.backends.mkldnn.is_available():
         replace("products")
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _share_cores() -> None:
-    """Share the cores among this machine's processes; more threads than cores slow each other down."""
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    torch.set_num_threads(max(1, cores() // processes))
 
 
 def keep_memory() -> None:

@@ -5,9 +5,18 @@ Everything that is wrong with a recipe, a data file, a launch config or a folder
 bug in ner_dist itself.
 """
 
+from __future__ import annotations
+
 import errno
 import os
+import re
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 EXIT_USER_ERROR = 2
 
@@ -54,6 +63,29 @@ def disk_error(error: OSError) -> UserError | None:
         where=str(error.filename) if error.filename else None,
         fix=_MENDED_BY[error.errno],
     )
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Have what the disk refuses while the block writes be an `OSError` that names the file.
+
+    A full disk names none, `numpy.save` and `shutil.copytree` leave out the number, and libraries written in
+    Rust (tokenizers, safetensors) raise exceptions of their own.
+
+    Args:
+        path: the file or folder that a user knows, whatever stands aside until it is whole.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number is None and (match := re.search(r"(?:os error|Errno) (\d+)", str(error))):
+            number = int(match[1])
+        if number is None and re.search(r"\d+ requested and \d+ written", str(error)):
+            number = errno.ENOSPC
+        if number not in _MENDED_BY:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def show(error: UserError) -> int:

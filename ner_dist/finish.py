@@ -7,10 +7,11 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ner_dist import results
-from ner_dist.errors import UserError
+from ner_dist import auto, results
+from ner_dist.errors import UserError, writing
 from ner_dist.ranks import from_main
-from ner_dist.run import write_atomically
+from ner_dist.repeats import in_words, with_repeats
+from ner_dist.run import typed, write_atomically
 from ner_dist.runtime import describe, precision_of
 from ner_dist.shards import Saved
 
@@ -37,17 +38,7 @@ def finish(session: Session, recorder: Recorder) -> None:
             where=str(session.run.checkpoints),
             fix="free disk space and give the same command again",
         )
-    best = Saved(session.checkpoints.best(session.best_step))
-    from_main(
-        session.accelerator,
-        lambda: results.save_model(
-            session.run,
-            weights=best.weights(),
-            config=session.config,
-            data=session.data,
-            card=results.model_card(session.recipe, session.labels),
-        ),
-    )
+    from_main(session.accelerator, partial(_save_model, session, session.best_step))
     written = _train_figures(session, recorder) | _final_scores(session, recorder)
     session.checkpoints.wait()
     for event in session.checkpoints.take_reports():
@@ -55,11 +46,25 @@ def finish(session: Session, recorder: Recorder) -> None:
     from_main(session.accelerator, lambda: _write_results(session, written))
 
 
+def _save_model(session: Session, best_step: int) -> None:
+    with writing(session.run.model):
+        results.save_model(
+            session.run,
+            weights=Saved(session.checkpoints.best(best_step)).weights(),
+            config=session.config,
+            data=session.data,
+            card=results.model_card(session.recipe, session.labels),
+        )
+
+
 def _write_results(session: Session, written: dict[str, Any]) -> None:
     card = results.model_card(session.recipe, session.labels, written)
     write_atomically(session.run.model / "README.md", card)
     write_atomically(session.run.results, json.dumps(written, indent=1) + "\n")
     log.info("results in %s, model in %s", session.run.results, session.run.model)
+    run = typed(session.run.folder)
+    log.info("a page of its curves, scores and errors: ner-dist report %s", run)
+    log.info("which of two runs is better: ner-dist compare %s OTHER_RUN --out FOLDER", run)
 
 
 def _train_figures(session: Session, recorder: Recorder) -> dict[str, Any]:
@@ -74,6 +79,7 @@ def _train_figures(session: Session, recorder: Recorder) -> dict[str, Any]:
             "loss_is": "mean over the labelled words trained on in the last epoch, with dropout"
             + ("" if session.recipe.train.class_weights is None else ", weighted by class"),
             "steps": session.training.position,
+            **{key: getattr(session.fixed.train, key) for key in auto.KEYS},
             "best_step": session.best_step,
             "seconds": recorder.seconds,
         },
@@ -98,20 +104,25 @@ def _final_scores(session: Session, recorder: Recorder) -> dict[str, Any]:
         evaluation = session.score(tagger, split, recorder, with_predictions=True)
         figures[split] = evaluation.as_dict()
         from_main(session.accelerator, partial(_write_predictions, session, split, evaluation))
+        whole = with_repeats(evaluation, session.data.splits[split], projection=session.projection)
+        if whole is not None:
+            figures[split]["with_repeats"] = whole
+            log.info("%s as published: %s", split, in_words(whole))
     return figures
 
 
 def _write_predictions(session: Session, split: str, evaluation: Evaluation) -> None:
     assert evaluation.predicted is not None
     path, figures = session.run.predictions(split), evaluation.as_dict()
-    results.write_predictions(
-        path,
-        session.data.splits[split],
-        session.tags(split),
-        evaluation.predicted,
-        labels=session.labels,
-        confidence=evaluation.confidence,
-    )
+    with writing(path):
+        results.write_predictions(
+            path,
+            session.data.splits[split],
+            session.tags(split),
+            evaluation.predicted,
+            labels=session.labels,
+            confidence=evaluation.confidence,
+        )
     results.verify(path, figures)
     log.info(
         "%s: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s, equal to seqeval's)",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ner_dist.data.prepare import PreparedSplit
     from ner_dist.model import TaggingLoss
-    from ner_dist.recipe import Train
+    from ner_dist.recipe import FixedTrain
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Training:
 
     def __init__(
         self,
-        settings: Train,
+        settings: FixedTrain,
         *,
         accelerator: Accelerator,
         model: torch.nn.Module,

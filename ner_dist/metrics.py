@@ -10,6 +10,7 @@ Tags come flat: `tags` holds the label ids of all words of all sentences, and se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -156,6 +157,15 @@ def scores(counts: Counts, types: Sequence[str]) -> dict[str, Any]:
         for i, type_name in enumerate(types)
     }
     return {name: float(value[0]) for name, value in total.items()} | {"macro": macro, "per_type": per_type}
+
+
+def standing(f1: float, loss: float | None) -> tuple[float, float]:
+    """The key by which evaluations of one training are ordered: F1, and at equal F1 the lower loss.
+
+    A loss that is NaN, or not known, is worse than any other. Of evaluations that stand alike the later one,
+    which has been trained longer, counts as the better.
+    """
+    return f1, -math.inf if loss is None or math.isnan(loss) else -loss
 
 
 def token_accuracy(gold: np.ndarray, predicted: np.ndarray) -> float:

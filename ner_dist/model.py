@@ -11,6 +11,7 @@ from torch import nn
 
 from ner_dist.data.tokenizer import check_model_name
 from ner_dist.errors import UserError
+from ner_dist.recipe import SCRATCH
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from ner_dist.recipe import Model, Train
 
 log = logging.getLogger(__name__)
-
-SCRATCH = "scratch"
 
 # Their position ids start behind the padding id, so that a table of 514 positions takes 512 subwords.
 _POSITIONS_AFTER_PADDING = {

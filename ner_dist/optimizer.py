@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Train
+    from ner_dist.recipe import FixedTrain
 
 _LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
 
 
-def build_optimizer(model: nn.Module, settings: Train) -> torch.optim.AdamW:
+def build_optimizer(model: nn.Module, settings: FixedTrain) -> torch.optim.AdamW:
     """Fused AdamW without weight decay on biases and norms, with `layer_decay` towards the embeddings.
 
     Each group carries `lr_scale`, the factor on the schedule's learning rate.
@@ -64,7 +64,7 @@ def _layer(name: str, *, model: nn.Module, top: int) -> int:
     return 0 if "embed" in name else top - 1
 
 
-def learning_rate(step: int, *, total: int, settings: Train) -> float:
+def learning_rate(step: int, *, total: int, settings: FixedTrain) -> float:
     """The learning rate of step `step`, counted from 1, of `total`.
 
     It rises linearly over the first `warmup_ratio` of the steps, then falls linearly or along half a cosine

@@ -7,6 +7,7 @@ be a user's mistake, goes through here.
 from __future__ import annotations
 
 import os
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -89,6 +90,8 @@ def leave() -> None:
 
     All ranks must call this: a rank that failed alone would wait in it for the others.
     """
+    if "torch" not in sys.modules:
+        return  # a mistake that was found at once need not wait for it
     import torch
 
     if torch.distributed.is_available() and torch.distributed.is_initialized():

@@ -13,7 +13,7 @@ import difflib
 import json
 import re
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -41,11 +41,19 @@ def load_recipe(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
 
     The `provenance` that a run writes into its `recipe.yaml` is ignored, so that such a file is a recipe too.
     """
-    values, origin = _read_with_parents(Path(path), seen=())
+    values, origin, tuned = _read_with_parents(Path(path), seen=())
     values.pop("provenance", None)
     for text in overrides:
         values = _override(values, origin, text)
-    return _validated(values, origin, recipe=_shown(Path(path).resolve()))
+    recipe = _validated(values, origin, recipe=_shown(Path(path).resolve()))
+    recipe._other_data = {
+        key: data
+        for key, data in tuned.items()
+        if PurePath(data).name.lower() != PurePath(recipe.data.path).name.lower()
+        and _at(values, key) != "auto"
+        and not origin[key].startswith("override")
+    }
+    return recipe
 
 
 def data_section(overrides: list[str], *, of: Path | None = None, path: str | None = None) -> Data:
@@ -69,6 +77,13 @@ def to_yaml(recipe: Recipe, **extra: Any) -> str:
     """The recipe with every default written out, and `extra` top-level keys, as YAML."""
     values = recipe.model_dump(mode="json") | extra
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    style: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": 10**9}
+    text = yaml.dump([value], Dumper=_Dumper, allow_unicode=True, **style)
+    return text.strip()[1:-1]
 
 
 def differing_keys(one: Recipe, other: Recipe) -> list[str]:
@@ -101,19 +116,35 @@ for _side in (_Loader, _Dumper):
     )
 
 
-def _read_with_parents(path: Path, *, seen: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The merged mapping of a recipe file and its ancestors, and the `file:line` of every dotted key."""
+_TUNED = ("train.epochs", "train.batch_tokens", "train.learning_rate")
+"""Keys whose numbers are chosen for one data set."""
+
+
+def _read_with_parents(
+    path: Path, *, seen: tuple[Path, ...]
+) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    """Merge a recipe file with its ancestors.
+
+    Returns:
+        The merged mapping, the `file:line` of every dotted key, and for each of `_TUNED` that is set the
+        `data.path` that was in force in the file that sets it.
+    """
     path = path.resolve() if path.exists() else path
     if path in seen:
         raise UserError("the recipe extends itself", where=_shown(path), fix="remove one `extends`")
     values, origin = _read_yaml(path)
     parent = values.pop("extends", None)
-    if parent is None:
-        return values, origin
-    if not isinstance(parent, str):
-        raise UserError("`extends` must be the name of one file", where=origin["extends"])
-    base, base_origin = _read_with_parents(path.parent / parent, seen=(*seen, path))
-    return _merge(base, values), base_origin | origin
+    base: dict[str, Any] = {}
+    base_origin: dict[str, str] = {}
+    tuned: dict[str, str] = {}
+    if parent is not None:
+        if not isinstance(parent, str):
+            raise UserError("`extends` must be the name of one file", where=origin["extends"])
+        base, base_origin, tuned = _read_with_parents(path.parent / parent, seen=(*seen, path))
+    merged = _merge(base, values)
+    data = _at(merged, "data.path")
+    here = {key: data for key in _TUNED if key in origin and isinstance(data, str)}
+    return merged, base_origin | origin, tuned | here
 
 
 def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -214,7 +245,7 @@ def _as_user_error(error: ValidationError, *, origin: dict[str, str], recipe: st
     first = about[0]
     where = _where(key, first, origin) or recipe
     if first["type"] == "extra_forbidden":
-        return UserError(f"unknown key `{key}`", where=where, fix=_nearest(key))
+        return UserError(f"unknown key `{key}`", where=where, fix=nearest_key(key))
     if first["type"] == "missing" and ".".join(map(str, first["loc"])) == key:
         return UserError(f"key `{key}` is missing", where=recipe, fix=f"add it or pass {key}=VALUE")
     if first["type"] == "value_error":
@@ -235,7 +266,7 @@ def _key_of(problem: Any) -> str:
     parts = [str(part) for part in problem["loc"]]
     if problem["type"] == "extra_forbidden":
         return ".".join(parts)
-    known = _known_keys()
+    known = known_keys()
     return next((key for depth in range(len(parts), 0, -1) if (key := ".".join(parts[:depth])) in known), "")
 
 
@@ -293,28 +324,28 @@ def _ancestors(key: str) -> list[str]:
     return [".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1)]
 
 
-def _known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
+def known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
     keys = []
     for name, field in section.model_fields.items():
         keys.append(f"{prefix}{name}")
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += _known_keys(field.annotation, f"{prefix}{name}.")
+            keys += known_keys(field.annotation, f"{prefix}{name}.")
     return keys
 
 
 def _keys_in(section: str) -> list[str]:
     """Names of the keys of a section, or of the recipe itself if it is called ``."""
     prefix = f"{section}." if section else ""
-    below = [key.removeprefix(prefix) for key in _known_keys() if key.startswith(prefix)]
+    below = [key.removeprefix(prefix) for key in known_keys() if key.startswith(prefix)]
     return [name for name in below if "." not in name]
 
 
-def _nearest(key: str) -> str:
+def nearest_key(key: str) -> str:
     """What to do about an unknown key: the known one that is most like it, else the keys there are."""
     section, _, leaf = key.rpartition(".")
     siblings = _keys_in(section)
     leaves: dict[str, str] = {}
-    for name in _known_keys():
+    for name in known_keys():
         leaves.setdefault(name.rpartition(".")[2], name)
     if leaf in leaves:
         return f"did you mean `{leaves[leaf]}`?"

@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -161,7 +162,7 @@ class Recorder:
         self.write(event)
         left = (last.total - last.number) * seconds / len(steps)
         log.info(
-            "step %d/%d  epoch %d  loss %.4f  lr %.2e  grad norm %s  %s words/s  padding %.1f %%  %s left",
+            "step %d/%d  epoch %d  loss %.4f  lr %.2e  grad norm %s  %s words/s  padding %.1f %%  %s%s left",
             last.number,
             last.total,
             last.epoch + 1,
@@ -170,6 +171,7 @@ class Recorder:
             "–" if norms[-1] is None else f"{norms[-1]:.2f}",
             f"{event['words_per_second']:,.0f}",
             100 * event["padding_share"],
+            f"peak {memory / 2**30:.1f} GiB  " if (memory := event.get("peak_memory_bytes")) else "",
             _duration(left),
         )
 
@@ -194,8 +196,10 @@ class Recorder:
                     fix="lower train.learning_rate, raise train.warmup_ratio, or train with precision=fp32",
                 )
 
-    def evaluation(self, split: str, step: int, epoch: int, figures: dict[str, Any]) -> None:
-        """Write the scores of the validation split."""
+    def evaluation(
+        self, split: str, step: int, epoch: int, figures: dict[str, Any], *, best: bool = False
+    ) -> None:
+        """Write the scores of the validation split, and whether no earlier ones were better."""
         keys = ("loss", "precision", "recall", "f1", "accuracy", "words_per_second")
         event = {
             "event": "evaluation",
@@ -206,11 +210,12 @@ class Recorder:
         }
         self.write(event | {key: figures[key] for key in keys} | {"seconds": self.seconds})
         log.info(
-            "%s at step %d: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s)",
+            "%s at step %d: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s)%s",
             split,
             step,
             *(figures[key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
             figures["scheme"],
+            ", best so far" if best else "",
         )
 
     def write(self, event: dict[str, Any]) -> None:
@@ -222,8 +227,8 @@ class Recorder:
                 for key, value in event.items()
             }
             sound["time"] = now()
-            self.file.write(json.dumps(sound, allow_nan=False) + "\n")
-            self._to_disk(self.file.flush)
+            line = json.dumps(sound, allow_nan=False) + "\n"
+            self._to_disk(partial(print, line, end="", file=self.file, flush=True))
         if self.settings.trackers and "step" in event:
             prefix = event.get("split", event["event"])
             numbers = {

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -146,13 +147,23 @@ def check_output(recipe: Recipe) -> Run:
         )
     keys = differing_keys(load_recipe(run.recipe), recipe)
     if keys and _has_progress(run):
-        shown = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
-        raise UserError(
-            f"holds the run of another recipe (they differ in {shown})",
-            where=f"output_dir {run.folder}",
-            fix="name another output_dir, or pass overwrite=true to move the old run aside",
-        )
+        raise _another_recipe(run, keys)
     return run
+
+
+def _another_recipe(run: Run, keys: list[str]) -> UserError:
+    listed = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+    if run.complete and all(key.startswith("train.") for key in keys):
+        # Whoever changes the number of epochs means to train a finished model further.
+        what = f"holds a finished run of other settings (they differ in {listed})"
+        fix = (
+            f"its schedule has ended: to train its model further, pass model.name={typed(run.model)} and "
+            "another output_dir; to start over, pass overwrite=true, which moves the old run aside"
+        )
+    else:
+        what = f"holds the run of another recipe (they differ in {listed})"
+        fix = "name another output_dir, or pass overwrite=true to move the old run aside"
+    return UserError(what, where=f"output_dir {run.folder}", fix=fix)
 
 
 def is_run(run: Run) -> bool:
@@ -175,6 +186,12 @@ def _has_progress(run: Run) -> bool:
 def shown(path: str | Path) -> str:
     """A path as text that can be printed and written, whatever bytes the file's name is made of."""
     return os.fsencode(path).decode(errors="replace")
+
+
+def typed(path: str | Path) -> str:
+    """A path as it is typed in a shell: quoted where it must be, and never taken for an option."""
+    text = shown(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def now() -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ner_dist.errors import UserError
 from ner_dist.ranks import COLLECTIVE_TIMEOUT
+from ner_dist.threads import choose_threads, load
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -149,6 +150,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
             os.environ.setdefault("DS_ACCELERATOR", "cpu")
         warn_of_unfinished_builds()
 
+    import torch
     from accelerate import Accelerator
     from accelerate.utils import InitProcessGroupKwargs
 
@@ -169,12 +171,18 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     world = accelerator.num_processes
     log.info("%s on %s, %d process%s", describe(accelerator), device.name, world, "es" if world > 1 else "")
     log.info("precision %s: %s", precision, why)
-    if not device.is_gpu:
+    _tell_of_other_gpus(device, world)
+    if device.is_gpu:
+        free, total = (size / 2**30 for size in torch.cuda.mem_get_info(accelerator.device))
+        log.info("GPU memory: %.1f of %.1f GiB are free", free, total)
+    else:
         log.info(
             "no GPU: the processes run on the CPU and talk over gloo"
             if world > 1
             else "no GPU: using the CPU"
         )
+        # Behind the Accelerator, which may set the number by its own rule.
+        log.info("%s%s", choose_threads(), load())
     return accelerator
 
 
@@ -187,6 +195,16 @@ def _check_devices(device: Device) -> None:
         raise UserError(
             f"{processes} processes were launched on a machine with {there} GPU{'s' * (there > 1)}",
             fix=f"pass --num_processes {there} to accelerate launch (times the number of machines)",
+        )
+
+
+def _tell_of_other_gpus(device: Device, world: int) -> None:
+    """One process uses one GPU, which need not be all that the user hoped for."""
+    import torch
+
+    if device.is_gpu and world == 1 and (there := torch.cuda.device_count()) > 1:
+        log.info(
+            "one of %d GPUs is used: `ner-dist train RECIPE --processes %d` uses all of them", there, there
         )
 
 

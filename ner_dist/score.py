@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist import numbers, runtime
-from ner_dist.data.prepare import prepare
+from ner_dist.data.prepare import prepare, say_notes
 from ner_dist.errors import UserError
 from ner_dist.evaluation import evaluate
 from ner_dist.labels import LabelSet
@@ -19,6 +19,7 @@ from ner_dist.model import load_config
 from ner_dist.ranks import on_each_machine_first
 from ner_dist.recipe import Data, Model, Precision, Recipe, Train
 from ner_dist.recipe_file import data_section, load_recipe
+from ner_dist.repeats import in_words, with_repeats
 from ner_dist.results import load_tagger, verify, write_predictions
 from ner_dist.run import Run, check_folder, write_atomically
 
@@ -70,6 +71,7 @@ def score(
     whole = data is None and getattr(recipe.data.splits, split) is not None
     splits = None if whole else [split]
     prepared = on_each_machine_first(accelerator, lambda: prepare(recipe, splits=splits))
+    say_notes(prepared)
     labels = _scored_labels(known, prepared.labels, where=model)
     to_labels = None if labels == known else known.projection(labels)
     tags = prepared.labels.projection(labels)[prepared.splits[split].tags]
@@ -82,7 +84,7 @@ def score(
         batch_tokens=batch_tokens,
         pad_id=prepared.pad_id,
         to_labels=to_labels,
-        with_predictions=out is not None,
+        with_predictions=out is not None or prepared.splits[split].repeats is not None,
     )
     figures: dict[str, Any] = {
         "model": model,
@@ -93,6 +95,11 @@ def score(
     figures |= evaluation.as_dict()
     if to_labels is not None:
         figures["loss"] = None
+    published = with_repeats(
+        evaluation, prepared.splits[split], projection=prepared.labels.projection(labels)
+    )
+    if published is not None:
+        figures["with_repeats"] = published
     if out is not None and accelerator.is_main_process:
         assert evaluation.predicted is not None
         target = Run(Path(out))
@@ -128,6 +135,8 @@ def print_figures(figures: dict[str, Any]) -> None:
     loss = "" if figures["loss"] is None else f", loss {numbers.score(figures['loss'])}"
     sentences, words = (numbers.counted(figures[f"{one}s"], one) for one in ("sentence", "word"))
     print(f"accuracy {numbers.score(figures['accuracy'])}{loss}, {sentences}, {words}")
+    if "with_repeats" in figures:
+        print(f"as published: {in_words(figures['with_repeats'])}")
 
 
 def _check_out(target: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from contextlib import contextmanager
 from functools import partial
@@ -11,16 +12,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ner_dist import auto
 from ner_dist.checkpoint import Checkpoints
-from ner_dist.data.prepare import Prepared, prepare, report_data
+from ner_dist.data.prepare import Prepared, has_changed, prepare, report_data
+from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
 from ner_dist.evaluation import Evaluation, evaluate
 from ner_dist.loop import Training
-from ner_dist.model import TaggingLoss, class_weights, load_model
+from ner_dist.metrics import standing
+from ner_dist.model import TaggingLoss, class_weights, load_config, load_model
 from ner_dist.optimizer import build_optimizer
 from ner_dist.ranks import from_main, on_each_machine_first
 from ner_dist.recorder import Recorder
-from ner_dist.run import read_results, write_recipe
+from ner_dist.run import provenance_of, read_results, write_recipe
 from ner_dist.runtime import describe, precision_of
 from ner_dist.shards import Saved
 from ner_dist.stopping import Stopped, StopRequest
@@ -34,13 +38,16 @@ if TYPE_CHECKING:
 
     from ner_dist.labels import LabelSet
     from ner_dist.loop import Step
-    from ner_dist.recipe import Recipe
+    from ner_dist.recipe import FixedRecipe, Recipe
     from ner_dist.run import Run
 
 log = logging.getLogger(__name__)
 
+MOST_EVALUATIONS = 20
+"""How often `evaluation.every: auto` scores the validation split at most."""
+
 # What a checkpoint keeps of a session, under the same names.
-_OWN_STATE = ("best_f1", "best_step", "evaluations_without_gain", "evaluated_step")
+_OWN_STATE = ("best_f1", "best_loss", "best_step", "evaluations_without_gain", "evaluated_step")
 
 
 class Session:
@@ -48,6 +55,8 @@ class Session:
 
     data: Prepared
     labels: LabelSet
+    fixed: FixedRecipe
+    """The recipe with a number for every `auto`."""
     training: Training
 
     def __init__(self, recipe: Recipe, *, run: Run, accelerator: Accelerator) -> None:
@@ -58,19 +67,44 @@ class Session:
         )
         self.resume_from: Saved | None = None
         self.best_f1 = -1.0
+        self.best_loss: float | None = None
+        """Validation loss of the best weights; None where an older version's checkpoint does not know it."""
         self.best_step: int | None = None
         self.evaluations_without_gain = 0
         self.evaluated_step = 0
         self.saved_step = 0
 
     def already_complete(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether there is nothing left to do.
+
+        Raises:
+            UserError: the run is complete, but of data that has changed since.
+        """
         if not from_main(self.accelerator, lambda: self.run.complete):
             return False
+        from_main(self.accelerator, self._check_data_of_results)
         f1 = read_results(self.run).get("test", {}).get("f1")
         shown = "" if f1 is None else f", test F1 {f1:.4f}"
         log.info("%s holds this run, complete%s; resume=never trains it anew", self.run.folder, shown)
         return True
+
+    def _check_data_of_results(self) -> None:
+        """What the results say of other data must not pass for what this one gives."""
+        of_results = read_results(self.run).get("data", {}).get("fingerprint")
+        if of_results is None:
+            return
+        data, stamp = self.recipe.data, provenance_of(self.run).get("data_source")
+        try:
+            changed = has_changed(data, fingerprint=of_results, stamp=stamp)
+        except UserError as error:
+            log.warning("whether the data of this run has changed is not known: %s", error)
+            return
+        if changed:
+            raise UserError(
+                f"its words or tags are not those that {self.run.folder} was trained and scored on",
+                where=f"data.path {data.path}",
+                fix="restore them, train again with resume=never, or name another output_dir",
+            )
 
     @contextmanager
     def recording(self) -> Iterator[Recorder]:
@@ -118,7 +152,21 @@ class Session:
         # Before anything is written: a wrong name in it is a mistake of the recipe.
         self.class_weights = class_weights(self.recipe.train, self.labels, self.tags("train"))
         report_data(self.data, self.labels)
+        self._settle()
         from_main(self.accelerator, self._begin_directory)
+
+    def _settle(self) -> None:
+        """Choose what the recipe leaves to `auto`; a run that is resumed keeps what was chosen."""
+        earlier = None if self.resume_from is None else self.resume_from.state.get("auto")
+        self.subwords = int(self.data.splits["train"].encoded.lengths.sum())
+        self.width = load_config(self.recipe.model).hidden_size
+        self.fixed = auto.settle(self.recipe, subwords=self.subwords, width=self.width, earlier=earlier)
+        self.chosen = {key: getattr(self.fixed.train, key) for key in auto.automatic(self.recipe.train)}
+        if self.chosen:
+            numbers = ", ".join(f"train.{key}={value:g}" for key, value in self.chosen.items())
+            log.info(
+                "auto: %s, for %s subwords and an encoder %d wide", numbers, f"{self.subwords:,}", self.width
+            )
 
     def _begin_directory(self) -> None:
         self.run.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -126,6 +174,8 @@ class Session:
             "strategy": describe(self.accelerator),
             "processes": self.accelerator.num_processes,
             "precision_used": precision_of(self.accelerator),
+            **({"auto": self.chosen} if self.chosen else {}),
+            "data_source": source_stamp(self.recipe.data),
         }
         write_recipe(self.run, self.recipe, world=world, fingerprint=self.data.fingerprint)
 
@@ -139,7 +189,7 @@ class Session:
 
     def build_model(self) -> None:
         """The model, the optimiser and the loop, ready for the first step."""
-        recipe, data = self.recipe, self.data
+        recipe, data = self.fixed, self.data
         settings = recipe.train
         train_tags = self.tags("train")
         model = load_model(recipe.model, self.labels, seed=settings.seed, vocab_size=data.vocab_size)
@@ -171,11 +221,27 @@ class Session:
             settings.micro_batches,
             self.training.steps_per_epoch,
         )
+        log.info(
+            "learning rate %.3g (%s, after a warm-up over %.0f %% of the steps); "
+            "%d subwords a step, about %d sentences",
+            settings.learning_rate,
+            settings.schedule,
+            100 * settings.warmup_ratio,
+            settings.batch_tokens,
+            round(data.splits["train"].n_sentences / self.training.steps_per_epoch),
+        )
+        every, steps = self.recipe.checkpoint.every, self.training.total
+        from_main(
+            self.accelerator, lambda: self.checkpoints.check_space(parameters, every=every, steps=steps)
+        )
         self._advise()
 
     def _advise(self) -> None:
         """Say what could not work as meant, and what to change."""
-        settings, world = self.recipe.train, self.accelerator.num_processes
+        settings, world = self.fixed.train, self.accelerator.num_processes
+        few = auto.too_few_steps(self.recipe, self.training.total, subwords=self.subwords, width=self.width)
+        for warning in filter(None, (auto.borrowed(self.recipe), few)):
+            log.warning(warning)
         turns = -(-settings.micro_batches // world)
         idle = turns * world - settings.micro_batches
         if idle:
@@ -224,7 +290,7 @@ class Session:
         self.training.position = self.saved_step = state["step"]
         from_main(self.accelerator, lambda: self.checkpoints.set_later_aside(state["step"]))
         for name in _OWN_STATE:
-            setattr(self, name, state[name])
+            setattr(self, name, state.get(name))
         restarts = os.environ.get("SLURM_RESTART_COUNT")
         log.info(
             "resuming after step %d of %d (%s)%s",
@@ -249,21 +315,31 @@ class Session:
     def evaluation_due(self, step: int) -> bool:
         if "validation" not in self.data.splits:
             return False
-        every = self.recipe.evaluation.every
-        interval = self.training.steps_per_epoch if every == "epoch" else every
-        return step % interval == 0 or step == self.training.total
+        every, total, epoch = self.recipe.evaluation.every, self.training.total, self.training.steps_per_epoch
+        if every == "auto":
+            # Whole epochs; with the hundreds of short epochs of small data, some of them.
+            interval = epoch * math.ceil(total / epoch / MOST_EVALUATIONS)
+        else:
+            interval = epoch if every == "epoch" else every
+        return step % interval == 0 or step == total
 
     def evaluate(self, step: int, recorder: Recorder) -> None:
         """Score the validation split after a step; keep the weights if they are the best so far."""
         recorder.flush()
         figures = self.score(self.training.model, "validation", recorder).as_dict()
-        recorder.evaluation("validation", step, (step - 1) // self.training.steps_per_epoch, figures)
+        f1, loss = figures["f1"], figures["loss"]
+        # Decided once for all ranks: they save together.
+        best = from_main(
+            self.accelerator, lambda: standing(f1, loss) >= standing(self.best_f1, self.best_loss)
+        )
+        epoch = (step - 1) // self.training.steps_per_epoch
+        recorder.evaluation("validation", step, epoch, figures, best=best)
         self.evaluated_step = step
-        if figures["f1"] > self.best_f1:
-            if self.checkpoints.save_best(step, model=self.training.model, f1=figures["f1"]):
-                self.best_f1, self.best_step, self.evaluations_without_gain = figures["f1"], step, 0
-        else:
-            self.evaluations_without_gain += 1
+        # A lower loss alone makes better weights, but no gain for `evaluation.early_stopping`.
+        self.evaluations_without_gain = 0 if f1 > self.best_f1 else self.evaluations_without_gain + 1
+        if best and self.checkpoints.save_best(step, model=self.training.model, f1=f1):
+            self.best_f1, self.best_step = f1, step
+            self.best_loss = loss if math.isfinite(loss) else None  # JSON has no word for it
         self.training.restart_clock()
         if self.stopped_early:
             log.info(
@@ -305,6 +381,7 @@ class Session:
             **numbers(self.accelerator, self.training.optimizer),
             **recorder.state(),
             "data_fingerprint": self.data.fingerprint,
+            "auto": self.chosen,
             "strategy": describe(self.accelerator),
             "processes": self.accelerator.num_processes,
         }

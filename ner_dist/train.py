@@ -5,14 +5,19 @@ The recipe says what is trained, the launch config where. `ner-dist train` is th
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
+from ner_dist import __version__
 from ner_dist.errors import UserError, disk_error, show
+from ner_dist.threads import sleep_while_waiting
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
     from ner_dist.run import Run
+
+log = logging.getLogger("ner_dist.train")
 
 
 def train(recipe: Recipe) -> Run:
@@ -26,12 +31,21 @@ def train(recipe: Recipe) -> Run:
     """
     from ner_dist import runtime
     from ner_dist.claim import claimed
+    from ner_dist.data.prepare import check_inputs
+    from ner_dist.ranks import is_main_process
+    from ner_dist.run import check_output
+
+    ends_at_once = check_output(recipe).complete and recipe.resume != "never"
+    if not ends_at_once:
+        check_inputs(recipe)
+    runtime.set_up_logging(main=is_main_process())
+    log.info("ner_dist %s: %s, to be trained in %s", __version__, recipe.name, recipe.output_dir)
+
+    # What follows takes seconds to import.
     from ner_dist.finish import finish
     from ner_dist.model import load_config
-    from ner_dist.run import check_output
     from ner_dist.session import Session
 
-    check_output(recipe)
     accelerator = runtime.start(recipe, model_type=load_config(recipe.model).model_type)
     with claimed(recipe, accelerator) as run:
         session = Session(recipe, run=run, accelerator=accelerator)
@@ -70,15 +84,18 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0
-    from ner_dist import stopping
+    sleep_while_waiting()
+    from ner_dist import launcher, stopping
     from ner_dist.ranks import is_main_process, leave
     from ner_dist.recipe_file import load_recipe
 
     stopping.exit_on_signals()
+    launcher.end_with_launcher()
     try:
         train(load_recipe(arguments[0], arguments[1:]))
     except UserError as error:
         if error.everywhere:
+            launcher.leave_the_word()
             leave()
         return show(error)
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ner_dist.recipe import Recipe
+from ner_dist.recipe import FixedTrain, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run import Run
 from tests.distributed.launching import RECIPE
@@ -23,6 +23,11 @@ def recipe(folder: Path, *overrides: str) -> Recipe:
     path = folder / "tiny.yaml"
     path.write_text(RECIPE, encoding="utf-8")
     return load_recipe(path, [f"output_dir={folder / 'run'}", *overrides])
+
+
+def fixed_train(**settings) -> FixedTrain:
+    """How to train, with numbers that `auto` would have chosen unless they are given."""
+    return FixedTrain(**{"epochs": 2, "batch_tokens": 8192, "learning_rate": 5e-5} | settings)
 
 
 def one_process(*, precision: str = "no", **settings) -> Accelerator:

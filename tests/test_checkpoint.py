@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -202,3 +203,71 @@ def test_a_grace_too_short_for_a_save_is_told(monkeypatch, log_lines, environmen
         monkeypatch.setenv(name, value)
     _check_grace(seconds)
     assert [told in line for line in log_lines] == [True] * (told is not None)
+
+
+@pytest.fixture
+def space(tmp_path, accelerator, monkeypatch):
+    """What is said of a disk with so many MB free: weights of 4 MB, a checkpoint every 10 of 100 steps."""
+    folder = tmp_path / "run" / "checkpoints"
+    folder.mkdir(parents=True)
+
+    def check(free, *, keep_last=3, every=10, steps=100):
+        usage = SimpleNamespace(free=int(free * 1e6))
+        monkeypatch.setattr("ner_dist.checkpoint.shutil.disk_usage", lambda path: usage)
+        checkpoints = Checkpoints(folder, accelerator=accelerator, keep_last=keep_last)
+        checkpoints.check_space(1_000_000, every=every, steps=steps)
+
+    check.folder = folder
+    return check
+
+
+@pytest.mark.parametrize(
+    ("free", "settings", "needed", "remedy"),
+    [
+        # Four checkpoints of 12 MB stand there at a time, two best weights and the model of 4 MB.
+        (60, {}, None, None),
+        (59, {}, "60.0 MB", "checkpoint.keep_last=2"),
+        (47, {}, "60.0 MB", "checkpoint.keep_last=1"),
+        (35, {}, "60.0 MB", "checkpoint.every=null"),
+        (35, {"keep_last": 1}, "36.0 MB", "checkpoint.every=null"),
+        # No more than are saved in all.
+        (24, {"steps": 7}, None, None),
+        (23, {"steps": 7}, "24.0 MB", "checkpoint.every=null"),
+        (12, {"every": None}, None, None),
+    ],
+)
+def test_too_little_space_is_told_before_the_training(space, log_lines, free, settings, needed, remedy):
+    space(free, **settings)
+    if needed is None:
+        assert log_lines == []
+    else:
+        assert log_lines == [
+            f"{space.folder.parent}: checkpoints, the best weights and the model take up to {needed}, and "
+            f"{free}.0 MB are free: make room, or set {remedy}"
+        ]
+
+
+def test_no_space_for_the_model_is_an_error(space):
+    with pytest.raises(UserError) as caught:
+        space(7.9)
+    assert str(caught.value) == (
+        f"output_dir {space.folder.parent}: the best weights and the model take 8.0 MB, and 7.9 MB are free; "
+        "make room, or name an output_dir on another disk"
+    )
+
+
+def test_what_the_run_holds_already_needs_no_more_space(space, log_lines):
+    for name in ("step-000010", "best-000010"):
+        (space.folder / name).mkdir()
+        (space.folder / name / "tensors").write_bytes(bytes(20_000_000))
+    space(20)
+    assert log_lines == []
+
+
+def test_the_space_that_a_training_takes_is_what_was_reckoned(start):
+    session = start("checkpoint.keep_last=1")
+    run_steps(session, 8)
+    weights = sum(4 * parameter.numel() for parameter in session.training.model.parameters())
+    written = sum(path.stat().st_size for path in session.run.checkpoints.rglob("*.safetensors"))
+    best = len(list(session.run.checkpoints.glob("best-*")))
+    assert written == pytest.approx((3 + best) * weights, rel=0.05)

@@ -165,16 +165,6 @@ def test_attention_drops_weights_at_the_rate_asked_for():
     assert (weights > 0).double().mean().item() == pytest.approx(0.75, abs=0.01)
 
 
-def test_processes_share_the_cores(monkeypatch):
-    threads = []
-    monkeypatch.setattr(torch, "set_num_threads", threads.append)
-    monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    for processes in ("1", "2", "3", "16"):
-        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
-        cpu._share_cores()
-    assert threads == [8, 4, 2, 1]
-
-
 FAULTS = """
 import random, resource, torch
 from ner_dist.cpu import speed_up

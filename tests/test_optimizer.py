@@ -14,7 +14,8 @@ from transformers import AutoConfig, AutoModelForTokenClassification
 from ner_dist.labels import LabelSet
 from ner_dist.model import load_model
 from ner_dist.optimizer import build_optimizer, learning_rate, set_learning_rate
-from ner_dist.recipe import Model, ScratchModel, Train
+from ner_dist.recipe import Model, ScratchModel
+from tests.small import fixed_train
 
 LAYERS = 3
 
@@ -29,7 +30,7 @@ def model():
 def groups_of(model, **settings):
     """Parameter name -> its group in the optimiser."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    optimizer = build_optimizer(model, Train(**settings))
+    optimizer = build_optimizer(model, fixed_train(**settings))
     found = [(names[id(one)], group) for group in optimizer.param_groups for one in group["params"]]
     assert len(found) == len({name for name, _ in found})
     return dict(found)
@@ -95,13 +96,15 @@ def test_frozen_parameters_are_left_out(model):
 
 
 def test_settings_of_adam_arrive(model):
-    optimizer = build_optimizer(model, Train(adam_betas=(0.8, 0.95), adam_epsilon=1e-6, learning_rate=3e-4))
+    optimizer = build_optimizer(
+        model, fixed_train(adam_betas=(0.8, 0.95), adam_epsilon=1e-6, learning_rate=3e-4)
+    )
     for group in optimizer.param_groups:
         assert (group["betas"], group["eps"], group["lr"]) == ((0.8, 0.95), 1e-6, 3e-4)
 
 
 def test_a_rate_is_set_times_each_groups_scale(model):
-    optimizer = build_optimizer(model, Train(layer_decay=0.5))
+    optimizer = build_optimizer(model, fixed_train(layer_decay=0.5))
     for rate in (2e-3, 1e-3):  # of the schedule each time, not of the rate before
         set_learning_rate(optimizer, rate)
         for group in optimizer.param_groups:
@@ -110,7 +113,7 @@ def test_a_rate_is_set_times_each_groups_scale(model):
 
 def test_a_smaller_rate_below_moves_the_lower_weights_less(model):
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    optimizer = build_optimizer(model, Train(layer_decay=0.1, weight_decay=0.0))
+    optimizer = build_optimizer(model, fixed_train(layer_decay=0.1, weight_decay=0.0))
     set_learning_rate(optimizer, 1e-2)
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
@@ -123,7 +126,7 @@ def test_a_smaller_rate_below_moves_the_lower_weights_less(model):
 
 peaks = st.floats(1e-7, 1.0)
 schedules = st.builds(
-    Train,
+    fixed_train,
     learning_rate=peaks,
     warmup_ratio=st.floats(0, 0.99),
     schedule=st.sampled_from(["linear", "cosine", "constant"]),
@@ -159,7 +162,7 @@ def test_warm_up_is_linear_from_nothing(settings, total):
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 @given(total=st.integers(1, 300), ratio=st.floats(0, 0.99), peak=peaks)
 def test_the_rate_reaches_zero_just_after_the_last_step(schedule, total, ratio, peak):
-    settings = Train(learning_rate=peak, warmup_ratio=ratio, schedule=schedule)
+    settings = fixed_train(learning_rate=peak, warmup_ratio=ratio, schedule=schedule)
     behind = learning_rate(total + 1, total=total, settings=settings)
     assert behind == pytest.approx(0, abs=1e-9 * peak)
     assert learning_rate(total, total=total, settings=settings) > behind
@@ -167,7 +170,7 @@ def test_the_rate_reaches_zero_just_after_the_last_step(schedule, total, ratio, 
 
 def test_schedules_by_hand():
     def at(schedule):
-        settings = Train(learning_rate=1.0, warmup_ratio=0.2, schedule=schedule)
+        settings = fixed_train(learning_rate=1.0, warmup_ratio=0.2, schedule=schedule)
         return rates(settings, 10)
 
     falling = [left / 9 for left in range(8, 0, -1)]
@@ -180,4 +183,4 @@ def test_schedules_by_hand():
 
 
 def test_without_warm_up_a_constant_rate_starts_at_once():
-    assert rates(Train(learning_rate=1.0, warmup_ratio=0.0, schedule="constant"), 3) == [1.0] * 3
+    assert rates(fixed_train(learning_rate=1.0, warmup_ratio=0.0, schedule="constant"), 3) == [1.0] * 3

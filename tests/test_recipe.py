@@ -117,9 +117,9 @@ class TestExtends:
     def test_an_error_names_the_file_it_stands_in(self, write, refused):
         write(MINIMAL + "train:\n  epochs: 0\n", "parent.yaml")
         child = write("extends: parent.yaml\nname: child\n", "child.yaml")
-        assert refused(child) == "parent.yaml:5: `train.epochs` should be greater than 0 (it is 0)"
+        assert refused(child) == "parent.yaml:5: `train.epochs` should be greater than 0 or 'auto' (it is 0)"
         write("extends: parent.yaml\ntrain:\n  epochs: -1\n", "child.yaml")
-        assert refused(child) == "child.yaml:3: `train.epochs` should be greater than 0 (it is -1)"
+        assert refused(child) == "child.yaml:3: `train.epochs` should be greater than 0 or 'auto' (it is -1)"
 
     def test_a_missing_parent_and_a_loop(self, write, refused):
         lone = write("extends: none.yaml\n", "lone.yaml")
@@ -167,9 +167,9 @@ class TestOverrides:
             ("train.epochs=[1", "override train.epochs=[1: the value is not valid YAML"),
             ("name.first=a", "override name.first=a: `name` has no keys below it; write name=VALUE"),
             ("train.epochs.x=1", "override train.epochs.x=1: `train.epochs` should be a whole number"),
-            ("train.epochs=two", '`train.epochs` should be a whole number (it is "two")'),
-            ("train.epochs=1.5", "`train.epochs` should be a whole number (it is 1.5)"),
-            ("train.epochs=true", "`train.epochs` should be a whole number (it is true)"),
+            ("train.epochs=two", "`train.epochs` should be a whole number or 'auto' (it is \"two\")"),
+            ("train.epochs=1.5", "`train.epochs` should be a whole number or 'auto' (it is 1.5)"),
+            ("train.epochs=true", "`train.epochs` should be a whole number or 'auto' (it is true)"),
             ("train.seed=-1", "`train.seed` should be greater than or equal to 0 (it is -1)"),
             ("train.seed=9223372036854775808", "`train.seed` should be less than 9223372036854775808"),
             ("train.learning_rate=.inf", "`train.learning_rate` should be a finite number"),
@@ -186,7 +186,7 @@ class TestOverrides:
             ("labels=PER", "`labels` should be 'all' or a list (it is \"PER\"); write [PER]"),
             ("labels=[1]", "`labels[0]` should be text (it is 1); put it in quotes"),
             ("model.revision=1234567", "`model.revision` should be text (it is 1234567); put it in quotes"),
-            ("evaluation.every=never", "should be a whole number or 'epoch' (it is \"never\")"),
+            ("evaluation.every=never", "should be a whole number or 'auto' or 'epoch' (it is \"never\")"),
             ("precision=fp8", "`precision` should be 'auto', 'fp32', 'bf16' or 'fp16' (it is \"fp8\")"),
             ("name=a/b", '`name` may hold letters, digits, `_`, `.` and `-` only (it is "a/b")'),
             ("data.path=", "`data.path` should be text (it is null)"),
@@ -196,7 +196,10 @@ class TestOverrides:
             ("model=roberta-base", '`model` should hold keys of its own (it is "roberta-base"); write them'),
             ("logging.trackers=wandb", '`logging.trackers` should be a list (it is "wandb"); write [wandb]'),
             ("model.scratch.heads=3", "`model.scratch`: heads 3 must divide hidden_size 128"),
-            ("train.micro_batch_tokens=9999", "`train`: micro_batch_tokens 9999 exceeds batch_tokens 8192"),
+            (
+                "train={batch_tokens: 8192, micro_batch_tokens: 9999}",
+                "`train`: micro_batch_tokens 9999 exceeds batch_tokens 8192",
+            ),
         ],
     )
     def test_mistakes(self, write, refused, override, message):

@@ -275,3 +275,12 @@ class TestUnfinishedBuilds:
     def test_a_compiler_at_work_is_left_alone(self, lock, caplog):
         runtime.warn_of_unfinished_builds()
         assert not caplog.text
+
+
+def test_gpus_that_one_process_leaves_alone_are_told(monkeypatch, log_lines):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    runtime._tell_of_other_gpus(A100, 1)
+    assert log_lines == ["one of 4 GPUs is used: `ner-dist train RECIPE --processes 4` uses all of them"]
+    runtime._tell_of_other_gpus(A100, 4)
+    runtime._tell_of_other_gpus(CPU, 1)
+    assert len(log_lines) == 1

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+import re
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +16,10 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 from ner_dist import session as session_module
-from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.errors import UserError
+from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
 from ner_dist.results import verify
+from ner_dist.score import score
 from ner_dist.shards import Saved
 from tests import small
 
@@ -124,6 +130,38 @@ def test_predictions_are_all_there_in_data_order_and_belong_to_the_figures(finis
         confidence = [value for line in written for value in line["confidence"]]
         assert len(confidence) == len(gold) and 0 < min(confidence) < max(confidence) <= 1
         verify(run / "predictions" / f"{split}.jsonl", results(run)[split])
+
+
+def test_the_log_tells_what_is_trained_how_and_what_to_type_next(tmp_path, log_lines):
+    run = small.train(small.recipe(tmp_path, *SHORT, f"output_dir={tmp_path / 'my run'}"))
+    text = "\n".join(log_lines)
+    assert log_lines[0].startswith("ner_dist ") and log_lines[0].endswith(f": tiny, to be trained in {run}")
+    assert re.search(r"^\d+ threads? \((all \d+ cores|the one core|OMP_NUM_THREADS)\)", text, flags=re.M)
+    begins = sum(tag.startswith("B-") for line in lines(run) for tag in line["gold"])
+    assert f"test: 83 sentences, 1298 words, {begins} entities" in log_lines
+    assert (
+        "learning rate 0.001 (linear, after a warm-up over 0 % of the steps); "
+        "768 subwords a step, about 18 sentences"
+    ) in log_lines
+    assert log_lines[-2:] == [
+        f"a page of its curves, scores and errors: ner-dist report '{run}'",
+        f"which of two runs is better: ner-dist compare '{run}' OTHER_RUN --out FOLDER",
+    ]
+
+
+def test_a_disk_that_fills_up_at_the_end_is_named_with_the_file(tmp_path):
+    recipe = small.recipe(tmp_path, *SHORT)
+    aside = tmp_path / "run" / "predictions" / ".test.jsonl.part"
+    aside.parent.mkdir(parents=True)
+    aside.symlink_to("/dev/full")
+    (tmp_path / "run" / "recipe.yaml").write_text(to_yaml(recipe))
+    with pytest.raises(UserError) as caught:
+        small.train(recipe)
+    assert str(caught.value).startswith(
+        f"{tmp_path / 'run'}/predictions/test.jsonl: No space left on device; make room"
+    )
+    aside.unlink()
+    assert results(small.train(recipe))["test"]["sentences"] == 83
 
 
 def test_events_tell_the_steps_and_the_evaluations(finished):
@@ -245,9 +283,9 @@ def test_a_trained_model_is_fine_tuned_further(finished, tmp_path):
 
 @pytest.fixture
 def scripted(monkeypatch):
-    """Has the validations of a training give the F1 of a script; returns the weights that each of them saw.
+    """Has the validations of a training give the F1, or F1 and loss, of a script; returns the weights seen.
 
-    None is the moment at which the training is cut off.
+    None is the moment at which the training is cut off. A loss that is not given is 1.0.
     """
 
     def script(*values):
@@ -257,11 +295,12 @@ def scripted(monkeypatch):
             done = evaluate(model, *arguments, with_predictions=with_predictions, **settings)
             if with_predictions:  # the final scores
                 return done
-            f1 = left.pop(0)
-            if f1 is None:
+            answer = left.pop(0)
+            if answer is None:
                 raise KeyboardInterrupt
             seen.append(small.weights_of(model))
-            figures = done.as_dict() | {"f1": f1}
+            f1, loss = answer if isinstance(answer, tuple) else (answer, 1.0)
+            figures = done.as_dict() | {"f1": f1, "loss": loss}
             return SimpleNamespace(as_dict=lambda: figures)
 
         monkeypatch.setattr(session_module, "evaluate", evaluate_by_script)
@@ -270,28 +309,68 @@ def scripted(monkeypatch):
     return script
 
 
-def test_the_first_of_the_best_models_is_saved(tmp_path, scripted):
-    seen = scripted(0.1, 0.3, 0.2, 0.3)
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        # Another F1 decides, whatever the loss.
+        ([0.1, (0.3, 2.0), (0.2, 0.1), 0.25], 4),
+        # At the same F1 the loss does,
+        ([(0.0, 3.0), (1.0, 0.28), (1.0, 0.01), (1.0, 0.02)], 6),
+        # then the later step.
+        ([(0.0, 0.7), (0.0, 0.5), (0.0, 0.5), (0.0, 0.6)], 6),
+        # A loss that is not a number is worse than any that is.
+        ([(0.5, math.nan), (0.5, 9.0), (0.5, math.nan), (0.4, 0.1)], 4),
+        ([(0.5, math.inf), (0.5, math.nan), (0.4, 1.0), (0.4, 0.1)], 4),
+    ],
+)
+def test_the_best_weights_are_those_of_the_best_f1_then_the_lowest_loss_then_the_last(
+    tmp_path, scripted, log_lines, scores, best
+):
+    seen = scripted(*scores)
     run = small.train(small.recipe(tmp_path, "train.max_steps=8", "evaluation.every=2"))
-    assert results(run)["train"]["best_step"] == 4
-    assert same(weights(run), seen[1]) and not same(weights(run), seen[3])
+    assert results(run)["train"]["best_step"] == best
+    assert same(weights(run), seen[best // 2 - 1])
     assert results(run)["train"]["steps"] == 8
+    said = [line for line in log_lines if line.startswith("validation at step")]
+    assert [line.endswith("(strict IOB2), best so far") for line in said][best // 2 - 1 :] == [
+        True, *[False] * (4 - best // 2),
+    ]  # fmt: skip
 
 
 def test_a_model_that_finds_nothing_is_saved_all_the_same(tmp_path, scripted):
     seen = scripted(0.0, 0.0)
     run = small.train(small.recipe(tmp_path, "train.max_steps=4", "evaluation.every=2"))
-    assert results(run)["train"]["best_step"] == 2
-    assert same(weights(run), seen[0])
+    assert results(run)["train"]["best_step"] == 4, "nothing is known to be worse of the longer trained ones"
+    assert same(weights(run), seen[1])
+
+
+def test_a_checkpoint_that_knows_no_loss_of_its_best_weights_goes_on(tmp_path, scripted):
+    recipe = small.recipe(tmp_path, "train.max_steps=6", "evaluation.every=2", "checkpoint.every=2")
+    scripted(0.5, None, (0.5, 2.0), (0.5, 3.0))
+    with pytest.raises(KeyboardInterrupt):
+        small.train(recipe)
+    checkpoint = tmp_path / "run" / "checkpoints" / "step-000002"
+    while not checkpoint.exists():  # it is written in the background
+        time.sleep(0.05)
+    state = json.loads((checkpoint / "state.json").read_text())
+    assert state.pop("best_loss") == 1.0
+    text = json.dumps(state)
+    (checkpoint / "state.json").write_text(text)
+    sums = (checkpoint / "SHA256SUMS").read_text().splitlines()
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    sums = [f"{digest}  state.json" if line.endswith("  state.json") else line for line in sums]
+    (checkpoint / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    assert results(small.train(recipe))["train"]["best_step"] == 4
 
 
 def test_early_stopping_counts_evaluations_without_a_better_f1(tmp_path, scripted, log_lines):
-    scripted(0.1, 0.05, 0.2, 0.2, 0.1, 0.9)
+    # The lower loss at the same F1 is no gain, though its weights are kept.
+    scripted(0.1, 0.05, 0.2, (0.2, 0.5), 0.1, 0.9)
     run = small.train(
         small.recipe(tmp_path, "train.max_steps=20", "evaluation={every: 2, early_stopping: 2}")
     )
     assert "stopping at step 10: no better F1 in 2 evaluations" in log_lines
-    assert (results(run)["train"]["steps"], results(run)["train"]["best_step"]) == (10, 6)
+    assert (results(run)["train"]["steps"], results(run)["train"]["best_step"]) == (10, 8)
     assert results(run)["test"]["sentences"] == 83
 
 
@@ -330,20 +409,32 @@ def test_a_training_does_without_the_splits_that_are_not_there(tmp_path, missing
         assert events(run, "evaluation") == []
 
 
-def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path):
+def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path, log_lines):
     rows = [{"tokens": ["Anna", "number", str(i)], "ner_tags": ["B-PER", "O", "O"]} for i in range(30)]
     other_tags = rows[4] | {"ner_tags": ["O", "O", "O"]}
     splits = {
         "train": [*rows[:20], rows[3], rows[3], other_tags],
         "validation": rows[20:25],
-        "test": [*rows[25:30], rows[0], rows[21]],
+        "test": [*rows[25:30], rows[0], rows[21], rows[26], rows[28] | {"ner_tags": ["O", "O", "O"]}],
     }
     data = tmp_path / "data"
     data.mkdir()
     for name, sentences in splits.items():
         (data / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in sentences))
     whole = small.train(small.recipe(tmp_path, *SHORT, f"data.path={data}"))
-    counted = results(whole)["data"]
+    written = results(whole)
+    counted = written["data"]
+    assert (written["test"]["sentences"], written["test"]["with_repeats"]["sentences"]) == (7, 9)
+    as_published = score(
+        str(whole), data=None, split="test", settings=["data.deduplicate=false"], precision="fp32"
+    )
+    for figure, value in written["test"]["with_repeats"].items():
+        if figure == "lenient":
+            value, as_published[figure] = value["f1"], as_published[figure]["f1"]
+        assert as_published[figure] == value, figure
+    (line,) = [line for line in log_lines if line.startswith("test as published: F1 ")]
+    assert line.endswith(" on all 9 sentences, repeats among them")
+    assert "with_repeats" not in written["validation"]
     assert (counted["train_duplicates"], counted["train_duplicates_with_other_tags"]) == (3, 1)
     assert (counted["train_sentences"], counted["test_in_train"], counted["test_in_validation"]) == (20, 1, 1)
     dropped = small.train(

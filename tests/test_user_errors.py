@@ -174,7 +174,10 @@ class TestRecipes:
             ),
             ("labels=[PER", "override labels=[PER: the value is not valid YAML"),
             ("name.first=a", "override name.first=a: `name` has no keys below it; write name=VALUE"),
-            ("train.epochs=0", "override train.epochs=0: `train.epochs` should be greater than 0 (it is 0)"),
+            (
+                "train.epochs=0",
+                "override train.epochs=0: `train.epochs` should be greater than 0 or 'auto' (it is 0)",
+            ),
             (
                 "labels=PER",
                 "override labels=PER: `labels` should be 'all' or a list (it is \"PER\"); write [PER]",
@@ -310,6 +313,34 @@ class TestData:
     def test_prepare_tells_the_same(self, cli_refused, here):
         write(here / "data" / "train.jsonl", "[]\n")
         assert cli_refused("prepare", "recipe.yaml") == "data/train.jsonl:1: [] is no JSON object"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["data.path=none/"], "none/: no such file or folder; set data.path"),
+        (["data.files.test=none.jsonl"], "data/none.jsonl: no such file; there are "),
+        (["data.splits.train=first"], "data: no file is called 'first'; there are "),
+        (
+            ["data.path=data/train.jsonl"],
+            "data.path: data/train.jsonl is one file, but train, validation, test",
+        ),
+        (["model.name=./none"], "model.name: there is no folder `./none`; "),
+        (
+            ["resume=out/checkpoints/step-000007"],
+            "resume out/checkpoints/step-000007: there is no such checkpoint; name its folder, "
+            "such as RUN/checkpoints/step-000500, or leave it at auto",
+        ),
+    ],
+)
+def test_what_is_missing_is_found_before_the_hub_is_asked_and_torch_is_loaded(here, overrides, said):
+    code = "import sys; from ner_dist.train import main; code = main(sys.argv[1:])\n"
+    code += "print(code, sorted({'torch', 'transformers', 'huggingface_hub'} & sys.modules.keys()))"
+    command = [sys.executable, "-c", code, "recipe.yaml", "model.name=some-encoder", *overrides]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stdout == "2 []\n"
+    assert said in the_error(2, done.stderr)
 
 
 class TestLabels:
@@ -474,7 +505,7 @@ class TestCompare:
             (["all", "other", "--out", "out"], "all, other: the runs share no test sentence"),
             (["all", "untested", "--out", "out"], "untested/results.json: has no test figures; train with"),
             (["all", "per", "--out", "file"], "--out file: is a file"),
-            (["all", "per"], "Missing option '--out'; see ner-dist --help"),
+            (["all", "per"], "Missing option '--out'; see ner-dist compare --help"),
             (["all", "--out", "out"], "a comparison is of two runs or more; name the output"),
             (["all", "per", "loc", "--out", "out"], "the runs share no entity type ("),
             (["all", "all", "all", "--out", "out"], "all: is named twice; name one of them"),
@@ -520,7 +551,7 @@ class TestEvaluate:
                 "--out per: holds a run, whose results would be lost; name another folder",
             ),
             (["untested"], "data.splits.test: the recipe says that there is no such split; name it"),
-            ([], "Missing argument 'RUN_OR_MODEL'; see ner-dist --help"),
+            ([], "Missing argument 'RUN_OR_MODEL'; see ner-dist evaluate --help"),
         ],
     )
     def test_arguments(self, among_runs, cli_refused, arguments, said):
@@ -533,7 +564,7 @@ class TestCommandLine:
         [
             (["compair"], "No such command 'compair'"),
             (["--verbose"], "No such option: --verbose"),
-            (["train"], "Missing argument 'RECIPE'; see ner-dist --help"),
+            (["train"], "Missing argument 'RECIPE'; see ner-dist train --help"),
             (["train", "none.yaml"], "none.yaml: there is no such recipe"),
             (["train", "recipe.yaml", "--epochs", "3"], "No such option: --epochs"),
             (

@@ -11,20 +11,20 @@ from worker import Watch
 
 
 def training_arguments(settings: SimpleNamespace, **schedule: Any) -> TrainingArguments:
-    """Those of every Trainer: nothing saved, nothing reported, the precision that is asked for."""
-    return TrainingArguments(
-        output_dir=settings.scratch,
-        per_device_train_batch_size=settings.sentences,
-        learning_rate=settings.learning_rate,
-        seed=settings.seed,
-        save_strategy="no",
-        report_to="none",
+    """Those of every Trainer: in the precision asked for, nothing reported, nothing saved unless asked."""
+    options: dict[str, Any] = {
+        "output_dir": settings.scratch,
+        "per_device_train_batch_size": settings.sentences,
+        "learning_rate": settings.learning_rate,
+        "seed": settings.seed,
+        "save_strategy": "no",
+        "report_to": "none",
         # Without it the Trainer refuses bf16 on a CPU.
-        use_cpu=not torch.cuda.is_available(),
-        bf16=settings.precision == "bf16",
-        fp16=settings.precision == "fp16",
-        **schedule,
-    )
+        "use_cpu": not torch.cuda.is_available(),
+        "bf16": settings.precision == "bf16",
+        "fp16": settings.precision == "fp16",
+    }
+    return TrainingArguments(**(options | schedule))
 
 
 class Timing(TrainerCallback):

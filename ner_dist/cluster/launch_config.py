@@ -23,6 +23,8 @@ class LaunchConfig:
     use_cpu: bool
     machines: int
     """What it is written for: sizes are those of the allocation, but a config for several is no slip."""
+    processes: int | None
+    """What it starts, over all machines, if nothing else is said."""
 
     @classmethod
     def read(cls, path: str) -> LaunchConfig:
@@ -53,6 +55,7 @@ class LaunchConfig:
             mixed_precision=values.get("mixed_precision"),
             use_cpu=bool(values.get("use_cpu")),
             machines=values.get("num_machines") or 1,
+            processes=values.get("num_processes"),
         )
 
     def check(self, *, machines: int, per_machine: int, gpus: int) -> None:

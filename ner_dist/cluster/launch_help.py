@@ -81,7 +81,7 @@ def launch_help(
     where = _where(hosts, gpus_per_node, processes_per_node, port)
     launch, notes = _launch_for(where, launch_config, settings)
     micro_batches = settings.train.micro_batches
-    if micro_batches < where.world:
+    if settings.train.batch_tokens != "auto" and micro_batches < where.world:
         notes.append(
             f"a step has {micro_batches} micro-batches, so {where.world - micro_batches} of {where.world} "
             "processes would idle: lower train.micro_batch_tokens"

@@ -123,7 +123,7 @@ def _gpu(index: int) -> str:
 
 
 def _cpu() -> str:
-    from ner_dist.cpu import cores
+    from ner_dist.threads import cores
 
     return f"CPU, {cores()} cores"
 

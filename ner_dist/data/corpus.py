@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from ner_dist.recipe import Data
 
 
+@dataclass(frozen=True)
+class Repeats:
+    """Sentences that were dropped because another one, which was kept, has the same words."""
+
+    of: np.ndarray
+    """int64 [R]: the kept sentence that each of them repeats."""
+    tags: np.ndarray
+    """int16: label id of each of their words, sentence after sentence."""
+
+
 @dataclass
 class Split:
     """One split of a corpus."""
@@ -37,6 +47,8 @@ class Split:
     """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
     origin: list[str] | None = None
     """Where every sentence stands: `file:line`."""
+    repeats: Repeats | None = None
+    """What was dropped from a held-out split, if anything was."""
 
     def __len__(self) -> int:
         """Number of sentences."""

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ner_dist.data.corpus import Repeats
+
 if TYPE_CHECKING:
     from ner_dist.data.corpus import Split
     from ner_dist.recipe import Data
@@ -70,7 +72,6 @@ def clean(splits: dict[str, Split], data: Data, *, report: dict[str, int]) -> di
         log.info("train: %d sentences dropped that also stand in %s", leaked.sum(), " or ".join(held_out))
     for name, split in cleaned.items():
         report[f"{name}_sentences"], report[f"{name}_words"] = len(split), len(split.tags)
-        log.info("%s: %d sentences with %d words", name, len(split), len(split.tags))
     return cleaned
 
 
@@ -85,11 +86,20 @@ def _clean_one(name: str, split: Split, data: Data, report: dict[str, int]) -> S
     original = first == np.arange(len(first))
     repeats, other_tags = int((~original).sum()), with_other_tags(split, first)
     report[f"{name}_duplicates"], report[f"{name}_duplicates_with_other_tags"] = repeats, other_tags
-    if repeats:
-        done = "dropped, the first kept" if data.deduplicate else "kept (data.deduplicate is false)"
-        what = f"{repeats} of {len(split)} sentences are exact repeats ({other_tags} with other tags)"
-        log.info("%s: %s: %s", name, what, done)
-    return split.keep(original) if data.deduplicate else split
+    if not repeats:
+        return split
+    what = f"{repeats} of {len(split)} sentences are exact repeats ({other_tags} with other tags)"
+    if not data.deduplicate:
+        log.info("%s: %s: kept (data.deduplicate is false)", name, what)
+        return split
+    also = f"; with_repeats in results.json has the scores of all {len(split)}" if name != "train" else ""
+    log.info("%s: %s: dropped, the first kept; data.deduplicate=false keeps them%s", name, what, also)
+    kept = split.keep(original)
+    if name != "train":
+        place = np.cumsum(original) - 1
+        own = np.repeat(~original, np.diff(split.offsets))
+        kept.repeats = Repeats(of=place[first[~original]], tags=split.tags[own])
+    return kept
 
 
 def _count_shared(splits: dict[str, Split], name: str, other: str, report: dict[str, int]) -> None:

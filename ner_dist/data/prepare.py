@@ -12,16 +12,20 @@ import json
 import logging
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
 from ner_dist.data.entities import entities_by_type, report_entities
+from ner_dist.data.notes import Notes, recorded, say_again
+from ner_dist.errors import UserError, writing
 from ner_dist.labels import LabelSet
+from ner_dist.recipe import SCRATCH
 from ner_dist.run import read_json
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Part of the folder's key: raise it when what is stored, or how sentences are cut, changes.
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class PreparedSplit:
     offsets: np.ndarray
     """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
     encoded: Encoded
+    repeats: Repeats | None = None
+    """What was dropped from a held-out split, if anything was."""
 
     @property
     def n_sentences(self) -> int:
@@ -74,6 +80,10 @@ class Prepared:
     fingerprint: str
     pad_id: int
     vocab_size: int
+    notes: Notes = field(default_factory=list)
+    """What was said while it was prepared."""
+    just_made: bool = False
+    """This process has prepared it, and has said all that."""
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
@@ -96,12 +106,15 @@ def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepare
     from filelock import FileLock
 
     folder = prepared_folder(recipe, splits=splits)
+    just_made = False
     if not (folder / "meta.json").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not (folder / "meta.json").exists():
-                _build(folder, recipe, splits)
-    return _load(folder)
+                with recorded() as notes:
+                    _build(folder, recipe, splits, notes)
+                just_made = True
+    return replace(_load(folder), just_made=just_made)
 
 
 def find_prepared(data: Data, *, fingerprint: str) -> Prepared | None:
@@ -119,13 +132,56 @@ def find_prepared(data: Data, *, fingerprint: str) -> Prepared | None:
     return None
 
 
+def check_inputs(recipe: Recipe) -> None:
+    """Find out at once that a file or folder which the recipe names is not there; the hub is not asked.
+
+    Raises:
+        UserError: there is no such path, model's folder or checkpoint, or no file for a split.
+    """
+    from ner_dist.data.sources import check_files
+    from ner_dist.data.tokenizer import check_model_name
+
+    check_files(recipe.data)
+    if recipe.model.name != SCRATCH:
+        check_model_name(recipe.model.name)
+    if recipe.resume not in ("auto", "never") and not Path(recipe.resume).is_dir():
+        raise UserError(
+            "there is no such checkpoint",
+            where=f"resume {recipe.resume}",
+            fix="name its folder, such as RUN/checkpoints/step-000500, or leave it at auto",
+        )
+
+
+def has_changed(data: Data, *, fingerprint: str, stamp: str | None) -> bool:
+    """Whether a run's data is no longer what it was trained on; what is out of reach counts as unchanged.
+
+    Args:
+        data: of the run's recipe.
+        fingerprint: of the words and tags that it was trained on.
+        stamp: `source_stamp` of then; None for a run that did not record it. If it is the same, nothing is
+            read.
+
+    Raises:
+        UserError: the data is there and cannot be read.
+    """
+    from ner_dist.data.sources import SYNTHETIC, load_corpus, source_stamp
+
+    if data.path != SYNTHETIC and not Path(data.path).expanduser().exists():
+        return False
+    if source_stamp(data) == stamp:
+        return False
+    log.info("reading %s to see whether it has changed", data.path)
+    return load_corpus(data).fingerprint != fingerprint
+
+
 def fetch(recipe: Recipe) -> Prepared:
     """Have all that the recipe's training needs on this machine's disk: data, tokens, the encoder's weights.
 
     Raises:
         UserError: data, labels or encoder cannot be used.
     """
-    from ner_dist.model import SCRATCH, load_model
+    check_inputs(recipe)
+    from ner_dist.model import load_model
 
     data = prepare(recipe)
     labels = data.labels.select(recipe.labels)
@@ -136,13 +192,19 @@ def fetch(recipe: Recipe) -> Prepared:
 
 
 def report_data(data: Prepared, labels: LabelSet) -> None:
-    """Say what the data holds, what of it is learnt, and of what there is too little.
+    """Say what the data holds, what became of it on the way, what is learnt, and of what there is too little.
 
     Raises:
         UserError: no entity of a type that is to be learnt stands in train.
     """
+    say_notes(data)
+    begins = data.labels.projection(labels)
+    begins = labels.coded()[0][begins] == 1
     for name, split in data.splits.items():
-        log.info("%s: %d sentences, %d words", name, split.n_sentences, len(split.tags))
+        entities = int(begins[split.tags].sum())
+        log.info(
+            "%s: %d sentences, %d words, %d entities", name, split.n_sentences, len(split.tags), entities
+        )
     left_out = [name for name in data.labels.types if name not in labels.types]
     log.info(
         "learning %d types: %s%s",
@@ -152,6 +214,12 @@ def report_data(data: Prepared, labels: LabelSet) -> None:
     )
     counts = {name: entities_by_type(split, data.labels) for name, split in data.splits.items()}
     report_entities(counts, labels)
+
+
+def say_notes(data: Prepared) -> None:
+    """Say what was dropped, converted and found when the data was prepared, unless this process just did."""
+    if not data.just_made:
+        say_again(data.notes, log=log)
 
 
 def prepared_folder(recipe: Recipe, *, splits: Collection[str] | None = None) -> Path:
@@ -169,9 +237,8 @@ def window_limit(recipe: Recipe) -> int:
     """Longest window that the recipe and its encoder allow: a micro-batch must hold at least one."""
     from ner_dist.model import load_config, max_length
 
-    micro_batch = recipe.train.batch_tokens // recipe.train.micro_batches
     encoder = max_length(load_config(recipe.model))
-    return min(micro_batch, encoder, recipe.data.max_length or encoder)
+    return min(recipe.train.longest_example, encoder, recipe.data.max_length or encoder)
 
 
 def _key(recipe: Recipe, splits: Collection[str] | None) -> str:
@@ -190,8 +257,6 @@ def _key(recipe: Recipe, splits: Collection[str] | None) -> str:
 
 
 def _tokenizer_stamp(model: Model) -> Any:
-    from ner_dist.model import SCRATCH
-
     if model.name == SCRATCH:
         return ["scratch", model.scratch.vocab_size, model.scratch.max_length]
     folder = Path(model.name)
@@ -201,26 +266,41 @@ def _tokenizer_stamp(model: Model) -> Any:
     return [model.name, model.revision]
 
 
-def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None) -> None:
-    from ner_dist.data.encoding import encode
+def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None, notes: Notes) -> None:
     from ner_dist.data.sources import load_corpus
 
+    log.info("reading and tokenising %s", recipe.data.path)
     corpus = load_corpus(recipe.data, splits=splits)
     tokenizer = _tokenizer(recipe.model, corpus)
-    limit = min(window_limit(recipe), tokenizer.model_max_length)
 
     # The lock is held: what another process left here, it left when it died.
     aside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    tokenizer.save_pretrained(aside / "tokenizer")
+    try:
+        _write(aside, recipe, corpus, tokenizer, notes)
+        aside.rename(folder)
+    except OSError:
+        shutil.rmtree(aside, ignore_errors=True)  # others need the room
+        raise
+
+
+def _write(
+    aside: Path, recipe: Recipe, corpus: Corpus, tokenizer: PreTrainedTokenizerFast, notes: Notes
+) -> None:
+    from ner_dist.data.encoding import encode
+
+    limit = min(window_limit(recipe), tokenizer.model_max_length)
+    with writing(aside.parent):
+        aside.mkdir()
+        tokenizer.save_pretrained(aside / "tokenizer")
     report = dict(corpus.report)
     for name, split in corpus.splits.items():
         log.info("tokenising %s: %d sentences", name, len(split.offsets) - 1)
         encoded = encode(
             split, tokenizer, max_length=limit, overlap=min(recipe.data.window_overlap, limit // 4)
         )
-        _write_split(aside / name, split, encoded)
+        with writing(aside.parent):
+            _write_split(aside / name, split, encoded)
         report[f"{name}_windows"] = len(encoded.example_offsets) - 1
         report[f"{name}_words_without_subwords"] = len(split.tags) - int((encoded.word_index >= 0).sum())
     meta = {
@@ -230,15 +310,14 @@ def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None) -> None
         "fingerprint": corpus.fingerprint,
         "pad_id": tokenizer.pad_token_id,
         "vocab_size": len(tokenizer),
+        "notes": notes,
     }
-    (aside / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-    aside.rename(folder)
+    with writing(aside.parent):
+        (aside / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
 def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:
     from ner_dist.data.tokenizer import load_tokenizer, train_tokenizer
-    from ner_dist.errors import UserError
-    from ner_dist.model import SCRATCH
 
     if model.name != SCRATCH:
         return load_tokenizer(model.name, revision=model.revision)
@@ -266,6 +345,9 @@ def _write_split(folder: Path, split: Any, encoded: Encoded) -> None:
     np.save(folder / "offsets.npy", split.offsets)
     for name in _ARRAYS:
         np.save(folder / f"{name}.npy", getattr(encoded, name))
+    if split.repeats is not None:
+        np.save(folder / "repeat_of.npy", split.repeats.of)
+        np.save(folder / "repeat_tags.npy", split.repeats.tags)
 
 
 def _load(folder: Path) -> Prepared:
@@ -274,7 +356,13 @@ def _load(folder: Path) -> Prepared:
     for name in meta["splits"]:
         arrays = {stem: _map(folder / name / f"{stem}.npy") for stem in ("tags", "offsets", *_ARRAYS)}
         tags, offsets = arrays.pop("tags"), arrays.pop("offsets")
-        splits[name] = PreparedSplit(folder / name, tags=tags, offsets=offsets, encoded=Encoded(**arrays))
+        repeats = None
+        if (folder / name / "repeat_of.npy").exists():
+            of, own = (_map(folder / name / f"repeat_{what}.npy") for what in ("of", "tags"))
+            repeats = Repeats(of=of, tags=own)
+        splits[name] = PreparedSplit(
+            folder / name, tags=tags, offsets=offsets, encoded=Encoded(**arrays), repeats=repeats
+        )
     return Prepared(
         folder=folder,
         splits=splits,
@@ -283,6 +371,8 @@ def _load(folder: Path) -> Prepared:
         fingerprint=meta["fingerprint"],
         pad_id=meta["pad_id"],
         vocab_size=meta["vocab_size"],
+        # Data that an older version prepared is found by its fingerprint.
+        notes=[(level, text) for level, text in meta.get("notes", [])],
     )
 
 

@@ -67,6 +67,18 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
     return Corpus(splits=found, labels=labels, report=report, fingerprint=fingerprint(found, labels))
 
 
+def check_files(data: Data, *, splits: Collection[str] | None = None) -> None:
+    """Find out, without reading any, that local files are missing; the hub is not asked.
+
+    Raises:
+        UserError: the path or a split's file is not there.
+    """
+    wanted = _wanted(data, splits)
+    if data.path != SYNTHETIC and not _is_saved_to_disk(data) and _is_local(data):
+        for name in wanted:
+            files_of(data, name)
+
+
 def source_stamp(data: Data) -> str:
     """A key, in hexadecimal, that changes when the data does, without reading it as data.
 
@@ -158,7 +170,12 @@ def _is_local(data: Data) -> bool:
     path = Path(data.path).expanduser()
     if path.exists():
         return True
-    looks_local = data.path.startswith((".", "~", "/")) or data.path.count("/") > 1 or format_by_ending(path)
+    looks_local = (
+        data.path.startswith((".", "~", "/"))
+        or data.path.endswith("/")
+        or data.path.count("/") > 1
+        or format_by_ending(path)
+    )
     if looks_local:
         raise UserError("no such file or folder", where=data.path, fix="set data.path")
     return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from ner_dist.comparison.prediction_files import read_run
 from ner_dist.comparison.training_text import of_run
 from ner_dist.errors import UserError
 from ner_dist.events import read_events
+from ner_dist.metrics import standing
 from ner_dist.report import curves
 from ner_dist.report.page import page
 from ner_dist.report.parts import error_parts, explorer_parts
@@ -235,14 +235,15 @@ def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
     """The newest numbers."""
     train = _newest(events, "train")
     spent = _part(results, "train").get("seconds") or train.get("seconds")
-    f1 = [(each["f1"], each["step"]) for each in events if numbers.known(each.get("f1"))]
-    best = max(f1, key=itemgetter(0), default=None)  # of equal ones the first, as the training keeps it
+    scored = [each for each in events if numbers.known(each.get("f1"))]
+    # Of those that stand alike the last, as the training keeps it.
+    best = max(reversed(scored), key=_standing, default=None)
     found = [
         ("test F1", numbers.score(_part(results, "test").get("f1")), ""),
         (
             "best validation F1",
-            numbers.score(best[0] if best else None),
-            f"at step {numbers.count(best[1])}" if best else "",
+            numbers.score(best["f1"] if best else None),
+            f"at step {numbers.count(best['step'])}" if best else "",
         ),
         ("training loss", numbers.score(train.get("loss")), f"at step {numbers.count(train.get('step'))}"),
         ("words a second", numbers.count(_rounded(train.get("words_per_second"))), "of late"),
@@ -253,6 +254,11 @@ def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
         for name, value, note in found
         if value != numbers.NOTHING
     ]
+
+
+def _standing(event: Event) -> tuple[float, float]:
+    loss = event.get("loss")
+    return standing(event["f1"], loss if numbers.known(loss) else None)
 
 
 def _rounded(value: Any) -> Any:

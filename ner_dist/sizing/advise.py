@@ -22,7 +22,7 @@ from ner_dist.sizing.step_time import (
 )
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Recipe
+    from ner_dist.recipe import FixedRecipe
     from ner_dist.sizing.calibrate import Measured
     from ner_dist.sizing.communication import Network
     from ner_dist.sizing.devices import Gpu
@@ -82,14 +82,16 @@ class Sized:
         return self.time.total if self.fits and self.time is not None else math.inf
 
 
-def size_all(recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
+def size_all(recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
     """Every launch config that suits the number of machines, in the order of launch/'s table."""
     suiting = "several" if hardware.machines > 1 else "one"
     launches = [launch for launch in LAUNCHES if launch.machines in ("any", suiting)]
     return [size(launch, recipe, shape, workload, hardware) for launch in launches]
 
 
-def size(launch: Launch, recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> Sized:
+def size(
+    launch: Launch, recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
+) -> Sized:
     """Memory and time of one launch config, with the micro-batch that suits its ranks."""
     gpu = hardware.gpu
     on_gpu = gpu.is_gpu and launch.on_gpus
@@ -137,7 +139,9 @@ def size(launch: Launch, recipe: Recipe, shape: ModelShape, workload: Workload, 
     return _timed(sized, recipe, shape, workload, hardware)
 
 
-def _timed(sized: Sized, recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> Sized:
+def _timed(
+    sized: Sized, recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
+) -> Sized:
     rates = rates_of(hardware.gpu, precision=sized.precision, flops=hardware.flops)
     measured = hardware.measured
     if measured is not None:
@@ -176,7 +180,7 @@ def _timed(sized: Sized, recipe: Recipe, shape: ModelShape, workload: Workload, 
     )
 
 
-def longest_example(recipe: Recipe, shape: ModelShape, workload: Workload) -> int:
+def longest_example(recipe: FixedRecipe, shape: ModelShape, workload: Workload) -> int:
     """Subwords of the longest row that a micro-batch has to hold."""
     train = recipe.train
     # Preparing the data cuts windows to what a micro-batch holds.
@@ -184,7 +188,7 @@ def longest_example(recipe: Recipe, shape: ModelShape, workload: Workload) -> in
     return min(limit, recipe.data.max_length or limit, workload.longest or limit)
 
 
-def suitable_micro_batch(recipe: Recipe, *, world: int, longest: int, largest: int) -> int:
+def suitable_micro_batch(recipe: FixedRecipe, *, world: int, longest: int, largest: int) -> int:
     """The micro_batch_tokens that keeps all ranks busy in as few turns as memory allows.
 
     The recipe's own stays where it does so as well. A micro-batch holds at least the longest example, so that
@@ -214,7 +218,7 @@ def choose(sized: list[Sized]) -> Sized | None:
 
 
 def _enough_gpus(
-    chosen: Sized, recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware
+    chosen: Sized, recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
 ) -> Sized | None:
     """The choice for the fewest GPUs, by halves, that are nearly as quick; None if all are needed."""
     enough, gpus = None, hardware.gpus // 2
@@ -226,7 +230,7 @@ def _enough_gpus(
     return enough
 
 
-def overrides_for(sized: Sized, recipe: Recipe, given: list[str]) -> list[str]:
+def overrides_for(sized: Sized, recipe: FixedRecipe, given: list[str]) -> list[str]:
     """The user's overrides, and what the choice adds to them."""
     own = recipe.train.micro_batch_tokens
     if sized.micro_batch_tokens == own:
@@ -235,7 +239,7 @@ def overrides_for(sized: Sized, recipe: Recipe, given: list[str]) -> list[str]:
     return [*kept, f"train.micro_batch_tokens={sized.micro_batch_tokens}"]
 
 
-def command_for(sized: Sized, recipe: Recipe, *, path: str, given: list[str], hardware: Hardware) -> str:
+def command_for(sized: Sized, recipe: FixedRecipe, *, path: str, given: list[str], hardware: Hardware) -> str:
     """What to type for a config."""
     machines = 1 if sized.launch.strategy == "one" else hardware.machines
     return launch_command(
@@ -263,7 +267,7 @@ def why(chosen: Sized, sized: list[Sized]) -> str:
 
 def remarks(
     chosen: Sized | None,
-    recipe: Recipe,
+    recipe: FixedRecipe,
     shape: ModelShape,
     workload: Workload,
     hardware: Hardware,

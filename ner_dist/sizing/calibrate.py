@@ -79,7 +79,7 @@ def measure(
     import torch
     from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
-    from ner_dist.cpu import cores
+    from ner_dist.threads import cores
 
     on_gpu = torch.cuda.is_available()
     # Whole rows, and their subwords are what is timed.

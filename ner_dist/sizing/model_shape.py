@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError
-from ner_dist.model import SCRATCH, load_config, max_length
+from ner_dist.model import load_config, max_length
+from ner_dist.recipe import SCRATCH
 from ner_dist.sizing.forward_cost import ForwardCost, Numbers, empty_model, forward_cost
 
 if TYPE_CHECKING:

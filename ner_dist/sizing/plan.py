@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ner_dist.auto import settle
 from ner_dist.errors import UserError
 from ner_dist.recipe_file import load_recipe
 from ner_dist.sizing import devices
@@ -31,7 +32,7 @@ from ner_dist.sizing.report import as_json, print_plan
 from ner_dist.sizing.workload import Workload, workload_of
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Recipe
+    from ner_dist.recipe import FixedRecipe
     from ner_dist.sizing.launches import Launch
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -66,18 +67,19 @@ def plan(path: str, overrides: list[str], options: Options) -> None:
     recipe = load_recipe(path, overrides)
     workload = workload_of(recipe, sentences=options.sentences, words=options.words)
     shape = model_shape(recipe.model, labels=workload.labels)
+    fixed = settle(recipe, subwords=workload.subwords, width=shape.hidden)
     if options.measured:
         check_measurable(options.gpu, options.flops)
     sized = (
-        _size_measured(recipe, shape, workload, hardware)
+        _size_measured(fixed, shape, workload, hardware)
         if options.measured
-        else size_all(recipe, shape, workload, hardware)
+        else size_all(fixed, shape, workload, hardware)
     )
     chosen = choose(sized)
-    notes = remarks(chosen, recipe, shape, workload, hardware, with_fewer=not options.measured)
+    notes = remarks(chosen, fixed, shape, workload, hardware, with_fewer=not options.measured)
     command = None
     if chosen is not None:
-        command = command_for(chosen, recipe, path=path, given=overrides, hardware=hardware)
+        command = command_for(chosen, fixed, path=path, given=overrides, hardware=hardware)
     if options.json:
         print(
             json.dumps(
@@ -98,8 +100,8 @@ def plan(path: str, overrides: list[str], options: Options) -> None:
         advice += [f"take {chosen.launch.name}: {why(chosen, sized)}", f"  {command}"]
     print_plan(
         sized,
-        title=_title(recipe, shape, options),
-        facts=_facts(recipe, shape, workload, hardware, options),
+        title=_title(fixed, shape, options),
+        facts=_facts(fixed, shape, workload, hardware, options),
         advice=advice,
         chosen=chosen,
     )
@@ -148,7 +150,9 @@ def _hardware(options: Options) -> Hardware:
     return Hardware(options.gpus, memory, gpu, network, flops=flops)
 
 
-def _size_measured(recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
+def _size_measured(
+    recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
+) -> list[Sized]:
     """Every config with what was measured for it: in its number formats, by one process or by several."""
     found: dict[tuple[str, str, bool], Hardware] = {}
     answer = []
@@ -164,7 +168,7 @@ def _size_measured(recipe: Recipe, shape: ModelShape, workload: Workload, hardwa
 
 def with_measurement(
     launch: Launch,
-    recipe: Recipe,
+    recipe: FixedRecipe,
     shape: ModelShape,
     workload: Workload,
     hardware: Hardware,
@@ -192,7 +196,7 @@ def with_measurement(
     return dataclasses.replace(hardware, measured=measured, network=network)
 
 
-def _title(recipe: Recipe, shape: ModelShape, options: Options) -> str:
+def _title(recipe: FixedRecipe, shape: ModelShape, options: Options) -> str:
     number = (
         f"{shape.parameters / 1e9:.1f} B" if shape.parameters >= 1e9 else f"{shape.parameters / 1e6:.1f} M"
     )
@@ -201,7 +205,7 @@ def _title(recipe: Recipe, shape: ModelShape, options: Options) -> str:
 
 
 def _facts(
-    recipe: Recipe, shape: ModelShape, workload: Workload, hardware: Hardware, options: Options
+    recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware, options: Options
 ) -> list[str]:
     """What the figures rest on."""
     train, network = recipe.train, hardware.network

@@ -71,11 +71,16 @@ def test_a_run_that_was_stopped(tmp_path):
     assert text + "goes on from its last checkpoint." in told(run)
 
 
-def test_of_equal_scores_the_first_is_the_best(tmp_path):
-    """As the training has it, which keeps the weights that a later step does not surpass."""
+@pytest.mark.parametrize(("losses", "best"), [((0.3, 0.1, 0.2), 40), ((0.3, 0.2, 0.2), 60)])
+def test_of_equal_scores_the_lowest_loss_then_the_last_is_the_best(tmp_path, losses, best):
+    """As the training has it."""
     run = examples.run(tmp_path / "run", complete=False)
-    run.metrics.write_text(re.sub(r'"f1": [0-9.]+', '"f1": 0.5', run.metrics.read_text()))
-    assert "best validation F1 0.5000 at step 20" in told(run)
+    evaluations = [
+        {"event": "evaluation", "split": "validation", "step": step, "f1": 0.5, "loss": loss}
+        for step, loss in zip((20, 40, 60), losses, strict=True)
+    ]
+    run.metrics.write_text("".join(json.dumps(event) + "\n" for event in evaluations))
+    assert f"best validation F1 0.5000 at step {best}" in told(run)
 
 
 @pytest.mark.parametrize("value", ["null", "NaN", "Infinity"])

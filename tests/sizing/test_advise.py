@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ner_dist.recipe import Recipe
+from ner_dist.auto import settle
+from ner_dist.recipe import FixedRecipe, Recipe
 from ner_dist.sizing.advise import Hardware, choose, remarks, size, size_all, suitable_micro_batch
 from ner_dist.sizing.communication import Network, Transfer, transfers
 from ner_dist.sizing.devices import GPUS
@@ -24,19 +25,20 @@ ZERO = ["zero1", "zero2", "zero3"]
 WORKLOAD = Workload(100_000, 2_200_000, 3_000_000, longest=None, labels=31, source="test")
 
 
-def recipe(**changes) -> Recipe:
+def recipe(**changes) -> FixedRecipe:
     """DistilRoBERTa on steps of 8,192 subwords; dotted keys are changed."""
     values = {
         "name": "r",
         "output_dir": "r",
         "model": {"name": "distilroberta-base"},
         "data": {"path": "synthetic"},
+        "train": {"epochs": 2, "batch_tokens": 8192, "learning_rate": 5e-5},
     }
     for key, value in changes.items():
         section, _, name = key.partition("__")
         values.setdefault(section, {})
         values[section] = values[section] | {name: value} if name else value
-    return Recipe.model_validate(values)
+    return settle(Recipe.model_validate(values), subwords=WORKLOAD.subwords, width=768)
 
 
 def hardware(gpus: int = 8, memory: float = 40e9, gpu: str = "a100", **changes) -> Hardware:

@@ -1,0 +1,122 @@
+"""The numbers behind `auto`: step size, epochs and learning rate that suit a data set and an encoder.
+
+A pure function of two figures, the subwords of the training split and the width of the encoder. So one data
+set trains the same way on any hardware, and models of different labels of it train alike. The rule was chosen
+on validation splits (benchmarks/RESULTS.md, "Sizes of data"):
+
+- A step grows with the square root of the data, from 1,024 to 8,192 subwords. Small data needs many steps;
+  large data can afford steps that keep a GPU busy.
+- Small data is seen more often: epochs make up for few steps, up to a number of steps that suffices.
+- The learning rate falls with the cube of the encoder's width, which passes through the rates in use for
+  encoders of 768 and 1,024 units, and grows with the square root of the step.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.recipe import SCRATCH, SMALLEST_STEP, FixedRecipe, FixedTrain, Train
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Recipe
+
+FEW_STEPS = 300
+"""A training of fewer steps hardly learns, whatever the data."""
+
+_LARGEST_STEP = 8192
+# Subwords of a training split for which the smallest step is right: about 12,000 sentences.
+_BASE_SUBWORDS = 400_000
+_STEPS = 1_200
+_LEAST_EPOCHS = 3
+# Few sentences are not seen more often than this, unless that made fewer than FEW_STEPS steps.
+_MOST_EPOCHS = 100
+# Of an encoder of 768 units at the smallest step.
+_BASE_RATE, _BASE_WIDTH = 5e-5, 768
+_WIDTH_POWER, _STEP_POWER = 2.5, 0.5
+_HIGHEST_RATE = 1e-3
+
+KEYS = ("epochs", "batch_tokens", "learning_rate")
+"""The keys of `train` that may be `auto`."""
+
+
+def choose(*, subwords: int, width: int) -> dict[str, Any]:
+    """A number for each of `KEYS`.
+
+    Args:
+        subwords: of the training split, special tokens included.
+        width: hidden size of the encoder.
+    """
+    growth = math.sqrt(max(1.0, subwords / _BASE_SUBWORDS))
+    step = min(_LARGEST_STEP, SMALLEST_STEP * 2 ** round(math.log2(growth)))
+    steps_an_epoch = max(1, math.ceil(subwords / step))
+    most = max(_MOST_EPOCHS, math.ceil(FEW_STEPS / steps_an_epoch))
+    rate = _BASE_RATE * (_BASE_WIDTH / width) ** _WIDTH_POWER * (step / SMALLEST_STEP) ** _STEP_POWER
+    return {
+        "epochs": max(_LEAST_EPOCHS, min(most, math.ceil(_STEPS / steps_an_epoch))),
+        "batch_tokens": step,
+        "learning_rate": float(f"{min(_HIGHEST_RATE, rate):.1e}"),
+    }
+
+
+def settle(
+    recipe: Recipe, *, subwords: int, width: int, earlier: dict[str, Any] | None = None
+) -> FixedRecipe:
+    """The recipe with a number for every `auto`.
+
+    Args:
+        recipe: as it was read.
+        subwords: of the training split, special tokens included.
+        width: hidden size of the encoder.
+        earlier: what was chosen when the run began; a run keeps its numbers if the rule changes.
+    """
+    chosen = choose(subwords=subwords, width=width) | (earlier or {})
+    asked = {name: getattr(recipe.train, name) for name in Train.model_fields}
+    values = asked | {key: chosen[key] for key in automatic(recipe.train)}
+    if recipe.train.batch_tokens == "auto":
+        # Two micro-batches at least, so that a step holds both short and long sentences.
+        values["micro_batch_tokens"] = min(values["micro_batch_tokens"], values["batch_tokens"] // 2)
+    parts = {name: getattr(recipe, name) for name in type(recipe).model_fields}
+    return FixedRecipe(**parts | {"train": FixedTrain(**values)})
+
+
+def automatic(settings: Train) -> list[str]:
+    """Those of `KEYS` that are `auto`."""
+    return [key for key in KEYS if getattr(settings, key) == "auto"]
+
+
+def borrowed(recipe: Recipe) -> str | None:
+    """A warning if the recipe's numbers were chosen for other data; None if they were not."""
+    found = recipe.numbers_of_other_data
+    if not found:
+        return None
+    numbers = ", ".join(f"{key}={getattr(recipe.train, key.removeprefix('train.')):g}" for key in found)
+    return (
+        f"{numbers}: chosen for {next(iter(found.values()))}, not for {recipe.data.path}; for your own data "
+        f"pass {' '.join(f'{key}=auto' for key in found)}"
+    )
+
+
+def too_few_steps(recipe: Recipe, steps: int, *, subwords: int, width: int) -> str | None:
+    """A warning if a training is much shorter than `auto` would make it; None if it is not.
+
+    Args:
+        recipe: as it was read.
+        steps: optimiser steps that it will take.
+        subwords: as in `choose`.
+        width: likewise.
+    """
+    chosen = choose(subwords=subwords, width=width)
+    usual = chosen["epochs"] * math.ceil(subwords / chosen["batch_tokens"])
+    pretrained = recipe.model.name != SCRATCH
+    if steps >= FEW_STEPS and (not pretrained or steps >= usual / 2):
+        return None
+    named = [key for key in KEYS if key not in automatic(recipe.train)]
+    change = [f"train.{key}=auto" for key in named]
+    if recipe.train.max_steps is not None:
+        change.insert(0, "train.max_steps=null")
+    become = ", ".join(f"train.{key}={chosen[key]:g}" for key in named)
+    return (
+        f"{steps} optimiser steps are few for this data, auto would take {usual:,}: the model may learn "
+        f"little; pass {' '.join(change)}" + (f" for {become}" if become else "")
+    )

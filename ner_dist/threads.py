@@ -1,0 +1,81 @@
+"""How many threads torch computes with on a CPU, and how they wait for each other.
+
+The number decides in which order sums are taken, so that a run goes on bit for bit only under the same one:
+it follows from the machine and from what a person set, never from how busy the machine is. How threads wait
+has no part in any result. By default those of OpenMP spin, and where other work shares the cores they spin in
+the place of the thread that they wait for (benchmarks/RESULTS.md).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+
+
+def sleep_while_waiting() -> None:
+    """Have OpenMP's idle threads sleep, unless the environment says how they wait.
+
+    OpenMP reads its environment when it is loaded: this must come before the first import of torch.
+    """
+    if not any(name in os.environ for name in _WAITING):
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_threads() -> str:
+    """Set the number of torch's threads; return it, and why, as `2 threads (all 2 cores)`.
+
+    It is OMP_NUM_THREADS where a person set that, else this process's share of the cores: more threads than
+    cores slow each other down.
+    """
+    import torch
+
+    asked = _asked()
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    number = asked or max(1, cores() // processes)
+    torch.set_num_threads(number)
+    if asked is not None:
+        why = "OMP_NUM_THREADS"
+    elif processes > 1:
+        why = f"{cores()} cores shared by {processes} processes"
+    else:
+        why = f"all {cores()} cores" if cores() > 1 else "the one core"
+    return f"{number} thread{'s' * (number > 1)} ({why})"
+
+
+def _asked() -> int | None:
+    """OMP_NUM_THREADS, unless a launcher set it: both torchrun and Accelerate set 1 where nobody did."""
+    try:
+        # A list is for nested regions, the outermost first.
+        number = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
+    except (KeyError, ValueError):
+        return None
+    launched = "TORCHELASTIC_RUN_ID" in os.environ or "ACCELERATE_MIXED_PRECISION" in os.environ
+    if number < 1 or (number == 1 and launched and not _launcher_was_told()):
+        return None
+    return number
+
+
+def _launcher_was_told() -> bool:
+    """Whether OMP_NUM_THREADS stood in the launcher's own environment; False if that cannot be read."""
+    try:
+        variables = Path(f"/proc/{os.getppid()}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(variable.startswith(b"OMP_NUM_THREADS=") for variable in variables)
+
+
+def load() -> str:
+    """How busy the machine is, if other work takes part of its cores; else empty."""
+    try:
+        busy = os.getloadavg()[0]
+    except (OSError, AttributeError):
+        return ""
+    number = os.cpu_count() or 1
+    return f"; the machine is busy (load {busy:.1f} on {number} cores)" if busy > number else ""
