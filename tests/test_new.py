@@ -131,11 +131,11 @@ def test_the_recipe_says_what_was_found(data):
             {"train_tsv": columns("{i}\t{word}\t{tag}\tO\n")},
             {"tokens_column": 1, "tags_column": 2},
         ),
-        ({"train_txt": columns("{word} {tag} NN\n")}, {"tags_column": 1}),
+        ({"train_txt": columns("{word} {tag} NN\n")}, {}),
         ({"train_conll": columns("{word},{tag}\n")}, {"separator": ","}),
-        ({"train_dat": columns("{word} {tag}\n")}, {"format": "conll"}),
-        ({"train_lines": jsonl()}, {"format": "jsonl"}),
-        ({"train_lines": jsonl(tokens="words")}, {"format": "jsonl", "tokens_column": "words"}),
+        ({"train_dat": columns("{word} {tag}\n")}, {}),
+        ({"train_lines": jsonl()}, {}),
+        ({"train_lines": jsonl(tokens="words")}, {"tokens_column": "words"}),
     ],
 )
 def test_what_the_data_needs_to_be_read_stands_in_the_recipe(data, files, found):

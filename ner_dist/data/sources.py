@@ -76,7 +76,7 @@ def check_files(data: Data, *, splits: Collection[str] | None = None) -> None:
         UserError: the path or a split's file is not there.
     """
     wanted = _wanted(data, splits)
-    if data.path != SYNTHETIC and _is_local(data):
+    if data.path != SYNTHETIC and not _is_saved_to_disk(data) and _is_local(data):
         for name in wanted:
             files_of(data, name)
 
