@@ -27,7 +27,7 @@ FEW_STEPS = 300
 _LARGEST_STEP = 8192
 # Subwords of a training split for which the smallest step is right: about 12,000 sentences.
 _BASE_SUBWORDS = 400_000
-_STEPS = 1_200
+_STEPS = 1_000
 _LEAST_EPOCHS = 3
 # Few sentences are not seen more often than this, unless that made fewer than FEW_STEPS steps.
 _MOST_EPOCHS = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,13 +73,32 @@ def test_submission_suits_its_launch_config(command):
     assert load_recipe(recipe, arguments).train.micro_batches >= nodes * gpus, "some GPUs would idle"
 
 
-@pytest.mark.parametrize("command", beginning("ner-dist"))
+@pytest.mark.parametrize("command", beginning("ner-dist new"))
+def test_a_recipe_for_own_data_is_written_and_is_the_one_that_is_trained_next(command, capsys, tmp_path):
+    command, _, target = command.partition(" > ")
+    _, _, data, *options = shlex.split(command)
+    shutil.copytree(REPOSITORY / "tests/cases/unseen_label", tmp_path / data)
+    get_command(app)(["new", str(tmp_path / data), *options], standalone_mode=False)
+    (tmp_path / target).write_text(capsys.readouterr().out)
+    assert load_recipe(tmp_path / target).data.path == str(tmp_path / data)
+    assert f"ner-dist train {target}" in COMMANDS
+
+
+@pytest.mark.parametrize("command", [each for each in beginning("ner-dist") if ">" not in each])
 def test_command_of_the_package_works(command, capsys, tmp_path):
     _, name, *arguments = shlex.split(command)
     ner_dist = get_command(app)
     assert name in {registered.name for registered in app.registered_commands}
     if name in ("train", "prepare"):
-        load_recipe(arguments[0], arguments[1:])
+        context = ner_dist.commands[name].make_context(name, list(arguments))
+        given = context.params
+        if any(each.endswith(f"> {given['recipe']}") for each in COMMANDS):
+            return  # it is written by another command of the page
+        recipe = load_recipe(given["recipe"], given["overrides"])
+        if processes := given.get("processes"):
+            assert recipe.train.micro_batches >= processes, "some GPUs would idle"
+        if config := given.get("launch_config"):
+            assert load_config_from_file(config)
     elif name in ("plan", "launch-help"):
         ner_dist([name, *arguments], standalone_mode=False)
         assert {"plan": "take ", "launch-help": "accelerate launch "}[name] in capsys.readouterr().out
