@@ -70,13 +70,12 @@ def _spaced(
     elif isinstance(splitter, pre_tokenizers.Metaspace):
         splitter.prepend_scheme = "always"
         yield _as_it_stands(spaced)
-    # A space where it is cut off with the word behind it, its visible form where it was replaced before.
-    for space in (" ", "▁"):
-        plain = _load(name, revision)
-        backend = plain.backend_tokenizer
-        before = [] if backend.normalizer is None else [backend.normalizer]
-        backend.normalizer = normalizers.Sequence([*before, normalizers.Prepend(space)])
-        yield _as_it_stands(plain)
+    # Others write it themselves, or make it visible first, if it stands there.
+    plain = _load(name, revision)
+    backend = plain.backend_tokenizer
+    behind = [] if backend.normalizer is None else [backend.normalizer]
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend(" "), *behind])
+    yield _as_it_stands(plain)
 
 
 def _stays(tokenizer: PreTrainedTokenizerFast, *, wanted: list[int], name: str, revision: str | None) -> bool:
