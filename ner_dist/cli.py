@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from ner_dist.errors import UserError, disk_error, show
-from ner_dist.threads import sleep_while_waiting
+from ner_dist.threads import wait_considerately
 
 app = typer.Typer(
     help="Fine-tune encoders for named-entity recognition, and compare the results honestly.",
@@ -433,7 +433,7 @@ def slurm_command(
 
 def main() -> None:
     """Run the command line; a mistake of the user is one line and exit code 2."""
-    sleep_while_waiting()
+    wait_considerately()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a letter of a name, or without −, shows a ? for it.
         if isinstance(stream, io.TextIOWrapper):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ner_dist import __version__
 from ner_dist.errors import UserError, disk_error, show
-from ner_dist.threads import sleep_while_waiting
+from ner_dist.threads import wait_considerately
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0
-    sleep_while_waiting()
+    wait_considerately()
     from ner_dist import launcher, stopping
     from ner_dist.ranks import is_main_process, leave
     from ner_dist.recipe_file import load_recipe

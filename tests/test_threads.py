@@ -71,21 +71,26 @@ os.environ['{launcher}'] = 'x'; subprocess.run([sys.executable, '-c', {code!r}],
 
 
 @pytest.mark.parametrize(
-    ("environment", "policy"),
+    ("busy", "told", "found"),
     [
-        ({}, "passive"),
-        ({"OMP_WAIT_POLICY": "active"}, "active"),
-        ({"GOMP_SPINCOUNT": "1000"}, None),
-        ({"KMP_BLOCKTIME": "5"}, None),
+        (0.5, {}, {"GOMP_SPINCOUNT": "10000"}),
+        (9.0, {}, {"OMP_WAIT_POLICY": "passive"}),
+        (9.0, {"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}),
+        (9.0, {"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+        (0.5, {"KMP_BLOCKTIME": "5"}, {"KMP_BLOCKTIME": "5"}),
     ],
 )
-def test_idle_threads_sleep_unless_they_are_told_otherwise(monkeypatch, environment, policy):
-    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
+def test_idle_threads_sleep_soon_unless_they_are_told_otherwise(monkeypatch, busy, told, found):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (busy, 0.0, 0.0))
+    # setenv first: what the function sets is then taken back after the test.
+    for name in threads._WAITING:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in told.items():
         monkeypatch.setenv(name, value)
-    threads.sleep_while_waiting()
-    assert os.environ.get("OMP_WAIT_POLICY") == policy
+    threads.wait_considerately()
+    assert {name: os.environ[name] for name in threads._WAITING if name in os.environ} == found
 
 
 @pytest.mark.parametrize("module", ["ner_dist.cli", "ner_dist.train"])
@@ -93,11 +98,12 @@ def test_they_are_told_before_torch_is_loaded(module):
     """A command that fails at once has been through that place, and torch is not there yet."""
     code = f"import sys, os, {module} as m; sys.argv = ['x', 'train', 'no.yaml']\n"
     code += "try: m.main(*([['no.yaml']] if m.__name__.endswith('train') else []))\n"
-    code += "except SystemExit: pass\nprint(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    code += "except SystemExit: pass\nset_ = {'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'} & {*os.environ}\n"
+    code += "print(bool(set_), 'torch' in sys.modules)"
     environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
     environment["PYTHONPATH"] = str(REPOSITORY)
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert done.stdout.split() == ["passive", "False"], done.stderr
+    assert done.stdout.split() == ["True", "False"], done.stderr
 
 
 def test_a_busy_machine_is_named(monkeypatch):
