@@ -30,7 +30,7 @@ _BASE_SUBWORDS = 400_000
 _STEPS = 1_000
 _LEAST_EPOCHS = 3
 # Few sentences are not seen more often than this, unless that made fewer than FEW_STEPS steps.
-_MOST_EPOCHS = 100
+_MOST_EPOCHS = 60
 # Of an encoder of 768 units at the smallest step.
 _BASE_RATE, _BASE_WIDTH = 5e-5, 768
 _WIDTH_POWER, _STEP_POWER = 2.5, 0.5
