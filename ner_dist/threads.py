@@ -3,7 +3,8 @@
 The number decides in which order sums are taken, so that a run goes on bit for bit only under the same one:
 it follows from the machine and from what a person set, never from how busy the machine is. How threads wait
 has no part in any result. By default those of OpenMP spin for long, and where other work shares the
-cores they spin in the place of the thread that they wait for. A 22 M parameter encoder on two threads made, in subwords/s:
+cores they spin in the place of the thread that they wait for. What a 22 M parameter encoder made on two
+threads, in subwords/s:
 
     wait                      two cores at a load of 5 to 6    the same with real-time priority
     long spin, the default    170 and 600                      3,900 and 3,660
