@@ -58,7 +58,7 @@ prune = checkpoint.Checkpoints._prune
 
 def prune_and_die(self, state):
     prune(self, state)
-    if state["step"] == 12:
+    if state["step"] == 12 and "adam_step" in state:  # not the best weights of that step alone
         os._exit(9)
 
 checkpoint.Checkpoints._prune = prune_and_die
