@@ -7,8 +7,8 @@ ner_dist from the predictions that each wrote:
 
     auto      ner-dist train recipes/own_data.yaml, nothing set but the data, the encoder and the seed
     run_ner   transformers' Trainer as run_ner.py sets it up, at its defaults: 3 epochs of 8 sentences at 5e-5
-    tuned     the same Trainer with the best of some rates and epochs, chosen on validation with the first
-              seed (`TUNED`), warm-up, 16 sentences a step, and the weights of the best epoch
+    tuned     the same Trainer with a rate and a number of epochs chosen on validation (`TUNED`), warm-up, 16
+              sentences a step, and the weights of the best of twenty evaluations
 
 What is in --out already is not trained again, so that the table can be made in parts.
 """
@@ -55,11 +55,11 @@ SETS = {
 }
 # Learning rate and epochs of the hand-tuned Trainer.
 TUNED = {
-    "crossner-200": (2e-4, 40),
-    "wikineural-2000": (2e-4, 8),
-    "multiconer-2000": (4e-4, 12),
-    "wikineural-11590": (2e-4, 4),
-    "multiconer-14998": (4e-4, 5),
+    "crossner-200": (2.8e-4, 60),
+    "wikineural-2000": (2.8e-4, 16),
+    "multiconer-2000": (2.8e-4, 24),
+    "wikineural-11590": (2.8e-4, 3),
+    "multiconer-14998": (2.8e-4, 4),
 }
 CONTESTANTS = ("auto", "run_ner", "tuned")
 

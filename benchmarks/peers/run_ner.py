@@ -1,7 +1,7 @@
 """Worker of `sizes.py`: transformers' Trainer, set up as its example `run_ner.py`, trained to the end.
 
 Writes its predictions on the held-out splits, a JSON line a sentence. They are those of the last weights, as
-in the example, or with `settings.best` of the epoch with the best F1 on validation. A word beyond the longest
+in the example, or with `settings.best` of the best of twenty evaluations on validation. A word beyond the longest
 input is `O`.
 """
 
@@ -50,8 +50,11 @@ def _arguments(settings: SimpleNamespace) -> Any:
     kept: dict[str, Any] = {}
     if settings.best:
         kept = {
-            "eval_strategy": "epoch",
-            "save_strategy": "epoch",
+            "eval_strategy": "steps",
+            "save_strategy": "steps",
+            # Twenty times over the training, as `evaluation.every: auto` does it at most.
+            "eval_steps": 0.05,
+            "save_steps": 0.05,
             "load_best_model_at_end": True,
             "metric_for_best_model": "f1",
             "save_total_limit": 1,
