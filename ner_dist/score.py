@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist import numbers, runtime
-from ner_dist.data.prepare import prepare, report_without_subwords, say_notes
+from ner_dist.data.prepare import prepare
+from ner_dist.data.report import report_without_subwords, say_notes
 from ner_dist.data.schemes import renamed
 from ner_dist.data.tags import label_ids
 from ner_dist.errors import UserError

@@ -14,10 +14,12 @@ import torch
 
 from ner_dist import auto
 from ner_dist.checkpoint import Checkpoints
-from ner_dist.data.prepare import Prepared, has_changed, prepare, report_data
+from ner_dist.data.prepare import Prepared, prepare
+from ner_dist.data.report import report_data
 from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
 from ner_dist.evaluation import Evaluation, evaluate
+from ner_dist.inputs import has_changed
 from ner_dist.loop import Training
 from ner_dist.metrics import standing
 from ner_dist.model import TaggingLoss, class_weights, load_config, load_model
@@ -317,7 +319,7 @@ class Session:
             return False
         every, total, epoch = self.recipe.evaluation.every, self.training.total, self.training.steps_per_epoch
         if every == "auto":
-            # Whole epochs; with the hundreds of short epochs of small data, some of them.
+            # Whole epochs; with the many short epochs of small data, some of them.
             interval = epoch * math.ceil(total / epoch / MOST_EVALUATIONS)
         else:
             interval = epoch if every == "epoch" else every

@@ -31,7 +31,7 @@ def train(recipe: Recipe) -> Run:
     """
     from ner_dist import runtime
     from ner_dist.claim import claimed
-    from ner_dist.data.prepare import check_inputs
+    from ner_dist.inputs import check_inputs
     from ner_dist.ranks import is_main_process
     from ner_dist.run import check_output
 
