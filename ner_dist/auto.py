@@ -7,8 +7,8 @@ on validation splits (benchmarks/RESULTS.md, "Sizes of data"):
 - A step grows with the square root of the data, from 1,024 to 8,192 subwords. Small data needs many steps;
   large data can afford steps that keep a GPU busy.
 - Small data is seen more often: epochs make up for few steps, up to a number of steps that suffices.
-- The learning rate falls with the cube of the encoder's width, which passes through the rates in use for
-  encoders of 768 and 1,024 units, and grows with the square root of the step.
+- The learning rate falls with the encoder's width to the power of 2.5, which passes through the rates in use
+  for encoders of 768 and 1,024 units, and grows with the square root of the step.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def too_few_steps(recipe: Recipe, steps: int, *, subwords: int, width: int) -> s
     if recipe.train.max_steps is not None:
         change.insert(0, "train.max_steps=null")
     become = ", ".join(f"train.{key}={chosen[key]:g}" for key in named)
+    # A run keeps its numbers, where an earlier version's `auto` chose them.
+    remedy = f"pass {' '.join(change)}" if change else "resume=never starts over"
     return (
         f"{steps} optimiser steps are few for this data, auto would take {usual:,}: the model may learn "
-        f"little; pass {' '.join(change)}" + (f" for {become}" if become else "")
+        f"little; {remedy}" + (f" for {become}" if become else "")
     )

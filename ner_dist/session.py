@@ -22,7 +22,7 @@ from ner_dist.evaluation import Evaluation, evaluate
 from ner_dist.inputs import has_changed
 from ner_dist.loop import Training
 from ner_dist.metrics import standing
-from ner_dist.model import TaggingLoss, class_weights, load_config, load_model
+from ner_dist.model import TaggingLoss, class_weights, load_config, load_model, width
 from ner_dist.optimizer import build_optimizer
 from ner_dist.ranks import from_main, on_each_machine_first
 from ner_dist.recorder import Recorder
@@ -161,7 +161,7 @@ class Session:
         """Choose what the recipe leaves to `auto`; a run that is resumed keeps what was chosen."""
         earlier = None if self.resume_from is None else self.resume_from.state.get("auto")
         self.subwords = int(self.data.splits["train"].encoded.lengths.sum())
-        self.width = load_config(self.recipe.model).hidden_size
+        self.width = width(load_config(self.recipe.model))
         self.fixed = auto.settle(self.recipe, subwords=self.subwords, width=self.width, earlier=earlier)
         self.chosen = {key: getattr(self.fixed.train, key) for key in auto.automatic(self.recipe.train)}
         if self.chosen:
