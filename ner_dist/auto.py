@@ -53,7 +53,7 @@ def choose(*, subwords: int, width: int) -> dict[str, Any]:
     most = max(_MOST_EPOCHS, math.ceil(FEW_STEPS / steps_an_epoch))
     rate = _BASE_RATE * (_BASE_WIDTH / width) ** _WIDTH_POWER * (step / SMALLEST_STEP) ** _STEP_POWER
     return {
-        "epochs": max(_LEAST_EPOCHS, min(most, math.ceil(_STEPS / steps_an_epoch))),
+        "epochs": max(_LEAST_EPOCHS, min(most, round(_STEPS / steps_an_epoch))),
         "batch_tokens": step,
         "learning_rate": float(f"{min(_HIGHEST_RATE, rate):.1e}"),
     }

@@ -1,8 +1,8 @@
 """Worker of `sizes.py`: transformers' Trainer, set up as its example `run_ner.py`, trained to the end.
 
 Writes its predictions on the held-out splits, a JSON line a sentence. They are those of the last weights, as
-in the example, or with `settings.best` of the best of twenty evaluations on validation. A word beyond the longest
-input is `O`.
+in the example, or with `settings.best` of the best of twenty evaluations on validation. A word beyond the
+longest input is `O`.
 """
 
 from __future__ import annotations
