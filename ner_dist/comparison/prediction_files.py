@@ -2,11 +2,12 @@
 
 JSON lines hold `gold` and `predicted` (or `pred`), lists of tags, and perhaps `tokens`, `id` and
 `confidence` (the probability of each predicted tag). Of CoNLL columns the first is the word, the last but one
-the gold tag, the last the predicted tag. Both may be gzipped.
+the gold tag, the last the predicted tag, unless a header says otherwise. Both may be gzipped.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +27,17 @@ from ner_dist.run import predicts_iob2, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ner_dist.data.columns import Columns
     from ner_dist.data.corpus import Rows
     from ner_dist.data.tags import Repair, Tags
     from ner_dist.run import Run
 
+log = logging.getLogger(__name__)
+
 _OPTIONAL = ("tokens", "id", "confidence")
+# What headers call the two columns of tags.
+_GOLD = ("gold", "true")
+_PREDICTED = ("pred", "predicted", "prediction", "predictions")
 
 
 def read_run(run: Run, types: Sequence[str], *, repair: Repair = "none") -> Predictions:
@@ -183,7 +190,26 @@ def _read_conll(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     columns = read_columns(path)
     columns.require(3, "write a word, its gold tag and its predicted tag")
     tokens = columns.words(word_column(columns))
-    return columns.rows(tokens, -2), columns.rows(tokens, -1), {"tokens": tokens}
+    gold, predicted = _tag_columns(columns)
+    return columns.rows(tokens, gold), columns.rows(tokens, predicted), {"tokens": tokens}
+
+
+def _tag_columns(columns: Columns) -> tuple[int, int]:
+    """Numbers of the columns of gold and predicted tags: the last two, unless a header says otherwise."""
+    names = [name.lower() for name in columns.names or ()]
+    gold, predicted = (
+        next((number for number, name in enumerate(names) if name in wanted), None)
+        for wanted in (_GOLD, _PREDICTED)
+    )
+    second, last = columns.width - 2, columns.width - 1
+    if gold is None:
+        gold = last if predicted == second else second
+    if predicted is None:
+        predicted = second if gold == last else last
+    if columns.names is not None and (gold, predicted) != (second, last):
+        each = (columns.path, columns.names[gold], columns.names[predicted])
+        log.info("%s: by its header, column %s holds the gold tags and column %s the predicted ones", *each)
+    return gold, predicted
 
 
 def _check_text(rows: Rows) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ner_dist.data.columns import Columns, attribute_of
+from ner_dist.data.columns import SAMPLE, Columns, attribute_of
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES, are_tags, is_outside, is_prefixed, type_in
 from ner_dist.errors import UserError
 
@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 _CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 _ID = r"^\d+([-.]\d+)?$"
 _NO_WORD = r"^\d+[-.]\d+$"
-# By so many of its first words it is decided what a column holds.
-_SAMPLE = 20_000
 _HEAD = 1_000
 # So many words that are all whole numbers are no text.
 _NO_TEXT = 20
@@ -185,7 +183,7 @@ def _by_name(columns: Columns) -> Tags | None:
     names = columns.names or ()
     # A name may stand behind that of the project it is from: `UNER:NER`.
     found = [number for number, name in enumerate(names) if name.lower().split(":")[-1] in TAG_NAMES]
-    holding = [number for number in found if are_tags(columns.distinct(number, first=_SAMPLE))] or found
+    holding = [number for number in found if are_tags(columns.distinct(number, first=SAMPLE))] or found
     if len(holding) > 1:
         raise _several(columns, holding)
     if not holding:
@@ -216,7 +214,7 @@ def _attribute(columns: Columns, number: int) -> Tags | None:
     """
     import pyarrow as pa
 
-    cells = columns.distinct(number, first=_SAMPLE)
+    cells = columns.distinct(number, first=SAMPLE)
     parts = (part.partition("=") for cell in cells for part in cell.split("|"))
     names = list(dict.fromkeys(name.strip() for name, equals, _ in parts if equals))
     distinct = pa.array(cells, pa.large_string())
@@ -239,7 +237,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
     if columns.width < 2:
         return Tags(-1)
     others = [number for number in range(columns.width) if number != words]
-    last, values = others[-1], {number: columns.distinct(number, first=_SAMPLE) for number in others}
+    last, values = others[-1], {number: columns.distinct(number, first=SAMPLE) for number in others}
     tags = [number for number, cells in values.items() if are_tags(cells)]
     if last in tags:
         # A column of chunks is in the same scheme as one of entities, but shares no type with it.
@@ -257,7 +255,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
                 _shown(columns, others[-1]),
             )
         return Tags(last)
-    if are_tags(columns.distinct(words, first=_SAMPLE)):
+    if are_tags(columns.distinct(words, first=SAMPLE)):
         raise UserError(
             f"column {_name(columns, words)} is read for words but holds tags ({_shown(columns, words)})",
             where=columns.place(0),
@@ -308,7 +306,7 @@ def tag_like(columns: Columns) -> list[str]:
     return [
         _name(columns, number)
         for number in range(columns.width)
-        if are_tags(columns.distinct(number, first=_SAMPLE))
+        if are_tags(columns.distinct(number, first=SAMPLE))
     ]
 
 
@@ -319,6 +317,6 @@ def _name(columns: Columns, number: int) -> str:
 
 def _shown(columns: Columns, number: int) -> str:
     """A few of a column's cells, tags before O."""
-    cells = columns.distinct(number, first=_SAMPLE)
+    cells = columns.distinct(number, first=SAMPLE)
     found = [cell for cell in cells if is_prefixed(cell)][:3] if are_tags(cells) else cells[:3]
     return ", ".join(f"{cell:.20}" for cell in found)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.data.corpus import Rows, ids_from_text
-from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES, is_outside, is_prefixed
+from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES, are_tags, is_outside, is_prefixed
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WHITE_SPACE = "whitespace"
+SAMPLE = 20_000
+"""By so many of its first words it is decided what a column holds."""
+# A file of so many words is more than one sentence.
+_NO_SENTENCE = 500
 _BLANKS = " \t\r\f\v"
 _SPELLED = {"\\t": "\t", "tab": "\t"}
 _NEW_SENTENCE = r"^#\s*(\S*:)?(sent_id|newdoc|newpar|document_id|id)\b|^#(begin|end)\b"
@@ -80,6 +84,9 @@ def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) 
         # HIPE (https://hipe-eval.github.io) ends its sentences so, and has no empty lines.
         ends = pc.match_substring(cells.take(at, -1), "EndOfSentence").to_numpy(zero_copy_only=False)
         breaks[1:] += np.cumsum(ends)[:-1]
+    if len(at) > _NO_SENTENCE and breaks[0] == breaks[-1]:
+        what = "all %d words were read as one sentence; put an empty line after each sentence"
+        log.warning(f"%s: {what}", path, len(at))
     return Columns(path, cells, at, breaks, names)
 
 
@@ -277,15 +284,17 @@ def _comments(cells: Cells, filled: np.ndarray, documents: np.ndarray, tags: int
     if not len(marked):
         return hashes
     usual = int(np.bincount(cells.widths[plain]).argmax()) if plain.any() else 2
-    tag_at = tags if -usual <= tags < usual else -1
     as_wide = cells.widths[marked] == max(usual, 2)
-    known = set()
-    if usual > 1:
-        known = set(cells.take(np.flatnonzero(plain & (cells.widths == usual)), tag_at).unique().to_pylist())
+    tag_at, known = _telling_column(cells, np.flatnonzero(plain & (cells.widths == usual)), usual, tags)
+    # A number is a tag where tags are numbers; else it counts sentences: `# 7`.
+    numbered = not known or any(map(str.isdecimal, known))
     tagged = np.zeros(len(marked), dtype=bool)
     for here, number in ((as_wide, tag_at), (~as_wide, -1)):
         encoded = cells.take(marked[here], number).dictionary_encode()
-        like_a_tag = [tag in known or _is_tag(tag.strip()) for tag in encoded.dictionary.to_pylist()]
+        distinct = [tag.strip(_BLANKS) for tag in encoded.dictionary.to_pylist()]
+        like_a_tag = [
+            tag in known or (_is_tag(tag) and (numbered or not tag.isdecimal())) for tag in distinct
+        ]
         tagged[here] = np.array(like_a_tag, dtype=bool)[encoded.indices.to_numpy()] if like_a_tag else False
     spaced = pc.match_substring_regex(cells.lines.take(marked), r"^#[ \t]").to_numpy(zero_copy_only=False)
     # The last line before each that has no `#`: nothing there, and the sentence has not begun.
@@ -294,9 +303,31 @@ def _comments(cells: Cells, filled: np.ndarray, documents: np.ndarray, tags: int
     stated = pc.match_substring_regex(cells.lines.take(marked), r"^#\s*[\w.:-]+\s*=").to_numpy(
         zero_copy_only=False
     )
-    word = tagged & (as_wide | ~(stated | (spaced & opening)))
+    # `# sent_id = 7` is as wide as a word with its tag and two columns between them.
+    surely = pc.match_substring_regex(cells.lines.take(marked), r"^# *[\w.:-]+ += ").to_numpy(
+        zero_copy_only=False
+    )
+    word = tagged & ~surely & (as_wide | ~(stated | (spaced & opening)))
     hashes[marked[word]] = False
     return hashes
+
+
+def _telling_column(cells: Cells, at: np.ndarray, width: int, tags: int) -> tuple[int, set[str]]:
+    """A column that holds tags in the lines given, all of one width, and what it holds there.
+
+    It is `tags`, unless another column holds tags beyond doubt and that one does not. A column of chunks
+    tells words from comments as well as one of entities.
+    """
+    first = tags if -width <= tags < width else -1
+    for number in (first, *range(width - 1, 0, -1)) if width > 1 else ():
+        found = cells.take(at[:SAMPLE], number).unique().to_pylist()
+        distinct = {cell.strip(_BLANKS) for cell in found}
+        distinct = {cell for cell in distinct if cell.lower() not in TAG_NAMES}  # a header is there still
+        if are_tags(distinct) or distinct == {"O"}:
+            first = number
+            break
+    found = cells.take(at, first).unique().to_pylist() if width > 1 else []
+    return first, {cell.strip(_BLANKS) for cell in found}
 
 
 def _is_tag(text: str) -> bool:

@@ -45,7 +45,9 @@ def check_text(path: Path, head: str) -> None:
         _refuse(path, "an XML file", _COLUMNS)
     if start.startswith("#FORMAT=WebAnno TSV"):
         _refuse(path, "a WebAnno TSV file of INCEpTION", "export it as CoNLL 2002")
-    if re.search(r"^#begin document\b", head, flags=re.MULTILINE):
+    if re.search(r"^#begin document\b", head, flags=re.MULTILINE) and not re.search(
+        r"[ \t][BI]-\S+\s*?$", head, flags=re.MULTILINE
+    ):
         what = "a CoNLL-2012 file (OntoNotes), whose entities are brackets such as `(ORG* *)`"
         _refuse(path, what, f"convert the brackets to BIO: {_COLUMNS}")
     if path.suffix == ".txt" and path.with_suffix(".ann").exists():

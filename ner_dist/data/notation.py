@@ -185,6 +185,7 @@ def _check_bare(
     if any("*" in tags[i] or tags[i].startswith("(") for i in named):
         fix = "write one tag a word: O, B-TYPE or I-TYPE"
         raise NotATag(first, f"tag `{tags[first]}` is of CoNLL's bracket notation, not BIO {BIO}", fix)
+    _check_no_part(tags, named)
     odd = [i for i in named if i not in others and not tags[i][0].isalpha()]
     none_outside = not (outside | others) or (
         words is not None and words[sorted(outside | others)].sum() < _LEAST_OUTSIDE * words.sum()
@@ -193,6 +194,19 @@ def _check_bare(
         index = odd[0] if odd else first
         raise NotATag(index, f"tag `{tags[index]}` is not BIO {BIO}")
     return others
+
+
+def _check_no_part(tags: list[str], named: list[int]) -> None:
+    """Refuse types that are parts and types joined in another way: `B:PER`, `BPER` beside `IPER`, `B-`."""
+    known = set(tags)
+    for i in named:
+        part, rest = tags[i][:1], tags[i][1:]
+        if part not in _PARTS or not rest:
+            continue
+        both = len(rest) > 1 and {f"B{rest}", f"I{rest}"} <= known
+        if both or rest in ("-", "_") or (part in "BI" and rest[0] in ":/" and rest[1:]):
+            meant = part if rest in ("-", "_") else f"{part}-{rest.lstrip(':/.')}"
+            raise NotATag(i, f"tag `{tags[i]}` is not BIO {BIO}", f"write it as `{meant}`")
 
 
 def _one_of_two(index: int, tag: str) -> str:

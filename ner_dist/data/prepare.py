@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Part of the folder's key: raise it when what is stored, or how sentences are cut, changes.
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True)

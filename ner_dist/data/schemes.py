@@ -34,8 +34,6 @@ class Evidence:
     entities: int
     begins: int
     """Entities with a B- (S-, U-, W-) that IOB1 would not write: none of their type stands before them."""
-    begins_behind: int
-    """Entities with a B- directly behind another of their type."""
     stray: int
     """Entities that begin with an I- (E-, L-) that continues nothing."""
     stray_words: int
@@ -78,7 +76,7 @@ def evidence(parts: np.ndarray, types: np.ndarray, offsets: np.ndarray) -> Evide
         offsets: int64 [N+1]; sentence i has the words offsets[i]:offsets[i + 1].
     """
     layout = _layout(parts, types, offsets)
-    begins, behind = layout.explicit & ~layout.behind, layout.explicit & layout.behind
+    begins = layout.explicit & ~layout.behind
     starts = layout.explicit | layout.implicit
     piece = np.cumsum(starts)
     inside = parts != OUT
@@ -89,7 +87,6 @@ def evidence(parts: np.ndarray, types: np.ndarray, offsets: np.ndarray) -> Evide
     return Evidence(
         entities=int(starts.sum()),
         begins=int(begins.sum()),
-        begins_behind=int(behind.sum()),
         stray=int(layout.implicit.sum()),
         stray_words=int((inside & stray_piece[piece]).sum()),
         first_begin=_first(begins),

@@ -105,7 +105,7 @@ def test_machines_without_a_gpu_run_one_process_each_or_as_many_as_said():
 
 def test_idle_processes_are_foretold():
     assert "12 of 16 processes would idle" in launch_help(RECIPE, [], hosts="a,b")
-    assert "idle" not in launch_help(RECIPE, ["train.micro_batch_tokens=512"], hosts="a,b")
+    assert "idle" not in launch_help(RECIPE, ["train.micro_batch_tokens=256"], hosts="a,b")
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,33 @@ def test_a_header_and_ids_are_no_words(write):
     assert found.tokens == [["Bern", "."]]
 
 
+@pytest.mark.parametrize(
+    ("header", "lines"),
+    [
+        ("word gold predicted", "Bern B-LOC O"),
+        ("word predicted gold", "Bern O B-LOC"),
+        ("word pred ner", "Bern O B-LOC"),
+        ("word label true", "Bern O B-LOC"),
+        ("gold pred word", "B-LOC O Bern"),
+        ("word gold pred confidence", "Bern B-LOC O 0.5"),
+        ("word pos ner pred", "Bern NNP B-LOC O"),
+        ("word iob bio", "Bern B-LOC O"),
+    ],
+)
+def test_a_header_says_which_column_is_which(write, header, lines):
+    found = read_file(write(f"{header}\n{lines}\n", "a.conll"))
+    assert found.tokens == [["Bern"]]
+    assert (tags(found, found.gold), tags(found, found.predicted)) == ([["B-LOC"]], [["O"]])
+
+
+def test_columns_by_another_order_are_said(write, log_lines):
+    read_file(write("word pred gold\nBern O B-LOC\n", "a.conll"))
+    assert any(
+        "by its header, column gold holds the gold tags and column pred the predicted ones" in line
+        for line in log_lines
+    )
+
+
 def test_ids_are_text(write):
     one, other = (
         read_file(write([line | {"id": kind(i)} for i, line in enumerate(LINES)])) for kind in (int, str)

@@ -67,6 +67,9 @@ TWO = [(["In", "Bern"], ["O", "B-LOC"]), (["Go"], ["O"])]
         ("###MEDLINE:95369245\n\nIn\tO\nBern\tB-LOC\n\n###MEDLINE:2\n\nGo\tO\n", [3, 4, 8]),
         ("#\thttp://a.b [2009]\nIn\tO\nBern\tB-LOC\n\n#\thttp://a.c [2009]\nGo\tO\n", [2, 3, 6]),
         ("# newdoc\nIn O\n# on another page\nBern B-LOC\n# sent_id = 2\nGo O\n", [2, 4, 6]),
+        ("# 0\nIn O\nBern B-LOC\n\n# 1\nGo O\n", [2, 3, 6]),
+        ("# sent_id = 7\nIn _ _ O\nBern _ _ B-LOC\n\n# sent_id = 8\nGo _ _ O\n", [2, 3, 6]),
+        ("#begin document (a); part 000\nIn O\nBern B-LOC\n\nGo O\n#end document\n", [2, 3, 5]),
         ("1\tIn\tO\n2\tBern\tB-LOC\n\n1\tGo\tO\n", [1, 2, 4]),
         ("0 In O\n1 Bern B-LOC\n\n0 Go O\n", [1, 2, 4]),
         ("7 In O\n8 Bern B-LOC\n\n9 Go O\n", [1, 2, 4]),
@@ -152,6 +155,27 @@ def test_words_that_hold_blanks(read, separator):
 def test_tabs_in_comments_and_a_few_lines_do_not_make_tabs_the_separator(read):
     rows = read("# id 1\tdomain=en\n# x\ty\nIn O\nBern\tB-LOC\nand O\n")
     assert sentences(rows) == [(["In", "Bern", "and"], ["O", "B-LOC", "O"])]
+
+
+@pytest.mark.parametrize("header", ["", "word ner pos\n"])
+def test_hashtags_are_words_whichever_column_holds_the_tags(read, header):
+    rows = read(f"{header}#Bern B-LOC HT\nis O VBZ\n\n# 7\nIn O IN\n#Bern B-LOC HT\n")
+    assert sentences(rows) == [(["#Bern", "is"], ["B-LOC", "O"]), (["In", "#Bern"], ["O", "B-LOC"])]
+
+
+def test_numbers_behind_a_hash_are_tags_where_all_tags_are_numbers(read):
+    assert read("In 0\n# 0\nBern 1\n").tokens == [["In", "#", "Bern"]]
+    assert read("# sent_id = 1\nIn IN x 0\nBern NNP x 1\n").tokens == [["In", "Bern"]]
+
+
+def test_a_file_without_ends_of_sentences_is_said(read, caplog):
+    read("In O\nBern B-LOC\n" * 300 + "\nGo O\n")
+    assert not caplog.text
+    read("In O\nBern B-LOC\n" * 300)
+    assert (
+        "a.conll: all 600 words were read as one sentence; put an empty line after each sentence"
+        in caplog.text
+    )
 
 
 def test_words_of_which_most_hold_a_blank_are_said(read, caplog):

@@ -73,6 +73,27 @@ def test_a_column_of_other_things_is_no_column_of_types():
     assert read(["O", "NN"], words=[20, 100])[1] == "TYPE"
 
 
+@pytest.mark.parametrize(
+    ("tags", "index", "fix"),
+    [
+        (["O", "B:PER", "I:PER"], 1, "write it as `B-PER`"),
+        (["O", "I/LOC"], 1, "write it as `I-LOC`"),
+        (["O", "BPER", "IPER"], 1, "write it as `B-PER`"),
+        (["O", "PER", "B.X", "I.X"], 2, "write it as `B-X`"),
+        (["O", "B-", "I-"], 1, "write it as `B`"),
+    ],
+)
+def test_parts_that_are_joined_otherwise_are_no_types(tags, index, fix):
+    with pytest.raises(NotATag) as refused:
+        read(tags)
+    assert (refused.value.index, refused.value.fix) == (index, fix)
+    assert refused.value.what == f"tag `{tags[index]}` is not BIO (O, B-TYPE or I-TYPE)"
+
+
+def test_types_that_begin_with_the_letter_of_a_part():
+    assert read(["O", "BRAND", "ITEM", "I", "B.V.", "EVENT", "U.S.", "GPE:CITY", "S/M"])[1] == "TYPE"
+
+
 def test_what_was_changed_is_marked():
     spelt = spell(["O", "B-X ", "I- X", "I-X;I-X", "0"], words=np.ones(5))
     assert spelt.trimmed.tolist() == [False, True, True, False, False]

@@ -113,7 +113,7 @@ def test_most_entities_decide(own, others, expected):
 def test_the_evidence_is_counted_and_placed():
     sentences = [["O", "B-X", "B-X", "I-Y"], ["I-Y", "I-Y", "O"], [], ["S-X", "I-X", "I-X", "E-X"]]
     found = evidence(*coded(sentences)[:3])
-    assert (found.entities, found.begins, found.begins_behind) == (6, 2, 1)
+    assert (found.entities, found.begins) == (6, 2)
     assert (found.stray, found.stray_words, found.first_stray, found.first_begin) == (3, 6, 3, 1)
     assert (found.ends, found.unended, found.first_unended) == (2, 4, 1)
     assert found.telling == 5
