@@ -8,7 +8,7 @@ on validation splits (benchmarks/RESULTS.md, "Sizes of data"):
   large data can afford steps that keep a GPU busy.
 - Small data is seen more often: epochs make up for few steps, up to a number of steps that suffices.
 - The learning rate falls with the encoder's width, through the rates in use for 768 and 1,024 units. It does
-  not grow with the step: larger steps at a higher rate did no better, and wide encoders diverge at high rates.
+  not grow with the step: larger steps at a higher rate did no better, and wide encoders diverge at high ones.
 """
 
 from __future__ import annotations
