@@ -116,7 +116,9 @@ def too_few_steps(recipe: Recipe, steps: int, *, subwords: int, width: int) -> s
     if recipe.train.max_steps is not None:
         change.insert(0, "train.max_steps=null")
     become = ", ".join(f"train.{key}={chosen[key]:g}" for key in named)
+    # A run keeps its numbers, where an earlier version's `auto` chose them.
+    remedy = f"pass {' '.join(change)}" if change else "resume=never starts over"
     return (
         f"{steps} optimiser steps are few for this data, auto would take {usual:,}: the model may learn "
-        f"little; pass {' '.join(change)}" + (f" for {become}" if become else "")
+        f"little; {remedy}" + (f" for {become}" if become else "")
     )

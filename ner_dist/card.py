@@ -162,7 +162,13 @@ def try_examples(
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         stride = overlap if tokenizer.pad_token is not None else None
-        tag = pipeline("token-classification", model=model, tokenizer=tokenizer, aggregation_strategy="first")
+        tag = pipeline(
+            "token-classification",
+            model=model,
+            tokenizer=tokenizer,
+            aggregation_strategy="first",
+            device=model.device,
+        )
         for i in sentences:
             start, end = int(split.offsets[i]), int(split.offsets[i + 1])
             asked = [word for word in range(end - start) if start + word not in gaps]

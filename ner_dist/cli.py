@@ -127,7 +127,7 @@ def settings_command(
 @app.command("prepare")
 def prepare_command(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Download and tokenise, before a job holds GPUs."""
-    from ner_dist.data.prepare import fetch
+    from ner_dist.inputs import fetch
     from ner_dist.recipe_file import load_recipe
     from ner_dist.runtime import set_up_logging
 
@@ -422,7 +422,7 @@ def slurm_command(
     slurm.check_available()
     check_idle(experiment)
     if not no_prepare:
-        from ner_dist.data.prepare import fetch
+        from ner_dist.inputs import fetch
         from ner_dist.runtime import set_up_logging
 
         set_up_logging()

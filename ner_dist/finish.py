@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ner_dist import auto, card, results
-from ner_dist.data.prepare import count_in_entities, window_limit
+from ner_dist.data.prepare import window_limit
+from ner_dist.data.report import count_in_entities
 from ner_dist.errors import UserError, writing
 from ner_dist.ranks import from_main
 from ner_dist.repeats import in_words, with_repeats

@@ -26,6 +26,7 @@ from ner_dist.numbers import counted
 from ner_dist.recipe_file import load_recipe
 from ner_dist.runtime import set_up_logging, uses_gpu
 from ner_dist.stopping import EXIT_RESUME, exit_on_signals
+from ner_dist.threads import TOLD
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +155,8 @@ def _one(words: list[str]) -> int:
 
     arguments = _validate_launch_command(launch_command_parser().parse_args(words))[0]
     command, environment = prepare_simple_launcher_cmd_env(arguments)
+    if "OMP_NUM_THREADS" in os.environ:
+        environment[TOLD] = "1"
     sys.stdout.flush()
     os.execvpe(command[0], command, environment)
 

@@ -74,6 +74,11 @@ def max_length(config: PretrainedConfig) -> int:
     return positions
 
 
+def width(config: PretrainedConfig) -> int:
+    """Hidden size of the encoder; models of several modalities have a configuration of text of its own."""
+    return int(config.get_text_config().hidden_size)
+
+
 def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int) -> PreTrainedModel:
     """A tagging model in fp32, the same on every rank; what is new in it is drawn from `seed`."""
     from transformers import AutoModelForTokenClassification

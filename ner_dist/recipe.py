@@ -287,3 +287,26 @@ class FixedRecipe(Recipe):
     """A recipe without `auto` in how it trains."""
 
     train: FixedTrain
+
+
+# Defaults of before these keys took `auto`; a run that was begun then has them in its recipe.yaml.
+_FORMER_DEFAULTS: dict[str, dict[str, int | float | str]] = {
+    "train": {"epochs": 2, "batch_tokens": 8192, "learning_rate": 5e-5},
+    "evaluation": {"every": "epoch"},
+}
+
+
+def as_begun(recipe: Recipe, begun: Recipe) -> Recipe:
+    """The recipe with former defaults for keys that it does not name, where its run was begun with these.
+
+    Args:
+        recipe: as it is asked for.
+        begun: what its run was begun with.
+    """
+    changed = {}
+    for section, defaults in _FORMER_DEFAULTS.items():
+        asked, was = getattr(recipe, section), getattr(begun, section)
+        unnamed = defaults.keys() - asked.model_fields_set
+        if kept := {key: defaults[key] for key in unnamed if getattr(was, key) == defaults[key]}:
+            changed[section] = asked.model_copy(update=kept)
+    return recipe.model_copy(update=changed)

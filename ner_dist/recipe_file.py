@@ -20,7 +20,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data, Recipe
+from ner_dist.recipe import Data, Recipe, as_begun
 
 # Keys that may differ between two starts of one run: where it writes, what it reports, how fast it scores.
 _NOT_THE_MATHS = (
@@ -88,9 +88,14 @@ def flow(value: Any) -> str:
     return text.strip()[1:-1]
 
 
-def differing_keys(one: Recipe, other: Recipe) -> list[str]:
-    """Dotted keys in which two recipes differ and that change what is learnt or how it is scored."""
-    a, b = (_flatten(recipe.model_dump(mode="json")) for recipe in (one, other))
+def differing_keys(begun: Recipe, asked: Recipe) -> list[str]:
+    """Dotted keys in which two recipes differ and that change what is learnt or how it is scored.
+
+    Args:
+        begun: that of a run.
+        asked: another one; a key that it does not name may have been another one's default then.
+    """
+    a, b = (_flatten(recipe.model_dump(mode="json")) for recipe in (begun, as_begun(asked, begun)))
     keys = sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
     return [key for key in keys if not any(f"{key}.".startswith(f"{free}.") for free in _NOT_THE_MATHS)]
 

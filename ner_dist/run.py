@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ner_dist.errors import UserError
-from ner_dist.recipe import Recipe
+from ner_dist.recipe import Recipe, as_begun
 from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
 
 if TYPE_CHECKING:
@@ -155,6 +155,37 @@ def check_output(recipe: Recipe) -> Run:
     if keys and _has_progress(run):
         raise _another_recipe(run, keys)
     return run
+
+
+def as_its_run(recipe: Recipe) -> Recipe:
+    """The recipe as the run that it goes on with was begun, if defaults have changed since then.
+
+    Reads only, so that all ranks can ask the same.
+    """
+    run = Run(Path(recipe.output_dir))
+    origin = run.recipe
+    if not _has_progress(run) and recipe.resume != "auto":
+        origin = Path(recipe.resume).parent.parent / run.recipe.name
+    if recipe.resume == "never" or not origin.exists():
+        return recipe
+    begun = load_recipe(origin)
+    if differing_keys(begun, recipe):
+        return recipe  # another run, which is about to be moved aside or refused
+    same = as_begun(recipe, begun)
+    pairs = (
+        (section, getattr(recipe, section), getattr(same, section)) for section in ("train", "evaluation")
+    )
+    kept = [
+        f"{section}.{key}={value}"
+        for section, asked, its in pairs
+        for key, value in its
+        if value != getattr(asked, key)
+    ]
+    if kept:
+        log.info(
+            "%s was begun with %s, which the recipe leaves open: they stay", origin.parent, ", ".join(kept)
+        )
+    return same
 
 
 def _another_recipe(run: Run, keys: list[str]) -> UserError:

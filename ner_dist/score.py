@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist import numbers, runtime
-from ner_dist.data.prepare import prepare, report_without_subwords, say_notes
+from ner_dist.data.prepare import prepare
+from ner_dist.data.report import report_without_subwords, say_notes
 from ner_dist.data.schemes import renamed
 from ner_dist.data.tags import label_ids
 from ner_dist.errors import UserError
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from ner_dist.renaming import Renaming
 
 log = logging.getLogger(__name__)
+
+# Says how long a window may be for a model of which no recipe is known: up to 2,048 subwords.
+_ANY_TRAINING = Train(batch_tokens=8192)
 
 
 def score(
@@ -77,8 +81,8 @@ def score(
         output_dir=out or ".",
         model=Model(name=folder),
         data=_data(run, data, settings),
-        # The windows of the run's own sentences are those of its training.
-        train=load_recipe(run.recipe).train if data is None else Train(),
+        # A run's windows are those of its training, whatever it is scored on.
+        train=load_recipe(run.recipe).train if run.recipe.exists() else _ANY_TRAINING,
         precision=precision,
     )
     accelerator = runtime.start(recipe, model_type=load_config(recipe.model).model_type)

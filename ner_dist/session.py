@@ -14,13 +14,15 @@ import torch
 
 from ner_dist import auto
 from ner_dist.checkpoint import Checkpoints
-from ner_dist.data.prepare import Prepared, has_changed, prepare, report_data
+from ner_dist.data.prepare import Prepared, prepare
+from ner_dist.data.report import report_data
 from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
 from ner_dist.evaluation import Evaluation, evaluate
+from ner_dist.inputs import has_changed
 from ner_dist.loop import Training
 from ner_dist.metrics import standing
-from ner_dist.model import TaggingLoss, class_weights, load_config, load_model
+from ner_dist.model import TaggingLoss, class_weights, load_config, load_model, width
 from ner_dist.optimizer import build_optimizer
 from ner_dist.ranks import from_main, on_each_machine_first
 from ner_dist.recorder import Recorder
@@ -159,7 +161,7 @@ class Session:
         """Choose what the recipe leaves to `auto`; a run that is resumed keeps what was chosen."""
         earlier = None if self.resume_from is None else self.resume_from.state.get("auto")
         self.subwords = int(self.data.splits["train"].encoded.lengths.sum())
-        self.width = load_config(self.recipe.model).hidden_size
+        self.width = width(load_config(self.recipe.model))
         self.fixed = auto.settle(self.recipe, subwords=self.subwords, width=self.width, earlier=earlier)
         self.chosen = {key: getattr(self.fixed.train, key) for key in auto.automatic(self.recipe.train)}
         if self.chosen:
@@ -317,7 +319,7 @@ class Session:
             return False
         every, total, epoch = self.recipe.evaluation.every, self.training.total, self.training.steps_per_epoch
         if every == "auto":
-            # Whole epochs; with the hundreds of short epochs of small data, some of them.
+            # Whole epochs; with the many short epochs of small data, some of them.
             interval = epoch * math.ceil(total / epoch / MOST_EVALUATIONS)
         else:
             interval = epoch if every == "epoch" else every

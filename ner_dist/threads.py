@@ -16,6 +16,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+TOLD = "NER_DIST_THREADS_TOLD"
+"""Set where a launcher knows that a person set OMP_NUM_THREADS, and its own environment is gone."""
+
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 
@@ -74,6 +77,8 @@ def _asked() -> int | None:
 
 def _launcher_was_told() -> bool:
     """Whether OMP_NUM_THREADS stood in the launcher's own environment; False if that cannot be read."""
+    if TOLD in os.environ:
+        return True
     try:
         variables = Path(f"/proc/{os.getppid()}/environ").read_bytes().split(b"\0")
     except OSError:

@@ -31,15 +31,16 @@ def train(recipe: Recipe) -> Run:
     """
     from ner_dist import runtime
     from ner_dist.claim import claimed
-    from ner_dist.data.prepare import check_inputs
+    from ner_dist.inputs import check_inputs
     from ner_dist.ranks import is_main_process
-    from ner_dist.run import check_output
+    from ner_dist.run import as_its_run, check_output
 
     ends_at_once = check_output(recipe).complete and recipe.resume != "never"
     if not ends_at_once:
         check_inputs(recipe)
     runtime.set_up_logging(main=is_main_process())
     log.info("ner_dist %s: %s, to be trained in %s", __version__, recipe.name, recipe.output_dir)
+    recipe = as_its_run(recipe)
 
     # What follows takes seconds to import.
     from ner_dist.finish import finish

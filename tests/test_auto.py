@@ -104,6 +104,10 @@ class TestWarnings:
         text = auto.too_few_steps(recipe({**AUTO, "max_steps": 20}), 20, subwords=11_000, width=768)
         assert text.endswith("may learn little; pass train.max_steps=null")
 
+    def test_a_run_that_an_earlier_rule_chose_for_can_only_start_over(self, recipe):
+        text = auto.too_few_steps(recipe(AUTO), 20, subwords=11_000, width=768)
+        assert text.endswith(": the model may learn little; resume=never starts over")
+
     def test_auto_never_warns_of_itself(self, recipe):
         for size in (1, 700, 11_000, 70_000, 400_000, 5_000_000):
             chosen = auto.choose(subwords=size, width=768)

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification
 
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
-from ner_dist.model import TaggingLoss, class_weights, load_config, load_model, max_length
+from ner_dist.model import TaggingLoss, class_weights, load_config, load_model, max_length, width
 from ner_dist.recipe import Model, ScratchModel, Train
 
 VOCABULARY = 60
@@ -363,3 +363,8 @@ def test_a_weight_of_a_type_that_is_not_learnt_is_an_error_that_lists_the_types(
     with pytest.raises(UserError, match=r"`EVE` is not a type that is learnt.*O, PER, LOC") as caught:
         weights_for({"PER": 2.0, "EVE": 2.0})
     assert caught.value.where == "train.class_weights"
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "gpt2", "xlnet", "qwen3_5", "t5gemma"])
+def test_every_family_says_how_wide_it_is(kind):
+    assert width(AutoConfig.for_model(kind)) >= 128

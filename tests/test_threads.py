@@ -55,6 +55,11 @@ def test_what_is_no_number_of_threads_does_not(chosen, value):
     assert chosen(OMP_NUM_THREADS=value) == ("8 threads (all 8 cores)", 8)
 
 
+def test_a_persons_1_counts_where_the_launcher_has_become_the_training(chosen):
+    told = {"OMP_NUM_THREADS": "1", "ACCELERATE_MIXED_PRECISION": "no", threads.TOLD: "1"}
+    assert chosen(**told) == ("1 thread (OMP_NUM_THREADS)", 1)
+
+
 @pytest.mark.parametrize("launcher", ["TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION"])
 def test_a_launchers_1_is_nobodys_wish(launcher):
     """Both launchers set 1 where nobody set anything; what they were given themselves they pass on."""

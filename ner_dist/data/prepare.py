@@ -21,11 +21,9 @@ import numpy as np
 
 from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
-from ner_dist.data.entities import entities_by_type, report_entities
-from ner_dist.data.notes import Notes, recorded, say_again
-from ner_dist.decoding import join_entities
+from ner_dist.data.notes import Notes, recorded
 from ner_dist.errors import UserError, writing
-from ner_dist.labels import OUTSIDE, LabelSet
+from ner_dist.labels import LabelSet
 from ner_dist.recipe import SCRATCH
 from ner_dist.run import read_json
 
@@ -140,133 +138,6 @@ def find_prepared(data: Data, *, fingerprint: str) -> Prepared | None:
         if read_json(meta).get("fingerprint") == fingerprint:
             return _load(meta.parent)
     return None
-
-
-def check_inputs(recipe: Recipe) -> None:
-    """Find out at once that a file or folder which the recipe names is not there; the hub is not asked.
-
-    Raises:
-        UserError: there is no such path, model's folder or checkpoint, or no file for a split.
-    """
-    from ner_dist.data.sources import check_files
-    from ner_dist.data.tokenizer import check_model_name
-
-    check_files(recipe.data)
-    if recipe.model.name != SCRATCH:
-        check_model_name(recipe.model.name)
-    if recipe.resume not in ("auto", "never") and not Path(recipe.resume).is_dir():
-        raise UserError(
-            "there is no such checkpoint",
-            where=f"resume {recipe.resume}",
-            fix="name its folder, such as RUN/checkpoints/step-000500, or leave it at auto",
-        )
-
-
-def has_changed(data: Data, *, fingerprint: str, stamp: str | None) -> bool:
-    """Whether a run's data is no longer what it was trained on; what is out of reach counts as unchanged.
-
-    Args:
-        data: of the run's recipe.
-        fingerprint: of the words and tags that it was trained on.
-        stamp: `source_stamp` of then; None for a run that did not record it. If it is the same, nothing is
-            read.
-
-    Raises:
-        UserError: the data is there and cannot be read.
-    """
-    from ner_dist.data.sources import SYNTHETIC, load_corpus, source_stamp
-
-    if data.path != SYNTHETIC and not Path(data.path).expanduser().exists():
-        return False
-    if source_stamp(data) == stamp:
-        return False
-    log.info("reading %s to see whether it has changed", data.path)
-    return load_corpus(data).fingerprint != fingerprint
-
-
-def fetch(recipe: Recipe) -> Prepared:
-    """Have all that the recipe's training needs on this machine's disk: data, tokens, the encoder's weights.
-
-    Raises:
-        UserError: data, labels or encoder cannot be used.
-    """
-    check_inputs(recipe)
-    from ner_dist.model import load_model
-
-    data = prepare(recipe)
-    labels = data.labels.select(recipe.labels)
-    report_data(data, labels)
-    if recipe.model.name != SCRATCH:
-        load_model(recipe.model, labels, seed=recipe.train.seed, vocab_size=data.vocab_size)
-    return data
-
-
-def report_data(data: Prepared, labels: LabelSet) -> None:
-    """Say what the data holds, what became of it on the way, what is learnt of it, and what is too little.
-
-    Raises:
-        UserError: no entity of a type that is to be learnt stands in train.
-    """
-    say_notes(data)
-    begins = data.labels.projection(labels)
-    begins = labels.coded()[0][begins] == 1
-    for name, split in data.splits.items():
-        entities = int(begins[split.tags].sum())
-        log.info(
-            "%s: %d sentences, %d words, %d entities", name, split.n_sentences, len(split.tags), entities
-        )
-        report_without_subwords(name, split, data.labels.projection(labels)[split.tags], labels)
-    left_out = [name for name in data.labels.types if name not in labels.types]
-    log.info(
-        "learning %d types: %s%s",
-        len(labels.types),
-        ", ".join(labels.types),
-        f"; {', '.join(left_out)} become O" if left_out else "",
-    )
-    counts = {name: entities_by_type(split, data.labels) for name, split in data.splits.items()}
-    report_entities(counts, labels)
-
-
-def say_notes(data: Prepared) -> None:
-    """Say what was dropped, converted and found when the data was prepared, unless this process just did."""
-    if not data.just_made:
-        say_again(data.notes, log=log)
-
-
-def count_in_entities(split: PreparedSplit, tags: np.ndarray, labels: LabelSet) -> tuple[int, int, int]:
-    """Words without subwords, those of them inside gold entities, and those whose gold tag the rule misses.
-
-    Args:
-        split: the sentences.
-        tags: gold label id of every word in `labels`, int [W].
-        labels: what the ids mean.
-    """
-    gaps = split.encoded.without_subwords(len(tags))
-    ruled = np.array(tags)
-    join_entities(ruled, gaps, split.offsets, labels)
-    inside = tags[gaps] != labels.label2id[OUTSIDE]
-    return len(gaps), int(inside.sum()), int((ruled[gaps] != tags[gaps]).sum())
-
-
-def report_without_subwords(name: str, split: PreparedSplit, tags: np.ndarray, labels: LabelSet) -> None:
-    """Say how many words of a split have no subwords, and what that means for its entities.
-
-    Args:
-        name: the split's.
-        split: the sentences.
-        tags: gold label id of every word in `labels`, int [W].
-        labels: what the ids mean.
-    """
-    total, inside, missed = count_in_entities(split, tags, labels)
-    if not total:
-        return
-    kinds = sorted(set(split.words(split.encoded.without_subwords(len(tags)))))
-    says = f"{name}: {total} {'words have' if total > 1 else 'word has'} no subwords"
-    says += f" ({', '.join(map(ascii, kinds[:3]))}{', …' if len(kinds) > 3 else ''}), {inside} of them inside"
-    says += " gold entities: they carry no loss, and their tags follow from the words around them"
-    if missed:
-        says += f"; gold differs at {missed}, where an entity begins or ends: take these words out of it"
-    log.log(logging.WARNING if inside else logging.INFO, "%s", says)
 
 
 def prepared_folder(recipe: Recipe, *, splits: Collection[str] | None = None) -> Path:

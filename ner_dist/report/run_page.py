@@ -322,6 +322,9 @@ def _recipe(settings: dict[str, Any]) -> Table | None:
             value = value.get(name) if isinstance(value, dict) else None
         if value is not None:
             shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+            chosen = _part(_part(settings, "provenance"), "auto").get(key.removeprefix("train."))
+            if value == "auto" and chosen is not None:
+                shown = f"auto: {chosen}"
             rows.append([key.removeprefix("provenance."), shown])
     words = frozenset({0, 1})
     return Table("The recipe's main settings", ["key", "value"], rows, words=words) if rows else None

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from ner_dist.data.prepare import prepare, report_data
+from ner_dist.data.prepare import prepare
+from ner_dist.data.report import report_data
 from ner_dist.score import score
 from tests.cases.conftest import REPOSITORY, SMALL_STEPS, settings
 from tests.distributed.conftest import server  # noqa: F401

@@ -102,6 +102,7 @@ def test_splits_that_were_joined_are_neither(folder, joined):
     [
         (("dev.tsv", "devel.tsv"), "validation"),
         (("dev.jsonl", "validation.jsonl"), "validation"),
+        (("dev.txt", "eng.testa"), "validation"),
         (("a.dev.conll", "b.dev.conll"), "validation"),
         (("train.conll", "train.txt"), "train"),
         (("train.jsonl", "train.jsonl.gz"), "train"),

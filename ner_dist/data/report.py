@@ -1,0 +1,86 @@
+"""What is said of prepared data at every start: sizes, entities, and what became of it while it was read."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ner_dist.data.entities import entities_by_type, report_entities
+from ner_dist.data.notes import say_again
+from ner_dist.decoding import join_entities
+from ner_dist.labels import OUTSIDE
+
+if TYPE_CHECKING:
+    from ner_dist.data.prepare import Prepared, PreparedSplit
+    from ner_dist.labels import LabelSet
+
+log = logging.getLogger(__name__)
+
+
+def report_data(data: Prepared, labels: LabelSet) -> None:
+    """Say what the data holds, what became of it on the way, what is learnt of it, and what is too little.
+
+    Raises:
+        UserError: no entity of a type that is to be learnt stands in train.
+    """
+    say_notes(data)
+    projection = data.labels.projection(labels)
+    begins = labels.coded()[0] == 1
+    for name, split in data.splits.items():
+        tags = projection[split.tags]
+        entities = int(begins[tags].sum())
+        log.info("%s: %d sentences, %d words, %d entities", name, split.n_sentences, len(tags), entities)
+        report_without_subwords(name, split, tags, labels)
+    left_out = [name for name in data.labels.types if name not in labels.types]
+    log.info(
+        "learning %d types: %s%s",
+        len(labels.types),
+        ", ".join(labels.types),
+        f"; {', '.join(left_out)} become O" if left_out else "",
+    )
+    counts = {name: entities_by_type(split, data.labels) for name, split in data.splits.items()}
+    report_entities(counts, labels)
+
+
+def say_notes(data: Prepared) -> None:
+    """Say what was dropped, converted and found when the data was prepared, unless this process just did."""
+    if not data.just_made:
+        say_again(data.notes, log=log)
+
+
+def report_without_subwords(name: str, split: PreparedSplit, tags: np.ndarray, labels: LabelSet) -> None:
+    """Say how many words of a split have no subwords, and what that means for its entities.
+
+    Args:
+        name: the split's.
+        split: the sentences.
+        tags: gold label id of every word in `labels`, int [W].
+        labels: what the ids mean.
+    """
+    total, inside, missed = count_in_entities(split, tags, labels)
+    if not total:
+        return
+    kinds = sorted(set(split.words(split.encoded.without_subwords(len(tags)))))
+    says = f"{name}: {total} {'words have' if total > 1 else 'word has'} no subwords"
+    says += f" ({', '.join(map(ascii, kinds[:3]))}{', …' if len(kinds) > 3 else ''}), {inside} of them inside"
+    says += " gold entities: they carry no loss, and their tags follow from the words around them"
+    if missed:
+        says += f"; gold differs at {missed}, where an entity begins or ends: take these words out of it"
+    log.log(logging.WARNING if inside else logging.INFO, "%s", says)
+
+
+def count_in_entities(split: PreparedSplit, tags: np.ndarray, labels: LabelSet) -> tuple[int, int, int]:
+    """Words without subwords, those of them inside gold entities, and those whose gold tag the rule misses.
+
+    Args:
+        split: the sentences.
+        tags: gold label id of every word in `labels`, int [W].
+        labels: what the ids mean.
+    """
+    gaps = split.encoded.without_subwords(len(tags))
+    ruled = np.array(tags)
+    join_entities(ruled, gaps, split.offsets, labels)
+    inside = tags[gaps] != labels.label2id[OUTSIDE]
+    return len(gaps), int(inside.sum()), int((ruled[gaps] != tags[gaps]).sum())
