@@ -70,11 +70,18 @@ def model_card(recipe: Recipe, labels: LabelSet, results: dict[str, Any] | None 
     ]
     scored = [name for name in ("validation", "test") if name in results]
     if scored:
-        lines += ["| split | precision | recall | F1 | accuracy | loss |", "|---|---|---|---|---|---|"]
+        lines += [
+            "| split | sentences | entities | precision | recall | F1 | accuracy | loss |",
+            "|---" * 8 + "|",
+        ]
         for name in scored:
-            cells = [f"{results[name][key]:.4f}" for key in ("precision", "recall", "f1", "accuracy", "loss")]
+            figures = results[name]
+            entities = sum(one["support"] for one in figures["per_type"].values())
+            cells = [f"{figures['sentences']:,}", f"{entities:,}"]
+            cells += [f"{figures[key]:.4f}" for key in ("precision", "recall", "f1", "accuracy", "loss")]
             lines.append(f"| {name} | {' | '.join(cells)} |")
         lines += ["", "Precision, recall and F1 are micro averages over entities, strict IOB2.", ""]
+        lines += _said_of_leaks(results)
     tried = results.get("examples") or {}
     lines += ["Words that are split already:", "", "```python", _WORDS, "```", ""]
     lines += [*_said_of_words(tried), "Text:", "", "```python"]
@@ -87,7 +94,23 @@ def _public(name: str) -> str:
     """A hub name as it is; of a place on this machine its last part."""
     path = Path(name).expanduser()
     local = path.exists() or path.is_absolute() or name.startswith(".")
-    return (path.resolve().name or "data") if local else name
+    if not local:
+        return name
+    path = path.resolve()
+    # RUN/model says nothing: the run's name does.
+    return (path.parent.name if path.name == "model" else path.name) or "data"
+
+
+def _said_of_leaks(results: dict[str, Any]) -> list[str]:
+    """How many of the scored sentences training has seen."""
+    says = []
+    for name in ("validation", "test"):
+        seen = results.get("data", {}).get(f"{name}_in_train")
+        if name in results and seen:
+            says.append(
+                f"{seen:,} of the {results[name]['sentences']:,} {name} sentences also occur in train."
+            )
+    return [" ".join(says), ""] if says else []
 
 
 def _said_of_words(tried: dict[str, Any]) -> list[str]:

@@ -105,7 +105,9 @@ class Recorder:
         if self.show_progress is None:
             self.show_progress = self.closing.enter_context(progress("training", step.total))
         self.show_progress(step.number)
-        if step.number % self.settings.every == 0 or step.ends_epoch or step.number == step.total:
+        # Epochs shorter than that would write a line each.
+        ends_epoch = step.ends_epoch and step.number // (step.epoch + 1) >= self.settings.every
+        if step.number % self.settings.every == 0 or ends_epoch or step.number == step.total:
             self.flush()
 
     @property

@@ -48,7 +48,7 @@ def check(renaming: Renaming, known: Mapping[str, Sequence[str]]) -> None:
             close = difflib.get_close_matches(old, types, n=1)
             hint = f"did you mean `{close[0]}`? " if close else ""
             each = "; ".join(f"{side} {', '.join(names)}" for side, names in known.items())
-            raise UserError(f"nobody has a type `{old}`", where=_OPTION, fix=f"{hint}there are: {each}")
+            raise UserError(f"neither side has a type `{old}`", where=_OPTION, fix=f"{hint}there are: {each}")
 
 
 def new_names(types: Sequence[str], renaming: Renaming) -> list[str]:

@@ -169,7 +169,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     set_up_logging(main=accelerator.is_main_process)
     _check_world(accelerator)
     world = accelerator.num_processes
-    log.info("%s on %s, %d process%s", describe(accelerator), device.name, world, "es" if world > 1 else "")
+    log.info("%s on %s%s", describe(accelerator), device.name, f", {world} processes" if world > 1 else "")
     log.info("precision %s: %s", precision, why)
     _tell_of_other_gpus(device, world)
     if device.is_gpu:

@@ -20,6 +20,7 @@ from tests.encoders import make_encoder
 
 LABELS = LabelSet.from_types(["PER", "ORG"])
 FIGURES = {"precision": 0.12345, "recall": 0.5, "f1": 0.2, "accuracy": 0.99, "loss": 0.03}
+FIGURES |= {"sentences": 1200, "per_type": {"PER": {"support": 900}, "ORG": {"support": 410}}}
 TRIED = {"split": "test", "sentences": 100, "words": 1234, "words_as_scored": 1234, "entities": 310}
 TRIED |= {"entities_found": 310, "entities_beside": 0, "longest": 512, "stride": 64, "precision": "fp32"}
 TRIED |= {"without_subwords": 0}
@@ -34,8 +35,14 @@ def test_the_card_says_what_the_model_is_and_how_well_it_does(tmp_path):
     front = yaml.safe_load(text.split("---")[1])
     assert front["pipeline_tag"] == "token-classification" and front["library_name"] == "transformers"
     assert "# tiny\n" in text and "PER, ORG" in text and "`scratch`" in text and "on synthetic." in text
-    assert "| test | 0.1235 | 0.5000 | 0.2000 | 0.9900 | 0.0300 |" in text
+    assert "| test | 1,200 | 1,310 | 0.1235 | 0.5000 | 0.2000 | 0.9900 | 0.0300 |" in text
     assert "strict IOB2" in text and "| validation" not in text
+
+
+def test_the_card_says_how_many_of_the_scored_sentences_training_has_seen(tmp_path):
+    text = card(tmp_path, test=FIGURES, data={"test_in_train": 4, "validation_in_train": 2})
+    assert "4 of the 1,200 test sentences also occur in train." in text and "validation sentences" not in text
+    assert "occur in train" not in card(tmp_path, test=FIGURES, data={"test_in_train": 0})
 
 
 def test_a_card_before_the_figures_has_no_table_and_claims_nothing(tmp_path):
@@ -48,10 +55,10 @@ def test_no_place_on_this_machine_is_on_the_card(tmp_path, monkeypatch):
     (tmp_path / "base" / "model").mkdir(parents=True)
     (tmp_path / "news.conll").touch()
     text = card(tmp_path, f"model.name={tmp_path / 'base' / 'model'}", f"data.path={tmp_path / 'news.conll'}")
-    assert "`model`, fine-tuned" in text and "on news.conll." in text and str(tmp_path) not in text
+    assert "`base`, fine-tuned" in text and "on news.conll." in text and str(tmp_path) not in text
     monkeypatch.chdir(tmp_path / "base")
     text = card(tmp_path, "model.name=./model", "data.path=.")
-    assert "`model`, fine-tuned" in text and "on base." in text
+    assert "`base`, fine-tuned" in text and "on base." in text
     # Gone since, and still no place to tell of.
     assert "on x." in card(tmp_path, "data.path=/gone/x")
     text = card(tmp_path, "model.name=FacebookAI/roberta-base", "data.path=Babelscape/multinerd")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ner_dist.data import sources
@@ -106,7 +106,7 @@ def test_the_recipe_says_what_was_found(data):
         "#   entities       4           4     4",
         "#     PER          2           2     2",
         "#   as read: Ann/B-PER met Ada/B-PER Lovelace/I-PER train",
-        "#   validation: 3 of 3 sentences also stand in train; "
+        "#   validation: 3 of 3 sentences also occur in train; "
         "data.drop_test_sentences_from_train=true drops them",
         "#   ner-dist train mine.yaml --processes 2    trains on two GPUs, or in two processes",
         "  name: some/encoder  # the encoder: a name on the hub, or a local folder",
@@ -184,11 +184,11 @@ def test_languages_are_named_where_there_are_several(data):
             "data/train.jsonl:1: 2 words but 1 tag",
         ),
         ({"train_txt": "one\ntwo\n"}, "train", "data/train.txt:1: 1 column in 'one'"),
-        ({"a-train_jsonl": jsonl(), "b-train_jsonl": jsonl()}, "train", "may all be train"),
+        ({"a-train_jsonl": jsonl(), "b-train_jsonl": jsonl()}, "train", "could each be train"),
         (
             {"train_jsonl": jsonl(), "a-dev_jsonl": "", "b-dev_jsonl": ""},
             "validation",
-            "may all be validation",
+            "could each be validation",
         ),
         ({"train_jsonl": jsonl(), "test_jsonl": "{}\n"}, "test", "data/test.jsonl:1: no column 'tokens'"),
     ],
@@ -236,6 +236,8 @@ def test_what_is_typed_wrong(data, capsys, arguments, said):
     assert Path("data/train.jsonl").read_text() == jsonl()
 
 
+@example(text="", value="\x85")
+@example(text="", value=["a\u2028b"])
 @given(text=st.text(), value=st.one_of(st.text(), st.lists(st.text()), st.integers(), st.none()))
 def test_whatever_the_data_is_called_the_recipe_is_yaml(text, value):
     assert yaml.safe_load(f"# {_printable(text)}\nkey: 1\n") == {"key": 1}

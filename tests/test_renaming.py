@@ -41,8 +41,8 @@ def test_a_type_that_nobody_has():
     with pytest.raises(UserError) as refused:
         check({"PERSN": "PER"}, known)
     assert str(refused.value) == (
-        "--map: nobody has a type `PERSN`; did you mean `PERSON`? there are: the model knows PERSON, LOC; "
-        "the data has PER"
+        "--map: neither side has a type `PERSN`; did you mean `PERSON`? there are: the model knows PERSON, "
+        "LOC; the data has PER"
     )
 
 

@@ -261,7 +261,7 @@ class TestData:
                 "a.conll",
                 "Ann B-PER\nsings\n",
                 ["data.files.train=a.conll"],
-                "data/a.conll:2: 1 column in 'sings', 2 in the lines before; mend the line",
+                "data/a.conll:2: 1 column in 'sings', 2 in the lines before; fix the line",
             ),
             (
                 "a.conll",

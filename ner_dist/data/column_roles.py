@@ -133,7 +133,7 @@ def word_column(columns: Columns, data: Data | None = None) -> int:
     if number:
         log.info(
             "%s: column %d (%s) numbers words or sentences, so column %d is read for the words; "
-            "data.tokens_column says otherwise",
+            "set data.tokens_column to change this",
             columns.path,
             number - 1,
             _shown(columns, number - 1),
@@ -199,7 +199,7 @@ def _in_misc(columns: Columns) -> Tags | None:
     if found is not None:
         log.info(
             "%s: the tags are read from %s= in column MISC, O where it is not there; "
-            "data.tags_column says otherwise",
+            "set data.tags_column to change this",
             columns.path,
             found.attribute,
         )
@@ -248,7 +248,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
         if others := [number for number in tags if number != last]:
             log.info(
                 "%s: the tags are read from the last column (%s), not from column %s (%s); "
-                "data.tags_column says otherwise",
+                "set data.tags_column to change this",
                 columns.path,
                 _shown(columns, last),
                 _name(columns, others[-1]),
@@ -271,7 +271,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
     if tags:
         log.info(
             "%s: the last column (%s) holds no tags, so column %s (%s) is read for them; "
-            "data.tags_column says otherwise",
+            "set data.tags_column to change this",
             columns.path,
             _shown(columns, last),
             _name(columns, tags[0]),

@@ -21,6 +21,7 @@ import numpy as np
 from ner_dist.data.corpus import Rows, ids_from_text
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES, are_tags, is_outside, is_prefixed
 from ner_dist.errors import UserError
+from ner_dist.numbers import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,13 +72,13 @@ def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) 
     comments = _comments(cells, filled, documents, tags)
     at = np.flatnonzero(filled & ~documents & ~comments)
     if comments.any():
-        what = "%s:%d: a comment, no word; comments left out: %d"
-        log.info(what, path, int(np.argmax(comments)) + 1, comments.sum())
+        skipped = counted(int(comments.sum()), "comment line")
+        log.info("%s: skipped %s, the first at line %d", path, skipped, int(np.argmax(comments)) + 1)
     names = tuple(stated[1].split()) if stated else None
     _check_widths(cells, at, path, named=len(names) if names else None)
     header = _header(cells, int(at[0])) if len(at) else None
     if header is not None:
-        log.info("%s:%d: a header, no word: %s", path, at[0] + 1, ", ".join(header))
+        log.info("%s:%d: a header: %s", path, at[0] + 1, ", ".join(header))
         names, at = names or header, at[1:]
     breaks = np.cumsum(~filled | documents | _breaking(cells, comments))[at]
     if header is not None and header[-1] == "MISC" and len(at):
@@ -232,7 +233,8 @@ class Columns:
     def _report_blanks(self, codes: np.ndarray, words: np.ndarray, vocabulary: tuple[str, ...]) -> None:
         trimmed = np.array([word != cell for word, cell in zip(words, vocabulary, strict=True)], dtype=bool)
         if trimmed.any():
-            log.info("%s: blanks around words left out: %d", self.path, trimmed[codes].sum())
+            stripped = counted(int(trimmed[codes].sum()), "word")
+            log.info("%s: stripped the spaces around %s", self.path, stripped)
         several = np.array([" " in word for word in words], dtype=bool)
         if several.any() and 2 * several[codes].sum() > len(codes):
             log.warning(
@@ -368,11 +370,11 @@ def _check_widths(cells: Cells, at: np.ndarray, path: Path, *, named: int | None
     word = int(differ[0])
     others = "named in global.columns" if named else f"in the {'lines before' if word else 'other lines'}"
     if cells.separator == "\t":
-        fix = "mend the line: tabs separate the columns; if white space does, set data.separator=whitespace"
+        fix = "fix the line: tabs separate the columns; if white space does, set data.separator=whitespace"
     elif cells.separator == WHITE_SPACE:
-        fix = "mend the line; where a word holds a blank, put tabs between the columns of all lines"
+        fix = "fix the line; where a word holds a space, put tabs between the columns of all lines"
     else:
-        fix = "mend the line, or set data.separator"
+        fix = "fix the line, or set data.separator"
     columns = f"{widths[word]} column{'s' * int(widths[word] > 1)}"
     what = f"{columns} in {_quoted(cells, int(at[word]))}, {usual} {others}"
     raise UserError(what, where=f"{path}:{at[word] + 1}", fix=fix)

@@ -69,7 +69,7 @@ def clean(splits: dict[str, Split], data: Data, *, report: dict[str, int]) -> di
         leaked = shared(cleaned["train"], *(cleaned[name] for name in held_out))
         cleaned["train"] = cleaned["train"].keep(~leaked)
         report["train_dropped_as_held_out"] = int(leaked.sum())
-        log.info("train: %d sentences dropped that also stand in %s", leaked.sum(), " or ".join(held_out))
+        log.info("train: %d sentences dropped that also occur in %s", leaked.sum(), " or ".join(held_out))
     for name, split in cleaned.items():
         report[f"{name}_sentences"], report[f"{name}_words"] = len(split), len(split.tags)
     return cleaned
@@ -109,4 +109,4 @@ def _count_shared(splits: dict[str, Split], name: str, other: str, report: dict[
     report[f"{name}_in_{other}"] = count
     if count:
         fix = "; data.drop_test_sentences_from_train=true drops them there" if other == "train" else ""
-        log.info("%s: %d of %d sentences also stand in %s%s", name, count, len(splits[name]), other, fix)
+        log.info("%s: %d of %d sentences also occur in %s%s", name, count, len(splits[name]), other, fix)

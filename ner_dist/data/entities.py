@@ -99,8 +99,9 @@ def report_entities(counts: Mapping[str, Mapping[str, int]], labels: LabelSet) -
         unseen = {name: count for name, count in learnt.items() if train and count and not train[name]}
         if unseen:
             log.warning(
-                "%s: %d of %d entities can be found by no model, as train has none of their types: %s; "
-                "see data.files.%s if the files should hold the same types, or leave these out with `labels`",
+                "%s: %d of %d entities cannot be found by any model, since train has none of their types: "
+                "%s; see data.files.%s if the files should hold the same types, or leave these out "
+                "with `labels`",
                 split,
                 sum(unseen.values()),
                 sum(learnt.values()),

@@ -11,6 +11,7 @@ from ner_dist.data.entities import entities_by_type, report_entities
 from ner_dist.data.notes import say_again
 from ner_dist.decoding import join_entities
 from ner_dist.labels import OUTSIDE
+from ner_dist.numbers import counted
 
 if TYPE_CHECKING:
     from ner_dist.data.prepare import Prepared, PreparedSplit
@@ -35,8 +36,8 @@ def report_data(data: Prepared, labels: LabelSet) -> None:
         report_without_subwords(name, split, tags, labels)
     left_out = [name for name in data.labels.types if name not in labels.types]
     log.info(
-        "learning %d types: %s%s",
-        len(labels.types),
+        "learning %s: %s%s",
+        counted(len(labels.types), "type"),
         ", ".join(labels.types),
         f"; {', '.join(left_out)} become O" if left_out else "",
     )

@@ -235,7 +235,7 @@ def _read_saved(data: Data, splits: Collection[str]) -> dict[str, list[Rows]]:
         wanted = getattr(data.splits, split)
         called = [name for group in names_of(wanted, split) for name in group if name in found]
         if len(called) > 1 and wanted not in found:
-            what = f"{', '.join(called)} may all be {split}"
+            what = f"{', '.join(called)} could each be {split}"
             raise UserError(what, where=data.path, fix=f"set data.splits.{split}")
         name = wanted if wanted in found or not called else called[0]
         rows[split] = [_rows_of(found, name, data, split)]

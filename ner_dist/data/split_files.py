@@ -98,7 +98,10 @@ def _named(folder: Path, names: tuple[str, ...], *, data: Data, split: str) -> l
     """A split's files in a folder; those whose ending says that they are data come first."""
     for files in (_data_files(folder, data), _other_files(folder, data)):
         if exact := [path for path in files if _stem(path) in names]:
-            return _one(exact, folder, split)
+            # `train.txt` wins over `train_small.txt`, but `eng.testa` is validation as much as `dev.txt` is.
+            others = tuple(name for name in names if name not in map(_stem, exact))
+            rivals = [path for path in files if path not in exact and _speaks_of(path, others)]
+            return _one([*exact, *rivals], folder, split)
         if shards := _shards(files, names):
             return shards
         inside = [folder / name for name in names if (folder / name).is_dir()]
@@ -116,7 +119,7 @@ def _one(found: list[Path], folder: Path, split: str) -> list[Path]:
     if len(found) > 1:
         named = ", ".join(path.name for path in found)
         key = "files" if found[0].is_file() else "splits"
-        raise UserError(f"{named} may all be {split}", where=str(folder), fix=f"set data.{key}.{split}")
+        raise UserError(f"{named} could each be {split}", where=str(folder), fix=f"set data.{key}.{split}")
     return found
 
 

@@ -136,7 +136,7 @@ def test_what_cannot_tell_where_entities_begin_is_scored_on_its_entities(evaluat
             "no type is shared: the model knows PERSON, ORGANISATION, LOCATION, the data has PER, ORG, LOC; "
             "--map ",
         ),
-        ("long_names", ["--map", "PERSONS=PER"], "nobody has a type `PERSONS`; did you mean `PERSON`?"),
+        ("long_names", ["--map", "PERSONS=PER"], "neither side has a type `PERSONS`; did you mean `PERSON`?"),
         ("pad_label", ["--labels", "O,B-PER"], "--labels: names 2 tags, but the model has 9 labels"),
     ],
 )

@@ -22,7 +22,7 @@ def test_tab_words_with_space():
 def test_labelstudio_multiword():
     assert refused("labelstudio_multiword") == (
         "train.conll:5: 5 columns in 'Halden Works -X- _ B-ORG', 4 in the lines before; "
-        "mend the line; where a word holds a blank, put tabs between the columns of all lines"
+        "fix the line; where a word holds a space, put tabs between the columns of all lines"
     )
 
 
@@ -97,7 +97,7 @@ def test_unseen_label(tmp_path, caplog):
     settings = ["data.language=null", "model.name=scratch", f"data.cache_dir={tmp_path}/cache"]
     arguments = ["recipes/full.yaml", f"data.path={CASES / 'unseen_label'}", *settings]
     warning = (
-        "test: 1 of 45 entities can be found by no model, as train has none of their types: DATE (1); "
+        "test: 1 of 45 entities cannot be found by any model, since train has none of their types: DATE (1); "
         "see data.files.test if the files should hold the same types, or leave these out with `labels`"
     )
     for _ in range(2):  # prepared, and from the cache
@@ -106,4 +106,4 @@ def test_unseen_label(tmp_path, caplog):
         assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [warning]
     caplog.clear()
     assert ner_dist("prepare", *arguments, "labels=[PER,LOC,ORG]") == 0
-    assert "can be found by no model" not in caplog.text
+    assert "cannot be found by any model" not in caplog.text

@@ -99,7 +99,7 @@ def test_what_is_found_in_misc_is_said(caplog):
         read("formats/conllu_misc")
     assert (
         "train.conllu: the tags are read from NER= in column MISC, O where it is not there; "
-        "data.tags_column says otherwise" in caplog.text
+        "set data.tags_column to change this" in caplog.text
     )
 
 

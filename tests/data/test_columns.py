@@ -15,8 +15,8 @@ from ner_dist.errors import UserError
 from ner_dist.recipe import Data
 from tests.data.test_readers import sentences
 
-MEND = "mend the line; where a word holds a blank, put tabs between the columns of all lines"
-MEND_TABS = "mend the line: tabs separate the columns; if white space does, set data.separator=whitespace"
+MEND = "fix the line; where a word holds a space, put tabs between the columns of all lines"
+MEND_TABS = "fix the line: tabs separate the columns; if white space does, set data.separator=whitespace"
 
 
 @pytest.fixture
@@ -261,12 +261,12 @@ def test_what_was_found_is_said(read, caplog):
         read("# made\n1\tIn\tO\tx\n2\t Bern\tB-LOC\tx\n")
     said = [record.message.rpartition("/")[2] for record in caplog.records]
     assert said == [
-        "a.conll:1: a comment, no word; comments left out: 1",
+        "a.conll: skipped 1 comment line, the first at line 1",
         "a.conll: column 0 (1, 2) numbers words or sentences, so column 1 is read for the words; "
-        "data.tokens_column says otherwise",
+        "set data.tokens_column to change this",
         "a.conll: the last column (x) holds no tags, so column 2 (B-LOC) is read for them; "
-        "data.tags_column says otherwise",
-        "a.conll: blanks around words left out: 1",
+        "set data.tags_column to change this",
+        "a.conll: stripped the spaces around 1 word",
     ]
 
 
@@ -284,7 +284,7 @@ def test_a_column_of_chunks_is_not_read_for_the_tags_which_is_said(read, caplog)
         assert sentences(read("Bern NNP B-NP I-LOC\nis VB B-VP O\n")) == [(["Bern", "is"], ["I-LOC", "O"])]
     assert (
         "a.conll: the tags are read from the last column (I-LOC), not from column 2 (B-NP, B-VP); "
-        "data.tags_column says otherwise" in caplog.text
+        "set data.tags_column to change this" in caplog.text
     )
 
 

@@ -87,7 +87,7 @@ def test_what_is_too_little(caplog):
         "train: fewer than 5 entities of LOC (4), ORG (1): too few to learn from; add more, or see `labels`"
     ]
     assert said(caplog, train=(9, 0, 0), validation=(5, 2, 3), test=(7, 0, 0)) == [
-        "validation: 5 of 10 entities can be found by no model, as train has none of their types: "
+        "validation: 5 of 10 entities cannot be found by any model, since train has none of their types: "
         "ORG (3), LOC (2); see data.files.validation if the files should hold the same types, "
         "or leave these out with `labels`"
     ]

@@ -122,7 +122,9 @@ class TestSavedToDisk:
 
     def test_errors(self, folder):
         path = folder(train=[0, 1], dev=[1], devel=[0])
-        with pytest.raises(UserError, match=r"dev, devel may all be validation; set data.splits.validation$"):
+        with pytest.raises(
+            UserError, match=r"dev, devel could each be validation; set data.splits.validation$"
+        ):
             load_corpus(Data(path=str(path)), splits=["validation"])
         with pytest.raises(UserError, match=r"has no split 'test'; it has train, dev, devel$"):
             load_corpus(Data(path=str(path)), splits=["test"])

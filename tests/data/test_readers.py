@@ -192,7 +192,7 @@ class TestConll:
         path = write(tmp_path / "a.conll", "Ann B-PER\nsings\n")
         assert refused(path) == (
             "a.conll:2: 1 column in 'sings', 2 in the lines before; "
-            "mend the line; where a word holds a blank, put tabs between the columns of all lines"
+            "fix the line; where a word holds a space, put tabs between the columns of all lines"
         )
         write(path, "Ann B-PER\nsings O\n")
         assert refused(path, tags_column="3").startswith("a.conll:1: 2 columns in 'Ann B-PER', not 4 or more")

@@ -116,7 +116,7 @@ class TestFindingFiles:
         assert sentences(load_corpus(only_train(tmp_path, format="jsonl")), "train") == [A]
         assert sentences(load_corpus(only_train(tmp_path, format="conll")), "train") == [B]
         assert refused(only_train(tmp_path), tmp_path) == (
-            "FOLDER: train.conll, train.jsonl may all be train; set data.files.train"
+            "FOLDER: train.conll, train.jsonl could each be train; set data.files.train"
         )
 
     @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -281,7 +281,7 @@ class TestRepeats:
             in caplog.text
         )
         assert (
-            "test: 1 of 3 sentences also stand in train; data.drop_test_sentences_from_train=true"
+            "test: 1 of 3 sentences also occur in train; data.drop_test_sentences_from_train=true"
             in caplog.text
         )
 

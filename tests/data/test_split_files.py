@@ -102,6 +102,7 @@ def test_splits_that_were_joined_are_neither(folder, joined):
     [
         (("dev.tsv", "devel.tsv"), "validation"),
         (("dev.jsonl", "validation.jsonl"), "validation"),
+        (("dev.txt", "eng.testa"), "validation"),
         (("a.dev.conll", "b.dev.conll"), "validation"),
         (("train.conll", "train.txt"), "train"),
         (("train.jsonl", "train.jsonl.gz"), "train"),
@@ -111,7 +112,9 @@ def test_splits_that_were_joined_are_neither(folder, joined):
 )
 def test_two_that_may_be_one_split(folder, names, split):
     there = folder(*names)
-    assert refused(there, split) == f"FOLDER: {', '.join(names)} may all be {split}; set data.files.{split}"
+    assert (
+        refused(there, split) == f"FOLDER: {', '.join(names)} could each be {split}; set data.files.{split}"
+    )
     chosen = Data(path=str(there), files={split: names[1]})
     assert [path.name for path in files_of(chosen, split)] == [names[1]]
 
@@ -119,7 +122,7 @@ def test_two_that_may_be_one_split(folder, names, split):
 def test_two_folders_that_may_be_one_split(folder):
     there = folder("train/a.txt", "dev/a.txt", "devel/a.txt", "test/a.txt")
     assert refused(there, "validation") == (
-        "FOLDER: dev, devel may all be validation; set data.splits.validation"
+        "FOLDER: dev, devel could each be validation; set data.splits.validation"
     )
     splits = SplitNames(validation="devel")
     assert found(there, splits=splits) == ["train/a.txt", "devel/a.txt", "test/a.txt"]
@@ -129,7 +132,7 @@ def test_the_name_in_the_recipe_comes_first(folder):
     there = folder("train.txt", "dev.txt", "testa.txt", "testb.txt", "exam.txt")
     splits = SplitNames(validation="testa", test="exam")
     assert found(there, splits=splits) == ["train.txt", "testa.txt", "exam.txt"]
-    assert refused(there, "validation").startswith("FOLDER: dev.txt, testa.txt may all be validation")
+    assert refused(there, "validation").startswith("FOLDER: dev.txt, testa.txt could each be validation")
 
 
 def test_a_plain_name_comes_before_a_part_of_one(folder):
