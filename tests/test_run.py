@@ -227,7 +227,7 @@ class TestWriteRecipe:
 
     def test_every_key_is_resolved(self, written):
         assert written["train"]["seed"] == 3
-        assert written["train"]["learning_rate"] == 5e-5
+        assert written["train"]["learning_rate"] == "auto"
         assert written["model"]["scratch"]["layers"] == 2
 
     def test_what_it_was_made_with(self, written):
