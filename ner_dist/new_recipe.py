@@ -26,7 +26,7 @@ from ner_dist.data.readers import format_by_ending
 from ner_dist.data.sources import SPLITS, load_corpus
 from ner_dist.errors import UserError
 from ner_dist.numbers import joined
-from ner_dist.recipe import Data
+from ner_dist.recipe import Data, Model
 from ner_dist.recipe_file import data_section, flow
 
 _WORDS = ("tokens", "words", "token", "word", "tokenized_text", "text", "sentence")
@@ -83,7 +83,8 @@ def new_recipe(
     """
     found = explore(path, settings)
     name, common = _name(path), found.types[:2]
-    typed = " ".join(["ner-dist new", *map(shlex.quote, (path, *settings))])
+    named = [] if model == Model().name else ["--model", model]
+    typed = " ".join(["ner-dist new", *map(shlex.quote, (path, *settings, *named))])
     command = f"ner-dist train {shlex.quote(file)}"
     head = [
         _short(f"Written by `{typed}`."),

@@ -200,6 +200,8 @@ def _another_recipe(run: Run, keys: list[str]) -> UserError:
     else:
         what = f"holds the run of another recipe (they differ in {listed})"
         fix = "name another output_dir, or pass overwrite=true to move the old run aside"
+        if not run.complete:
+            fix = f"to finish it as it was begun, train {typed(run.recipe)}; else {fix}"
     return UserError(what, where=f"output_dir {run.folder}", fix=fix)
 
 

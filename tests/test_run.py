@@ -63,6 +63,13 @@ class TestCheckOutput:
         )
         assert contents(old.folder) == before
 
+    def test_a_run_that_is_not_finished_can_be_finished_as_it_was_begun(self, old):
+        old.results.unlink()
+        old.metrics.write_text("{}\n")
+        message = refused(recipe(old.folder, train={"seed": 2}))
+        assert f"to finish it as it was begun, train {old.recipe}; else name another output_dir" in message
+        assert check_output(load_recipe(old.recipe)) == old
+
     def test_many_differing_keys_are_counted(self, old):
         many = {"seed": 2, "epochs": 9, "max_steps": 4, "weight_decay": 0.0, "layer_decay": 0.9}
         message = refused(recipe(old.folder, train=many))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError
-from ner_dist.model import load_config, max_length
+from ner_dist.model import load_config, max_length, width
 from ner_dist.recipe import SCRATCH
 from ner_dist.sizing.forward_cost import ForwardCost, Numbers, empty_model, forward_cost
 
@@ -72,7 +72,7 @@ class ModelShape:
 
     @property
     def hidden(self) -> int:
-        return self.config.hidden_size
+        return width(self.config)
 
     @property
     def max_length(self) -> int:
