@@ -83,7 +83,8 @@ def flow(value: Any) -> str:
     """A value as YAML on one line."""
     style: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": 10**9}
     # YAML folds its own ends of lines inside quotes; as escapes they stay.
-    plain = not re.search("[\x85\u2028\u2029]", str(value))
+    written = json.dumps(value, ensure_ascii=False, default=str)
+    plain = not re.search("[\x85\u2028\u2029]", written)
     text = yaml.dump([value], Dumper=_Dumper, allow_unicode=plain, **style)
     return text.strip()[1:-1]
 
