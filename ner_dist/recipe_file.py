@@ -82,11 +82,12 @@ def to_yaml(recipe: Recipe, **extra: Any) -> str:
 def flow(value: Any) -> str:
     """A value as YAML on one line."""
     style: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": 10**9}
-    # YAML folds its own ends of lines inside quotes; as escapes they stay.
-    written = json.dumps(value, ensure_ascii=False, default=str)
-    plain = not re.search("[\x85\u2028\u2029]", written)
-    text = yaml.dump([value], Dumper=_Dumper, allow_unicode=plain, **style)
-    return text.strip()[1:-1]
+    text = yaml.dump([value], Dumper=_Dumper, allow_unicode=True, **style).strip()[1:-1]
+    if re.search("[\n\x85\u2028\u2029]", text):
+        # YAML folds ends of lines inside its quotes. JSON, which is YAML too, escapes them, or is helped to.
+        text = json.dumps(value, ensure_ascii=False)
+        text = re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text
 
 
 def differing_keys(begun: Recipe, asked: Recipe) -> list[str]:
