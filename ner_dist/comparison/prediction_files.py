@@ -129,7 +129,7 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
         ids = _ids(ids, numbers, path)
     flat = None if confidence is None else np.array([p for cell in confidence for p in cell], np.float32)
     gold, predicted = (
-        rows_from_lists(words, columns[name], file=str(path), numbers=numbers)
+        rows_from_lists(words, columns[name], file=shown(path), numbers=numbers)
         for name in ("gold", "predicted")
     )
     return gold, predicted, {"tokens": tokens, "ids": ids, "confidence": flat}

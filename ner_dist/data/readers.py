@@ -24,6 +24,7 @@ from ner_dist.data.known_formats import check_ending, check_object, check_text
 from ner_dist.data.tables import rows_from_table
 from ner_dist.data.tag_shapes import are_tags, is_outside
 from ner_dist.errors import UserError
+from ner_dist.run import shown
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Data
@@ -266,7 +267,9 @@ def _read_conll(path: Path, data: Data) -> Rows:
 
 def read_columns(path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:
     """The words of a file of CoNLL columns; see `columns.cut`."""
-    return without_ranges(cut(read_text(path), path, separator=separator, tags=tags))
+    # The path is for messages, which names of other bytes than UTF-8 would spoil.
+    named = Path(shown(path))
+    return without_ranges(cut(read_text(path), named, separator=separator, tags=tags))
 
 
 def _number(written: str | int) -> int:

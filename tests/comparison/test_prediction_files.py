@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 
 import numpy as np
 import pytest
@@ -297,3 +298,22 @@ def test_other_files_are_refused(write):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(UserError, match="damaged gzip file"):
         read_file(path)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".conll"])
+def test_a_name_that_is_not_utf_8_can_be_logged(tmp_path, log_lines, ending):
+    path = tmp_path / os.fsdecode(b"their\xff" + ending.encode())
+    rows = [("a", "I-PER", "B-PER"), ("b", "O", "I-LOC")]
+    lines = {
+        ".jsonl": [
+            json.dumps(dict(zip(("tokens", "gold", "predicted"), map(list, zip(*rows)), strict=True)))
+        ],
+        ".conll": ["\t".join(row) for row in rows],
+    }
+    try:
+        path.write_text("\n".join(lines[ending]) + "\n")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    read_file(path)
+    assert any("tags are IOB1" in line for line in log_lines)
+    assert all(line.isprintable() for line in "".join(log_lines))
