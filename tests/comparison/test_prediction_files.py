@@ -303,13 +303,8 @@ def test_other_files_are_refused(write):
 @pytest.mark.parametrize("ending", [".jsonl", ".conll"])
 def test_a_name_that_is_not_utf_8_can_be_logged(tmp_path, log_lines, ending):
     path = tmp_path / os.fsdecode(b"their\xff" + ending.encode())
-    rows = [("a", "I-PER", "B-PER"), ("b", "O", "I-LOC")]
-    lines = {
-        ".jsonl": [
-            json.dumps(dict(zip(("tokens", "gold", "predicted"), map(list, zip(*rows)), strict=True)))
-        ],
-        ".conll": ["\t".join(row) for row in rows],
-    }
+    line = {"tokens": ["a", "b"], "gold": ["I-PER", "O"], "predicted": ["B-PER", "I-LOC"]}
+    lines = {".jsonl": [json.dumps(line)], ".conll": ["a\tI-PER\tB-PER", "b\tO\tI-LOC"]}
     try:
         path.write_text("\n".join(lines[ending]) + "\n")
     except OSError:
