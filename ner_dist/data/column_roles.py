@@ -255,7 +255,8 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
                 _shown(columns, others[-1]),
             )
         return Tags(last)
-    if are_tags(columns.distinct(words, first=SAMPLE)):
+    # A file may hold no entity, and words such as `B` and nothing else.
+    if are_tags(columns.distinct(words, first=SAMPLE)) and not all(map(is_outside, values[last])):
         raise UserError(
             f"column {_name(columns, words)} is read for words but holds tags ({_shown(columns, words)})",
             where=columns.place(0),

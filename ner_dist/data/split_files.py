@@ -96,11 +96,13 @@ def names_of(wanted: str, split: str) -> list[tuple[str, ...]]:
 
 def _named(folder: Path, names: tuple[str, ...], *, data: Data, split: str) -> list[Path]:
     """A split's files in a folder; those whose ending says that they are data come first."""
-    for files in (_data_files(folder, data), _other_files(folder, data)):
+    groups = (_data_files(folder, data), _other_files(folder, data))
+    for files in groups:
         if exact := [path for path in files if _stem(path) in names]:
             # `train.txt` wins over `train_small.txt`, but `eng.testa` is validation as much as `dev.txt` is.
             others = tuple(name for name in names if name not in map(_stem, exact))
-            rivals = [path for path in files if path not in exact and _speaks_of(path, others)]
+            rivals = [path for group in groups for path in group if _speaks_of(path, others)]
+            rivals = [path for path in rivals if path not in exact]
             return _one([*exact, *rivals], folder, split)
         if shards := _shards(files, names):
             return shards

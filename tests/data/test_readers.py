@@ -98,6 +98,7 @@ sentence = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(st.lists(sentence, min_size=1, max_size=8))
 @example([[("#", "O")], [("#", "B-PER"), ("#", "I-PER")]])
+@example([[("B", "O")]])
 def test_formats_agree_on_any_words(tmp_path_factory, drawn):
     pairs = [([word for word, _ in pairs], [tag for _, tag in pairs]) for pairs in drawn]
     folder = tmp_path_factory.mktemp("drawn")
