@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ner_dist.recipe import AUTO_KEYS as KEYS
 from ner_dist.recipe import SCRATCH, SMALLEST_STEP, FixedRecipe, FixedTrain, Train
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ _MOST_EPOCHS = 60
 _BASE_RATE, _BASE_WIDTH = 5e-5, 768
 _WIDTH_POWER = 2.5
 _HIGHEST_RATE = 1e-3
-
-KEYS = ("epochs", "batch_tokens", "learning_rate")
-"""The keys of `train` that may be `auto`."""
 
 
 def choose(*, subwords: int, width: int) -> dict[str, Any]:

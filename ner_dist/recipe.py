@@ -26,6 +26,8 @@ class Section(BaseModel):
 
 SCRATCH = "scratch"
 """`model.name` of an encoder that is trained from random weights."""
+AUTO_KEYS = ("epochs", "batch_tokens", "learning_rate")
+"""The keys of `train` that may be `auto`, since their numbers suit one data set."""
 SMALLEST_STEP = 1024
 """Padded subwords of the smallest step that `train.batch_tokens: auto` chooses."""
 

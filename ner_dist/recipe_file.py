@@ -20,7 +20,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data, Recipe, as_begun
+from ner_dist.recipe import AUTO_KEYS, Data, Recipe, as_begun
 
 # Keys that may differ between two starts of one run: where it writes, what it reports, how fast it scores.
 _NOT_THE_MATHS = (
@@ -125,7 +125,7 @@ for _side in (_Loader, _Dumper):
     )
 
 
-_TUNED = ("train.epochs", "train.batch_tokens", "train.learning_rate")
+_TUNED = tuple(f"train.{key}" for key in AUTO_KEYS)
 """Keys whose numbers are chosen for one data set."""
 
 
