@@ -21,13 +21,13 @@ from pathlib import Path
 
 import torch
 
-from ner_dist.checkpoint import Checkpoints
 from ner_dist.recipe import Recipe
-from ner_dist.run import Run
-from ner_dist.runtime import describe, start
-from ner_dist.session import Session
-from ner_dist.shards import Saved, damage
-from ner_dist.training_state import restore
+from ner_dist.run.directory import Run
+from ner_dist.runtime.accelerator import describe, start
+from ner_dist.training.checkpoint_files import Saved, damage
+from ner_dist.training.checkpoints import Checkpoints
+from ner_dist.training.state_dict import restore
+from ner_dist.training.trainer import Session
 
 BASE = {"hidden_size": 768, "layers": 12, "heads": 12, "vocab_size": 50265, "max_length": 512}
 SMALL = {"hidden_size": 128, "layers": 2, "heads": 2, "vocab_size": 4000, "max_length": 128}

@@ -16,11 +16,11 @@ import time
 
 import numpy as np
 
-from ner_dist import metrics
-from ner_dist.comparison.ground import Ground
+from ner_dist.comparison.aligned import Ground
 from ner_dist.comparison.predictions import words_of
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.unit_counts import UnitCounts
+from ner_dist.evaluation import metrics
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
 
 

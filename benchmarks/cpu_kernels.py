@@ -1,4 +1,4 @@
-"""What each part of `ner_dist/cpu.py` is worth on this CPU, and where the time of a step goes.
+"""What each part of `ner_dist/cpu_kernels.py` is worth on this CPU, and where the time of a step goes.
 
     python benchmarks/cpu_kernels.py --model FOLDER [--data FOLDER|synthetic] [--precision bf16] [--rounds 5]
 
@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING
 
 from torch.profiler import ProfilerActivity, profile
 
-from ner_dist import cpu
-from ner_dist.model import load_config
+from ner_dist.model.encoder import load_config
 from ner_dist.recipe import Recipe
-from ner_dist.run import Run
-from ner_dist.runtime import start
-from ner_dist.session import Session
+from ner_dist.run.directory import Run
+from ner_dist.runtime import cpu_kernels
+from ner_dist.runtime.accelerator import start
+from ner_dist.training.trainer import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ner_dist.loop import Step
+    from ner_dist.training.loop import Step
 
 # glibc's defaults, and the number of mallopt's parameter for it.
 MMAP_MAX, TRIM_THRESHOLD, MMAP_THRESHOLD = (-4, 65536), (-1, 131072), (-3, 131072)
@@ -103,10 +103,10 @@ def compare(steps: Iterator[Step], parts: list[str], options: argparse.Namespace
 
 def switch(parts: list[str]) -> None:
     """Have these parts on and all others off."""
-    for part in cpu.KERNELS:
-        (cpu.replace if part in parts else cpu.restore)(part)
+    for part in cpu_kernels.KERNELS:
+        (cpu_kernels.replace if part in parts else cpu_kernels.restore)(part)
     if "memory" in parts:
-        cpu.keep_memory()
+        cpu_kernels.keep_memory()
     else:
         libc = ctypes.CDLL(None)
         for parameter, value in (MMAP_MAX, TRIM_THRESHOLD, MMAP_THRESHOLD):

@@ -12,10 +12,10 @@ import torch
 
 from ner_dist.data.corpus import Split
 from ner_dist.data.sources import load_corpus
-from ner_dist.data.tokenizer import load_tokenizer, train_tokenizer
 from ner_dist.errors import UserError
-from ner_dist.model import load_config
-from ner_dist.model import max_length as longest_input
+from ner_dist.model.encoder import load_config
+from ner_dist.model.encoder import max_length as longest_input
+from ner_dist.model.tokenizer import load_tokenizer, train_tokenizer
 from ner_dist.recipe import Data, Model
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from scipy.stats import bootstrap
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ner_dist.comparison.ground import Ground
-from ner_dist.metrics import count_per_sentence, precision_recall_f1
+from ner_dist.comparison.aligned import Ground
+from ner_dist.evaluation.metrics import count_per_sentence, precision_recall_f1
 from tests.comparison import simulated
 
 TYPES = ("micro", *simulated.TYPES)

@@ -131,11 +131,11 @@ def main() -> None:
     """What a rank does: train and write its figures into the folder that `run` made."""
     import torch
 
-    from ner_dist.ranks import leave
     from ner_dist.recipe import Recipe
-    from ner_dist.run import Run
-    from ner_dist.runtime import start
-    from ner_dist.session import Session
+    from ner_dist.run.directory import Run
+    from ner_dist.runtime.accelerator import start
+    from ner_dist.runtime.ranks import leave
+    from ner_dist.training.trainer import Session
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, help="holds spec.json")
@@ -188,7 +188,7 @@ def warm_up(recipe: Any) -> None:
     import torch
     from transformers import AutoModelForTokenClassification
 
-    from ner_dist.model import load_config, load_whole
+    from ner_dist.model.encoder import load_config, load_whole
 
     load_whole()
     small = recipe.model.model_copy(

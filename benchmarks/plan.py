@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from ner_dist.data.plan import plan_epoch
+from ner_dist.data.batch_plan import plan_epoch
 
 
 def main() -> None:

@@ -78,11 +78,11 @@ def check(
 
 def _foretold(recipe: dict, name: str, processes: int, *, of_memory: bool) -> float:
     """The planner's figure for one strategy on this machine's CPU."""
+    from ner_dist.launch import LAUNCHES
     from ner_dist.recipe import Recipe
     from ner_dist.sizing.advise import Hardware, size
     from ner_dist.sizing.communication import Network
     from ner_dist.sizing.devices import find_gpu
-    from ner_dist.sizing.launches import LAUNCHES
     from ner_dist.sizing.plan import with_measurement
     from ner_dist.sizing.workload import workload_of
 

@@ -79,8 +79,8 @@ def scaling(options: argparse.Namespace) -> None:
 
 def sent(options: argparse.Namespace) -> None:
     """Bytes that rank 0 sends in a step, as its process wrote them, and as the planner has them."""
+    from ner_dist.launch import LAUNCHES
     from ner_dist.sizing.communication import transfers
-    from ner_dist.sizing.launches import LAUNCHES
     from ner_dist.sizing.step_time import turns_of
 
     turns = turns_of(options.batch_tokens, options.micro_batch_tokens, 2)

@@ -21,7 +21,7 @@ import numpy as np
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
-from ner_dist import metrics
+from ner_dist.evaluation import metrics
 from ner_dist.labels import LabelSet
 
 

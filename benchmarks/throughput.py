@@ -32,9 +32,9 @@ from contestants import CONTESTANTS, OURS, PEERS
 from environments import NotInstalled, last_line, python_of
 from inputs import RANDOM, Inputs, prepare
 
-from ner_dist.data.plan import plan_epoch
+from ner_dist.data.batch_plan import plan_epoch
 from ner_dist.errors import UserError, show
-from ner_dist.run import check_folder
+from ner_dist.files import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +127,7 @@ def _environment(arguments: argparse.Namespace) -> dict[str, str]:
     """The workers' environment: they see one GPU or none, have the same number of threads, and no hub."""
     import torch
 
-    from ner_dist.threads import cores
+    from ner_dist.runtime.threads import cores
 
     found = torch.cuda.is_available()
     if arguments.device == "cuda" and not found:

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from ner_dist.errors import UserError, disk_error, show
-from ner_dist.threads import wait_considerately
+from ner_dist.runtime.threads import wait_considerately
 
 app = typer.Typer(
     help="Fine-tune encoders for named-entity recognition, and compare the results honestly.",
@@ -71,7 +71,7 @@ def train_command(
     For several machines see `ner-dist slurm` and `ner-dist launch-help`.
     """
     if launch_config is not None or (processes or 1) > 1:
-        from ner_dist.launcher import launch
+        from ner_dist.runtime.launcher import launch
 
         sys.exit(launch(recipe, overrides or [], processes=processes, config=launch_config))
     from ner_dist.train import main as train
@@ -91,8 +91,8 @@ def new_command(
     ] = None,
 ) -> None:
     """Write a recipe for your own data, with what was found there: ner-dist new DATA > mine.yaml"""
-    from ner_dist.new_recipe import new_recipe
-    from ner_dist.runtime import set_up_logging
+    from ner_dist.commands.new_recipe import new_recipe
+    from ner_dist.runtime.accelerator import set_up_logging
 
     if out is not None and Path(out).exists():
         raise UserError("exists already", where=f"--out {out}", fix="name another file, or delete it")
@@ -118,7 +118,7 @@ def settings_command(
     """List every key of a recipe: its type, its default and what it means."""
     import shutil
 
-    from ner_dist.settings import describe
+    from ner_dist.commands.settings import describe
 
     width = min(110, shutil.get_terminal_size().columns)
     print(describe(key, markdown=markdown, width=width).rstrip())
@@ -127,9 +127,9 @@ def settings_command(
 @app.command("prepare")
 def prepare_command(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Download and tokenise, before a job holds GPUs."""
-    from ner_dist.inputs import fetch
     from ner_dist.recipe_file import load_recipe
-    from ner_dist.runtime import set_up_logging
+    from ner_dist.runtime.accelerator import set_up_logging
+    from ner_dist.training.inputs import fetch
 
     set_up_logging()
     print(f"prepared in {fetch(load_recipe(recipe, overrides or [])).folder}")
@@ -234,14 +234,14 @@ def evaluate_command(
     ] = None,
 ) -> None:
     """Score a model on labelled data, on the entity types that both know."""
-    from ner_dist.ranks import is_main_process, leave
-    from ner_dist.runtime import set_up_logging
+    from ner_dist.runtime.accelerator import set_up_logging
+    from ner_dist.runtime.ranks import is_main_process, leave
 
     set_up_logging(main=is_main_process())
     logging.getLogger("ner_dist").info("scoring %s on %s, %s", model, data or "its own data", split)
     # What follows takes seconds to import.
-    from ner_dist.renaming import parse
-    from ner_dist.score import print_figures, score
+    from ner_dist.data.renaming import parse
+    from ner_dist.evaluation.command import print_figures, score
 
     figures = score(
         model,
@@ -283,10 +283,10 @@ def compare_command(
     """
     from ner_dist.comparison.compare import compare
     from ner_dist.comparison.tables import print_tables
-    from ner_dist.renaming import parse
+    from ner_dist.data.renaming import parse
+    from ner_dist.files import shown
     from ner_dist.report.write import write_report
-    from ner_dist.run import shown
-    from ner_dist.runtime import set_up_logging
+    from ner_dist.runtime.accelerator import set_up_logging
 
     set_up_logging()
     comparison = compare(
@@ -307,7 +307,7 @@ def compare_command(
 
 
 def _named(words: list[str]) -> dict[str, str]:
-    from ner_dist.run import shown
+    from ner_dist.files import shown
 
     names = {}
     for word in [part for each in words for part in each.split(",")]:
@@ -326,9 +326,10 @@ def report_command(
     ] = None,
 ) -> None:
     """Write a page on one run: state, settings, curves, scores, errors; also while it trains."""
+    from ner_dist.files import shown
     from ner_dist.report.write import write_run_report
-    from ner_dist.run import Run, shown
-    from ner_dist.runtime import set_up_logging
+    from ner_dist.run.directory import Run
+    from ner_dist.runtime.accelerator import set_up_logging
 
     set_up_logging()
     for path in write_run_report(Run(Path(run)), None if out is None else Path(out)):
@@ -422,8 +423,8 @@ def slurm_command(
     slurm.check_available()
     check_idle(experiment)
     if not no_prepare:
-        from ner_dist.inputs import fetch
-        from ner_dist.runtime import set_up_logging
+        from ner_dist.runtime.accelerator import set_up_logging
+        from ner_dist.training.inputs import fetch
 
         set_up_logging()
         for recipe in experiment.recipes:

@@ -11,27 +11,21 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from ner_dist.errors import UserError
 
 OUTSIDE = "O"
+_BEGIN, _INSIDE = 1, 2
+"""Prefixes as `LabelSet.coded` gives them."""
 
 # The order of MultiNERD's label ids: 0 is O, 1 B-PER, 2 I-PER, 3 B-ORG, …
 MULTINERD_TYPES = (
     "PER", "ORG", "LOC", "ANIM", "BIO", "CEL", "DIS", "EVE",
     "FOOD", "INST", "MEDIA", "MYTH", "PLANT", "TIME", "VEHI",
 )  # fmt: skip
-
-
-class Span(NamedTuple):
-    """An entity: its type, its first word, and the word behind its last."""
-
-    type: str
-    start: int
-    end: int
 
 
 def split_tag(tag: str) -> tuple[str, str | None]:
@@ -121,8 +115,8 @@ class LabelSet:
     def projection(self, to: LabelSet) -> np.ndarray:
         """Id in `to` of each id here, int16 [len(self)]; tags that `to` does not have become O.
 
-        Entities of the types that both sets have stay the same in either scheme of `ner_dist.metrics`:
-        to project and then count is to count and then leave the other types out.
+        Entities of the types that both sets have stay the same, strict or lenient: to project and then count
+        is to count and then leave the other types out.
         """
         outside = to.label2id[OUTSIDE]
         return np.array([to.label2id.get(tag, outside) for tag in self.tags], dtype=np.int16)
@@ -133,3 +127,42 @@ class LabelSet:
         kinds = ["OBI".index(prefix) for prefix, _ in parts]
         types = [-1 if name is None else self.types.index(name) for _, name in parts]
         return np.array(kinds, dtype=np.int8), np.array(types, dtype=np.int16)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Entities, in the order of their words."""
+
+    type: np.ndarray
+    """int16 [n]: index into the label set's types."""
+    start: np.ndarray
+    """int64 [n]: first word, counted over all sentences."""
+    end: np.ndarray
+    """int64 [n]: the word behind the last."""
+
+
+def extract_spans(tags: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, strict: bool) -> Spans:
+    """The entities of a sequence of tags.
+
+    Args:
+        tags: label ids, int [W].
+        offsets: int64 [N+1].
+        labels: what the ids mean.
+        strict: the scheme.
+    """
+    kind_of, type_of = labels.coded()
+    kind, types = kind_of[tags], type_of[tags]
+    first = np.zeros(len(tags), dtype=bool)
+    first[offsets[:-1][np.diff(offsets) > 0]] = True
+    same_as_before = np.zeros(len(tags), dtype=bool)
+    same_as_before[1:] = types[1:] == types[:-1]
+    # A word goes on with what stands before it: an I- of the same type in the same sentence.
+    continues = (kind == _INSIDE) & same_as_before & ~first
+    starts = np.flatnonzero((kind != 0) & ~continues)
+    breaks = np.append(np.flatnonzero(~continues), len(tags))
+    ends = breaks[np.searchsorted(breaks, starts, side="right")]
+    if strict:
+        # What starts with I- is no entity, and so is nothing that goes on with it.
+        proper = kind[starts] == _BEGIN
+        starts, ends = starts[proper], ends[proper]
+    return Spans(type=types[starts], start=starts, end=ends)

@@ -147,7 +147,8 @@ class Train(Section):
     """The optimisation, in terms that do not depend on the hardware.
 
     `auto` chooses from the number of subwords in the training split and the width of the encoder; see
-    `auto.py` for the rule. The numbers chosen are in the log, in RUN/recipe.yaml and in results.json.
+    `training/auto.py` for the rule. The numbers chosen are in the log, in RUN/recipe.yaml and in
+    results.json.
     """
 
     epochs: Positive | Auto = "auto"
@@ -208,7 +209,7 @@ class Train(Section):
 
 
 class FixedTrain(Train):
-    """`Train` with a number for every `auto`; `auto.py` makes it."""
+    """`Train` with a number for every `auto`; `training/auto.py` makes it."""
 
     epochs: Positive
     batch_tokens: Positive

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from ner_dist import __version__
 from ner_dist.errors import UserError, disk_error, show
-from ner_dist.threads import wait_considerately
+from ner_dist.runtime import signals
+from ner_dist.runtime.threads import wait_considerately
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
-    from ner_dist.run import Run
+    from ner_dist.run.directory import Run
 
 log = logging.getLogger("ner_dist.train")
 
@@ -29,25 +30,25 @@ def train(recipe: Recipe) -> Run:
         UserError: something that the user can mend, on one line.
         Stopped: a signal asked for it; what was trained is saved.
     """
-    from ner_dist import runtime
-    from ner_dist.claim import claimed
-    from ner_dist.inputs import check_inputs
-    from ner_dist.ranks import is_main_process
-    from ner_dist.run import as_its_run, check_output
+    from ner_dist.run.directory import as_its_run, check_output
+    from ner_dist.run.lock import claimed
+    from ner_dist.runtime.accelerator import set_up_logging, start
+    from ner_dist.runtime.ranks import is_main_process
+    from ner_dist.training.inputs import check_inputs
 
     ends_at_once = check_output(recipe).complete and recipe.resume != "never"
     if not ends_at_once:
         check_inputs(recipe)
-    runtime.set_up_logging(main=is_main_process())
+    set_up_logging(main=is_main_process())
     log.info("ner_dist %s: %s, to be trained in %s", __version__, recipe.name, recipe.output_dir)
     recipe = as_its_run(recipe)
 
     # What follows takes seconds to import.
-    from ner_dist.finish import finish
-    from ner_dist.model import load_config
-    from ner_dist.session import Session
+    from ner_dist.model.encoder import load_config
+    from ner_dist.training.finalize import finish
+    from ner_dist.training.trainer import Session
 
-    accelerator = runtime.start(recipe, model_type=load_config(recipe.model).model_type)
+    accelerator = start(recipe, model_type=load_config(recipe.model).model_type)
     with claimed(recipe, accelerator) as run:
         session = Session(recipe, run=run, accelerator=accelerator)
         if session.already_complete():
@@ -75,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0; 2 for a mistake of the user; 75 (`stopping.EXIT_RESUME`) for a run that was asked to
+        The exit code: 0; 2 for a mistake of the user; 75 (`signals.EXIT_RESUME`) for a run that was asked to
         stop, and that goes on when the same command is given again.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -86,11 +87,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"usage: {usage}")
         return 0
     wait_considerately()
-    from ner_dist import launcher, stopping
-    from ner_dist.ranks import is_main_process, leave
     from ner_dist.recipe_file import load_recipe
+    from ner_dist.runtime import launcher
+    from ner_dist.runtime.ranks import is_main_process, leave
 
-    stopping.exit_on_signals()
+    signals.exit_on_signals()
     launcher.end_with_launcher()
     try:
         train(load_recipe(arguments[0], arguments[1:]))
@@ -104,11 +105,11 @@ def main(arguments: list[str] | None = None) -> int:
         if mended is None:
             raise
         return show(mended)
-    except stopping.Stopped as stopped:
+    except signals.Stopped as stopped:
         if is_main_process():
             print(f"{stopped}: the same command goes on from there", file=sys.stderr)
         leave()
-        return stopping.EXIT_RESUME
+        return signals.EXIT_RESUME
     leave()
     return 0
 

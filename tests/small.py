@@ -9,13 +9,13 @@ import torch
 
 from ner_dist.recipe import FixedTrain, Recipe
 from ner_dist.recipe_file import load_recipe
-from ner_dist.run import Run
+from ner_dist.run.directory import Run
 from tests.distributed.launching import RECIPE
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from ner_dist.session import Session
+    from ner_dist.training.trainer import Session
 
 
 def recipe(folder: Path, *overrides: str) -> Recipe:
@@ -41,7 +41,7 @@ def one_process(*, precision: str = "no", **settings) -> Accelerator:
 
 def session(settings: Recipe, *, accelerator: Accelerator | None = None) -> Session:
     """A training that is ready for its next step."""
-    from ner_dist.session import Session
+    from ner_dist.training.trainer import Session
 
     ready = Session(settings, run=run_of(settings), accelerator=accelerator or one_process())
     ready.find_checkpoint()

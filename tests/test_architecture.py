@@ -6,42 +6,58 @@ import ast
 import re
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ner_dist"
-ROWS = re.findall(r"^\| (`[^|]+\.py`) \|", (REPOSITORY / "ARCHITECTURE.md").read_text(), flags=re.M)
-LEVEL = {name: level for level, row in enumerate(ROWS) for name in re.findall(r"`([^`]+)`", row)}
+ROWS = re.findall(r"^\| `([^`]+\.py)` \|", (REPOSITORY / "ARCHITECTURE.md").read_text(), flags=re.M)
+LEVEL = {name: level for level, name in enumerate(ROWS)}
+MODULES = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if path.stem != "__init__"}
 
 
-def imported(path: Path) -> set[str]:
-    """The package's modules that a file imports, as in the table."""
+def imported(name: str) -> set[str]:
+    """The package's modules that one of them imports, at its top or inside a function, as in the table."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ner_dist":
-            below = node.module.removeprefix("ner_dist").removeprefix(".")
-            names |= {below} if below else {alias.name for alias in node.names}
-    return {f"{name.replace('.', '/')}.py" for name in names} & LEVEL.keys()
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {f"{name.removeprefix('ner_dist.').replace('.', '/')}.py" for name in names} & MODULES
 
 
-def test_every_module_is_listed():
-    modules = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if path.stem != "__init__"}
-    assert modules == LEVEL.keys()
+def room(name: str) -> str:
+    return name.rpartition("/")[0].split("/")[0]
 
 
-@pytest.mark.parametrize("name", LEVEL)
+def test_every_module_is_listed_once():
+    assert sorted(ROWS) == sorted(MODULES)
+
+
+def test_rooms_are_listed_one_after_the_other():
+    rooms = [name for name, _ in groupby(map(room, ROWS))]
+    assert [name for name in rooms if name] == sorted(set(rooms) - {""}, key=rooms.index)
+
+
+@pytest.mark.parametrize("name", ROWS)
 def test_imports_point_down(name):
-    above = [other for other in imported(PACKAGE / name) if LEVEL[other] < LEVEL[name]]
+    above = [other for other in imported(name) if LEVEL[other] <= LEVEL[name]]
     assert not above
+
+
+def test_the_tests_have_the_same_rooms():
+    rooms = {room(name) for name in MODULES} - {""}
+    assert not {name for name in rooms if not list((REPOSITORY / "tests" / name).glob("test_*.py"))}
 
 
 @pytest.mark.parametrize(
     "name",
     [
         "labels",
-        "metrics",
+        "evaluation.metrics",
         "cli",
         "recipe_file",
         "comparison.compare",

@@ -13,7 +13,7 @@ from accelerate.commands.launch import launch_command_parser
 from typer.main import get_command
 
 from ner_dist.cli import app
-from ner_dist.cluster.launch_config import LaunchConfig
+from ner_dist.launch import LaunchConfig
 from ner_dist.recipe_file import load_recipe
 
 REPOSITORY = Path(__file__).parents[1]

@@ -15,12 +15,12 @@ import yaml
 from safetensors.torch import load_file
 from transformers import pipeline
 
-from ner_dist import session as session_module
 from ner_dist.errors import UserError
+from ner_dist.evaluation.command import score
+from ner_dist.evaluation.predictions import verify
 from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
-from ner_dist.results import verify
-from ner_dist.score import score
-from ner_dist.shards import Saved
+from ner_dist.training import trainer as session_module
+from ner_dist.training.checkpoint_files import Saved
 from tests import small
 
 SHORT = ["train.max_steps=3", "train.warmup_ratio=0.0"]

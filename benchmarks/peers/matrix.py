@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from worker import now, run
 
-from ner_dist.cpu import speed_up
+from ner_dist.runtime.cpu_kernels import speed_up
 
 
 def measure(settings: SimpleNamespace) -> dict[str, Any]:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from worker import Watch, now, run
 
 if TYPE_CHECKING:
-    from ner_dist.recorder import Recorder
-    from ner_dist.session import Session
+    from ner_dist.training.metrics_log import Recorder
+    from ner_dist.training.trainer import Session
 
 
 def measure(settings: SimpleNamespace) -> dict[str, Any]:
     """Train one epoch after the warm-up, then score the test split."""
-    from ner_dist.model import load_config
+    from ner_dist.model.encoder import load_config
     from ner_dist.recipe import Recipe
-    from ner_dist.run import Run
-    from ner_dist.runtime import start
-    from ner_dist.session import Session
+    from ner_dist.run.directory import Run
+    from ner_dist.runtime.accelerator import start
+    from ner_dist.training.trainer import Session
 
     recipe = Recipe.model_validate(
         {
@@ -65,8 +65,8 @@ def measure(settings: SimpleNamespace) -> dict[str, Any]:
 
 def _evaluate(session: Session, recorder: Recorder) -> list[dict[str, Any]]:
     """Score as a training does while it runs, and as it does at its end with the model as saved."""
-    from ner_dist.results import load_tagger
-    from ner_dist.runtime import precision_of
+    from ner_dist.model.tagger import load_tagger
+    from ner_dist.runtime.accelerator import precision_of
 
     folder = session.run.folder / "saved"
     session.accelerator.unwrap_model(session.training.model).save_pretrained(folder)

@@ -18,7 +18,7 @@ from tagging import IGNORED, Tagging
 from transformers import Trainer
 from worker import read, run
 
-from ner_dist.cpu import speed_up
+from ner_dist.runtime.cpu_kernels import speed_up
 
 
 def measure(settings: SimpleNamespace) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.cluster import slurm
-from ner_dist.cluster.launch_config import LaunchConfig
 from ner_dist.errors import UserError
+from ner_dist.files import check_folder
+from ner_dist.launch import LaunchConfig
 from ner_dist.recipe_file import load_recipe
-from ner_dist.run import check_folder, check_output
+from ner_dist.run.directory import check_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

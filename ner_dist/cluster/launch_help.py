@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ner_dist.cluster.launch_config import LaunchConfig
 from ner_dist.errors import UserError
+from ner_dist.launch import LAUNCHES, Launch, LaunchConfig, Strategy, launch_command
 from ner_dist.recipe_file import load_recipe
-from ner_dist.sizing.launches import LAUNCHES, Launch, Strategy, launch_command
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe

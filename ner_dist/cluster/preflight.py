@@ -15,11 +15,11 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.cluster.meeting import Machines
+from ner_dist.cluster.rendezvous import Machines
 from ner_dist.errors import EXIT_USER_ERROR, UserError, show
 
 if TYPE_CHECKING:
-    from ner_dist.cluster.machine import Machine
+    from ner_dist.cluster.node import Machine
     from ner_dist.recipe import Recipe
 
 # How long a network file system may hide a new file from another machine that lists its folder.
@@ -34,8 +34,8 @@ def preflight(
     Raises:
         UserError: training could not work; says why, on every machine alike.
     """
-    from ner_dist.cluster.launch_config import LaunchConfig
-    from ner_dist.cluster.machine import differences, inspect
+    from ner_dist.cluster.node import differences, inspect
+    from ner_dist.launch import LaunchConfig
     from ner_dist.recipe_file import load_recipe
 
     def look() -> Machine:
@@ -66,7 +66,7 @@ def preflight(
 
 def _check_shared_folder(recipe: Recipe, machines: Machines) -> None:
     """What the first machine writes to the output directory, the others must see."""
-    from ner_dist.run import PROBE, Run
+    from ner_dist.run.directory import PROBE, Run
 
     folder = Run(Path(recipe.output_dir)).folder
     probe = folder / PROBE
@@ -116,7 +116,7 @@ def _note_start(recipe: Recipe, found: list[Machine], machines: Machines) -> lis
     if "SLURM_JOB_ID" not in os.environ:
         return []
     from ner_dist.cluster.restarts import note_start
-    from ner_dist.run import Run
+    from ner_dist.run.directory import Run
 
     def note() -> list[dict[str, Any]] | None:
         if machines.rank:

@@ -13,10 +13,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError
-from ner_dist.run import now, read_json, write_atomically
+from ner_dist.files import now, read_json, write_atomically
 
 if TYPE_CHECKING:
-    from ner_dist.run import Run
+    from ner_dist.run.directory import Run
 
 
 def note_start(run: Run, *, nodes: list[str]) -> dict[str, Any]:

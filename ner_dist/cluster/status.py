@@ -14,13 +14,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from ner_dist.claim import Holder, who_holds
+from ner_dist.cluster.eta import Pace, read_pace
 from ner_dist.cluster.experiment import LOGS
-from ner_dist.cluster.pace import Pace, read_pace
 from ner_dist.cluster.queue import Job, Queue, ask_queue
 from ner_dist.cluster.restarts import newest_step
 from ner_dist.cluster.status_files import Found, Submitted, read_time, search
-from ner_dist.run import Run, read_json
+from ner_dist.files import read_json
+from ner_dist.run.directory import Run
+from ner_dist.run.lock import Holder, who_holds
 
 STATES = ("running", "pending", "failed", "stopped", "not started", "complete")
 """In the order in which they are shown: what moves, what needs somebody, what is done."""

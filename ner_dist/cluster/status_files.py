@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ner_dist.cluster.experiment import COMPARISON, JOBS
 from ner_dist.errors import UserError
-from ner_dist.run import HOLDER, Run, read_json
+from ner_dist.files import read_json
+from ner_dist.run.directory import HOLDER, Run
 
 # Nothing below these is a run.
 _NOT_INTO = {"checkpoints", "model", "predictions"}

@@ -11,7 +11,7 @@ from ner_dist.cluster import slurm
 from ner_dist.cluster.experiment import COMPARISON, JOBS, LOGS, runs_text
 from ner_dist.cluster.queue import ask_queue
 from ner_dist.errors import UserError
-from ner_dist.run import now, write_atomically
+from ner_dist.files import now, write_atomically
 
 if TYPE_CHECKING:
     from ner_dist.cluster.experiment import Experiment

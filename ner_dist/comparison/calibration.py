@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist.comparison.error_kinds import CORRECT, outcome
+from ner_dist.comparison.matching import CORRECT, outcome
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.error_kinds import Outcome
-    from ner_dist.comparison.ground import Ground
+    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.matching import Outcome
 
 BINS = 10
 ENTITY_CONFIDENCE = "product of the probabilities of its words' tags"

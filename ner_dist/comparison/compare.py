@@ -11,28 +11,28 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist import metrics
+from ner_dist.comparison.aligned import Comparison, same_ground
 from ner_dist.comparison.calibration import calibration
-from ner_dist.comparison.comparison import Comparison
+from ner_dist.comparison.data_effects import effects
 from ner_dist.comparison.decomposition import decomposition
-from ner_dist.comparison.effects import effects
-from ner_dist.comparison.errors import errors
+from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.models import Model, models_of
-from ner_dist.comparison.same_ground import same_ground
-from ner_dist.comparison.scoring import mean, score, spread
-from ner_dist.comparison.training_text import NO_RUN, of_run
+from ner_dist.comparison.predictions import mean, score, spread
+from ner_dist.comparison.training_overlap import NO_RUN, of_run
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import verdict
 from ner_dist.errors import UserError
-from ner_dist.run import Run, check_folder, is_run, shown, write_atomically
+from ner_dist.evaluation import metrics
+from ner_dist.files import check_folder, shown, write_atomically
+from ner_dist.run.directory import Run, is_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ner_dist.comparison.ground import Ground
-    from ner_dist.comparison.training_text import Training
+    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.training_overlap import Training
+    from ner_dist.data.renaming import Renaming
     from ner_dist.data.tags import Repair
-    from ner_dist.renaming import Renaming
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.comparison.scoring import score
+from ner_dist.comparison.predictions import score
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.ground import Ground
+    from ner_dist.comparison.aligned import Ground
     from ner_dist.comparison.predictions import Predictions
 
 

@@ -12,22 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.comparison.prediction_files import read_file, read_run
-from ner_dist.comparison.scoring import at
+from ner_dist.comparison.predictions import at
 from ner_dist.data.corpus import check_words
 from ner_dist.data.readers import format_by_ending
+from ner_dist.data.renaming import check as check_renaming
 from ner_dist.errors import UserError
-from ner_dist.numbers import known
+from ner_dist.files import shown
+from ner_dist.formatting import known
 from ner_dist.recipe_file import differing_keys, load_recipe
-from ner_dist.renaming import check as check_renaming
-from ner_dist.run import Run, find_run, read_results, shown
+from ner_dist.run.directory import Run, find_run, read_results
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ner_dist.comparison.predictions import Predictions
+    from ner_dist.data.renaming import Renaming
     from ner_dist.data.tags import Repair
     from ner_dist.recipe import Recipe
-    from ner_dist.renaming import Renaming
 
 FIGURES = ("loss", "precision", "recall", "f1", "accuracy")
 

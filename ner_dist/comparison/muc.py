@@ -12,7 +12,7 @@ Each entity is correct (COR), incorrect (INC), partial (PAR), missing (MIS) or s
 MIS are gold entities without a partner and SPU predicted ones. With POS = COR + INC + PAR + MIS (all gold)
 and ACT = COR + INC + PAR + SPU (all predicted), precision is (COR + PAR / 2) / ACT, and recall
 (COR + PAR / 2) / POS. `exact` and `partial` do not look at types. Entities are matched one to one
-(`error_kinds.py`).
+(`matching.py`).
 
 Sources: Chinchor and Sundheim, MUC-5 Evaluation Metrics (MUC-5, 1993); Segura-Bedmar, Martínez and
 Herrero-Zazo, SemEval-2013 Task 9: Extraction of Drug-Drug Interactions from Biomedical Texts (SemEval 2013).
@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ner_dist.comparison.error_kinds import CORRECT, MISSED, SPURIOUS, WRONG_BOTH, WRONG_BOUNDARY, WRONG_TYPE
-from ner_dist.metrics import precision_recall_f1
+from ner_dist.comparison.matching import CORRECT, MISSED, SPURIOUS, WRONG_BOTH, WRONG_BOUNDARY, WRONG_TYPE
+from ner_dist.evaluation.metrics import precision_recall_f1
 
 # Which kinds of a matched pair are correct, and which earn half; the others are incorrect.
 _CREDIT: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -38,7 +38,7 @@ def muc(kinds: np.ndarray) -> dict[str, dict[str, float]]:
     """Precision, recall and F1 of each measure; 0/0 is 0.
 
     Args:
-        kinds: how often each of `error_kinds.KINDS` occurs, int64 [kinds].
+        kinds: how often each of `matching.KINDS` occurs, int64 [kinds].
     """
     matched = kinds.sum() - kinds[MISSED] - kinds[SPURIOUS]
     actual, possible = matched + kinds[SPURIOUS], matched + kinds[MISSED]

@@ -21,8 +21,9 @@ from ner_dist.data.notation import OUT
 from ner_dist.data.readers import format_by_ending, json_lines, read_columns, read_text
 from ner_dist.data.tags import read_tags
 from ner_dist.errors import UserError
+from ner_dist.files import shown
 from ner_dist.labels import LabelSet
-from ner_dist.run import predicts_iob2, shown
+from ner_dist.run.directory import predicts_iob2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ner_dist.data.columns import Columns
     from ner_dist.data.corpus import Rows
     from ner_dist.data.tags import Repair, Tags
-    from ner_dist.run import Run
+    from ner_dist.run.directory import Run
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist.comparison.models import FIGURES
-from ner_dist.comparison.scoring import at
-from ner_dist.numbers import NOTHING, counted, score, signed
+from ner_dist.comparison.predictions import at
+from ner_dist.formatting import NOTHING, counted, score, signed
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.comparison import Comparison
+    from ner_dist.comparison.aligned import Comparison
 
 _TITLES = {"f1": "F1", "macro_f1": "macro F1"}
 _PARTS = {

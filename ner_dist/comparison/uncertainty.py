@@ -32,7 +32,7 @@ from ner_dist.comparison.unit_counts import UnitCounts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ner_dist.comparison.ground import Ground
+    from ner_dist.comparison.aligned import Ground
 
 # Differences that rounding alone makes.
 _NOTHING = 1e-12

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
-from ner_dist.metrics import count_per_sentence, precision_recall_f1
+from ner_dist.evaluation.metrics import count_per_sentence, precision_recall_f1
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.ground import Ground
+    from ner_dist.comparison.aligned import Ground
 
 
 @dataclass(frozen=True)

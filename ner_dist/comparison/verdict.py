@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ner_dist.numbers import counted, joined, p_value, signed
+from ner_dist.formatting import counted, joined, p_value, signed
 
 FEW = 30
 """Of a type with fewer gold entities, a handful decides: its line says how few there are."""

@@ -21,7 +21,7 @@ import numpy as np
 from ner_dist.data.corpus import Rows, ids_from_text
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES, are_tags, is_outside, is_prefixed
 from ner_dist.errors import UserError
-from ner_dist.numbers import counted
+from ner_dist.formatting import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -4,7 +4,7 @@ The first subword of a word stands for it in training and scoring. Sentences lon
 at word boundaries into overlapping windows; every word is *owned* by exactly one of them, the one that shows
 most of what stands around it, so that each word is trained on and scored once. Words without subwords (a
 zero-width character, say) are owned by none: they are not trained on, and follow the entity around them in
-predictions (`ner_dist/decoding.py`).
+predictions (`ner_dist/words_without_subwords.py`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ner_dist.data.tokenizer import padding_id, special_tokens
 from ner_dist.errors import UserError
-from ner_dist.progress import progress
+from ner_dist.model.tokenizer import padding_id, special_tokens
+from ner_dist.runtime.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

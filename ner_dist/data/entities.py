@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist import metrics
 from ner_dist.data.readers import overview
 from ner_dist.errors import UserError
+from ner_dist.labels import extract_spans
 
 if TYPE_CHECKING:
     from ner_dist.data.corpus import Rows, Split
@@ -29,7 +29,7 @@ _LISTED = 12
 
 def entities_by_type(split: Any, labels: LabelSet) -> dict[str, int]:
     """How many entities of each type a split holds; `split` has `tags` and `offsets`."""
-    spans = metrics.extract_spans(np.asarray(split.tags), np.asarray(split.offsets), labels, strict=False)
+    spans = extract_spans(np.asarray(split.tags), np.asarray(split.offsets), labels, strict=False)
     counts = np.bincount(spans.type, minlength=len(labels.types))
     return dict(zip(labels.types, counts.tolist(), strict=True))
 

@@ -1,13 +1,13 @@
 """What was said while data was prepared, kept with it and said again whenever it is used.
 
 Whoever reads or converts data logs what it dropped, converted or guessed as ever, with a logger below
-`ner_dist.data`; nothing else is needed for the line to come again at every later start.
+`ner_dist.data`, or the tokenizer's; nothing else is needed for the line to come again at every later start.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Notes = list[tuple[str, str]]
 """(`info` or `warning`, text) of every line, in order."""
 
+_LOGGERS = ("ner_dist.data", "ner_dist.model.tokenizer")
 _PROGRESS = "ner_dist.data.prepare"
 """What this logger says is true of one start alone."""
 
@@ -36,16 +37,23 @@ class _Recording(logging.Handler):
 
 @contextmanager
 def recorded() -> Iterator[Notes]:
-    """What is logged below `ner_dist.data` while the block runs, on a rank that shows no log, too."""
-    logger = logging.getLogger("ner_dist.data")
+    """What the loggers of preparation say while the block runs, on a rank that shows no log, too."""
     notes: Notes = []
+    with ExitStack() as stack:
+        for name in _LOGGERS:
+            stack.enter_context(_recording(logging.getLogger(name), notes))
+        yield notes
+
+
+@contextmanager
+def _recording(logger: logging.Logger, notes: Notes) -> Iterator[None]:
     handler = _Recording(logger, notes)
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
-        yield notes
+        yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

@@ -23,9 +23,9 @@ from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
 from ner_dist.data.notes import Notes, recorded
 from ner_dist.errors import UserError, writing
+from ner_dist.files import read_json
 from ner_dist.labels import LabelSet
 from ner_dist.recipe import SCRATCH
-from ner_dist.run import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -153,7 +153,7 @@ def cache_folder(data: Data) -> Path:
 
 def window_limit(recipe: Recipe) -> int:
     """Longest window that the recipe and its encoder allow: a micro-batch must hold at least one."""
-    from ner_dist.model import load_config, max_length
+    from ner_dist.model.encoder import load_config, max_length
 
     encoder = max_length(load_config(recipe.model))
     return min(recipe.train.longest_example, encoder, recipe.data.max_length or encoder)
@@ -206,7 +206,7 @@ def _write(
     aside: Path, recipe: Recipe, corpus: Corpus, tokenizer: PreTrainedTokenizerFast, notes: Notes
 ) -> None:
     from ner_dist.data.encoding import encode
-    from ner_dist.data.tokenizer import padding_id
+    from ner_dist.model.tokenizer import padding_id
 
     limit = min(window_limit(recipe), tokenizer.model_max_length)
     with writing(aside.parent):
@@ -236,7 +236,7 @@ def _write(
 
 
 def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:
-    from ner_dist.data.tokenizer import load_tokenizer, train_tokenizer
+    from ner_dist.model.tokenizer import load_tokenizer, train_tokenizer
 
     if model.name != SCRATCH:
         return load_tokenizer(model.name, revision=model.revision)

@@ -17,14 +17,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ner_dist.data.arrow import rows_from_table
 from ner_dist.data.column_roles import described, tag_column, tag_like, without_ranges, word_column
 from ner_dist.data.columns import Columns, cut
 from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
 from ner_dist.data.known_formats import check_ending, check_object, check_text
-from ner_dist.data.tables import rows_from_table
 from ner_dist.data.tag_shapes import are_tags, is_outside
 from ner_dist.errors import UserError
-from ner_dist.run import shown
+from ner_dist.files import shown
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Data

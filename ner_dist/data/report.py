@@ -9,9 +9,9 @@ import numpy as np
 
 from ner_dist.data.entities import entities_by_type, report_entities
 from ner_dist.data.notes import say_again
-from ner_dist.decoding import join_entities
+from ner_dist.data.words_without_subwords import join_entities
+from ner_dist.formatting import counted
 from ner_dist.labels import OUTSIDE
-from ner_dist.numbers import counted
 
 if TYPE_CHECKING:
     from ner_dist.data.prepare import Prepared, PreparedSplit

@@ -14,13 +14,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ner_dist.data.arrow import rows_from_table
 from ner_dist.data.corpus import Corpus, Rows, fingerprint, labelled, rows_from_lists
 from ner_dist.data.duplicates import clean
 from ner_dist.data.entities import check_train, count_entities
 from ner_dist.data.known_formats import check_ids
 from ner_dist.data.readers import format_by_ending, read_rows
 from ner_dist.data.split_files import SPLITS, files_if_any, files_of, names_of
-from ner_dist.data.tables import rows_from_table
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from ner_dist import numbers
+from ner_dist import formatting
 from ner_dist.data.notation import BARE, BEGIN, OUT, UNTYPED, NotATag, Spelt, alike, spell
 from ner_dist.data.schemes import Evidence, begins_with_inside, evidence, scheme_name, to_iob2
 from ner_dist.errors import UserError
@@ -245,7 +245,7 @@ def _say_spelling(column: _Column, which: str) -> None:
             code = int(np.flatnonzero(chosen & (words > 0))[0])
             log.info(
                 "%s: the %stags of %s %s (%.60r, the first at %s)",
-                *(rows.file, which, numbers.counted(count, "word"), what),
+                *(rows.file, which, formatting.counted(count, "word"), what),
                 *(spelt.written[code], rows.place_of_tag(code)),
             )
 
@@ -253,7 +253,7 @@ def _say_spelling(column: _Column, which: str) -> None:
 def _say_scheme(column: _Column, read: Tags, which: str) -> None:
     """Say what was converted."""
     file, found = column.rows.file, column.found
-    entities = numbers.counted(found.entities, "entity", "entities")
+    entities = formatting.counted(found.entities, "entity", "entities")
     if not found.entities:
         return
     if read.scheme == "IO":
@@ -264,7 +264,7 @@ def _say_scheme(column: _Column, read: Tags, which: str) -> None:
         if found.begins:
             say, place = log.warning, column.rows.place(found.first_begin)
             slips = f"but {found.begins:,} (the first at {place})"
-        begin = numbers.counted(found.stray, "entity begins", "entities begin")
+        begin = formatting.counted(found.stray, "entity begins", "entities begin")
         inside = "I-" if read.scheme == "IOB1" else "I- or E-"
         how = f"{read.scheme} ({begin} with {inside}, {slips} with a B- that {read.scheme} would not write)"
         say("%s: %stags are %s: read as IOB2", file, which, how)
@@ -281,10 +281,10 @@ def _say_scheme(column: _Column, read: Tags, which: str) -> None:
 def _say_stray(column: _Column, which: str, *, repair: Repair, repair_with: str) -> None:
     """Say what strict scoring drops, and how it can be kept."""
     found = column.found
-    share = numbers.share(found.stray / found.entities)
+    share = formatting.share(found.stray / found.entities)
     what = (
         f"{column.rows.file}: {found.stray:,} of {found.entities:,} {which}entities ({share}, "
-        f"{numbers.counted(found.stray_words, 'word')}) begin with an I- that continues nothing, "
+        f"{formatting.counted(found.stray_words, 'word')}) begin with an I- that continues nothing, "
         f"the first at {column.rows.place(found.first_stray)}"
     )
     if repair == "begin":

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ner_dist import numbers
-from ner_dist.report import curves, error_tables, forest, tables
-from ner_dist.report.page import page
-from ner_dist.report.parts import error_parts, explorer_parts
-from ner_dist.report.waterfall import waterfall
+from ner_dist import formatting
+from ner_dist.report import error_tables, tables
+from ner_dist.report.charts import curves, forest
+from ner_dist.report.charts.waterfall import waterfall
+from ner_dist.report.render import page
+from ner_dist.report.sections import error_parts, explorer_parts
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.comparison import Comparison
+    from ner_dist.comparison.aligned import Comparison
 
 SECTIONS = {
     "verdict": "Verdict",
@@ -95,16 +96,16 @@ def _keys(figures: dict[str, Any]) -> list[dict[str, Any]]:
         if {each["of"], each["to"]} == {model, found["from"]}
     )
     cell = pair["micro"]["f1"]
-    level = numbers.level(figures["uncertainty"]["level"])
+    level = formatting.level(figures["uncertainty"]["level"])
     notes = {
         "gap": f"F1, {model} − {found['from']}",
-        "model": f"{level} interval: {numbers.interval(cell, sign=True)}",
+        "model": f"{level} interval: {formatting.interval(cell, sign=True)}",
     }
     named = {"gap": "gap as published"} | {key: f"due to the {title}" for key, title in tables.PARTS.items()}
     return [
         {
             "name": title,
-            "value": numbers.signed(found[key]),
+            "value": formatting.signed(found[key]),
             "note": notes.get(key, ""),
             "main": key == "model",
         }
@@ -116,17 +117,20 @@ def _alignment(figures: dict[str, Any]) -> dict[str, Any]:
     """What was aligned with what, and what was not."""
     found = figures["alignment"]
     text = (
-        f"Sentences were aligned by {found['by']}: {numbers.count(found['sentences'])} are in all test sets, "
-        f"{numbers.count(found['units'])} of them distinct."
+        f"Sentences were aligned by {found['by']}: "
+        f"{formatting.count(found['sentences'])} are in all test sets, "
+        f"{formatting.count(found['units'])} of them distinct."
     )
     alone = {model: each for model, each in (found.get("only_in") or {}).items() if each.get("sentences")}
     titles = tables.titles(figures)
     if alone:
-        counts = [f"{numbers.count(each['sentences'])} of {titles[model]}" for model, each in alone.items()]
-        text += f" Left out, since they were not found in every file: {numbers.joined(counts)}."
+        counts = [
+            f"{formatting.count(each['sentences'])} of {titles[model]}" for model, each in alone.items()
+        ]
+        text += f" Left out, since they were not found in every file: {formatting.joined(counts)}."
     if found.get("gold_differs_in"):
         text += (
-            f" The gold tags of {numbers.count(found['gold_differs_in'])} words differ between the models."
+            f" The gold tags of {formatting.count(found['gold_differs_in'])} words differ between the models."
         )
     examples = [(titles[model], [_example(each) for each in own["examples"]]) for model, own in alone.items()]
     return {"text": text, "notes": found.get("notes") or [], "only_in": examples}

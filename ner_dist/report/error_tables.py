@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ner_dist import numbers
-from ner_dist.numbers import NOTHING
+from ner_dist import formatting
+from ner_dist.formatting import NOTHING
 from ner_dist.report.tables import Table, place_of, titles
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def kinds(figures: dict[str, Any]) -> Table:
             found = figures["errors"][model]
             number, total = found["kinds"].get(key, 0), sum(found["kinds"].values())
             row += [
-                numbers.count(number / found["runs"]),
-                numbers.share(number / total if total else None),
+                formatting.count(number / found["runs"]),
+                formatting.share(number / total if total else None),
             ]
         rows.append(row)
     return Table(
@@ -73,7 +73,7 @@ def kinds_per_type(figures: dict[str, Any], model: str) -> Table:
     runs = found["runs"]
     keys = ["correct", *KINDS]
     rows = [
-        [name, *(numbers.count(by_kind.get(key, 0) / runs) for key in keys)]
+        [name, *(formatting.count(by_kind.get(key, 0) / runs) for key in keys)]
         for name, by_kind in (found.get("kinds_per_type") or {}).items()
     ]
     return Table(
@@ -92,7 +92,7 @@ def schemes(figures: dict[str, Any]) -> Table:
         row = [title]
         for model in models:
             scores = figures["errors"][model].get(key) or {}
-            row += [numbers.score(scores.get(name)) for name in ("precision", "recall", "f1")]
+            row += [formatting.score(scores.get(name)) for name in ("precision", "recall", "f1")]
         rows.append(row)
     return Table(
         "Scores by how strictly an entity has to match (MUC, SemEval-2013 task 9.1)",
@@ -129,9 +129,9 @@ def buckets(
         if not any(each.get("support") or each.get("predicted") for each in present.values()):
             continue
         model, bucket = next(iter(present.items()))
-        row = [str(name), numbers.count((bucket.get("support") or 0) / figures["errors"][model]["runs"])]
+        row = [str(name), formatting.count((bucket.get("support") or 0) / figures["errors"][model]["runs"])]
         for each in by_model.values():
-            row += [numbers.score(each.get(name, {}).get(score)) for score in scores]
+            row += [formatting.score(each.get(name, {}).get(score)) for score in scores]
         rows.append(row)
     heads = ["F1" if score == "f1" else score for score in scores]
     return Table(
@@ -151,7 +151,7 @@ def calibration(figures: dict[str, Any]) -> Table | None:
     for model, title in models.items():
         found = figures["calibration"][model]
         rows.append(
-            [title, *(numbers.score((found.get(part) or {}).get("ece")) for part in ("words", "entities"))]
+            [title, *(formatting.score((found.get(part) or {}).get("ece")) for part in ("words", "entities"))]
         )
     return Table("Expected calibration error", ["model", "words", "entities"], rows)
 
@@ -164,9 +164,9 @@ def effects(figures: dict[str, Any]) -> Table:
     for key, effect in figures["effects"].items():
         row = [EFFECTS[key], _how_many(effect)]
         for scores in effect["scores"].values():
-            row += [numbers.score(scores["without"]), numbers.signed(scores["difference"])]
-        rows.append([*row, *(numbers.signed(effect["gap"][which]) for which in ("with", "without"))])
-    gap = f"gap, {second} {numbers.MINUS} {first}"
+            row += [formatting.score(scores["without"]), formatting.signed(scores["difference"])]
+        rows.append([*row, *(formatting.signed(effect["gap"][which]) for which in ("with", "without"))])
+    gap = f"gap, {second} {formatting.MINUS} {first}"
     return Table(
         "F1 on the same ground without what flatters, and what it added",
         ["effect", "count", *(head for _ in models for head in ("F1 without", "added")), "with", "without"],
@@ -177,7 +177,7 @@ def effects(figures: dict[str, Any]) -> Table:
 
 def _how_many(effect: dict[str, Any]) -> str:
     number = effect.get("count")
-    if not numbers.known(number):
+    if not formatting.known(number):
         return NOTHING
     portion = effect.get("share")
-    return numbers.count(number) + (f" ({numbers.share(portion)})" if numbers.known(portion) else "")
+    return formatting.count(number) + (f" ({formatting.share(portion)})" if formatting.known(portion) else "")

@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from ner_dist import numbers
-from ner_dist.claim import who_holds
-from ner_dist.comparison import units
+from ner_dist import formatting
+from ner_dist.comparison.aligned import Ground
+from ner_dist.comparison.alignment import by_words
 from ner_dist.comparison.calibration import calibration
-from ner_dist.comparison.errors import errors
-from ner_dist.comparison.ground import Ground
+from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.prediction_files import read_run
-from ner_dist.comparison.training_text import of_run
+from ner_dist.comparison.training_overlap import of_run
 from ner_dist.errors import UserError
-from ner_dist.events import read_events
-from ner_dist.metrics import standing
-from ner_dist.report import curves
-from ner_dist.report.page import page
-from ner_dist.report.parts import error_parts, explorer_parts
+from ner_dist.evaluation.metrics import standing
+from ner_dist.report.charts import curves
+from ner_dist.report.render import page
+from ner_dist.report.sections import error_parts, explorer_parts
 from ner_dist.report.tables import FIGURES, Table
-from ner_dist.run import is_run, read_results
+from ner_dist.run.directory import is_run, read_results
+from ner_dist.run.events import read_events
+from ner_dist.run.lock import who_holds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ner_dist.comparison.predictions import Predictions
-    from ner_dist.events import Event
-    from ner_dist.run import Run
+    from ner_dist.run.directory import Run
+    from ner_dist.run.events import Event
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def _alone(said: Predictions, name: str) -> Ground:
         offsets=said.offsets,
         predicted={name: [said.predicted]},
         seeds={name: [None]},
-        unit=sentences if said.tokens is None else units.by_words(said.tokens),
+        unit=sentences if said.tokens is None else by_words(said.tokens),
         tokens=said.tokens,
         ids=said.ids,
         confidence={name: [said.confidence]},
@@ -197,17 +197,21 @@ def _state(run: Run, end: _Results, events: list[Event]) -> str:
     if end.complete and not end.damage:
         train, test = _part(end.figures, "train"), _part(end.figures, "test")
         text = "Complete"
-        if numbers.known(train.get("steps")):
-            text += f": {numbers.count(train['steps'])} steps in {numbers.duration(train.get('seconds'))}"
-        if numbers.known(train.get("best_step")):
-            text += f"; the weights of step {numbers.count(train['best_step'])} were the best on validation"
-        if numbers.known(test.get("f1")):
-            text += f". Test F1 {numbers.score(test['f1'])} ({test.get('scheme', 'scheme unknown')})"
+        if formatting.known(train.get("steps")):
+            text += (
+                f": {formatting.count(train['steps'])} steps in {formatting.duration(train.get('seconds'))}"
+            )
+        if formatting.known(train.get("best_step")):
+            text += (
+                f"; the weights of step {formatting.count(train['best_step'])} were the best on validation"
+            )
+        if formatting.known(test.get("f1")):
+            text += f". Test F1 {formatting.score(test['f1'])} ({test.get('scheme', 'scheme unknown')})"
         return text + "."
     newest = _newest(events, "train")
     where = (
-        f"step {numbers.count(newest['step'])} of {numbers.count(newest.get('total_steps'))}, "
-        f"epoch {numbers.count(newest.get('epoch'))}"
+        f"step {formatting.count(newest['step'])} of {formatting.count(newest.get('total_steps'))}, "
+        f"epoch {formatting.count(newest.get('epoch'))}"
         if newest
         else "before its first step"
     )
@@ -235,34 +239,38 @@ def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
     """The newest numbers."""
     train = _newest(events, "train")
     spent = _part(results, "train").get("seconds") or train.get("seconds")
-    scored = [each for each in events if numbers.known(each.get("f1"))]
+    scored = [each for each in events if formatting.known(each.get("f1"))]
     # Of those that stand alike the last, as the training keeps it.
     best = max(reversed(scored), key=_standing, default=None)
     found = [
-        ("test F1", numbers.score(_part(results, "test").get("f1")), ""),
+        ("test F1", formatting.score(_part(results, "test").get("f1")), ""),
         (
             "best validation F1",
-            numbers.score(best["f1"] if best else None),
-            f"at step {numbers.count(best['step'])}" if best else "",
+            formatting.score(best["f1"] if best else None),
+            f"at step {formatting.count(best['step'])}" if best else "",
         ),
-        ("training loss", numbers.score(train.get("loss")), f"at step {numbers.count(train.get('step'))}"),
-        ("words a second", numbers.count(_rounded(train.get("words_per_second"))), "of late"),
-        ("time", numbers.duration(spent), ""),
+        (
+            "training loss",
+            formatting.score(train.get("loss")),
+            f"at step {formatting.count(train.get('step'))}",
+        ),
+        ("words a second", formatting.count(_rounded(train.get("words_per_second"))), "of late"),
+        ("time", formatting.duration(spent), ""),
     ]
     return [
         {"name": name, "value": value, "note": note, "main": False}
         for name, value, note in found
-        if value != numbers.NOTHING
+        if value != formatting.NOTHING
     ]
 
 
 def _standing(event: Event) -> tuple[float, float]:
     loss = event.get("loss")
-    return standing(event["f1"], loss if numbers.known(loss) else None)
+    return standing(event["f1"], loss if formatting.known(loss) else None)
 
 
 def _rounded(value: Any) -> Any:
-    return round(value) if numbers.known(value) else value
+    return round(value) if formatting.known(value) else value
 
 
 def _part(results: dict[str, Any], name: str) -> dict[str, Any]:
@@ -276,7 +284,7 @@ def _scores(results: dict[str, Any]) -> Table | None:
     for split in ("validation", "test"):
         if found := _part(results, split):
             scores = [found.get(key) for key in ("loss", *FIGURES)] + [_part(found, "macro").get("f1")]
-            rows.append([split, *map(numbers.score, scores)])
+            rows.append([split, *map(formatting.score, scores)])
     columns = ["split", "loss", *FIGURES.values(), "macro F1"]
     return Table("Scores of the saved model", columns, rows) if rows else None
 
@@ -286,14 +294,14 @@ def _evaluations(events: list[Event]) -> Table | None:
     found = [each for each in events if each["event"] == "evaluation"]
     rows = [
         [
-            numbers.count(each["step"]),
-            numbers.count(each.get("epoch")),
-            *(numbers.score(each.get(key)) for key in ("loss", *FIGURES)),
+            formatting.count(each["step"]),
+            formatting.count(each.get("epoch")),
+            *(formatting.score(each.get(key)) for key in ("loss", *FIGURES)),
         ]
         for each in found[-_SHOWN_EVALUATIONS:]
     ]
     left = len(found) - len(rows)
-    note = f"{numbers.count(left)} earlier ones are left out." if left else None
+    note = f"{formatting.count(left)} earlier ones are left out." if left else None
     columns = ["step", "epoch", "loss", *FIGURES.values()]
     return Table("Scores on the validation split", columns, rows, note=note) if rows else None
 
@@ -304,8 +312,8 @@ def _per_type(results: dict[str, Any]) -> Table | None:
     rows = [
         [
             name,
-            numbers.count(_part(found, name).get("support")),
-            *(numbers.score(_part(found, name).get(key)) for key in ("precision", "recall", "f1")),
+            formatting.count(_part(found, name).get("support")),
+            *(formatting.score(_part(found, name).get(key)) for key in ("precision", "recall", "f1")),
         ]
         for name in found
     ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ner_dist import numbers
-from ner_dist.comparison.scoring import at
-from ner_dist.numbers import NOTHING
+from ner_dist import formatting
+from ner_dist.comparison.predictions import at
+from ner_dist.formatting import NOTHING
 
 FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
 PARTS = {"label_set": "label set", "sentences": "sentences", "model": "model"}
@@ -70,10 +70,10 @@ def models_table(figures: dict[str, Any]) -> Table:
         rows.append(
             [
                 titles(figures)[model],
-                numbers.joined([str(path) for path in run["paths"]], most=3),
+                formatting.joined([str(path) for path in run["paths"]], most=3),
                 ", ".join(seeds) or NOTHING,
-                f"{len(run['labels'])}: {numbers.joined(run['labels'], most=15)}",
-                numbers.count(run.get("sentences")),
+                f"{len(run['labels'])}: {formatting.joined(run['labels'], most=15)}",
+                formatting.count(run.get("sentences")),
             ]
         )
     columns = ["model", "from", "seeds", "types", "test sentences"]
@@ -116,13 +116,13 @@ def same_ground(figures: dict[str, Any]) -> Table:
         for model in models:
             spread = _at((shared.get("spread") or {}).get(model), place)
             row += [
-                numbers.score(_at(shared[model], place), spread),
-                numbers.interval(_at(each[model], place)),
+                formatting.score(_at(shared[model], place), spread),
+                formatting.interval(_at(each[model], place)),
             ]
         rows.append(row)
-    level = numbers.level(figures["uncertainty"]["level"])
+    level = formatting.level(figures["uncertainty"]["level"])
     return Table(
-        f"Every model on the same {numbers.count(shared['sentences'])} sentences and the same "
+        f"Every model on the same {formatting.count(shared['sentences'])} sentences and the same "
         f"{len(shared['types'])} types ({', '.join(shared['types'])})",
         ["figure", *(column for _ in models for column in ("score", f"{level} interval"))],
         rows,
@@ -146,7 +146,7 @@ def differences(figures: dict[str, Any]) -> Table:
                 strong.add(len(rows))
             name = f"{pair['of']} − {pair['to']}, {title}" if len(pairs) > 1 else title
             *tested, shown = difference_cells(cell, pair, p="p")
-            rows.append([name, *tested, numbers.p_value(cell.get("p_randomisation")), shown])
+            rows.append([name, *tested, formatting.p_value(cell.get("p_randomisation")), shown])
     of, to = (pairs[0]["of"], pairs[0]["to"]) if pairs else ("B", "A")
     return Table(
         "Differences on the same ground" + ("" if len(pairs) > 1 else f": {of} minus {to}"),
@@ -161,9 +161,9 @@ def differences(figures: dict[str, Any]) -> Table:
 def difference_cells(cell: dict[str, Any], pair: dict[str, Any], *, p: str) -> list[str]:
     """Difference, interval, p-value and what is shown by them."""
     return [
-        numbers.signed(cell.get("difference")),
-        numbers.interval(cell, sign=True),
-        numbers.p_value(cell.get(p)),
+        formatting.signed(cell.get("difference")),
+        formatting.interval(cell, sign=True),
+        formatting.p_value(cell.get(p)),
         better(cell, pair) or _NOT_SHOWN,
     ]
 
@@ -179,10 +179,10 @@ def decomposition(figures: dict[str, Any]) -> Table:
     """What the headline gap of each model to the first is made of; the parts add up."""
     found = figures["decomposition"]
     rows = [
-        [f"due to the {title}", *(numbers.signed(each.get(key)) for each in found.values())]
+        [f"due to the {title}", *(formatting.signed(each.get(key)) for each in found.values())]
         for key, title in PARTS.items()
     ]
-    rows.append(["gap of the published F1", *(numbers.signed(each["gap"]) for each in found.values())])
+    rows.append(["gap of the published F1", *(formatting.signed(each["gap"]) for each in found.values())])
     return Table(
         "What the gap of the published F1 is made of",
         ["part", *(f"{model} − {each['from']}" for model, each in found.items())],
@@ -196,8 +196,8 @@ def steps(figures: dict[str, Any], model: str) -> Table:
     """The way from one headline score to the other, one change at a time."""
     rows, before = [], None
     for step in figures["decomposition"][model].get("steps", []):
-        change = NOTHING if before is None or step["f1"] is None else numbers.signed(step["f1"] - before)
-        rows.append([step["what"], numbers.score(step["f1"]), change])
+        change = NOTHING if before is None or step["f1"] is None else formatting.signed(step["f1"] - before)
+        rows.append([step["what"], formatting.score(step["f1"]), change])
         before = step["f1"]
     other = figures["decomposition"][model]["from"]
     return Table(
@@ -216,10 +216,10 @@ def per_type(figures: dict[str, Any]) -> Table:
     rows = []
     for name in shared["types"]:
         support = next(iter(shared[model]["per_type"][name].get("support") for model in models))
-        row = [name, numbers.count(support)]
+        row = [name, formatting.count(support)]
         for model in models:
             row += [
-                numbers.score(shared[model]["per_type"][name].get(key))
+                formatting.score(shared[model]["per_type"][name].get(key))
                 for key in ("precision", "recall", "f1")
             ]
         for pair in pairs:
@@ -262,7 +262,7 @@ def _at(tree: Any, place: tuple[str, ...]) -> Any:
 
 def _of_seeds(figures: dict[str, Any], split: str, key: str) -> str:
     place = (split, key)
-    return numbers.score(_at(figures.get("mean"), place), _at(figures.get("spread"), place))
+    return formatting.score(_at(figures.get("mean"), place), _at(figures.get("spread"), place))
 
 
 def _seeds_note(figures: dict[str, Any], *, spread: bool = True) -> str | None:
@@ -270,5 +270,5 @@ def _seeds_note(figures: dict[str, Any], *, spread: bool = True) -> str | None:
     several = {model: len(run["paths"]) for model, run in figures["runs"].items() if len(run["paths"]) > 1}
     if not several:
         return None
-    counts = numbers.joined([f"{n} of {model}" for model, n in several.items()])
+    counts = formatting.joined([f"{n} of {model}" for model, n in several.items()])
     return f"Means {'± standard deviations ' if spread else ''}over the runs ({counts})."

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ner_dist import numbers
+from ner_dist import formatting
 from ner_dist.comparison.compare import REPORTS
+from ner_dist.files import check_folder, write_atomically
 from ner_dist.report import tables
 from ner_dist.report.comparison_page import comparison_page
 from ner_dist.report.markdown import markdown
 from ner_dist.report.run_page import check_run, run_page
-from ner_dist.run import check_folder, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ner_dist.comparison.comparison import Comparison
-    from ner_dist.run import Run
+    from ner_dist.comparison.aligned import Comparison
+    from ner_dist.run.directory import Run
 
 _MARKDOWN, _HTML = REPORTS
 
@@ -34,7 +34,7 @@ def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> lis
     """
     figures = comparison.figures
     title = (
-        numbers.joined(list(tables.titles(figures).values())) if len(figures["runs"]) < 4 else "Comparison"
+        formatting.joined(list(tables.titles(figures).values())) if len(figures["runs"]) < 4 else "Comparison"
     )
     pages = {out / _MARKDOWN: markdown(figures, title=title)}
     if html:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
-from ner_dist.runtime import Device, resolve_precision
-from ner_dist.sizing.launches import LAUNCHES, Launch, launch_command
+from ner_dist.launch import LAUNCHES, Launch, launch_command
+from ner_dist.runtime.accelerator import Device, resolve_precision
 from ner_dist.sizing.memory import Memory, largest_micro_batch, memory_of, numbers_of
 from ner_dist.sizing.step_time import (
     StepTime,

@@ -79,7 +79,7 @@ def measure(
     import torch
     from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
-    from ner_dist.threads import cores
+    from ner_dist.runtime.threads import cores
 
     on_gpu = torch.cuda.is_available()
     # Whole rows, and their subwords are what is timed.
@@ -145,7 +145,7 @@ def _rank(rank: int, work: _Work) -> None:
     if work.on_gpu:
         torch.cuda.set_device(device)
     else:
-        from ner_dist.cpu import speed_up
+        from ner_dist.runtime.cpu_kernels import speed_up
 
         speed_up(fp32=work.numbers == "fp32")
         torch.set_num_threads(work.threads)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from ner_dist.sizing.launches import Launch
+    from ner_dist.launch import Launch
     from ner_dist.sizing.model_shape import ModelShape
 
 Operation = Literal["all_reduce", "all_gather", "reduce_scatter"]

@@ -109,7 +109,7 @@ def _run(model: torch.nn.Module, numbers: Numbers, *, rows: int, length: int) ->
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode
 
-    from ner_dist.cpu import torchs_own
+    from ner_dist.runtime.cpu_kernels import torchs_own
 
     mode, cpu = FakeTensorMode(), torch.device("cpu")
 

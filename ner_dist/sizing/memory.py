@@ -32,7 +32,7 @@ from ner_dist.sizing.communication import LIVE_PARAMETERS
 from ner_dist.sizing.forward_cost import ForwardCost, Numbers
 
 if TYPE_CHECKING:
-    from ner_dist.sizing.launches import Launch
+    from ner_dist.launch import Launch
     from ner_dist.sizing.model_shape import ModelShape
 
 BUCKET = 500_000_000

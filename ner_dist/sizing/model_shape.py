@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError
-from ner_dist.model import load_config, max_length, width
+from ner_dist.model.encoder import load_config, max_length, width
 from ner_dist.recipe import SCRATCH
 from ner_dist.sizing.forward_cost import ForwardCost, Numbers, empty_model, forward_cost
 

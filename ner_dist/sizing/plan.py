@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ner_dist.auto import settle
 from ner_dist.errors import UserError
 from ner_dist.recipe_file import load_recipe
 from ner_dist.sizing import devices
@@ -30,10 +29,11 @@ from ner_dist.sizing.memory import numbers_of
 from ner_dist.sizing.model_shape import KNOWN, ModelShape, model_shape
 from ner_dist.sizing.report import as_json, print_plan
 from ner_dist.sizing.workload import Workload, workload_of
+from ner_dist.training.auto import settle
 
 if TYPE_CHECKING:
+    from ner_dist.launch import Launch
     from ner_dist.recipe import FixedRecipe
-    from ner_dist.sizing.launches import Launch
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"": 1, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}

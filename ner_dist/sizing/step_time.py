@@ -27,9 +27,9 @@ from ner_dist.sizing import devices
 from ner_dist.sizing.communication import Network, transfers
 
 if TYPE_CHECKING:
+    from ner_dist.launch import Launch
     from ner_dist.sizing.devices import Gpu
     from ner_dist.sizing.forward_cost import ForwardCost
-    from ner_dist.sizing.launches import Launch
     from ner_dist.sizing.model_shape import ModelShape
 
 

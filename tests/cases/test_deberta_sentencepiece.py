@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ner_dist.inputs import fetch
+from ner_dist.training.inputs import fetch
 from tests.cases.conftest import settings
 from tests.encoders import make_encoder
 

@@ -8,7 +8,7 @@ import pytest
 
 from ner_dist.data.prepare import prepare
 from ner_dist.data.report import report_data
-from ner_dist.score import score
+from ner_dist.evaluation.command import score
 from tests.cases.conftest import REPOSITORY, SMALL_STEPS, settings
 from tests.distributed.conftest import server  # noqa: F401
 

@@ -14,7 +14,8 @@ from ner_dist import cli
 from ner_dist.cluster.experiment import Options, find_script, plan, read_runs, runs_text
 from ner_dist.errors import UserError
 from ner_dist.recipe_file import load_recipe
-from ner_dist.run import Run, write_recipe
+from ner_dist.run.directory import Run
+from ner_dist.run.provenance import write_recipe
 from tests.conftest import REPOSITORY
 from tests.distributed.launching import LAUNCH, RECIPE
 

@@ -12,7 +12,7 @@ from typer.main import get_command
 from ner_dist.cli import app
 from ner_dist.cluster.launch_help import launch_help
 from ner_dist.errors import UserError
-from ner_dist.sizing.launches import LAUNCHES
+from ner_dist.launch import LAUNCHES
 
 REPOSITORY = Path(__file__).parents[2]
 RECIPE = "recipes/full.yaml"

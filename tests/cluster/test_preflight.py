@@ -10,10 +10,10 @@ import sys
 
 import pytest
 
-from ner_dist.cluster.launch_config import LaunchConfig
 from ner_dist.cluster.restarts import newest_step, note_start
 from ner_dist.errors import UserError
-from ner_dist.run import Run, check_output, move_aside
+from ner_dist.launch import LaunchConfig
+from ner_dist.run.directory import Run, check_output, move_aside
 from tests import small
 from tests.distributed.launching import LAUNCH, RECIPE, REPOSITORY, environment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from ner_dist.comparison.ground import Ground
+from ner_dist.comparison.aligned import Ground
 from ner_dist.labels import LabelSet
 
 LABELS = LabelSet.from_types(["PER", "LOC", "ORG"])

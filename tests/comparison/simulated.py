@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ner_dist.comparison.ground import Ground
+from ner_dist.comparison.aligned import Ground
 from ner_dist.comparison.predictions import words_of
 from ner_dist.labels import LabelSet
 

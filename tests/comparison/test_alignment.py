@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_dist.comparison.aligned import same_ground
 from ner_dist.comparison.alignment import align
-from ner_dist.comparison.same_ground import same_ground
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
 from tests.comparison.made_files import TYPES, Sentence, corpora, predictions, two_files

@@ -9,9 +9,9 @@ from hypothesis import given
 from seqeval.metrics import v1
 from seqeval.scheme import IOB2
 
+from ner_dist.comparison.aligned import same_ground
 from ner_dist.comparison.decomposition import decomposition
-from ner_dist.comparison.same_ground import same_ground
-from ner_dist.comparison.scoring import mean, score, spread
+from ner_dist.comparison.predictions import mean, score, spread
 from tests.comparison.made_files import corpora, predictions, some_types, two_files
 
 PARTS = ("label_set", "sentences", "model")

@@ -19,8 +19,8 @@ from ner_dist.comparison.uncertainty import (
     resamples_needed,
     uncertainty,
 )
+from ner_dist.evaluation.metrics import count_per_sentence
 from ner_dist.labels import LabelSet
-from ner_dist.metrics import count_per_sentence
 from tests.comparison import simulated
 
 seeds = st.integers(0, 2**32 - 1)

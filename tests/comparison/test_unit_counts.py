@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_dist import metrics
 from ner_dist.comparison.unit_counts import Grouped, UnitCounts
+from ner_dist.evaluation import metrics
 from tests.comparison import simulated
 
 seeds = st.integers(0, 2**32 - 1)

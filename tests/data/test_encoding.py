@@ -20,8 +20,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, RobertaTokenize
 
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.encoding import encode
-from ner_dist.data.tokenizer import load_tokenizer, special_tokens, train_tokenizer
 from ner_dist.errors import UserError
+from ner_dist.model.tokenizer import load_tokenizer, special_tokens, train_tokenizer
 
 TEXT = [
     "Anna Berg visits York's old minster , doesn't she ?",
@@ -409,7 +409,7 @@ def test_a_path_that_is_no_folder_says_so(tmp_path):
 
 def test_an_unreachable_hub_is_one_line_that_says_what_to_do(tmp_path):
     code = (
-        "from ner_dist.data.tokenizer import load_tokenizer\n"
+        "from ner_dist.model.tokenizer import load_tokenizer\n"
         "from ner_dist.errors import UserError\n"
         "try: load_tokenizer('someone/some-model', revision='main')\n"
         "except UserError as error: print(error)"
@@ -460,7 +460,7 @@ def test_a_learnt_tokenizer_loads_like_any_other_and_knows_where_words_stand(tmp
 def test_the_same_words_give_the_same_tokenizer_in_every_process():
     code = (
         "import hashlib, json, sys\n"
-        "from ner_dist.data.tokenizer import train_tokenizer\n"
+        "from ner_dist.model.tokenizer import train_tokenizer\n"
         "learnt = train_tokenizer(json.load(sys.stdin), vocab_size=600, max_length=64)\n"
         "print(hashlib.sha256(learnt.backend_tokenizer.to_str().encode()).hexdigest())"
     )

@@ -14,7 +14,7 @@ def test_lines_are_kept_and_shown_as_ever(log_lines):
         reader.info("%d rows", 3)
         reader.warning("a line without its word")
         reader.debug("nobody asked")
-        logging.getLogger("ner_dist.model").info("of something else")
+        logging.getLogger("ner_dist.model.encoder").info("of something else")
         logging.getLogger("ner_dist.data.prepare").info("tokenising")
     assert notes == [("info", "3 rows"), ("warning", "a line without its word")]
     assert log_lines == ["3 rows", "a line without its word", "of something else", "tokenising"]

@@ -14,9 +14,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.distributed.faults import Fault
 from tests.distributed.launching import LAUNCH, REPOSITORY, environment
 
 SERVER = """
@@ -25,8 +26,9 @@ import accelerate, datasets, deepspeed, torch, transformers  # noqa: F401
 import deepspeed.runtime.zero.muon.original_muon, scipy.stats, seqeval.metrics.v1  # noqa: F401
 import transformers.models.roberta.modeling_roberta  # noqa: F401
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
-import ner_dist.recorder, ner_dist.session  # noqa: F401
+import ner_dist.training.metrics_log, ner_dist.training.trainer  # noqa: F401
 from ner_dist.train import main
+from tests.distributed import faults
 
 get_checkpoint_conversion_mapping("roberta")  # makes a table that every loading of a model needs
 
@@ -40,7 +42,8 @@ def child(rank, request):
         os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
     code = 1
     try:
-        exec(request["setup"], {"rank": rank})
+        for name, settings in request["faults"]:
+            getattr(faults, name)(rank, **settings)
         code = main(request["arguments"])
     except SystemExit as exit:
         code = exit.code
@@ -149,7 +152,12 @@ class Server:
         self.process.wait()
 
     def start(
-        self, recipe: Path, *overrides: str, config: str | None = None, processes: int = 1, setup: str = ""
+        self,
+        recipe: Path,
+        *overrides: str,
+        config: str | None = None,
+        processes: int = 1,
+        faults: Sequence[Fault] = (),
     ) -> Job:
         """Start a training.
 
@@ -158,7 +166,7 @@ class Server:
             overrides: `key=value`.
             config: name of a launch config; None is one process without `accelerate launch`.
             processes: their number.
-            setup: Python that each rank runs first, with its `rank`.
+            faults: what goes wrong in the ranks.
         """
         self.jobs += 1
         log = self.folder / f"job-{self.jobs}.log"
@@ -167,7 +175,7 @@ class Server:
             "world": processes,
             "environment": launch_environment(config, processes) if config else {},
             "log": str(log),
-            "setup": setup,
+            "faults": list(faults),
         }
         return Job(self, self.ask(request), log)
 

@@ -6,39 +6,16 @@ import json
 
 import pytest
 
+from ner_dist.launch import LAUNCHES
 from ner_dist.recipe_file import load_recipe
-from ner_dist.sizing.launches import LAUNCHES
 from ner_dist.sizing.memory import memory_of, numbers_of
 from ner_dist.sizing.model_shape import model_shape
-from tests.distributed.launching import RECIPE, REPOSITORY
+from tests.distributed import faults
+from tests.distributed.faults import fault
+from tests.distributed.launching import RECIPE
 
 pytestmark = pytest.mark.distributed
 
-# Counts when the weights are updated for the last time, as benchmarks/memory.py does.
-COUNT = """
-import json, sys
-sys.path.insert(0, {benchmarks!r})
-import measured_run
-from ner_dist.session import Session
-
-build = Session.build_model
-
-
-def counting(session):
-    build(session)
-    held = measured_run.Held(session)
-    count = held._count
-
-    def noted():
-        found = count()
-        open({out!r} + f"/{{rank}}.json", "w").write(json.dumps(found))
-        return found
-
-    held._count = noted
-
-
-Session.build_model = counting
-"""
 # Wide enough for ZeRO-3 to shard most of it: tensors of fewer than 100,000 elements stay whole.
 WIDE = ["model.scratch.hidden_size=320", "train.max_steps=3", "evaluation.every=100"]
 # Few words, which what is counted does not depend on: bf16 is slow where a CPU has to emulate it.
@@ -55,8 +32,8 @@ def test_a_rank_holds_what_the_plan_says(server, tmp_path, name, precision):
     path = tmp_path / "tiny.yaml"
     path.write_text(RECIPE)
     overrides = [f"output_dir={tmp_path / 'run'}", f"precision={precision}", *WIDE, *SMALL]
-    setup = COUNT.format(benchmarks=str(REPOSITORY / "benchmarks"), out=str(tmp_path))
-    job = server.start(path, *overrides, config=f"{name}_bf16", processes=2, setup=setup)
+    counting = fault(faults.count_held_tensors, out=str(tmp_path))
+    job = server.start(path, *overrides, config=f"{name}_bf16", processes=2, faults=[counting])
     assert job.wait() == [0, 0], job.text()
 
     launch = next(launch for launch in LAUNCHES if launch.name == f"{name}_bf16")

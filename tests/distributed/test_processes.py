@@ -13,8 +13,8 @@ from unittest import mock
 import psutil
 import pytest
 
-from ner_dist import launcher
-from ner_dist.stopping import EXIT_RESUME
+from ner_dist.runtime import launcher
+from ner_dist.runtime.signals import EXIT_RESUME
 from tests.command_line import ner_dist
 from tests.distributed.launching import LAUNCH, RECIPE, environment, events, results, train
 

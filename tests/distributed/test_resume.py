@@ -14,7 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ner_dist.stopping import EXIT_RESUME
+from ner_dist.runtime.signals import EXIT_RESUME
+from tests.distributed import faults
+from tests.distributed.faults import fault
 from tests.distributed.forked import STRATEGIES, trained_once
 from tests.distributed.launching import RECIPE, environment, events, launch_arguments, train
 
@@ -24,74 +26,6 @@ STEPS = 24
 # Few words and steps: bf16 is slow where a CPU has to emulate it.
 SMALL = ["train.batch_tokens=192", "train.micro_batch_tokens=64", "train.max_steps=14"]
 SMALL += ["data.synthetic.validation=10", "data.synthetic.test=10"]
-
-# What ranks run first. Slower steps and saves, so that a signal finds them at work:
-SLOWLY = """
-import time
-from ner_dist import loop, shards
-
-write, update = shards.ShardWriter._write, loop.Training._update
-shards.ShardWriter._write = lambda *all: (time.sleep(0.03), write(*all))[1]
-loop.Training._update = lambda *all: (time.sleep(0.05), update(*all))[1]
-"""
-# A scheduler's warning after step 10:
-WARNED = """
-import os, signal
-from ner_dist import loop
-
-steps = loop.Training.steps
-
-def warned(self):
-    for step in steps(self):
-        yield step
-        if step.number == 10:
-            os.kill(os.getpid(), signal.SIGUSR1)
-
-loop.Training.steps = warned
-"""
-# A kill once the checkpoint of step 12 is complete:
-KILLED = """
-import os
-from ner_dist import checkpoint
-
-prune = checkpoint.Checkpoints._prune
-
-def prune_and_die(self, state):
-    prune(self, state)
-    if state["step"] == 12 and "adam_step" in state:  # not the best weights of that step alone
-        os._exit(9)
-
-checkpoint.Checkpoints._prune = prune_and_die
-"""
-# Losses that are not finite until step 3, so that Adam has no moments when the warning comes:
-NO_MOMENTS = (
-    WARNED.replace("== 10", "== 1")
-    + """
-from ner_dist import model
-
-forward, calls = model.TaggingLoss.forward, []
-
-def broken_at_first(self, logits, targets):
-    calls.append(1)
-    return forward(self, logits, targets) * (float("nan") if len(calls) <= 6 else 1.0)
-
-model.TaggingLoss.forward = broken_at_first
-"""
-)
-# A batch that rank 1 cannot make:
-BROKEN = """
-from ner_dist import loop
-
-collate, made = loop.collate, []
-
-def break_the_sixth(*all, **named):
-    made.append(1)
-    if rank == 1 and len(made) == 6:
-        raise ValueError("a broken batch")
-    return collate(*all, **named)
-
-loop.collate = break_the_sixth
-"""
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +68,13 @@ def test_killed_at_random_moments_it_ends_as_if_nothing_had_happened(
     reference, folder, chance = undisturbed(strategy), tmp_path / "run", random.Random(strategy)
     found = set()
     for kind in ["term", "all", "one rank"] * 2 + ["term", "all"]:
-        job = server.start(recipe, f"output_dir={folder}", config=config, processes=processes, setup=SLOWLY)
+        job = server.start(
+            recipe,
+            f"output_dir={folder}",
+            config=config,
+            processes=processes,
+            faults=[fault(faults.slow_steps_and_saves)],
+        )
         job.wait_for("steps of")
         time.sleep(chance.random() * 0.8)
         if kind == "one rank":
@@ -157,7 +97,13 @@ def test_any_strategy_goes_on_from_any_other(server, recipe, undisturbed, tmp_pa
     """The matrix: every pair, with the losses of the undisturbed run; bit for bit where nothing changed."""
     config, processes = STRATEGIES[before]
     start = tmp_path / "start"
-    job = server.start(recipe, f"output_dir={start}", config=config, processes=processes, setup=WARNED)
+    job = server.start(
+        recipe,
+        f"output_dir={start}",
+        config=config,
+        processes=processes,
+        faults=[fault(faults.warn_after, step=10)],
+    )
     assert set(job.wait()) == {EXIT_RESUME}, job.text()
     saved = sorted((start / "checkpoints").glob("step-*"))[-1]
     at = int(saved.name.removeprefix("step-"))
@@ -187,7 +133,13 @@ def test_bf16_goes_on_bit_for_bit(server, recipe, tmp_path, strategy):
     settings += ["model.scratch.hidden_size=160"] if "sharded" in strategy else []
     straight, folder = tmp_path / "straight", tmp_path / "run"
     assert set(server.start(recipe, f"output_dir={straight}", *settings, **options).wait()) == {0}
-    job = server.start(recipe, f"output_dir={folder}", *settings, setup=KILLED, **options)
+    job = server.start(
+        recipe,
+        f"output_dir={folder}",
+        *settings,
+        faults=[fault(faults.die_after_checkpoint, step=12)],
+        **options,
+    )
     assert 9 in job.wait()
     job = server.start(recipe, f"output_dir={folder}", *settings, **options)
     assert set(job.wait()) == {0}, job.text()
@@ -199,7 +151,12 @@ def test_bf16_goes_on_bit_for_bit(server, recipe, tmp_path, strategy):
 def test_it_can_be_stopped_before_adam_has_moments(server, recipe, tmp_path, strategy):
     config, processes = STRATEGIES[strategy]
     where = {"config": config, "processes": processes}
-    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", setup=NO_MOMENTS, **where)
+    job = server.start(
+        recipe,
+        f"output_dir={tmp_path / 'run'}",
+        faults=[fault(faults.warn_after, step=1), fault(faults.no_finite_loss_in, passes=6)],
+        **where,
+    )
     assert set(job.wait()) == {EXIT_RESUME}, job.text()
     job = server.start(recipe, f"output_dir={tmp_path / 'run'}", **where)
     assert set(job.wait()) == {0}, job.text()
@@ -224,7 +181,13 @@ def test_sigterm_to_accelerate_launch_saves_and_the_same_command_goes_on(recipe,
 
 
 def test_a_rank_that_fails_names_step_and_sentences_and_nobody_hangs(server, recipe, tmp_path):
-    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", config="cpu", processes=2, setup=BROKEN)
+    job = server.start(
+        recipe,
+        f"output_dir={tmp_path / 'run'}",
+        config="cpu",
+        processes=2,
+        faults=[fault(faults.break_batch, of_rank=1, number=6)],
+    )
     began = time.monotonic()
     assert set(job.wait(60)) == {1}
     assert time.monotonic() - began < 60
@@ -233,8 +196,8 @@ def test_a_rank_that_fails_names_step_and_sentences_and_nobody_hangs(server, rec
 
 
 def test_a_rank_without_memory_says_what_to_change(server, recipe, tmp_path):
-    setup = BROKEN.replace("ValueError(", "__import__('torch').OutOfMemoryError(")
-    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", config="cpu", processes=2, setup=setup)
+    broken = fault(faults.break_batch, of_rank=1, number=6, out_of_memory=True)
+    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", config="cpu", processes=2, faults=[broken])
     codes = job.wait(60)
     assert codes[1] == 2 and codes[0] in (1, 2)
     (line,) = [line for line in job.text().splitlines() if line.startswith("error: rank 1")]

@@ -13,26 +13,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ner_dist.stopping import EXIT_RESUME
+from ner_dist.runtime.signals import EXIT_RESUME
+from tests.distributed import faults
+from tests.distributed.faults import fault
 from tests.distributed.launching import RECIPE, events
 
 pytestmark = pytest.mark.distributed
 
-# Stays in step 6 until it is killed.
-WAITING = """
-import time
-from ner_dist import loop
-
-update = loop.Training._update
-
-def wait(self):
-    if self.position == 5:
-        print("waiting", flush=True)
-        time.sleep(100)
-    return update(self)
-
-loop.Training._update = wait
-"""
+WAITING = fault(faults.wait_in, step=6)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +43,7 @@ def finished(server, recipe, tmp_path_factory):
 def killed_once(server, recipe, tmp_path_factory):
     """A run that was killed in step 6, with checkpoints of steps 2 and 4."""
     folder = tmp_path_factory.mktemp("killed") / "run"
-    job = server.start(recipe, f"output_dir={folder}", setup=WAITING)
+    job = server.start(recipe, f"output_dir={folder}", faults=[WAITING])
     job.wait_for("waiting")
     job.wait_for("saved step-000004")
     job.send(signal.SIGKILL)
@@ -141,7 +129,8 @@ def test_a_full_disk_costs_checkpoints_and_not_the_training(server, recipe, fini
     if mounted.returncode:
         pytest.skip("a small file system cannot be mounted: that needs root")
     try:
-        job = server.start(recipe, f"output_dir={disk / 'run'}", setup=filling(disk, after=4))
+        full = fault(faults.fill_disk_after_checkpoint, step=4, file=str(disk / "filler"))
+        job = server.start(recipe, f"output_dir={disk / 'run'}", faults=[full])
         job.wait()
         assert re.search(
             r"warning: .*step-000006 could not be written \(No space left on device\)", job.text()
@@ -173,30 +162,9 @@ def test_a_read_only_file_system_is_refused_before_anything_is_trained(server, r
         subprocess.run(["umount", disk], check=True)
 
 
-def filling(disk, *, after: int) -> str:
-    """Fill the disk to its last byte once a checkpoint is complete."""
-    return f"""
-from ner_dist import checkpoint
-
-prune = checkpoint.Checkpoints._prune
-
-def prune_and_fill(self, state):
-    prune(self, state)
-    if state["step"] == {after} and "adam_step" in state:
-        with open({str(disk / "filler")!r}, "wb", buffering=0) as file:
-            try:
-                while file.write(b"x" * 1024):
-                    pass
-            except OSError:
-                pass
-
-checkpoint.Checkpoints._prune = prune_and_fill
-"""
-
-
 def test_a_second_run_on_the_same_directory_is_refused_with_host_and_pid(server, recipe, tmp_path):
     folder = tmp_path / "run"
-    first = server.start(recipe, f"output_dir={folder}", config="cpu", processes=2, setup=WAITING)
+    first = server.start(recipe, f"output_dir={folder}", config="cpu", processes=2, faults=[WAITING])
     first.wait_for("waiting")
     before = (folder / "metrics.jsonl").read_bytes()
     second = server.start(recipe, f"output_dir={folder}", config="cpu", processes=2)
@@ -275,16 +243,14 @@ def test_data_that_changed_under_a_checkpoint_is_refused(server, recipe, killed,
 
 
 def test_a_signal_before_training_ends_at_once_with_the_same_code(server, recipe, tmp_path):
-    slow = "import time\nfrom ner_dist import session\nprepare = session.prepare\n"
-    slow += "session.prepare = lambda recipe: (print('preparing', flush=True), time.sleep(60))\n"
-    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", setup=slow)
+    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", faults=[fault(faults.wait_in_preparation)])
     job.wait_for("preparing")
     job.send(signal.SIGTERM)
     assert job.wait(10) == [EXIT_RESUME]
 
 
 def test_a_second_ctrl_c_ends_at_once(server, recipe, tmp_path):
-    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", setup=WAITING)
+    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", faults=[WAITING])
     job.wait_for("waiting")
     job.send(signal.SIGINT)
     assert not job.poll(1.5)

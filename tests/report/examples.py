@@ -6,9 +6,9 @@ import json
 import random
 from pathlib import Path
 
+from ner_dist.comparison.aligned import Comparison
 from ner_dist.comparison.compare import compare
-from ner_dist.comparison.comparison import Comparison
-from ner_dist.run import Run
+from ner_dist.run.directory import Run
 
 TYPES = ("PER", "ORG", "LOC", "DIS")
 HOSTILE = (

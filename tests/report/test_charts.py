@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ner_dist.report.charts import chart, drawn, label
-from ner_dist.report.curves import thinned
+from ner_dist.report.charts.curves import thinned
+from ner_dist.report.charts.svg import chart, drawn, label
 from ner_dist.report.explorer_data import script_json
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise, product
 import pytest
 
 from ner_dist.comparison.compare import compare
-from ner_dist.comparison.explorer import disagreements
+from ner_dist.comparison.disagreements import disagreements
 from ner_dist.report.error_tables import KINDS
 from ner_dist.report.write import write_report, write_run_report
 from tests.report import examples

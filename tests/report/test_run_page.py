@@ -13,7 +13,7 @@ from ner_dist import cli
 from ner_dist.errors import UserError
 from ner_dist.report import run_page
 from ner_dist.report.write import write_run_report
-from ner_dist.run import Run, read_results
+from ner_dist.run.directory import Run, read_results
 from tests.report import examples
 from tests.report.test_write import Page
 

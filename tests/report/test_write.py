@@ -13,9 +13,9 @@ import pytest
 
 from ner_dist.comparison.compare import compare
 from ner_dist.errors import UserError
-from ner_dist.report import curves
-from ner_dist.report.charts import model_color, model_marker
-from ner_dist.report.matrix import matrix
+from ner_dist.report.charts import curves
+from ner_dist.report.charts.confusion import matrix
+from ner_dist.report.charts.svg import model_color, model_marker
 from ner_dist.report.write import write_report
 from tests.report import examples
 

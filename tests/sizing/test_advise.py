@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ner_dist.auto import settle
+from ner_dist.launch import LAUNCHES, launch_command
 from ner_dist.recipe import FixedRecipe, Recipe
 from ner_dist.sizing.advise import Hardware, choose, remarks, size, size_all, suitable_micro_batch
 from ner_dist.sizing.communication import Network, Transfer, transfers
 from ner_dist.sizing.devices import GPUS
-from ner_dist.sizing.launches import LAUNCHES, launch_command
 from ner_dist.sizing.memory import largest_micro_batch, memory_of, numbers_of
 from ner_dist.sizing.model_shape import model_shape
 from ner_dist.sizing.workload import Workload
+from ner_dist.training.auto import settle
 
 LAUNCH = {launch.name: launch for launch in LAUNCHES}
 ZERO = ["zero1", "zero2", "zero3"]

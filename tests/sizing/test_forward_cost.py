@@ -17,8 +17,8 @@ from transformers import (
     RobertaConfig,
 )
 
-from ner_dist import cpu
 from ner_dist.recipe import Model
+from ner_dist.runtime import cpu_kernels
 from ner_dist.sizing.forward_cost import forward_cost
 from ner_dist.sizing.model_shape import KNOWN, model_shape, shape_of
 
@@ -79,7 +79,7 @@ def test_saved_bytes_are_those_that_a_real_forward_pass_saves(name, numbers):
     ids, mask = torch.ones(5, 40, dtype=torch.int64), torch.ones(5, 40, dtype=torch.int64)
     mask[-1, -1] = 0
     with (
-        cpu.torchs_own("attention"),  # a training in this process may have replaced it
+        cpu_kernels.torchs_own("attention"),  # a training in this process may have replaced it
         torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
         torch.autocast("cpu", torch.bfloat16, enabled=numbers == "autocast"),
     ):
@@ -116,13 +116,13 @@ def test_what_a_training_replaced_does_not_tell(fused):
     def cost():
         return forward_cost(CONFIGS["roberta"], "fp32", length=20, fused_attention=fused)
 
-    with cpu.torchs_own("attention"):
+    with cpu_kernels.torchs_own("attention"):
         expected = cost()
-        cpu.replace("attention")
+        cpu_kernels.replace("attention")
         try:
             assert cost() == expected
         finally:
-            cpu.restore("attention")
+            cpu_kernels.restore("attention")
 
 
 @pytest.mark.parametrize(

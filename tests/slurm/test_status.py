@@ -20,7 +20,7 @@ mkdir -p $run
 import platform, sys
 from pathlib import Path
 from ner_dist.cluster.restarts import note_start
-from ner_dist.run import Run
+from ner_dist.run.directory import Run
 note_start(Run(Path(sys.argv[1])), nodes=[platform.node()])
 EOF
 exec {python} -m ner_dist.train tiny.yaml output_dir=$run train.max_steps=100000

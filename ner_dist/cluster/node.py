@@ -1,0 +1,150 @@
+"""What one machine would train with: host, devices, and digests of all that the machines must share."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ner_dist.errors import UserError
+from ner_dist.launch import LaunchConfig
+from ner_dist.model.encoder import load_config
+from ner_dist.recipe_file import differing_keys
+from ner_dist.run.directory import check_output
+from ner_dist.run.provenance import package_versions
+from ner_dist.runtime.accelerator import Device, resolve_precision
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Recipe
+
+_DIGEST_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine's answer, small enough to be sent to the others."""
+
+    host: str
+    recipe: Recipe
+    devices: list[str]
+    """Its GPUs; a single entry on a machine without one."""
+    shared: dict[str, str]
+    """By name, what must be the same on every machine that has it; empty where it has not."""
+    precision: str
+    """What training would compute in here, and why."""
+    prepared: bool
+    """Whether the data lies ready here."""
+
+
+def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Machine:
+    """Look at this machine.
+
+    Args:
+        recipe: what is to be trained.
+        config: what is to launch it.
+        gpus: GPUs that the scheduler gave of this machine.
+
+    Raises:
+        UserError: this machine could not train the recipe.
+    """
+    import torch
+
+    from ner_dist.data.prepare import prepared_folder
+
+    there = torch.cuda.device_count() if gpus else 0
+    if there < gpus:
+        raise UserError(
+            f"the allocation has {gpus} GPUs here, and torch {torch.__version__} sees {there}",
+            fix="compare `nvidia-smi` with `python -c 'import torch; print(torch.version.cuda)'` on the node",
+        )
+    if config.distributed_type == "DEEPSPEED" and importlib.util.find_spec("deepspeed") is None:
+        raise UserError(
+            "asks for DeepSpeed, which is not installed",
+            where=f"launch config {config.path}",
+            fix="pip install 'ner_dist[deepspeed]'",
+        )
+    check_output(recipe)
+    device = Device.here()
+    precision, why = resolve_precision(
+        recipe.precision,
+        config.mixed_precision,
+        device,
+        model_type=load_config(recipe.model).model_type,
+    )
+    data = prepared_folder(recipe)
+    return Machine(
+        host=platform.node(),
+        recipe=recipe,
+        devices=[_gpu(index) for index in range(there)] or [_cpu()],
+        shared={
+            "Python": platform.python_version(),
+            "packages": ", ".join(f"{name} {version}" for name, version in package_versions().items()),
+            "CUDA": str(torch.version.cuda),
+            "NCCL": ".".join(map(str, torch.cuda.nccl.version())) if there else "None",
+            "code": _code_digest(),
+            "launch config": _digest(Path(config.path).read_bytes()),
+            "data": data.name[:_DIGEST_LENGTH],
+            "prepared data": _fingerprint(data),
+        },
+        precision=f"{precision}: {why}",
+        prepared=(data / "meta.json").exists(),
+    )
+
+
+def differences(machines: list[Machine]) -> list[str]:
+    """One sentence for each thing that is not the same on all machines."""
+    first, found = machines[0], []
+    for other in machines[1:]:
+        if keys := differing_keys(first.recipe, other.recipe):
+            found.append(f"the recipe differs in {', '.join(keys)} between {first.host} and {other.host}")
+            break
+    for name, value in first.shared.items():
+        for other in machines[1:]:
+            theirs = other.shared[name]
+            if value and theirs and theirs != value:
+                if name == "packages":
+                    value, theirs = (
+                        ", ".join(sorted(set(a.split(", ")) - set(b.split(", ")))) or "none of these"
+                        for a, b in ((value, theirs), (theirs, value))
+                    )
+                found.append(f"{name} differs: {value} on {first.host}, {theirs} on {other.host}")
+                break
+    return found
+
+
+def _gpu(index: int) -> str:
+    import torch
+
+    properties = torch.cuda.get_device_properties(index)
+    return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB (cuda:{index})"
+
+
+def _cpu() -> str:
+    from ner_dist.runtime.threads import cores
+
+    return f"CPU, {cores()} cores"
+
+
+def _code_digest() -> str:
+    """Of the package's own files, whatever their installation says its version is."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:_DIGEST_LENGTH]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]
+
+
+def _fingerprint(prepared: Path) -> str:
+    """What the prepared data says of itself; nothing while it is not there."""
+    meta = prepared / "meta.json"
+    if not meta.exists():
+        return ""
+    return json.loads(meta.read_text(encoding="utf-8"))["fingerprint"][:_DIGEST_LENGTH]

@@ -1,0 +1,1 @@
+"""The subcommands of `ner-dist`, by what they are about."""

@@ -1,0 +1,376 @@
+"""`ner-dist new DATA`: a commented recipe for somebody's own data, out of what is found there.
+
+The data is read by the code that training reads it with, so that what is written works, and what is wrong is
+the error that training would end with. Where a key of the recipe mends it, the key is tried and written down.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shlex
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ner_dist.data.corpus import Corpus
+from ner_dist.data.readers import format_by_ending
+from ner_dist.data.sources import SPLITS, load_corpus
+from ner_dist.errors import UserError
+from ner_dist.formatting import joined
+from ner_dist.recipe import Data, Model
+from ner_dist.recipe_file import data_section, flow
+
+_WORDS = ("tokens", "words", "token", "word", "tokenized_text", "text", "sentence")
+_TAGS = ("ner_tags", "ner", "ner_labels", "tags", "labels", "tag", "label", "iob", "bio", "entities")
+"""What columns of words and of tags are called, the likeliest first."""
+
+_OTHER_NAMES = {"validation": ("valid", "val", "dev", "devel", "eval"), "test": ("eval",)}
+_SEPARATORS = (None, "\t", ",", ";", "|")
+_TAG = re.compile(r"O|[BIESLU][-_].+")
+_SIZE = re.compile(r"\w+: [\d,]+ sentences with [\d,]+ words$")
+"""What is logged of every split, and stands in the table of figures."""
+_WIDTH = 105
+"""Of comments, in characters."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the data holds, read under the settings that it takes."""
+
+    data: Data
+    """As given, and with what turned out to be needed."""
+    corpus: Corpus
+    said: list[str]
+    """What reading logged."""
+    languages: str | None
+    """The languages among which `data.language` could choose, with rows; None for one alone."""
+
+    @property
+    def types(self) -> list[str]:
+        """The most frequent in training first: what is last may be too rare to learn."""
+        counts = self.entities("train")
+        return sorted(self.corpus.labels.types, key=lambda name: -counts[name])
+
+    def entities(self, split: str) -> dict[str, int]:
+        """Entities of each type: words that begin one."""
+        labels = self.corpus.labels
+        counts = np.bincount(self.corpus.splits[split].tags, minlength=len(labels))
+        return {name: int(counts[labels.label2id[f"B-{name}"]]) for name in labels.types}
+
+
+def new_recipe(
+    path: str, settings: list[str], *, model: str = "roberta-base", file: str = "mine.yaml"
+) -> str:
+    """A recipe for the data at `path`, as commented YAML.
+
+    Args:
+        path: a file, a folder or a hub data set.
+        settings: `data.key=value`, where the data does not speak for itself.
+        model: the encoder to fine-tune.
+        file: what the recipe is going to be called.
+
+    Raises:
+        UserError: the data cannot be read, and no key that could be tried mends it.
+    """
+    found = explore(path, settings)
+    name, common = _name(path), found.types[:2]
+    named = [] if model == Model().name else ["--model", model]
+    typed = " ".join(["ner-dist new", *map(shlex.quote, (path, *settings, *named))])
+    command = f"ner-dist train {shlex.quote(file)}"
+    head = [
+        _short(f"Written by `{typed}`."),
+        "Change what you like, then",
+        "",
+        f"  {command}                  trains on a GPU if there is one, else on the CPU",
+        f"  {command} --processes 2    trains on two GPUs, or in two processes",
+        "",
+        "`ner-dist settings` explains every key. What was found:",
+        "",
+        *(f"  {line}" for line in (*_files(found), "", *_figures(found), "", _example(found))),
+    ]
+    if said := [line for line in found.said if not _SIZE.match(line)]:
+        head += ["", "Said while reading:", "", *(f"  {part}" for line in said for part in _wrapped(line))]
+    body = [
+        _line("name", name),
+        _line("output_dir", f"runs/{name}"),
+        "model:",
+        _line("  name", model, "the encoder: a name on the hub, or a local folder"),
+        "data:",
+        *_data_lines(found),
+        _line("labels", "all", f"or some of the types, such as {flow(common)}"),
+        _line("precision", "auto", "by the hardware; or bf16, fp16, fp32"),
+        "train:",
+        _line("  epochs", "auto", "auto goes by the size of the data and the encoder; or a number"),
+        _line("  batch_tokens", "auto", "the same"),
+        _line("  learning_rate", "auto", "the same"),
+        _line("  seed", 13, "another one is another training"),
+        "logging:",
+        _line("  trackers", [], "[tensorboard], [wandb] and [mlflow] get the figures too"),
+    ]
+    comment = "\n".join(f"# {line}".rstrip() for line in head)
+    return "\n".join([comment, *body, ""])
+
+
+def explore(path: str, settings: list[str]) -> Found:
+    """Read the data, under the settings given and those that it turns out to need."""
+    with _log_kept(quiet=True):
+        known = (*settings, *_whole_file(path, settings))
+        known = _training_split(path, known)
+        for split in SPLITS[1:]:
+            known = _held_out(path, known, split)
+        languages = _languages(path, known)
+    with _log_kept() as said:
+        data = data_section(list(known), path=path)
+        corpus = load_corpus(data)
+    return Found(data, corpus, said, languages)
+
+
+def _whole_file(path: str, settings: list[str]) -> list[str]:
+    """A file is one split: there is no other to look for."""
+    if not Path(path).expanduser().is_file():
+        return []
+    given = {text.partition("=")[0] for text in settings}
+    return [f"{key}=null" for split in SPLITS[1:] if (key := f"data.splits.{split}") not in given]
+
+
+def _training_split(path: str, settings: tuple[str, ...]) -> tuple[str, ...]:
+    """The settings, with what it takes to find entities in the training split."""
+    problem = _problem(path, settings)
+    if problem is None:
+        return settings
+    bases: list[tuple[tuple[str, ...], UserError]] = [((), problem)]
+    place = _file_of(problem)
+    if place is None or format_by_ending(place) is None:
+        for kind in ("conll", "jsonl", "json", "parquet"):
+            more: tuple[str, ...] = (f"data.format={kind}",)
+            if (other := _problem(path, settings + more)) is None:
+                return settings + more
+            bases.append((more, other))
+    for base, its_problem in bases:
+        for guess in _columns(its_problem):
+            if _problem(path, settings + base + guess) is None:
+                return settings + base + guess
+    raise problem
+
+
+def _problem(path: str, settings: tuple[str, ...]) -> UserError | None:
+    """Why nothing can be learnt from the training split under these settings."""
+    try:
+        corpus = load_corpus(data_section(list(settings), path=path), splits=["train"])
+    except UserError as error:
+        return error
+    split = corpus.splits["train"]
+    where = split.origin[0].rpartition(":")[0] if split.origin else path
+    words = [word for words in split.tokens[:100] for word in words]
+    if not corpus.labels.types:
+        return UserError("every tag of train is O", where=where, fix="see data.tags_column")
+    if all(word.isdecimal() for word in words):
+        return UserError("the words of train are numbers", where=where, fix="see data.tokens_column")
+    return None
+
+
+def _file_of(problem: UserError) -> Path | None:
+    """The file that an error is about, if it is about one."""
+    path = Path(re.sub(r":(row )?\d+$", "", problem.where or ""))
+    return path if path.is_file() else None
+
+
+def _columns(problem: UserError) -> Iterator[tuple[str, ...]]:
+    """Settings under which the columns of a file may be what they are called, or look like."""
+    if named := re.search(r"the columns there are ([^;]+)", problem.what):
+        there = named[1].split(", ")
+        for words in (name for name in _WORDS if name in there):
+            for tags in (name for name in _TAGS if name in there and name != words):
+                yield _unless_default(tokens_column=words, tags_column=tags)
+    elif (path := _file_of(problem)) is not None:
+        yield from _conll_columns(path)
+
+
+def _conll_columns(path: Path) -> Iterator[tuple[str, ...]]:
+    """Which columns of a text file look like tags, and which like words."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            lines = [line.rstrip("\n") for line in islice(file, 2000)]
+    except (OSError, UnicodeDecodeError):
+        return
+    lines = [line for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))]
+    for separator in _SEPARATORS:
+        rows = [line.split(separator) for line in lines]
+        width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+        columns = list(zip(*(row for row in rows if len(row) == width), strict=True))
+        tags = [number for number, cells in enumerate(columns) if _looks_like_tags(cells)]
+        words = [
+            number
+            for number, cells in enumerate(columns)
+            if number not in tags and not all(cell.isdecimal() for cell in cells) and len(set(cells)) > 1
+        ]
+        for column in tags if words else []:
+            tag_column = "ner_tags" if column == width - 1 else column  # the last is the default
+            found = _unless_default(tokens_column=words[0], tags_column=tag_column)
+            yield (*((f"data.separator={json.dumps(separator)}",) if separator else ()), *found)
+
+
+def _looks_like_tags(cells: tuple[str, ...]) -> bool:
+    """A header, or a few lines of something else, may stand among them."""
+    tags = sum(_TAG.fullmatch(cell) is not None for cell in cells)
+    return tags > 0.9 * len(cells) and any(cell != "O" for cell in cells if _TAG.fullmatch(cell))
+
+
+def _unless_default(**columns: str | int) -> tuple[str, ...]:
+    defaults = {"tokens_column": ("tokens", 0), "tags_column": ("ner_tags",)}
+    return tuple(f"data.{key}={value}" for key, value in columns.items() if value not in defaults[key])
+
+
+def _held_out(path: str, settings: tuple[str, ...], split: str) -> tuple[str, ...]:
+    """The settings, with what becomes of a split that may not be there."""
+    key = f"data.splits.{split}"
+    if getattr(data_section(list(settings), path=path).splits, split) is None:
+        return settings
+    try:
+        load_corpus(data_section(list(settings), path=path), splits=[split])
+    except UserError as error:
+        if error.where == key:  # a hub data set that calls it otherwise, or has none
+            for name in _OTHER_NAMES[split]:
+                more = (f"{key}={name}",)
+                try:
+                    load_corpus(data_section([*settings, *more], path=path), splits=[split])
+                except UserError:
+                    continue
+                return settings + more
+        elif f"{key} to null" not in (error.fix or ""):
+            raise
+        return (*settings, f"{key}=null")
+    return settings
+
+
+@contextmanager
+def _log_kept(*, quiet: bool = False) -> Iterator[list[str]]:
+    """The package's log lines while the block runs; `quiet` keeps them from everybody else."""
+    lines: list[str] = []
+    log = logging.getLogger("ner_dist")
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.CRITICAL if quiet else logging.INFO)
+    try:
+        yield lines
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def _languages(path: str, settings: tuple[str, ...]) -> str | None:
+    """The languages that a column names, if there are several and none is chosen."""
+    if data_section(list(settings), path=path).language is not None:
+        return None
+    try:
+        load_corpus(data_section([*settings, "data.language='?'"], path=path), splits=["train"])
+    except UserError as error:
+        there = re.search(r"there are (.+, .+)", error.what)
+        return there[1] if there and error.what.startswith("no sentence of train") else None
+    return None
+
+
+def _files(found: Found) -> list[str]:
+    """Where each split was found, and which is missing."""
+    lines = []
+    for name in SPLITS:
+        if name not in found.corpus.splits:
+            lines.append(f"{name}: none")
+            continue
+        origin = found.corpus.splits[name].origin or []
+        files = list(dict.fromkeys(place.rpartition(":")[0] for place in origin))
+        lines.append(f"{name}: {_short(joined(files, most=3))}")
+    return lines
+
+
+def _figures(found: Found) -> list[str]:
+    """Sizes by split, entities by type and split."""
+    splits = found.corpus.splits
+    counts = {name: found.entities(name) for name in splits}
+    rows = [
+        ["", *splits],
+        ["sentences", *(f"{len(split):,}" for split in splits.values())],
+        ["words", *(f"{len(split.tags):,}" for split in splits.values())],
+        ["entities", *(f"{sum(count.values()):,}" for count in counts.values())],
+    ]
+    for name in found.types:
+        rows.append([f"  {_printable(name)}", *(f"{count[name]:,}" for count in counts.values())])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for name, *numbers in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:], strict=True)]
+        lines.append("  ".join([f"{name:<{widths[0]}}", *cells]))
+    return lines
+
+
+def _example(found: Found) -> str:
+    """A sentence with an entity, the tags behind the words, as it was read."""
+    split, labels = found.corpus.splits["train"], found.corpus.labels
+    word = int(np.argmax(split.tags != labels.label2id["O"]))
+    number = int(np.searchsorted(split.offsets, word, side="right")) - 1
+    tags = (labels.tags[i] for i in split.tags[split.offsets[number] :])
+    pairs = zip(split.tokens[number], tags, strict=False)
+    shown = " ".join(word if tag == "O" else f"{word}/{tag}" for word, tag in pairs)
+    return f"as read: {_short(shown)}"
+
+
+def _data_lines(found: Found) -> list[str]:
+    """The section `data`: what is not its default, and what somebody may want to add."""
+    data = found.data.model_dump(mode="json", exclude_defaults=True)
+    lines = [_line("  path", data.pop("path"), "as seen from where you type the command")]
+    splits = data.pop("splits", {})
+    lines += [_line(f"  {key}", value) for key, value in data.items()]
+    if splits:
+        missing = [name for name, value in splits.items() if value is None]
+        lines.append(_line("  splits", splits, _without(missing)))
+    if found.languages:
+        first = found.languages.partition(" (")[0]
+        lines.append(_short(f"  # language: {first}  # to keep one of {found.languages}"))
+    return lines
+
+
+def _without(missing: list[str]) -> str | None:
+    if "validation" in missing:
+        return "without validation nothing chooses the best weights: the last ones are kept"
+    return "without test nothing is scored at the end" if missing else None
+
+
+def _line(key: str, value: Any, comment: str | None = None) -> str:
+    line = f"{key}: {flow(value)}"
+    return line if comment is None else f"{line}  # {_printable(comment)}"
+
+
+def _name(path: str) -> str:
+    """What to call the run: the data's own name, of letters that a recipe allows."""
+    place = Path(path).expanduser()
+    if place.is_file():
+        stem = place.name.split(".")[0]
+        place = place.resolve().parent if stem.lower() in SPLITS else place.with_name(stem)
+    elif place.is_dir():
+        place = place.resolve()
+    return re.sub(r"[^\w.-]+", "_", place.name).strip("._-") or "mine"
+
+
+def _printable(text: str) -> str:
+    """Text that may stand in a comment of one line."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _short(text: str) -> str:
+    shown = _printable(text)
+    return shown if len(shown) <= _WIDTH else f"{shown[: _WIDTH - 1]}…"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(_printable(text), _WIDTH, subsequent_indent="  ", break_on_hyphens=False)

@@ -1,0 +1,206 @@
+"""The same ground: one gold, the same sentences, the same types, and what every run of every model said."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.comparison.alignment import Alignment, align, by_words, without_words
+from ner_dist.data.renaming import remedy
+from ner_dist.errors import UserError
+from ner_dist.labels import LabelSet
+
+if TYPE_CHECKING:
+    from ner_dist.comparison.predictions import Predictions
+    from ner_dist.run.directory import Run
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = 5
+
+
+SHOWN_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Sentence i has the words `offsets[i]:offsets[i + 1]` of the flat arrays; ids are those of `labels`."""
+
+    labels: LabelSet
+    """Of the shared types."""
+    gold: np.ndarray
+    """int16 [W]"""
+    offsets: np.ndarray = field(repr=False)
+    """int64 [N+1]"""
+    predicted: dict[str, list[np.ndarray]]
+    """By model name ("A", "B", ...): one int16 [W] for each of its runs, which differ in their seed."""
+    seeds: dict[str, list[int | None]]
+    """By model: the seed of each run, None where it is not known."""
+    unit: np.ndarray
+    """int64 [N]: the distinct sentence that each sentence is a copy of, 0..U-1. Units are resampled."""
+    tokens: list[list[str]] | None = None
+    ids: list[str] | None = None
+    confidence: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
+    """By model and run: float32 [W], the probability of each word's predicted tag, where it is stored. Other
+    types count as O here: a word whose predicted tag was of another type keeps that tag's probability."""
+
+    @property
+    def models(self) -> list[str]:
+        return list(self.predicted)
+
+    @property
+    def units(self) -> int:
+        return int(self.unit.max()) + 1 if len(self.unit) else 0
+
+    def __len__(self) -> int:
+        """Number of sentences."""
+        return len(self.offsets) - 1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models are called A, B, ... in the order in which they were named."""
+
+    figures: dict[str, Any]
+    """What compare.json holds."""
+    own: dict[str, list[Predictions]]
+    """By model: what each run said, on its own labels and sentences."""
+    ground: Ground
+    """What every run said on the shared types and sentences."""
+    runs: dict[str, list[Run | None]]
+    """By model: its runs; None for a plain file."""
+
+
+def same_ground(
+    own: dict[str, list[Predictions]], seeds: dict[str, list[int | None]]
+) -> tuple[Ground, dict[str, Any]]:
+    """Every run of every model on the shared types, the shared sentences and the gold of the first model.
+
+    Args:
+        own: by model, the predictions of each run on its own labels and sentences.
+        seeds: by model, the seed of each run.
+
+    Returns:
+        The ground, and `alignment` as compare.json holds it: `by`, `sentences`, `units`, `only_in` (by model,
+        how many `sentences` of its first run are not shared, and `examples`), `gold_differs_in` (words) and
+        `notes`.
+
+    Raises:
+        UserError: the models share no type or no sentence.
+    """
+    labels = shared_labels(own)
+    runs = [(model, run) for model, files in own.items() for run in files]
+    alignment = align([run for _, run in runs], labels)
+    taken = [run.take(places, labels) for (_, run), places in zip(runs, alignment.places, strict=True)]
+    predicted: dict[str, list[np.ndarray]] = {model: [] for model in own}
+    confidence: dict[str, list[np.ndarray | None]] = {model: [] for model in own}
+    for (model, _), run in zip(runs, taken, strict=True):
+        predicted[model].append(run.predicted)
+        confidence[model].append(run.confidence)
+    # Whoever knows the words tells which sentences are copies, so that the order of models is of no matter.
+    tokens = next((run.tokens for run in taken if run.tokens is not None), None)
+    whole = runs[0][1].take(alignment.places[0], runs[0][1].labels)
+    unit, notes = _units(whole, taken, tokens)
+    ground = Ground(
+        labels=labels,
+        gold=taken[0].gold,
+        offsets=taken[0].offsets,
+        predicted=predicted,
+        seeds=seeds,
+        unit=unit,
+        tokens=tokens,
+        ids=next((run.ids for run in taken if run.ids is not None), None),
+        confidence=confidence,
+    )
+    figures = {
+        "by": alignment.by,
+        "sentences": len(ground),
+        "units": ground.units,
+        "only_in": _only_in(own, alignment),
+        "gold_differs_in": _differing_gold(taken),
+        "notes": [*alignment.notes, *notes],
+    }
+    return ground, figures
+
+
+def _units(
+    whole: Predictions, taken: list[Predictions], tokens: list[list[str]] | None
+) -> tuple[np.ndarray, list[str]]:
+    """Units of the shared sentences, int64 [N], and what to know of them; `whole` has all gold tags of A."""
+    if tokens is not None:
+        return by_words(tokens), []
+    flat = [taken[0].gold, *(run.predicted for run in taken)]
+    unit, note = without_words(whole, flat, whole.offsets)
+    return unit, [note]
+
+
+def _differing_gold(taken: list[Predictions]) -> int:
+    """In how many words the gold of the shared sentences is not the same in all."""
+    differs = np.zeros(len(taken[0].gold), dtype=bool)
+    for other in taken[1:]:
+        differs |= other.gold != taken[0].gold
+    if differs.any():
+        log.warning(
+            "gold tags differ in %d of %d words of the shared sentences: A's are used",
+            *(differs.sum(), len(differs)),
+        )
+    return int(differs.sum())
+
+
+def shared_labels(own: dict[str, list[Predictions]]) -> LabelSet:
+    """The types that every model knows, in the order of the first."""
+    sets = {model: runs[0].labels.types for model, runs in own.items()}
+    first = next(iter(sets.values()))
+    types = [name for name in first if all(name in known for known in sets.values())]
+    if not types:
+        raise UserError(
+            f"the runs share no entity type ({'; '.join(', '.join(known) for known in sets.values())})",
+            where=", ".join(runs[0].source for runs in own.values()),
+            fix=_remedy(list(sets.values())),
+        )
+    return LabelSet.from_types(types)
+
+
+def _remedy(sets: list[tuple[str, ...]]) -> str:
+    """What to type for two models that share no type."""
+    for i, one in enumerate(sets):
+        for other in sets[i + 1 :]:
+            if not set(one) & set(other):
+                return remedy(one, other)
+    return "compare those of them that share a type"
+
+
+def _only_in(own: dict[str, list[Predictions]], alignment: Alignment) -> dict[str, Any]:
+    figures = {}
+    at = 0
+    for model, runs in own.items():
+        for number, run in enumerate(runs):
+            alone = np.setdiff1d(np.arange(len(run)), alignment.places[at + number])
+            if len(alone):
+                log.warning(
+                    "%d of %d sentences of %s (%s) are left out: they were not found in all others",
+                    *(len(alone), len(run), model, run.source),
+                )
+            if number == 0:
+                examples = [_example(run, int(place)) for place in alone[:EXAMPLES]]
+                figures[model] = {"sentences": len(alone), "examples": examples}
+        at += len(runs)
+    return figures
+
+
+def _example(run: Predictions, place: int) -> dict[str, Any]:
+    """A sentence by its id, its place in the file from 1, and its words or else its gold tags."""
+    start, end = run.offsets[place : place + 2]
+    tags = [run.labels.tags[tag] for tag in run.gold[start:end]]
+    text = {"tags": " ".join(tags)} if run.tokens is None else {"words": " ".join(run.tokens[place])}
+    return {
+        "id": None if run.ids is None else run.ids[place],
+        "place": place + 1,
+        **{
+            key: shown if len(shown) <= SHOWN_LENGTH else f"{shown[:SHOWN_LENGTH]} …"
+            for key, shown in text.items()
+        },
+    }

@@ -1,0 +1,108 @@
+"""Scores of some of the entities: by length, by their sentence's length, by whether training showed them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.comparison.matching import CORRECT
+from ner_dist.evaluation.metrics import precision_recall_f1, sentence_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.matching import Outcome
+    from ner_dist.comparison.training_overlap import Training
+    from ner_dist.labels import Spans
+
+# The longest that still belongs to each bucket; the last has no end.
+_ENTITY_LENGTHS = (1, 2, 3, 4)
+_SENTENCE_LENGTHS = (10, 20, 30, 50)
+SEEN = ("seen", "seen with another type", "unseen")
+
+
+def by_entity_length(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Scores by the number of words in an entity: of the gold for recall, of the predicted for precision."""
+    return _scores(
+        _names(_ENTITY_LENGTHS),
+        outcomes,
+        lambda spans: np.searchsorted(_ENTITY_LENGTHS, spans.end - spans.start),
+    )
+
+
+def by_sentence_length(outcomes: Sequence[Outcome], offsets: np.ndarray) -> list[dict[str, Any]]:
+    """Scores by the number of words in an entity's sentence."""
+    bucket = np.searchsorted(_SENTENCE_LENGTHS, np.diff(offsets))
+    return _scores(
+        _names(_SENTENCE_LENGTHS),
+        outcomes,
+        lambda spans: bucket[sentence_of(spans.start, offsets)],
+    )
+
+
+def by_seen(outcomes: Sequence[Outcome], ground: Ground, training: Training) -> list[dict[str, Any]]:
+    """Recall by whether the training split shows a gold entity's words as an entity, and of which type.
+
+    Precision has no place here: what is predicted where nothing is was not shown by anything. All types of
+    the data count, also those that the model was not taught: for a model of fewer types, "seen with another
+    type" may mean that it was taught to see no entity there.
+
+    Args:
+        outcomes: of a model's runs, all on the ground's gold.
+        ground: has tokens.
+        training: what the model was trained on, with all types of the data.
+    """
+    bucket = _seen(outcomes[0].gold, ground, training)
+    right = sum(np.bincount(bucket[each.kind_of_gold == CORRECT], minlength=len(SEEN)) for each in outcomes)
+    support = np.bincount(bucket, minlength=len(SEEN)) * len(outcomes)
+    recall = precision_recall_f1(np.asarray(right), support, support)["recall"]
+    return [
+        {"bucket": name, "recall": float(recall[i]), "support": int(support[i])}
+        for i, name in enumerate(SEEN)
+    ]
+
+
+def _seen(gold: Spans, ground: Ground, training: Training) -> np.ndarray:
+    """Place in `SEEN` of every gold entity, int64 [gold]."""
+    assert ground.tokens is not None
+    sentences = sentence_of(gold.start, ground.offsets)
+    begins = ground.offsets[sentences]
+    places = zip(sentences, gold.start - begins, gold.end - begins, gold.type, strict=True)
+    found = []
+    for sentence, start, end, type_index in places:
+        types = training.types_of(ground.tokens[sentence][start:end])
+        found.append(0 if ground.labels.types[type_index] in types else 1 if types else 2)
+    return np.array(found, dtype=np.int64)
+
+
+def _names(ends: Sequence[int]) -> list[str]:
+    """`1`, `2`, ..., `5+` or `1-10`, `11-20`, ..., `51+`."""
+    begins = [1, *(end + 1 for end in ends)]
+    ranges = [
+        str(end) if begin == end else f"{begin}-{end}" for begin, end in zip(begins, ends, strict=False)
+    ]
+    return [*ranges, f"{begins[-1]}+"]
+
+
+def _scores(names: Sequence[str], outcomes: Sequence[Outcome], bucket_of: Any) -> list[dict[str, Any]]:
+    """Scores of each bucket, counts summed over the outcomes.
+
+    An entity that is found right lies in the same bucket on both sides.
+    """
+    counts = np.zeros((3, len(names)), dtype=np.int64)
+    for each in outcomes:
+        gold, predicted = bucket_of(each.gold), bucket_of(each.predicted)
+        for row, buckets in enumerate((gold[each.kind_of_gold == CORRECT], predicted, gold)):
+            counts[row] += np.bincount(buckets, minlength=len(names))
+    figures = precision_recall_f1(*counts)
+    return [
+        {
+            "bucket": name,
+            **{key: float(values[i]) for key, values in figures.items()},
+            "support": int(counts[2, i]),
+            "predicted": int(counts[1, i]),
+        }
+        for i, name in enumerate(names)
+    ]

@@ -1,0 +1,176 @@
+"""Data effects that flatter scores, or may: each with what the scores would be without it.
+
+All scores are strict micro F1 on the same ground, the mean over a model's runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.comparison.training_overlap import NO_WORDS, Training
+from ner_dist.evaluation import metrics
+from ner_dist.labels import extract_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ner_dist.comparison.aligned import Ground
+
+NOTHING_LEFT = "no sentence would be left"
+
+WHAT = {
+    "duplicates": "Sentences that stand more than once count more than once; "
+    "without: each distinct sentence once, by its first copy.",
+    "train_test_overlap": "Sentences whose words also stand in a model's training split were learnt, "
+    "not only tested; without: they are left out, for all models.",
+    "entity_free_sentences": "Sentences without a gold entity can only cost precision, and some leave them "
+    "out; without: they are left out.",
+    "invalid_transitions": "A predicted I- that continues nothing is no entity in strict IOB2; "
+    "without: it starts one, in gold and predictions alike, which is seqeval's default.",
+}
+
+
+def effects(ground: Ground, *, training: Mapping[str, Training | str]) -> dict[str, Any]:
+    """Each effect by its name.
+
+    Args:
+        ground: the sentences.
+        training: by model, its training split, or why that is not known.
+
+    Returns:
+        Of each effect `name`; `what` it is; `count` and `share` of the sentences concerned (of
+        `invalid_transitions`: of the entities predicted in the lenient reading by all runs that start that
+        way); `why` these cannot be known, in which case they and all figures without it are None; `scores`
+        by model, `with` and `without` the effect and their `difference`; `gap`, the second model's F1 minus
+        the first's, None of one model.
+    """
+    per_sentence = {model: [_counts(ground, run) for run in runs] for model, runs in ground.predicted.items()}
+    everything = np.ones(len(ground), dtype=bool)
+
+    def f1(kept: np.ndarray) -> dict[str, float]:
+        return {
+            model: float(np.mean([_f1(each[kept].sum(axis=0)) for each in runs]))
+            for model, runs in per_sentence.items()
+        }
+
+    with_all = f1(everything)
+    chosen = {
+        "duplicates": _repeats(ground),
+        "train_test_overlap": _overlap(ground, training),
+        "entity_free_sentences": _entity_free(ground),
+    }
+    found = {name: _left_out(name, dropped, with_all, f1) for name, dropped in chosen.items()}
+    found["train_test_overlap"]["what"] += _whose(training)
+    return found | {"invalid_transitions": _invalid_transitions(ground, with_all)}
+
+
+def _repeats(ground: Ground) -> np.ndarray | str:
+    """bool [N]: all but the first of each distinct sentence; or why that cannot be known."""
+    _, first = np.unique(ground.unit, return_index=True)
+    if ground.tokens is None and len(first) == len(ground):
+        return NO_WORDS
+    repeats = np.ones(len(ground), dtype=bool)
+    repeats[first] = False
+    return repeats
+
+
+def _overlap(ground: Ground, training: Mapping[str, Training | str]) -> np.ndarray | str:
+    """bool [N]: what any model has learnt, so that all are still scored on the same sentences."""
+    if ground.tokens is None:
+        return NO_WORDS
+    known = [text for text in training.values() if isinstance(text, Training)]
+    if not known:
+        return "; ".join(dict.fromkeys(map(str, training.values())))
+    held = (any(text.holds(words) for text in known) for words in ground.tokens)
+    return np.fromiter(held, dtype=bool, count=len(ground))
+
+
+def _whose(training: Mapping[str, Training | str]) -> str:
+    """Whose training text it is, and why not that of others."""
+    known = [model for model, text in training.items() if isinstance(text, Training)]
+    if not known:
+        return ""
+    unknown = (f" Not that of {model}: {why}." for model, why in training.items() if isinstance(why, str))
+    return f" Looked up in the training text of {', '.join(known)}.{''.join(unknown)}"
+
+
+def _entity_free(ground: Ground) -> np.ndarray:
+    starts = extract_spans(ground.gold, ground.offsets, ground.labels, strict=True).start
+    free = np.ones(len(ground), dtype=bool)
+    free[metrics.sentence_of(starts, ground.offsets)] = False
+    return free
+
+
+def _left_out(
+    name: str,
+    dropped: np.ndarray | str,
+    with_all: dict[str, float],
+    f1: Callable[[np.ndarray], dict[str, float]],
+) -> dict[str, Any]:
+    """The effect of some sentences, bool [N], or of what cannot be known, for the reason given."""
+    if isinstance(dropped, str):
+        return _effect(name, with_all, why=dropped)
+    count = {"count": int(dropped.sum()), "share": float(dropped.mean()) if len(dropped) else 0.0}
+    if dropped.all():
+        return _effect(name, with_all, why=NOTHING_LEFT) | count
+    return _effect(name, with_all, f1(~dropped)) | count
+
+
+def _invalid_transitions(ground: Ground, strict: dict[str, float]) -> dict[str, Any]:
+    lenient, invalid, entities = {}, 0, 0
+    for model, runs in ground.predicted.items():
+        scores = []
+        for run in runs:
+            counts, of_strict = (
+                metrics.count(ground.gold, run, ground.offsets, ground.labels, strict=reading)
+                for reading in (False, True)
+            )
+            scores.append(_f1(counts.as_array().sum(axis=1)))
+            # The two readings differ in nothing else.
+            invalid += int(counts.predicted.sum() - of_strict.predicted.sum())
+            entities += int(counts.predicted.sum())
+        lenient[model] = float(np.mean(scores))
+    count = {"count": invalid, "share": invalid / entities if entities else 0.0}
+    return _effect("invalid_transitions", strict, lenient) | count
+
+
+def _effect(
+    name: str, with_it: dict[str, float], without: dict[str, float] | None = None, *, why: str | None = None
+) -> dict[str, Any]:
+    scores = {
+        model: {
+            "with": value,
+            "without": without[model] if without is not None else None,
+            "difference": value - without[model] if without is not None else None,
+        }
+        for model, value in with_it.items()
+    }
+    return {
+        "name": name,
+        "what": WHAT[name],
+        "count": None,
+        "share": None,
+        "why": why,
+        "scores": scores,
+        "gap": {"with": _gap(with_it), "without": _gap(without)},
+    }
+
+
+def _gap(f1: dict[str, float] | None) -> float | None:
+    if f1 is None or len(f1) < 2:
+        return None
+    first, second, *_ = f1.values()
+    return second - first
+
+
+def _counts(ground: Ground, predicted: np.ndarray) -> np.ndarray:
+    """True positives, predicted and gold entities of each sentence, int64 [N, 3]."""
+    counts = metrics.count_per_sentence(ground.gold, predicted, ground.offsets, ground.labels, strict=True)
+    return counts.sum(axis=2, dtype=np.int64)
+
+
+def _f1(counts: np.ndarray) -> float:
+    """Of true positives, predicted and gold entities, int64 [3]."""
+    return float(metrics.precision_recall_f1(*counts[:, None])["f1"][0])

@@ -1,0 +1,127 @@
+"""The sentences worth looking at: where a model errs, or where models differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.comparison.matching import CORRECT, KINDS, outcome
+from ner_dist.evaluation.metrics import sentence_of
+
+if TYPE_CHECKING:
+    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.matching import Outcome
+    from ner_dist.labels import Spans
+
+
+def disagreements(ground: Ground, *, limit: int | None = None) -> list[dict[str, Any]]:
+    """Distinct sentences on which a model's first run errs, or on which the first runs of two models differ.
+
+    Of a sentence's copies the first is shown on which that is so.
+
+    Args:
+        ground: the sentences.
+        limit: how many at most. Those on which models differ come first; each group is in the data's order.
+
+    Returns:
+        Of each sentence `id` (its place counted from 1, if it has none), `tokens` (or None), `words` and
+        `copies` (numbers), `gold` and `predicted` entities by model as `[type, first word, word behind the
+        last]`; `errors` by model: `[kind, type, first word, word behind the last]` of every entity that is
+        not correct, the gold ones first, so that of a pair that does not match both are there; `disagree`,
+        whether models differ.
+    """
+    found = {
+        model: outcome(ground.gold, runs[0], ground.offsets, ground.labels)
+        for model, runs in ground.predicted.items()
+    }
+    differ = _differ(ground, list(found.values()))
+    err = np.zeros(len(ground), dtype=bool)
+    for each in found.values():
+        for spans, kind in _sides(each):
+            err[sentence_of(spans.start[kind != CORRECT], ground.offsets)] = True
+    shown = np.flatnonzero(differ | err)
+    # Stable, so that what comes first of a unit, and of each group, is what comes first in the data.
+    shown = shown[np.argsort(~differ[shown], kind="stable")]
+    shown = shown[np.sort(np.unique(ground.unit[shown], return_index=True)[1])][:limit]
+    return _Sentences(ground, found).of(shown, differ)
+
+
+def _differ(ground: Ground, found: list[Outcome]) -> np.ndarray:
+    """bool [N]: sentences in which the predicted entities of two models are not the same."""
+    places = np.zeros(len(ground), dtype=bool)
+    types, words = len(ground.labels.types), len(ground.gold) + 1
+
+    def keys(spans: Spans) -> np.ndarray:
+        # One number an entity, which begins with its first word.
+        return (spans.start * words + spans.end) * types + spans.type
+
+    first = keys(found[0].predicted)
+    for other in found[1:]:
+        alone = np.setxor1d(first, keys(other.predicted), assume_unique=True)
+        places[sentence_of(alone // (words * types), ground.offsets)] = True
+    return places
+
+
+def _sides(found: Outcome) -> tuple[tuple[Spans, np.ndarray], ...]:
+    """Gold and predicted entities, each with what became of them."""
+    return (found.gold, found.kind_of_gold), (found.predicted, found.kind_of_predicted)
+
+
+class _Sentences:
+    """What is to be shown of each sentence, looked up by its place."""
+
+    def __init__(self, ground: Ground, found: dict[str, Outcome]) -> None:
+        self.ground = ground
+        self.copies = np.bincount(ground.unit)
+        self.sides = {
+            model: [_Entities(spans, kind, ground) for spans, kind in _sides(each)]
+            for model, each in found.items()
+        }
+
+    def of(self, sentences: np.ndarray, differ: np.ndarray) -> list[dict[str, Any]]:
+        ground = self.ground
+        some = next(iter(self.sides.values()))
+        return [
+            {
+                "id": i + 1 if ground.ids is None else ground.ids[i],
+                "tokens": None if ground.tokens is None else ground.tokens[i],
+                "words": int(ground.offsets[i + 1] - ground.offsets[i]),
+                "copies": int(self.copies[ground.unit[i]]),
+                "gold": some[0].of(i),
+                "predicted": {model: predicted.of(i) for model, (_, predicted) in self.sides.items()},
+                "errors": {
+                    model: [error for side in sides for error in side.errors(i)]
+                    for model, sides in self.sides.items()
+                },
+                "disagree": bool(differ[i]),
+            }
+            for i in sentences.tolist()
+        ]
+
+
+class _Entities:
+    """The entities of each sentence, and what became of them."""
+
+    def __init__(self, spans: Spans, kind: np.ndarray, ground: Ground) -> None:
+        sentence = sentence_of(spans.start, ground.offsets)
+        begin = ground.offsets[sentence]
+        self.kind = kind.tolist()
+        self.names = [ground.labels.types[index] for index in spans.type.tolist()]
+        self.start, self.end = (spans.start - begin).tolist(), (spans.end - begin).tolist()
+        self.first = np.searchsorted(sentence, np.arange(len(ground) + 1)).tolist()
+
+    def of(self, sentence: int) -> list[list[Any]]:
+        """`[type, start, end]` of each, counted within the sentence."""
+        return [[self.names[k], self.start[k], self.end[k]] for k in self._here(sentence)]
+
+    def errors(self, sentence: int) -> list[list[Any]]:
+        """`[kind, type, start, end]` of each that is not correct."""
+        return [
+            [KINDS[self.kind[k]], self.names[k], self.start[k], self.end[k]]
+            for k in self._here(sentence)
+            if self.kind[k] != CORRECT
+        ]
+
+    def _here(self, sentence: int) -> range:
+        return range(self.first[sentence], self.first[sentence + 1])

@@ -1,0 +1,81 @@
+"""Where a model errs: kinds of errors, scores with credit for what is half right, confusion, and breakdowns.
+
+Everything is counted over entities on the same ground, strict IOB2, and summed over the model's runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.comparison.buckets import by_entity_length, by_seen, by_sentence_length
+from ner_dist.comparison.matching import KINDS, MISSED, SPURIOUS, outcome
+from ner_dist.comparison.muc import muc
+from ner_dist.comparison.training_overlap import NO_WORDS
+from ner_dist.labels import OUTSIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.matching import Outcome
+    from ner_dist.comparison.training_overlap import Training
+
+
+def errors(ground: Ground, model: str, *, training: Training | str) -> dict[str, Any]:
+    """A model's errors on the same ground.
+
+    Args:
+        ground: the sentences.
+        model: its name there.
+        training: the model's training split, or why it is not known.
+
+    Returns:
+        `runs`, the number of runs that counts are summed over; `strict`, `exact`, `partial` and `type` as in
+        `muc.py`; `kinds` and `kinds_per_type` (a spurious entity counts for the type it was given, all others
+        for their gold type); `confusion` of matched entities, gold by predicted type, with what is missed in
+        the column and what is spurious in the row of `O`; `by_entity_length`, `by_sentence_length`; `by_seen`
+        or None, with the reason in `by_seen_why`.
+    """
+    outcomes = [outcome(ground.gold, run, ground.offsets, ground.labels) for run in ground.predicted[model]]
+    types = ground.labels.types
+    per_type = _kinds_per_type(outcomes, len(types))
+    why = NO_WORDS if ground.tokens is None else training if isinstance(training, str) else None
+    return {
+        "runs": len(outcomes),
+        **muc(per_type.sum(axis=0)),
+        "kinds": _named(per_type.sum(axis=0)),
+        "kinds_per_type": {name: _named(per_type[i]) for i, name in enumerate(types)},
+        "confusion": {"types": [*types, OUTSIDE], "counts": _confusion(outcomes, len(types)).tolist()},
+        "by_entity_length": by_entity_length(outcomes),
+        "by_sentence_length": by_sentence_length(outcomes, ground.offsets),
+        "by_seen": None if isinstance(training, str) or why else by_seen(outcomes, ground, training),
+        "by_seen_why": why,
+    }
+
+
+def _named(counts: np.ndarray) -> dict[str, int]:
+    return dict(zip(KINDS, counts.tolist(), strict=True))
+
+
+def _kinds_per_type(outcomes: Sequence[Outcome], n_types: int) -> np.ndarray:
+    """int64 [types, kinds]"""
+    counts = np.zeros((n_types, len(KINDS)), dtype=np.int64)
+    for each in outcomes:
+        np.add.at(counts, (each.gold.type, each.kind_of_gold), 1)
+        spurious = each.kind_of_predicted == SPURIOUS
+        counts[:, SPURIOUS] += np.bincount(each.predicted.type[spurious], minlength=n_types)
+    return counts
+
+
+def _confusion(outcomes: Sequence[Outcome], n_types: int) -> np.ndarray:
+    """int64 [types + 1, types + 1]: gold by predicted type; the last is `O`."""
+    counts = np.zeros((n_types + 1, n_types + 1), dtype=np.int64)
+    for each in outcomes:
+        gold, predicted = each.pairs()
+        np.add.at(counts, (each.gold.type[gold], each.predicted.type[predicted]), 1)
+        missed, spurious = each.kind_of_gold == MISSED, each.kind_of_predicted == SPURIOUS
+        counts[:-1, -1] += np.bincount(each.gold.type[missed], minlength=n_types)
+        counts[-1, :-1] += np.bincount(each.predicted.type[spurious], minlength=n_types)
+    return counts

@@ -1,0 +1,243 @@
+"""Scoring any token-classification model on any labelled data: `ner-dist evaluate`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ner_dist import formatting
+from ner_dist.data.prepare import prepare
+from ner_dist.data.renaming import check as check_renaming
+from ner_dist.data.renaming import guessed, new_names, places, remedy
+from ner_dist.data.report import report_without_subwords, say_notes
+from ner_dist.data.schemes import renamed
+from ner_dist.data.tags import label_ids
+from ner_dist.errors import UserError
+from ner_dist.evaluation.evaluate import evaluate
+from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
+from ner_dist.evaluation.predictions import verify, write_predictions
+from ner_dist.evaluation.repeats import in_words, with_repeats
+from ner_dist.files import check_folder, write_atomically
+from ner_dist.model.encoder import load_config
+from ner_dist.model.tagger import load_tagger
+from ner_dist.recipe import Data, Model, Precision, Recipe, Train
+from ner_dist.recipe_file import data_section, load_recipe
+from ner_dist.run.directory import Run, predicts_iob2
+from ner_dist.runtime.accelerator import precision_of, start
+from ner_dist.runtime.ranks import on_each_machine_first
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ner_dist.data.renaming import Renaming
+    from ner_dist.labels import LabelSet
+
+log = logging.getLogger(__name__)
+
+# Says how long a window may be for a model of which no recipe is known: up to 2,048 subwords.
+_ANY_TRAINING = Train(batch_tokens=8192)
+
+
+def score(
+    model: str,
+    *,
+    data: str | None,
+    split: str,
+    settings: list[str],
+    precision: Precision = "auto",
+    batch_tokens: int = 8192,
+    out: str | None = None,
+    tags: str | None = None,
+    renaming: Renaming | None = None,
+) -> dict[str, Any]:
+    """Score a run or a Hugging Face model on the types that it shares with the data.
+
+    The model may predict in any scheme: it is scored on its entities.
+
+    Args:
+        model: a run's directory, a folder with a model, or a hub name.
+        data: what to score on, as `data.path`; None is the run's own data.
+        split: `train`, `validation` or `test`.
+        settings: `data.key=value` overrides of how the data is read.
+        precision: as in a recipe.
+        batch_tokens: padded subwords a forward pass holds.
+        out: folder for `results.json` and the predictions; None writes nothing.
+        tags: the tag of each of the model's ids, with commas between, or a file of them; None is what its
+            config says.
+        renaming: other names for types, of the model or of the data.
+
+    Raises:
+        UserError: the model or the data cannot be used, they share no type, or `out` holds a run.
+    """
+    run = Run(Path(model))
+    if out is not None:
+        _check_out(Run(Path(out)))
+    folder = str(run.model) if run.model.is_dir() else model
+    recipe = Recipe(
+        name="evaluation",
+        output_dir=out or ".",
+        model=Model(name=folder),
+        data=_data(run, data, settings),
+        # A run's windows are those of its training, whatever it is scored on.
+        train=load_recipe(run.recipe).train if run.recipe.exists() else _ANY_TRAINING,
+        precision=precision,
+    )
+    accelerator = start(recipe, model_type=load_config(recipe.model).model_type)
+    tagger, written = load_tagger(folder, precision=precision_of(accelerator), device=accelerator.device)
+    spelt = spell_model(written, folder=folder, given=tags)
+    # All splits of a run's own data: their labels are those that it learnt.
+    whole = data is None and getattr(recipe.data.splits, split) is not None
+    splits = None if whole else [split]
+    prepared = on_each_machine_first(accelerator, lambda: prepare(recipe, splits=splits))
+    say_notes(prepared)
+    renaming = renaming or {}
+    check_renaming(renaming, {"the model knows": spelt.names, "the data has": prepared.labels.types})
+    known, found = known_labels(spelt, renaming), new_names(prepared.labels.types, renaming)
+    labels = _scored_labels(known, found, where=model)
+    decoder = Decoder(
+        spelt=spelt,
+        to=places(spelt.names, renaming, labels.types),
+        labels=labels,
+        iob2=tags is None and predicts_iob2(run),
+    )
+    scored = prepared.splits[split]
+
+    def gold_ids(tags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        return _gold(tags, offsets, known=prepared.labels, renaming=renaming, labels=labels)
+
+    gold = gold_ids(scored.tags, scored.offsets)
+    report_without_subwords(split, scored, gold, labels)
+    evaluation = evaluate(
+        tagger,
+        prepared.splits[split],
+        gold,
+        labels=labels,
+        accelerator=accelerator,
+        batch_tokens=batch_tokens,
+        pad_id=prepared.pad_id,
+        decoder=None if decoder.iob2 and decoder.one_to_one else decoder,
+        with_predictions=out is not None or scored.repeats is not None,
+    )
+    figures: dict[str, Any] = {
+        "model": model,
+        "data": recipe.data.path,
+        "split": split,
+        "labels": list(labels.types),
+    }
+    figures |= evaluation.as_dict()
+    if math.isnan(evaluation.loss_sum):
+        figures["loss"] = None
+    published = with_repeats(evaluation, scored, gold_of=gold_ids)
+    if published is not None:
+        figures["with_repeats"] = published
+    figures["predicted_scheme"] = evaluation.scheme
+    if renaming:
+        figures["map"] = dict(renaming)
+    _say_scheme(written, decoder, evaluation.scheme, model)
+    if out is not None and accelerator.is_main_process:
+        assert evaluation.predicted is not None
+        target = Run(Path(out))
+        path = target.predictions(split)
+        write_predictions(
+            path,
+            prepared.splits[split],
+            gold,
+            evaluation.predicted,
+            labels=labels,
+            confidence=evaluation.confidence,
+        )
+        verify(path, figures)
+        write_atomically(target.results, json.dumps(figures, indent=1) + "\n")
+    return figures
+
+
+def print_figures(figures: dict[str, Any]) -> None:
+    """Show one model's scores on the terminal."""
+    table = Table(
+        title=f"{figures['model']} on {figures['data']}, {figures['split']}", caption=figures["scheme"]
+    )
+    for column in ("type", "precision", "recall", "F1", "support"):
+        table.add_column(column, justify="left" if column == "type" else "right")
+    rows = [(name, values, values["support"]) for name, values in figures["per_type"].items()]
+    rows += [("micro", figures, None), ("macro", figures["macro"], None)]
+    rows += [("micro, lenient", figures["lenient"], None)]
+    for name, values, support in rows:
+        cells = [formatting.score(values[key]) for key in ("precision", "recall", "f1")]
+        table.add_row(name, *cells, "" if support is None else f"{support:,}")
+    # Names of types are text: `[/red]` is not for rich to read.
+    Console(markup=False, emoji=False).print(table)
+    loss = "" if figures["loss"] is None else f", loss {formatting.score(figures['loss'])}"
+    sentences, words = (formatting.counted(figures[f"{one}s"], one) for one in ("sentence", "word"))
+    print(f"accuracy {formatting.score(figures['accuracy'])}{loss}, {sentences}, {words}")
+    if "with_repeats" in figures:
+        print(f"as published: {in_words(figures['with_repeats'])}")
+
+
+def _check_out(target: Run) -> None:
+    """Its results and predictions would replace those of a run."""
+    check_folder(target.folder, where="--out")
+    if target.recipe.exists():
+        raise UserError(
+            "holds a run, whose results would be lost",
+            where=f"--out {target.folder}",
+            fix="name another folder",
+        )
+
+
+def _data(run: Run, data: str | None, settings: list[str]) -> Data:
+    if data is not None:
+        return data_section(settings, path=data)
+    if not run.recipe.exists():
+        raise UserError(
+            "is no run that has data of its own", where=str(run.folder), fix="pass --data PATH to score it on"
+        )
+    return data_section(settings, of=run.recipe)
+
+
+def _scored_labels(known: LabelSet, found: list[str], *, where: str) -> LabelSet:
+    """The types that model and data share, in the model's order; what either has alone counts as O."""
+    shared = [name for name in known.types if name in found]
+    mine, theirs = ([name for name in types if name not in shared] for types in (known.types, found))
+    if not shared:
+        fix = remedy(known.types, found) if known.types and found else "name a model and data with types"
+        raise UserError(
+            f"no type is shared: the model knows {', '.join(known.types) or 'none'}, "
+            f"the data has {', '.join(found) or 'none'}",
+            where=where,
+            fix=fix,
+        )
+    pairs = guessed(mine, theirs)
+    hint = f"; if two names mean one type: --map {','.join(pairs)}" if pairs else ""
+    for owner, alone in (("the model", mine), ("the data", theirs)):
+        if alone:
+            log.warning("only %s has %s: counted as O%s", owner, ", ".join(alone), hint)
+    return known.select(shared)
+
+
+def _gold(
+    tags: np.ndarray, offsets: np.ndarray, *, known: LabelSet, renaming: Renaming, labels: LabelSet
+) -> np.ndarray:
+    """Gold ids in `labels`, int16 [W], of types under their new names."""
+    if not renaming:
+        return known.projection(labels)[tags]
+    parts, types = (of[tags] for of in known.coded())
+    to = places(known.types, renaming, labels.types)
+    return label_ids(*renamed(parts, types, offsets, to), labels.types, labels)
+
+
+def _say_scheme(written: list[str], decoder: Decoder, scheme: str, model: str) -> None:
+    """Say what the model's own tags were read as."""
+    if scheme != "IOB2":
+        log.info("%s: predicts %s, read as IOB2: it is scored on its entities", model, scheme)
+    elif decoder.without_begin:
+        lacking = ", ".join(decoder.without_begin)
+        log.info("%s: has no label B- of %s: its I- begins an entity where it continues none", model, lacking)
+    padding = [tag for tag, is_outside in zip(written, decoder.spelt.outside, strict=True) if is_outside]
+    if padding:
+        log.info("%s: its labels %s count as O", model, ", ".join(padding))

@@ -1,0 +1,301 @@
+"""Scoring a model on a split, on any number of ranks: count, don't gather.
+
+The micro-batches of an evaluation do not depend on the number of ranks, and all windows of a sentence go to
+one rank, which counts its spans, once the words without subwords have their tags
+(`data/words_without_subwords.py`). What is exchanged is a few hundred numbers. Predictions
+themselves are exchanged only when asked for, word by word, and it is checked that every word was predicted
+exactly once.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ner_dist.data.batch_plan import plan_evaluation
+from ner_dist.data.collate import collate
+from ner_dist.data.words_without_subwords import join_entities
+from ner_dist.evaluation import metrics
+from ner_dist.runtime.progress import progress
+from ner_dist.runtime.signals import Stopped
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.evaluation.id2label import Decoder
+    from ner_dist.labels import LabelSet
+    from ner_dist.runtime.signals import StopRequest
+
+# Words that are counted, or whose predictions are exchanged, at a time.
+_CHUNK = 1_000_000
+# Confidence is kept in whole ten-thousandths: a sum over ranks is exact then, and 4 digits are written.
+_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The counts of one split over all ranks, and what follows from them."""
+
+    labels: LabelSet
+    strict: metrics.Counts
+    lenient: metrics.Counts
+    loss_sum: float
+    loss_words: int
+    correct_words: int
+    words: int
+    sentences: int
+    seconds: float
+    scheme: str = "IOB2"
+    """That of the model's own tags, before they were read as IOB2."""
+    predicted: np.ndarray | None = None
+    """int16 [W]: predicted label id of every word of the split, if they were asked for."""
+    confidence: np.ndarray | None = None
+    """float64 [W]: the model's probability of the label that it predicted, rounded to 4 digits; there if
+    `predicted` is. Words without subwords have their tag by rule, not by the model's choice: 1.0."""
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy of the words that have subwords."""
+        return self.loss_sum / max(self.loss_words, 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry of `results.json`: strict figures first, the lenient ones beside them, both named."""
+        strict = metrics.scores(self.strict, self.labels.types)
+        lenient = metrics.scores(self.lenient, self.labels.types)
+        headline = {key: strict[key] for key in ("precision", "recall", "f1")}
+        return {
+            "loss": self.loss,
+            **headline,
+            "accuracy": self.correct_words / max(self.words, 1),
+            "macro": strict["macro"],
+            "per_type": strict["per_type"],
+            "scheme": metrics.STRICT,
+            "lenient": {"scheme": metrics.LENIENT, **lenient},
+            "sentences": self.sentences,
+            "words": self.words,
+            "words_per_second": self.words / self.seconds if self.seconds else None,
+        }
+
+
+def evaluate(
+    model: torch.nn.Module,
+    split: PreparedSplit,
+    tags: np.ndarray,
+    *,
+    labels: LabelSet,
+    accelerator: Accelerator,
+    batch_tokens: int,
+    pad_id: int,
+    decoder: Decoder | None = None,
+    with_predictions: bool = False,
+    stop: StopRequest | None = None,
+) -> Evaluation:
+    """Score the model on every sentence of a split, each exactly once.
+
+    Args:
+        model: called as `model(input_ids=, attention_mask=).logits`.
+        split: the sentences.
+        tags: gold label id of every word in `labels`, int [W].
+        labels: the label set that is scored.
+        accelerator: the ranks that share the work.
+        batch_tokens: padded subwords a forward pass holds.
+        pad_id: subword id of padding.
+        decoder: what the model's ids mean in `labels`, if it is not the same; the loss is NaN then, unless
+            they are one to one and its predictions are in IOB2.
+        with_predictions: return the predictions of all words and their confidence, on every rank.
+        stop: asked after every forward pass.
+
+    Raises:
+        Stopped: `stop` says so; nothing was scored.
+    """
+    began = time.perf_counter()
+    rank, world = accelerator.process_index, accelerator.num_processes
+    plan = plan_evaluation(split.encoded.lengths, split.encoded.sentence, batch_tokens=batch_tokens)
+    predicted = np.full(len(tags), labels.label2id["O"], dtype=np.int16)
+    scored = np.zeros(len(tags), dtype=np.int8)
+    confidence = np.full(len(tags), 10**_DIGITS, dtype=np.int16) if with_predictions else None
+    loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
+    pending: tuple[np.ndarray, _ToHost] | None = None
+    has_loss, scheme = decoder is None or decoder.one_to_one, "IOB2"
+
+    def store() -> None:
+        # One batch late, so that the device computes the next one while this one is stored.
+        if pending is not None:
+            words, answers = pending
+            ids, *sure = answers.wait()
+            predicted[words] = ids
+            if confidence is not None:
+                confidence[words] = sure[0]
+            np.add.at(scored, words, 1)
+
+    was_training = model.training
+    model.eval()
+    mine = plan.rank_micro_batches(rank, world)
+    # Not inference_mode: what ZeRO-3 gathers in it, the next training step could not use.
+    with torch.no_grad(), progress("scoring", len(mine)) as show:
+        for done, examples in enumerate(mine, start=1):
+            batch = collate(
+                split.encoded, examples, tags, pad_id=pad_id, pin=accelerator.device.type == "cuda"
+            )
+            batch = batch.to(accelerator.device)
+            logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+            logits = logits.flatten(0, 1)[batch.positions].float()
+            if has_loss:
+                loss_sum += torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum").double()
+            store()
+            answers = [logits.argmax(-1), *([_confidence(logits)] if with_predictions else [])]
+            pending = (batch.words, _ToHost(torch.stack(answers)))
+            show(done)
+            if stop is not None and stop.agreed():
+                raise Stopped
+        store()
+    model.train(was_training)
+
+    if decoder is not None:
+        scheme = _decode(predicted, scored, split.offsets, decoder, accelerator=accelerator)
+        has_loss = has_loss and scheme == "IOB2"
+    scored_here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
+    totals, loss = _reduce(
+        _count(scored_here, split.offsets, tags, predicted, scored, labels), loss_sum, accelerator=accelerator
+    )
+    strict, lenient, (correct, words, sentences, loss_words) = _unpack(totals, labels)
+    if sentences != split.n_sentences or words != len(tags):
+        raise AssertionError(
+            f"scored {sentences} of {split.n_sentences} sentences, {words} of {len(tags)} words"
+        )
+    answered = {}
+    if confidence is not None:
+        predicted, confidence = _exchange(predicted, confidence, scored, split, accelerator=accelerator)
+        join_entities(predicted, split.encoded.without_subwords(len(tags)), split.offsets, labels)
+        answered = {"predicted": predicted, "confidence": confidence / 10**_DIGITS}
+    return Evaluation(
+        labels=labels,
+        strict=strict,
+        lenient=lenient,
+        loss_sum=loss if has_loss else float("nan"),
+        loss_words=loss_words,
+        correct_words=correct,
+        words=words,
+        sentences=sentences,
+        seconds=time.perf_counter() - began,
+        scheme=scheme,
+        **answered,
+    )
+
+
+def _decode(
+    predicted: np.ndarray,
+    scored: np.ndarray,
+    offsets: np.ndarray,
+    decoder: Decoder,
+    *,
+    accelerator: Accelerator,
+) -> str:
+    """Turn the ids that this rank predicted into label ids, in place; returns the model's scheme."""
+    words = np.flatnonzero(scored)
+    own_offsets = np.searchsorted(words, offsets)
+    found, _ = _reduce(
+        decoder.evidence(predicted[words], own_offsets),
+        torch.zeros((), dtype=torch.float64, device=accelerator.device),
+        accelerator=accelerator,
+    )
+    predicted[words] = decoder.decode(predicted[words], own_offsets, found=found)
+    return decoder.scheme(found)
+
+
+def _confidence(logits: torch.Tensor) -> torch.Tensor:
+    """The largest probability of each row of [n, labels], in ten-thousandths; 0 where it is not a number."""
+    probability = (logits.amax(-1) - logits.logsumexp(-1)).exp().nan_to_num(0.0)
+    return (probability * 10**_DIGITS).round().long()
+
+
+class _ToHost:
+    """A tensor on its way to host memory; the copy begins behind what the device was given up to now."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._copy = tensor.to("cpu", non_blocking=tensor.is_cuda)
+        self._arrived = torch.cuda.Event() if tensor.is_cuda else None
+        if self._arrived is not None:
+            self._arrived.record(torch.cuda.current_stream(tensor.device))
+
+    def wait(self) -> np.ndarray:
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return self._copy.numpy()
+
+
+def _count(
+    sentences: np.ndarray,
+    offsets: np.ndarray,
+    gold: np.ndarray,
+    predicted: np.ndarray,
+    scored: np.ndarray,
+    labels: LabelSet,
+) -> np.ndarray:
+    """This rank's counts, int64 [6 * types + 4]."""
+    lengths = offsets[sentences + 1] - offsets[sentences]
+    totals = np.zeros(6 * len(labels.types) + 4, dtype=np.int64)
+    # In parts: what counting needs beside the predictions would be many times their size.
+    part = np.cumsum(lengths) // _CHUNK
+    for piece in np.split(np.arange(len(sentences)), np.flatnonzero(np.diff(part)) + 1):
+        starts, sizes = offsets[sentences[piece]], lengths[piece]
+        own_offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        words = np.repeat(starts - own_offsets[:-1], sizes) + np.arange(own_offsets[-1])
+        own_gold, own_predicted = gold[words], predicted[words]
+        join_entities(own_predicted, np.flatnonzero(scored[words] == 0), own_offsets, labels)
+        spans = [
+            metrics.count(own_gold, own_predicted, own_offsets, labels, strict=strict).as_array()
+            for strict in (True, False)
+        ]
+        right = int((own_gold == own_predicted).sum())
+        rest = [right, len(words), len(piece), int(scored[words].sum())]
+        totals += np.concatenate([*(array.ravel() for array in spans), rest]).astype(np.int64)
+    return totals
+
+
+def _unpack(totals: np.ndarray, labels: LabelSet) -> tuple[metrics.Counts, metrics.Counts, tuple[int, ...]]:
+    width = 3 * len(labels.types)
+    strict, lenient = (
+        metrics.Counts.from_array(part.reshape(3, -1)) for part in (totals[:width], totals[width : 2 * width])
+    )
+    return strict, lenient, tuple(int(value) for value in totals[2 * width :])
+
+
+def _reduce(counts: np.ndarray, loss: torch.Tensor, *, accelerator: Accelerator) -> tuple[np.ndarray, float]:
+    totals = torch.from_numpy(counts).to(accelerator.device)
+    if accelerator.num_processes > 1:
+        torch.distributed.all_reduce(totals)
+        torch.distributed.all_reduce(loss)
+    return totals.cpu().numpy(), float(loss)
+
+
+def _exchange(
+    predicted: np.ndarray,
+    confidence: np.ndarray,
+    scored: np.ndarray,
+    split: PreparedSplit,
+    *,
+    accelerator: Accelerator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Every word's prediction and confidence from the one rank that made it, each int16 [W]."""
+    own = np.stack([predicted, confidence])
+    whole = np.empty_like(own)
+    expected = np.zeros(len(predicted), dtype=bool)
+    owned = split.encoded.word_index
+    expected[owned[owned >= 0]] = True
+    for start in range(0, len(predicted), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        both = np.vstack([np.where(scored[part] > 0, own[:, part], 0), scored[part]]).astype(np.int32)
+        shared = torch.from_numpy(both).to(accelerator.device)
+        if accelerator.num_processes > 1:
+            torch.distributed.all_reduce(shared)
+        *values, times = shared.cpu().numpy()
+        if not np.array_equal(times, expected[part]):
+            raise AssertionError("a word was predicted twice, or not at all")
+        whole[:, part] = np.where(expected[part], values, own[:, part])
+    return whole[0], whole[1]

@@ -1,0 +1,93 @@
+"""The end of a run: the saved model, its predictions, and figures that were computed twice.
+
+What is scored is the model as it was saved, loaded the way any user would. The headline figures come from
+counts over all ranks; they are recomputed with seqeval from the predictions as written, and a run whose two
+answers differ in any digit fails.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.data.readers import json_lines, read_text
+from ner_dist.labels import LabelSet
+
+if TYPE_CHECKING:
+    from ner_dist.data.prepare import PreparedSplit
+
+log = logging.getLogger(__name__)
+
+
+def write_predictions(
+    path: Path,
+    split: PreparedSplit,
+    gold: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    labels: LabelSet,
+    confidence: np.ndarray | None = None,
+) -> None:
+    """One JSON object a sentence, in the order of the data.
+
+    Args:
+        path: the file.
+        split: the sentences.
+        gold: label id of every word, int [W].
+        predicted: likewise.
+        labels: what the ids mean.
+        confidence: as in `Evaluation`; None leaves it out.
+    """
+    names = np.array(labels.tags, dtype=object)
+    gold_tags, predicted_tags = names[gold].tolist(), names[predicted].tolist()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    with aside.open("w", encoding="utf-8") as file:
+        for i, tokens in enumerate(split.tokens()):
+            start, end = int(split.offsets[i]), int(split.offsets[i + 1])
+            line = {
+                "id": i,
+                "tokens": tokens,
+                "gold": gold_tags[start:end],
+                "predicted": predicted_tags[start:end],
+            }
+            if confidence is not None:
+                line["confidence"] = confidence[start:end].tolist()
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def verify(path: Path, figures: dict[str, Any]) -> None:
+    """Recompute the headline figures with seqeval from the written predictions.
+
+    Raises:
+        AssertionError: the two differ.
+    """
+    import warnings
+
+    from seqeval.metrics import sequence_labeling, v1
+    from seqeval.scheme import IOB2
+
+    lines = [line for _, line in json_lines(read_text(path), path)]
+    gold, predicted = [line["gold"] for line in lines], [line["predicted"] for line in lines]
+    with warnings.catch_warnings():
+        # seqeval warns where a figure is 0/0; it is 0 here and there.
+        warnings.simplefilter("ignore")
+        answers = {
+            "strict": v1.precision_recall_fscore_support(gold, predicted, average="micro", scheme=IOB2),
+            "lenient": sequence_labeling.precision_recall_fscore_support(gold, predicted, average="micro"),
+        }
+    for mode, ours in (("strict", figures), ("lenient", figures["lenient"])):
+        theirs = dict(zip(("precision", "recall", "f1"), map(float, answers[mode]), strict=False))
+        differing = {name: (ours[name], value) for name, value in theirs.items() if ours[name] != value}
+        assert not differing, f"{path}: {mode} figures differ from seqeval's: {differing}"
+    words = sum(len(line["gold"]) for line in lines)
+    correct = sum(a == b for line in lines for a, b in zip(line["gold"], line["predicted"], strict=True))
+    assert figures["accuracy"] == correct / max(words, 1), f"{path}: accuracy differs"

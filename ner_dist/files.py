@@ -1,0 +1,136 @@
+"""Files and folders: written whole or not at all, checked before work begins, named so that they print."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file's JSON object; empty if there is none that can be read."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def shown(path: str | Path) -> str:
+    """A path as text that can be printed and written, whatever bytes the file's name is made of."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def typed(path: str | Path) -> str:
+    """A path as it is typed in a shell: quoted where it must be, and never taken for an option."""
+    text = shown(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def now() -> str:
+    """The time, in UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def check_folder(folder: Path, *, where: str, files: Sequence[str] = ()) -> None:
+    """Find out before the work, not after it, that its results could not be written to `folder`.
+
+    Args:
+        folder: need not exist.
+        where: what the user calls it, such as `output_dir`.
+        files: what will be written there, by name.
+
+    Raises:
+        UserError: it is a file, lies below one, may not be written to or cannot be called so, or a folder
+            stands where one of the files would.
+    """
+    what = _why_not_writable(folder, files)
+    if what is not None:
+        raise UserError(what, where=f"{where} {shown(folder)}", fix="name another folder")
+
+
+def _why_not_writable(folder: Path, files: Sequence[str]) -> str | None:
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        return f"cannot be used: {error.strerror}"
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        return "is a file" if existing == folder else f"lies below {existing}, which is a file"
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return f"cannot be written to: no permission in {existing}"
+    taken = [name for name in files if (folder / name).is_dir()]
+    return f"holds a folder called {taken[0]}, which is to be a file" if taken else None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        # A full disk names no file, and the one aside is not what the user knows.
+        error.filename, error.filename2 = str(path), None
+        raise
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> str:
+    """Write fp32 tensors on the CPU as one safetensors file, synced; return its sha256."""
+    return write_parts(path, [_header(tensors), *map(_bytes_of, tensors.values())])
+
+
+def write_parts(path: Path, parts: list[Any]) -> str:
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for part in parts:
+            file.write(part)
+            digest.update(part)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _header(tensors: dict[str, torch.Tensor]) -> bytes:
+    """The length of the JSON that says where each tensor lies, and that JSON."""
+    entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for name, tensor in tensors.items():
+        behind = at + tensor.nbytes
+        entries[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [at, behind]}
+        at = behind
+    text = json.dumps(entries).encode()
+    text += b" " * (-len(text) % 8)  # the data behind it is aligned then
+    return len(text).to_bytes(8, "little") + text
+
+
+def _bytes_of(tensor: torch.Tensor) -> Any:
+    return tensor.flatten().numpy().data.cast("B")
+
+
+def sync(path: Path) -> None:
+    """Have the operating system put a file or folder on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,277 @@
+"""The encoder with a tagging head: its configuration, its weights, and its training loss."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ner_dist.errors import UserError
+from ner_dist.model.head import copy_rows, draw_head, output_layer, report_head
+from ner_dist.model.tokenizer import check_model_name
+from ner_dist.recipe import SCRATCH
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    from ner_dist.labels import LabelSet
+    from ner_dist.recipe import Model, Train
+
+log = logging.getLogger(__name__)
+
+# Their position ids start behind the padding id, so that a table of 514 positions takes 512 subwords.
+_POSITIONS_AFTER_PADDING = {
+    "camembert", "data2vec-text", "esm", "ibert", "layoutlmv3", "lilt", "longformer", "luke", "markuplm",
+    "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
+}  # fmt: skip
+
+
+def load_config(settings: Model, *, vocab_size: int | None = None) -> PretrainedConfig:
+    """The encoder's configuration, from the hub, a local folder, or the recipe's `model.scratch`.
+
+    Args:
+        settings: the recipe's `model`.
+        vocab_size: number of subwords, for a model from scratch only.
+    """
+    from transformers import AutoConfig, RobertaConfig
+
+    if settings.name == SCRATCH:
+        shape = settings.scratch
+        return RobertaConfig(
+            vocab_size=vocab_size or shape.vocab_size,
+            hidden_size=shape.hidden_size,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=4 * shape.hidden_size,
+            max_position_embeddings=shape.max_length + 2,
+            type_vocab_size=1,
+            layer_norm_eps=1e-5,
+        )
+    check_model_name(settings.name)
+    folder = Path(settings.name)
+    if folder.is_dir() and not (folder / "config.json").exists():
+        raise UserError(
+            f"the folder `{folder}` holds no model (config.json is missing)",
+            where="model.name",
+            fix="name the folder that holds one, such as RUN/model",
+        )
+    try:
+        return AutoConfig.from_pretrained(settings.name, revision=settings.revision)
+    # A broken config.json raises whatever the model's own check of it does.
+    except Exception as error:
+        raise cannot_load(settings, error) from None
+
+
+def max_length(config: PretrainedConfig) -> int:
+    """Longest input of the encoder in subwords, special tokens included, as far as its configuration says."""
+    # -1 is XLNet's word for no limit.
+    positions = max(getattr(config, "max_position_embeddings", None) or 0, 0) or 512
+    if config.model_type in _POSITIONS_AFTER_PADDING:
+        positions -= config.pad_token_id + 1
+    return positions
+
+
+def width(config: PretrainedConfig) -> int:
+    """Hidden size of the encoder; models of several modalities have a configuration of text of its own."""
+    return int(config.get_text_config().hidden_size)
+
+
+def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int) -> PreTrainedModel:
+    """A tagging model in fp32, the same on every rank; what is new in it is drawn from `seed`."""
+    from transformers import AutoModelForTokenClassification
+
+    load_whole()
+    config = load_config(settings, vocab_size=vocab_size)
+    if settings.dropout is not None:
+        # Every family has names of its own for them.
+        for name in [name for name in config.to_dict() if "dropout" in name]:
+            setattr(config, name, settings.dropout)
+    torch.manual_seed(seed)
+    if settings.name == SCRATCH:
+        _set_labels(config, labels)
+        model = AutoModelForTokenClassification.from_config(config)
+    else:
+        model = _pretrained(settings, config, labels)
+        _fit_vocabulary(model, settings.name, vocab_size)
+        if _is_causal(model):
+            # Nothing is generated: what attention saw need not be kept.
+            model.config.use_cache = False
+            log.info(
+                "%s reads from left to right: the first subword of a word, which stands for it, sees only "
+                "what comes before",
+                settings.name,
+            )
+    # What is saved with the weights; a pretrained encoder's own says what it was before.
+    model.config.architectures = [type(model).__name__]
+    if settings.gradient_checkpointing:
+        # Its name from transformers 5.20 or so on; the old one still works, with a warning.
+        enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+        enable({"use_reentrant": False})
+    return model
+
+
+def _pretrained(settings: Model, config: PretrainedConfig, labels: LabelSet) -> PreTrainedModel:
+    """The encoder with a head for the labels: rows of a trained head by their names, the rest drawn."""
+    labels_before = {int(row): str(tag) for row, tag in (config.id2label or {}).items()}
+    _set_labels(config, labels)
+    model, missing, misfits = _from_pretrained(settings, config)
+    body = f"{model.base_model_prefix}."
+    new = [name for name in (*missing, *misfits) if name.startswith(body)]
+    if new:
+        log.warning(
+            "%s lacks %d weights of the encoder, which start at random (%s): is it the right model?",
+            settings.name,
+            len(new),
+            ", ".join(new[:3]) + (", …" if len(new) > 3 else ""),
+        )
+    head = f"{output_layer(model)[0]}.weight"
+    same, fits = labels_before == labels.id2label, head not in (*missing, *misfits)
+    if not same and (fits or len(labels_before) == len(labels)):
+        # As many rows as there are labels, though they mean others.
+        draw_head(model)
+    if head not in missing:
+        copied: list[str] = list(labels.tags) if same and fits else []
+        if not copied and set(labels_before.values()) & set(labels.tags):
+            # Loaded once more, as it was trained: transformers leaves out what does not fit.
+            trained, _, misfits = _from_pretrained(settings, load_config(settings))
+            if head not in misfits:
+                copied = copy_rows(trained, labels_before, model, labels)
+        report_head(model, settings.name, labels=labels, copied=copied, before=labels_before)
+    return model
+
+
+def _set_labels(config: PretrainedConfig, labels: LabelSet) -> None:
+    config.num_labels = len(labels)
+    config.id2label, config.label2id = dict(labels.id2label), dict(labels.label2id)
+
+
+def _from_pretrained(
+    settings: Model, config: PretrainedConfig
+) -> tuple[PreTrainedModel, list[str], list[str]]:
+    """The model, the names of weights that it was not given, and of those that have another shape."""
+    from safetensors import SafetensorError
+    from transformers import AutoModelForTokenClassification
+
+    try:
+        model, info = AutoModelForTokenClassification.from_pretrained(
+            settings.name,
+            revision=settings.revision,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            # The output layer of another label set is drawn, then filled by name; everything else must fit.
+            ignore_mismatched_sizes=True,
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise cannot_load(settings, error) from None
+    return model, list(info["missing_keys"]), [str(entry[0]) for entry in info["mismatched_keys"]]
+
+
+def _fit_vocabulary(model: PreTrainedModel, name: str, vocab_size: int) -> None:
+    """Add what the encoder lacks of the tokenizer's subwords, such as a padding token that somebody added."""
+    known = _embeddings(model)
+    if vocab_size > known:
+        log.warning(
+            "%s knows %d of its tokenizer's %d subwords: the others start at random", name, known, vocab_size
+        )
+        model.resize_token_embeddings(vocab_size, mean_resizing=False)
+
+
+def _embeddings(model: PreTrainedModel) -> int:
+    weight: Any = model.get_input_embeddings().weight
+    return len(weight)
+
+
+@torch.no_grad()
+def _is_causal(model: PreTrainedModel) -> bool:
+    """Whether what stands behind a subword changes nothing for it; found by trying."""
+    ids = torch.arange(8)[None] % _embeddings(model)
+    ends_otherwise = torch.cat([ids[:, :-1], ids[:, :1]], dim=1)
+    was_training = model.training
+    model.eval()
+    one, other = (
+        model(input_ids=each, attention_mask=torch.ones_like(each)).logits for each in (ids, ends_otherwise)
+    )
+    model.train(was_training)
+    return bool(torch.equal(one[:, 0], other[:, 0]) and not torch.equal(one[:, -1], other[:, -1]))
+
+
+def load_whole() -> None:
+    """Have transformers load whole models on every rank, under ZeRO-3 too, and without a word.
+
+    Otherwise it partitions whatever is loaded while a ZeRO-3 engine lives: a model that is only to be scored
+    then has empty weights, and encoders gain nothing from it.
+    """
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+    from transformers.utils import logging
+
+    unset_hf_deepspeed_config()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def cannot_load(settings: Model, error: Exception) -> UserError:
+    """The error for a model that is neither in the folder, nor in the cache, nor within reach."""
+    log.debug("loading %s failed", settings.name, exc_info=error)
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return UserError(
+        f"cannot load the model `{settings.name}`: {reason.rstrip('.')}",
+        where="model.name",
+        fix="name a hub model (with a network, or after `ner-dist prepare`) or a folder that holds one",
+    )
+
+
+class TaggingLoss(nn.Module):
+    """Cross-entropy summed over labelled words, and the number to divide it by.
+
+    The gradient of a step is that of (sum over all its words, on all ranks and in all micro-batches) divided
+    by (the sum of the words' weights), so neither padding nor the split into micro-batches changes it.
+    With class weights both sums are weighted, as in `torch.nn.CrossEntropyLoss(reduction="mean")`.
+    """
+
+    def __init__(self, weights: torch.Tensor | None = None, *, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        self.weights: torch.Tensor | None
+        self.register_buffer("weights", weights)
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The summed loss: fp32 scalar, from logits [n, labels] and targets int64 [n]."""
+        return nn.functional.cross_entropy(
+            logits.float(), targets, self.weights, reduction="sum", label_smoothing=self.label_smoothing
+        )
+
+
+def class_weights(settings: Train, labels: LabelSet, tags: Any) -> torch.Tensor | None:
+    """Weight of each label id, fp32 [labels], or None where every word counts the same.
+
+    `balanced` weighs each type (its B- and I- alike) and `O` by the inverse of its share of the words,
+    scaled so that the mean weight of a training word is 1.
+
+    Args:
+        settings: the recipe's `train`.
+        labels: what is learnt.
+        tags: label id of every training word, int [W].
+    """
+    if settings.class_weights is None:
+        return None
+    _, types = labels.coded()
+    group = torch.as_tensor(types, dtype=torch.int64) + 1  # 0 is O, the rest types
+    if settings.class_weights == "balanced":
+        counts = torch.bincount(
+            group[torch.as_tensor(tags, dtype=torch.int64)], minlength=len(labels.types) + 1
+        )
+        weights = counts.sum() / (counts.clamp(min=1) * (counts > 0).sum())
+        return weights.float()[group]
+    unknown = settings.class_weights.keys() - {"O", *labels.types}
+    if unknown:
+        raise UserError(
+            f"`{sorted(unknown)[0]}` is not a type that is learnt",
+            where="train.class_weights",
+            fix=f"the types are O, {', '.join(labels.types)}",
+        )
+    named = [settings.class_weights.get(name, 1.0) for name in ("O", *labels.types)]
+    return torch.tensor(named, dtype=torch.float32)[group]

@@ -1,0 +1,94 @@
+"""A trained tagger: loaded from a folder or the hub, saved in Hugging Face format."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ner_dist.errors import UserError
+from ner_dist.files import sync, write_tensors
+from ner_dist.model.encoder import load_whole, max_length
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from ner_dist.run.directory import Run
+
+
+class Tagger(torch.nn.Module):
+    """A saved model, computing in a given precision."""
+
+    def __init__(self, model: torch.nn.Module, *, precision: str) -> None:
+        super().__init__()
+        self.model, self.precision = model, precision
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
+        with torch.autocast(input_ids.device.type, dtype=kind, enabled=kind is not None):
+            return self.model(input_ids=input_ids, attention_mask=attention_mask)
+
+
+def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> tuple[Tagger, list[str]]:
+    """A trained token-classification model and its labels by id, as its config writes them.
+
+    Args:
+        folder: a local folder or a hub name.
+        precision: `fp32`, `bf16` or `fp16`.
+        device: where it computes.
+    """
+    from transformers import AutoModelForTokenClassification
+
+    load_whole()
+    try:
+        model, info = AutoModelForTokenClassification.from_pretrained(
+            str(folder), dtype=torch.float32, output_loading_info=True
+        )
+    # Broken files raise whatever their readers, or the model's own check of its config, do.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(
+            f"cannot load the model: {reason}", where=str(folder), fix="name a run or a model"
+        ) from None
+    if info["missing_keys"]:
+        # What is missing would be random, and so would the scores.
+        raise UserError(
+            f"the model lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}",
+            where=str(folder),
+            fix="name a model that was trained to tag",
+        )
+    names = model.config.id2label
+    if sorted(names) != list(range(len(names))):
+        raise UserError("the label ids do not run from 0 up", where=f"{folder}: id2label")
+    tags = [str(names[i]) for i in range(len(names))]
+    return Tagger(model, precision=precision).to(device), tags
+
+
+def save_model(
+    run: Run,
+    *,
+    weights: dict[str, torch.Tensor],
+    config: PretrainedConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    card: str,
+) -> None:
+    """Write RUN/model/ in Hugging Face format, from fp32 weights by parameter name."""
+    aside = run.folder / ".model.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    write_tensors(aside / "model.safetensors", weights)
+    config.dtype = torch.float32
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_token_id
+    config.save_pretrained(aside)
+    # Some say nothing of what the model can take, and a pipeline then gives it more.
+    tokenizer.model_max_length = min(tokenizer.model_max_length, max_length(config))
+    tokenizer.save_pretrained(aside)
+    (aside / "README.md").write_text(card, encoding="utf-8")
+    for path in (*aside.iterdir(), aside):
+        sync(path)
+    # Made anew from the best weights whenever a run comes to its end.
+    shutil.rmtree(run.model, ignore_errors=True)
+    aside.rename(run.model)

@@ -1,0 +1,70 @@
+"""The way from one published F1 to the other, part by part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ner_dist import formatting
+from ner_dist.report.charts.svg import INK, MUTED, WIDE, chart, drawn, label, model_color, model_marker
+from ner_dist.report.tables import PARTS
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+
+def waterfall(figures: dict[str, Any], model: str, *, name: str) -> Markup:
+    """Bars from the F1 of the first model on its own ground to that of `model` on its own."""
+    found = figures["decomposition"][model]
+    models = list(figures["runs"])
+    start = figures["headline"][found["from"]]["mean"]["test"]["f1"]
+    rows, place = [], start
+    for key, title in PARTS.items():
+        rows.append((title, place, place + found[key], key))
+        place += found[key]
+    told = [f"{title} {formatting.signed(end - begin)}" for title, begin, end, _ in rows]
+    with chart(WIDE, 236) as (figure, axes):
+        ends = [(0, found["from"], start), (len(rows) + 1, model, place)]
+        for row, who, value in ends:
+            index = models.index(who)
+            axes.plot([value], [row], marker=model_marker(index), markersize=9, color=model_color(index))
+            _text(axes, value, row, formatting.score(value), bold=True)
+        for row, (_, begin, end, key) in enumerate(rows, start=1):
+            # What the models themselves differ in is what the reader is after: it alone is coloured.
+            color = (
+                model_color(models.index(model if end >= begin else found["from"]))
+                if key == "model"
+                else MUTED
+            )
+            axes.barh(row, end - begin, left=begin, height=0.5, color=color, edgecolor=color, linewidth=1.2)
+            _text(axes, max(begin, end), row, formatting.signed(end - begin), bold=key == "model")
+        for row, value in enumerate([start, *(end for _, _, end, _ in rows)]):
+            axes.plot([value, value], [row, row + 1], color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
+        names = [f"{found['from']} as published", *(row[0] for row in rows)]
+        names.append(f"{model} as published")
+        axes.set_yticks(range(len(names)), [label(text, most=36) for text in names])
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.grid(axis="y", visible=False)
+        axes.locator_params(axis="x", nbins=5)
+        low, high = axes.get_xlim()
+        axes.set_xlim(low - (high - low) * 0.05, high + (high - low) * 0.18)
+        for text in axes.get_yticklabels():
+            text.set_color(INK)
+        axes.set_xlabel("F1 (the axis does not begin at 0)")
+        return drawn(
+            figure,
+            name=name,
+            title=f"What the gap between {found['from']} and {model} is made of",
+            description=f"From {formatting.score(start)} to {formatting.score(place)}: {', '.join(told)}",
+        )
+
+
+def _text(axes: Any, x: float, y: float, text: str, *, bold: bool) -> None:
+    axes.annotate(
+        text,
+        (x, y),
+        xytext=(9, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=11,
+        fontweight="bold" if bold else "normal",
+    )

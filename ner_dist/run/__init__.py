@@ -1,0 +1,1 @@
+"""A run on disk: its directory, who holds it, its events and its provenance."""

@@ -1,0 +1,218 @@
+"""A run's directory: where each file lies, who may write there, and what it records about its making.
+
+RUN/recipe.yaml          the resolved recipe and its provenance
+RUN/metrics.jsonl        one JSON object an event
+RUN/checkpoints/         complete checkpoints only
+RUN/model/               the trained model, in Hugging Face format
+RUN/results.json         written last: a run that has it is complete
+RUN/slurm.json           the Slurm job that trains it, if one does
+RUN/predictions/         one JSON object a sentence
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.errors import UserError
+from ner_dist.files import check_folder, read_json, typed
+from ner_dist.recipe import Recipe, as_begun
+from ner_dist.recipe_file import differing_keys, load_recipe
+
+if TYPE_CHECKING:
+    pass
+
+log = logging.getLogger(__name__)
+
+LOCK, HOLDER = TRACES = (".lock", ".holder.json")
+"""Files by which a training holds the directory; see `lock.py`."""
+PROBE = ".preflight"
+"""What the check before a training writes, to see who else sees it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The paths of one output directory."""
+
+    folder: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.folder / "recipe.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results.json"
+
+    @property
+    def job(self) -> Path:
+        return self.folder / "slurm.json"
+
+    def predictions(self, split: str) -> Path:
+        return self.folder / "predictions" / f"{split}.jsonl"
+
+    @property
+    def complete(self) -> bool:
+        return self.results.exists()
+
+
+def find_run(path: str | Path) -> Run:
+    """The complete run at `path`."""
+    run = Run(Path(path))
+    if not run.folder.is_dir():
+        raise UserError(
+            "there is no such run", where=str(path), fix="name the output directory of a training"
+        )
+    if not run.complete:
+        raise UserError(
+            f"holds no complete run ({run.results.name} is missing)",
+            where=str(path),
+            fix="train it to the end first",
+        )
+    return run
+
+
+_ANEW = "train the run again with resume=never"
+
+
+def read_results(run: Run) -> dict[str, Any]:
+    """The run's `results.json`."""
+    try:
+        known = json.loads(run.results.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"cannot be read: {error}", where=str(run.results), fix=_ANEW) from None
+    if not isinstance(known, dict):
+        raise UserError("holds no JSON object", where=str(run.results), fix=_ANEW)
+    return known
+
+
+def predicts_iob2(run: Run) -> bool:
+    """Whether a complete run is known to have been trained on IOB2: older ones took tags as they were."""
+    data = read_json(run.results).get("data")
+    return isinstance(data, dict) and "train_scheme" in data
+
+
+def check_output(recipe: Recipe) -> Run:
+    """The run that the recipe may write to. Reads only, so that all ranks can ask the same.
+
+    Raises:
+        UserError: the directory holds another recipe's run or other files, or cannot be written to.
+    """
+    run = Run(Path(recipe.output_dir))
+    check_folder(run.folder, where="output_dir")
+    if not has_content(run):
+        return run
+    moves = recipe.overwrite or recipe.resume == "never"
+    if moves and Path.cwd().is_relative_to(run.folder.resolve()):
+        raise UserError(
+            "holds the current directory, so it cannot be moved aside",
+            where=f"output_dir {run.folder}",
+            fix="name another output_dir",
+        )
+    if recipe.overwrite:
+        return run
+    if not run.recipe.exists():
+        raise UserError(
+            "holds files that are no run of ner_dist",
+            where=f"output_dir {run.folder}",
+            fix="name another output_dir, or pass overwrite=true to move it aside",
+        )
+    keys = differing_keys(load_recipe(run.recipe), recipe)
+    if keys and _has_progress(run):
+        raise _another_recipe(run, keys)
+    return run
+
+
+def as_its_run(recipe: Recipe) -> Recipe:
+    """The recipe as the run that it goes on with was begun, if defaults have changed since then.
+
+    Reads only, so that all ranks can ask the same.
+    """
+    run = Run(Path(recipe.output_dir))
+    origin = run.recipe
+    if not _has_progress(run) and recipe.resume != "auto":
+        origin = Path(recipe.resume).parent.parent / run.recipe.name
+    if recipe.resume == "never" or not origin.exists():
+        return recipe
+    begun = load_recipe(origin)
+    if differing_keys(begun, recipe):
+        return recipe  # another run, which is about to be moved aside or refused
+    same = as_begun(recipe, begun)
+    pairs = (
+        (section, getattr(recipe, section), getattr(same, section)) for section in ("train", "evaluation")
+    )
+    kept = [
+        f"{section}.{key}={value}"
+        for section, asked, its in pairs
+        for key, value in its
+        if value != getattr(asked, key)
+    ]
+    if kept:
+        log.info(
+            "%s was begun with %s, which the recipe leaves open: they stay", origin.parent, ", ".join(kept)
+        )
+    return same
+
+
+def _another_recipe(run: Run, keys: list[str]) -> UserError:
+    listed = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+    if run.complete and all(key.startswith("train.") for key in keys):
+        # Whoever changes the number of epochs means to train a finished model further.
+        what = f"holds a finished run of other settings (they differ in {listed})"
+        fix = (
+            f"its schedule has ended: to train its model further, pass model.name={typed(run.model)} and "
+            "another output_dir; to start over, pass overwrite=true, which moves the old run aside"
+        )
+    else:
+        what = f"holds the run of another recipe (they differ in {listed})"
+        fix = "name another output_dir, or pass overwrite=true to move the old run aside"
+        if not run.complete:
+            fix = f"to finish it as it was begun, train {typed(run.recipe)}; else {fix}"
+    return UserError(what, where=f"output_dir {run.folder}", fix=fix)
+
+
+def is_run(run: Run) -> bool:
+    """Whether a training has at least begun there."""
+    return run.recipe.exists() or run.metrics.exists()
+
+
+def has_content(run: Run) -> bool:
+    """Whether there is anything in the folder but the traces of who holds it, or is about to."""
+    about = {*TRACES, PROBE, run.job.name}
+    return run.folder.is_dir() and any(path.name not in about for path in run.folder.iterdir())
+
+
+def _has_progress(run: Run) -> bool:
+    """Whether training got anywhere; a recipe that failed before may be mended and started again."""
+    trained = run.metrics.exists() and run.metrics.stat().st_size > 0
+    return trained or run.complete or (run.checkpoints.is_dir() and any(run.checkpoints.iterdir()))
+
+
+def move_aside(run: Run) -> Path | None:
+    """Rename an old run's folder to the first free `<folder>.old-N`; nothing is deleted."""
+    if not has_content(run):
+        return None
+    number = 1
+    while (target := run.folder.with_name(f"{run.folder.name}.old-{number}")).exists():
+        number += 1
+    run.folder.rename(target)
+    if (job := target / run.job.name).exists():  # it stands for the training that begins
+        run.folder.mkdir()
+        job.rename(run.job)
+    log.info("moved the old run to %s", target)
+    return target

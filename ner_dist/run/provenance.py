@@ -1,0 +1,73 @@
+"""What a run records about its making: the command, the commit, the packages, the machine's share in it."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ner_dist.files import now, write_atomically
+from ner_dist.recipe_file import to_yaml
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Recipe
+    from ner_dist.run.directory import Run
+
+
+_PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "deepspeed", "datasets", "seqeval", "numpy")
+
+
+def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint: str) -> None:
+    """Record what is trained, with what, on what."""
+    earlier = provenance_of(run)
+    starts = earlier.pop("earlier_starts", [])
+    provenance = {
+        "started": now(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git_commit": _git_commit(),
+        "data_fingerprint": fingerprint,
+        "python": platform.python_version(),
+        "packages": package_versions(),
+        **world,
+        "earlier_starts": [*starts, earlier] if earlier else [],
+    }
+    write_atomically(run.recipe, to_yaml(recipe, provenance=provenance))
+
+
+def provenance_of(run: Run) -> dict[str, Any]:
+    """What the run's last start recorded with its recipe; empty if it has none."""
+    if not run.recipe.exists():
+        return {}
+    return yaml.safe_load(run.recipe.read_text(encoding="utf-8")).get("provenance", {})
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that decide a run's figures."""
+    return {name: version for name in ("ner_dist", *_PACKAGES) if (version := _version(name))}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    """Commit of the source that runs, with `-dirty` if it was changed since; None outside a checkout."""
+
+    def git(*words: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(
+            ["git", *words], cwd=here, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,1 @@
+"""The process that computes: device and precision, ranks, signals, threads, kernels, progress."""

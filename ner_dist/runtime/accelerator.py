@@ -1,0 +1,320 @@
+"""Where the process runs: device, precision, process group, logging. Nothing here knows of data or models.
+
+`accelerate launch` decides the number of processes and the strategy (one process, DDP, ZeRO) and hands both
+over in the environment. `start` turns that into an `Accelerator` that works on GPUs and, with gloo, on CPU
+processes; DeepSpeed included.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ner_dist.errors import UserError
+from ner_dist.runtime.ranks import COLLECTIVE_TIMEOUT
+from ner_dist.runtime.threads import choose_threads, load
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ner_dist.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Device:
+    """What decides the precision: the kind of device and the number formats it computes in natively."""
+
+    name: str
+    is_gpu: bool
+    native_bf16: bool
+
+    @classmethod
+    def here(cls) -> Device:
+        """The device that this process will use: its GPU if the machine has one, else the CPU."""
+        import torch
+
+        if uses_gpu():
+            index = int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()
+            major, _ = torch.cuda.get_device_capability(index)
+            # torch.cuda.is_bf16_supported() also says yes where bf16 is emulated, as on a V100.
+            return cls(torch.cuda.get_device_name(index), is_gpu=True, native_bf16=major >= 8)
+        can = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        native = bool(can.get("avx512_bf16") or can.get("amx_bf16") or can.get("bf16"))
+        return cls("CPU", is_gpu=False, native_bf16=native)
+
+
+def uses_gpu() -> bool:
+    """Whether this process computes on a GPU: there is one, and the launch config does not forbid it."""
+    import torch
+
+    forbidden = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("1", "true", "yes")
+    return torch.cuda.is_available() and not forbidden
+
+
+def launched_with_deepspeed() -> bool:
+    return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
+
+
+def strategy_name(precision: str) -> str:
+    """The name of the launch config, without its folder, that runs the present strategy in `precision`."""
+    if launched_with_deepspeed():
+        stage = os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")
+        offload = os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE", "none") != "none"
+        return f"zero{stage}{'_offload' if offload else ''}_{precision}"
+    return f"ddp_{precision}" if int(os.environ.get("WORLD_SIZE", 1)) > 1 else "single_gpu"
+
+
+def resolve_precision(asked: str, launch: str | None, device: Device, *, model_type: str) -> tuple[str, str]:
+    """The precision to train in, and why, as `("bf16", "named in the recipe")`.
+
+    Args:
+        asked: the recipe's `precision`; anything but `auto` wins.
+        launch: what the launch config names (`ACCELERATE_MIXED_PRECISION`); `no` and null name nothing.
+        device: what the process runs on.
+        model_type: `config.model_type` of the encoder.
+
+    Raises:
+        UserError: the device or the model cannot train in the precision asked for.
+    """
+    named = launch if launch in ("bf16", "fp16") else None
+    if asked != "auto":
+        why = "named in the recipe"
+        if named not in (None, asked):
+            why = f"named in the recipe, which wins over {named} of the launch config"
+        precision = asked
+    elif named:
+        precision, why = named, "named in the launch config"
+        if named == "bf16" and not device.is_gpu and not device.native_bf16:
+            precision, why = "fp32", "the launch config's bf16 would only be emulated by this CPU"
+    elif device.native_bf16:
+        precision, why = "bf16", f"{device.name} computes in it natively"
+    elif device.is_gpu and "deberta" not in model_type:
+        precision, why = "fp16", f"{device.name} is older than compute capability 8.0"
+    else:
+        precision, why = "fp32", f"{device.name} has no faster format that suits the model"
+    _refuse_impossible(precision, device, model_type=model_type)
+    return precision, why
+
+
+def _refuse_impossible(precision: str, device: Device, *, model_type: str) -> None:
+    obstacle = _obstacle(precision, device, model_type=model_type)
+    if obstacle is None:
+        return
+    other = "fp16" if precision == "bf16" else "bf16"
+    if _obstacle(other, device, model_type=model_type) is None:
+        config = f"launch/{strategy_name(other)}.yaml"
+        fix = f"launch with {config} and leave precision at auto, or pass precision={other} or precision=fp32"
+    else:
+        fix = "pass precision=fp32, which wins over the launch config"
+    raise UserError(obstacle, where="precision", fix=fix)
+
+
+def _obstacle(precision: str, device: Device, *, model_type: str) -> str | None:
+    """Why the device cannot train the model in this precision."""
+    if precision == "bf16" and device.is_gpu and not device.native_bf16:
+        return f"bf16 needs compute capability 8.0 (A100 or newer), which {device.name} has not"
+    if precision == "fp16" and not device.is_gpu:
+        return "fp16 trains only on a GPU, and there is none here"
+    if precision == "fp16" and "deberta" in model_type:
+        return "DeBERTa's attention overflows in fp16 and gives NaN"
+    return None
+
+
+def start(recipe: Recipe, *, model_type: str) -> Accelerator:
+    """Join the process group and choose device, precision and strategy.
+
+    Args:
+        recipe: the run.
+        model_type: `config.model_type` of its encoder.
+    """
+    device = Device.here()
+    launch = os.environ.get("ACCELERATE_MIXED_PRECISION")
+    precision, why = resolve_precision(recipe.precision, launch, device, model_type=model_type)
+    _check_trackers(recipe)
+    _check_devices(device)
+    if not device.is_gpu:
+        from ner_dist.runtime.cpu_kernels import speed_up
+
+        speed_up(fp32=precision == "fp32")
+    if launched_with_deepspeed():
+        if not device.is_gpu:
+            os.environ.setdefault("DS_ACCELERATOR", "cpu")
+        warn_of_unfinished_builds()
+
+    import torch
+    from accelerate import Accelerator
+    from accelerate.utils import InitProcessGroupKwargs
+
+    # Naming a backend makes Accelerate look for a process group, which a process on its own has not.
+    launched = "WORLD_SIZE" in os.environ or launched_with_deepspeed()
+    group = InitProcessGroupKwargs(backend="nccl" if device.is_gpu else "gloo", timeout=COLLECTIVE_TIMEOUT)
+    accelerator = Accelerator(
+        # Accelerate's cpu=True switches DeepSpeed off without a word.
+        cpu=not device.is_gpu and not launched_with_deepspeed(),
+        mixed_precision="no" if precision == "fp32" else precision,
+        deepspeed_plugin=_deepspeed_plugin(recipe, precision) if launched_with_deepspeed() else None,
+        log_with=list(recipe.logging.trackers) or None,
+        project_dir=recipe.output_dir,
+        kwargs_handlers=[group] if launched else None,
+    )
+    set_up_logging(main=accelerator.is_main_process)
+    _check_world(accelerator)
+    world = accelerator.num_processes
+    log.info("%s on %s%s", describe(accelerator), device.name, f", {world} processes" if world > 1 else "")
+    log.info("precision %s: %s", precision, why)
+    _tell_of_other_gpus(device, world)
+    if device.is_gpu:
+        free, total = (size / 2**30 for size in torch.cuda.mem_get_info(accelerator.device))
+        log.info("GPU memory: %.1f of %.1f GiB are free", free, total)
+    else:
+        log.info(
+            "no GPU: the processes run on the CPU and talk over gloo"
+            if world > 1
+            else "no GPU: using the CPU"
+        )
+        # Behind the Accelerator, which may set the number by its own rule.
+        log.info("%s%s", choose_threads(), load())
+    return accelerator
+
+
+def _check_devices(device: Device) -> None:
+    """NCCL cannot have two ranks on one GPU, and says so in its own words."""
+    import torch
+
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if device.is_gpu and processes > (there := torch.cuda.device_count()):
+        raise UserError(
+            f"{processes} processes were launched on a machine with {there} GPU{'s' * (there > 1)}",
+            fix=f"pass --num_processes {there} to accelerate launch (times the number of machines)",
+        )
+
+
+def _tell_of_other_gpus(device: Device, world: int) -> None:
+    """One process uses one GPU, which need not be all that the user hoped for."""
+    import torch
+
+    if device.is_gpu and world == 1 and (there := torch.cuda.device_count()) > 1:
+        log.info(
+            "one of %d GPUs is used: `ner-dist train RECIPE --processes %d` uses all of them", there, there
+        )
+
+
+def warn_of_unfinished_builds() -> None:
+    """DeepSpeed compiles its operations at first use, and waits for ever for a killed compiler's lock."""
+    from torch.utils.cpp_extension import get_default_build_root
+
+    if int(os.environ.get("LOCAL_RANK", 0)):
+        return
+    root = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
+    for lock in (*root.glob("*/lock"), *root.glob("*/*/lock")):
+        minutes = (time.time() - lock.stat().st_mtime) / 60
+        if minutes > 2:  # no compiler needs longer
+            log.warning(
+                "DeepSpeed's %s: another process began to compile it %.0f min ago, and is waited for; "
+                "if it was killed, end this one and delete %s",
+                *(lock.parent.name, minutes, lock),
+            )
+
+
+def _check_trackers(recipe: Recipe) -> None:
+    """Accelerate leaves out a tracker that is not installed, without a word."""
+    for name in recipe.logging.trackers:
+        if importlib.util.find_spec(name) is None:
+            raise UserError(
+                f"the tracker `{name}` is not installed",
+                where="logging.trackers",
+                fix=f"pip install {name}, or leave it out",
+            )
+
+
+def precision_of(accelerator: Accelerator) -> str:
+    """The precision that was settled on: `fp32`, `bf16` or `fp16`."""
+    return "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
+
+
+def describe(accelerator: Accelerator) -> str:
+    """The strategy in a few characters: `one process`, `DDP` or `ZeRO-2`, with `+ offload`."""
+    if launched_with_deepspeed():
+        zero = accelerator.state.deepspeed_plugin.deepspeed_config["zero_optimization"]
+        moved = zero.get("offload_optimizer", {}).get("device", "none") != "none"
+        return f"ZeRO-{zero['stage']}{' + offload' if moved else ''}"
+    return "DDP" if accelerator.num_processes > 1 else "one process"
+
+
+def _deepspeed_plugin(recipe: Recipe, precision: str) -> Any:
+    """The launch config's DeepSpeed settings, completed by what the recipe decides."""
+    try:
+        import deepspeed  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "the launch config asks for DeepSpeed, which is not installed",
+            fix="pip install 'ner_dist[deepspeed]'",
+        ) from None
+    from accelerate.utils import DeepSpeedPlugin
+
+    # DeepSpeed's own calls, at every step and on every rank.
+    warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
+    # The plugin reads the precision from here before the Accelerator tells it.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "no" if precision == "fp32" else precision
+    plugin = DeepSpeedPlugin()
+    plugin.deepspeed_config |= {
+        # The loop decides what a step is: DeepSpeed is told at each backward whether it is the last.
+        "gradient_accumulation_steps": 1,
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_clipping": recipe.train.max_grad_norm or 0.0,
+        "steps_per_print": 10**9,
+    }
+    if precision != "fp32":
+        # Summing the micro-batches' gradients in 8 or 11 bits would lose what accumulation is for.
+        plugin.deepspeed_config["data_types"] = {"grad_accum_dtype": "fp32"}
+    if not uses_gpu():
+        plugin.deepspeed_config["zero_force_ds_cpu_optimizer"] = False
+    return plugin
+
+
+def _check_world(accelerator: Accelerator) -> None:
+    """A launch that meant several processes and got several runs of one must not pass unnoticed."""
+    meant = int(os.environ.get("WORLD_SIZE", 1))
+    if accelerator.num_processes != meant:
+        raise UserError(
+            f"{meant} processes were launched, but they did not find each other "
+            f"({accelerator.num_processes} in the group)",
+            fix="use one of the configs in launch/, which start several processes on CPU machines too",
+        )
+
+
+class _ToStandardError(logging.StreamHandler):
+    """Looks `sys.stderr` up for every line: a progress bar replaces it, to keep the lines above itself."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+class _PlainLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+
+
+def set_up_logging(*, main: bool = True) -> None:
+    """Send the package's log to standard error: everything from rank 0, warnings of others swallowed."""
+    root = logging.getLogger("ner_dist")
+    if not root.handlers:
+        handler = _ToStandardError()
+        handler.setFormatter(_PlainLines("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+        root.addHandler(handler)
+        root.propagate = False
+    root.setLevel(logging.INFO if main else logging.ERROR)

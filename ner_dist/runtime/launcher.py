@@ -1,0 +1,229 @@
+"""Starting the ranks of a training on this machine: `ner-dist train RECIPE --processes N`.
+
+Accelerate's own launcher does the work, in this process: it reads the launch config, sets the ranks'
+environment, and has torchrun start and watch them. What is added here is the end: the ranks' own exit code,
+and not a word of the launchers behind the line that a rank has printed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ner_dist.errors import UserError
+from ner_dist.formatting import counted
+from ner_dist.launch import LaunchConfig
+from ner_dist.recipe_file import load_recipe
+from ner_dist.runtime.accelerator import set_up_logging, uses_gpu
+from ner_dist.runtime.signals import EXIT_RESUME, exit_on_signals
+from ner_dist.runtime.threads import TOLD
+
+log = logging.getLogger(__name__)
+
+_STARTED_HERE = "NER_DIST_STARTED_HERE"
+_GRACE = 300
+"""Seconds in which ranks may save after a signal; torchrun would kill them after 30."""
+_ORPHANS_GRACE = 40
+"""Seconds in which ranks may save after their launcher was killed."""
+_OTHERS_WAIT = 20
+"""Seconds for which a rank with an error that all meet leaves the word to the first."""
+
+# As launch/cpu.yaml; that folder is not part of the installed package.
+_SEVERAL_PROCESSES = """\
+compute_environment: LOCAL_MACHINE
+distributed_type: MULTI_GPU
+num_machines: 1
+num_processes: 2
+machine_rank: 0
+mixed_precision: 'no'
+"""
+
+
+def launch(
+    recipe: str, overrides: list[str], *, processes: int | None = None, config: str | None = None
+) -> int:
+    """Train with several processes on this machine.
+
+    Args:
+        recipe: the recipe's file.
+        overrides: `key=value`.
+        processes: how many; None takes the launch config's number.
+        config: one of Accelerate's config files, such as those of launch/; None is DDP, in the precision that
+            the recipe and the hardware decide.
+
+    Returns:
+        The exit code, as from `train.main`; 130 if a second Ctrl-C cut the saving short.
+
+    Raises:
+        UserError: the recipe is wrong, or the launch config cannot start that on this machine.
+    """
+    load_recipe(recipe, overrides)  # a mistake in it is told before anything is started
+    exit_on_signals()
+    with _config_file(config) as path:
+        settings = LaunchConfig.read(path)
+        count = _number(settings) if processes is None else processes
+        _check(settings, count)
+        words = ["--config_file", path, "--num_processes", str(count), "--main_process_port", "0"]
+        words += ["-m", "ner_dist.train", recipe, *overrides]
+        set_up_logging()
+        log.info("starting %s", counted(count, "process", "processes"))
+        logging.disable(logging.ERROR)  # the launchers' own lines, in this process
+        try:
+            return _one(words) if settings.distributed_type == "NO" else _several(words, settings)
+        except (ValueError, TypeError, KeyError, ImportError) as error:
+            # How Accelerate refuses a config file.
+            raise UserError(
+                f"cannot be used: {str(error).rstrip('.')}",
+                where=f"launch config {path}",
+                fix="compare it with those of launch/",
+            ) from None
+        finally:
+            logging.disable(logging.NOTSET)
+
+
+@contextmanager
+def _config_file(config: str | None) -> Iterator[str]:
+    """The launch config's file; for None a file that is there as long as the block runs."""
+    if config is not None:
+        yield config
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "several_processes.yaml"
+        path.write_text(_SEVERAL_PROCESSES, encoding="utf-8")
+        yield str(path)
+
+
+def _number(settings: LaunchConfig) -> int:
+    """How many processes the launch config asks for."""
+    number = settings.processes
+    if isinstance(number, int) and number > 0:
+        return number
+    raise UserError(
+        "does not say how many processes to start" if number is None else f"num_processes is {number!r}",
+        where=f"launch config {settings.path}",
+        fix="pass --processes N",
+    )
+
+
+def _check(settings: LaunchConfig, processes: int) -> None:
+    """Refuse what would end in an error of the launchers."""
+    if settings.machines > 1:
+        raise UserError(
+            f"is for {settings.machines} machines, and --processes starts those of one",
+            where=f"launch config {settings.path}",
+            fix="ner-dist launch-help prints what to type on each machine, and ner-dist slurm submits it",
+        )
+    if settings.distributed_type == "DEEPSPEED" and importlib.util.find_spec("deepspeed") is None:
+        raise UserError(
+            "the launch config asks for DeepSpeed, which is not installed",
+            fix="pip install 'ner_dist[deepspeed]'",
+        )
+    gpus = 0 if settings.use_cpu else _gpus()
+    settings.check(machines=1, per_machine=processes, gpus=gpus)
+    if gpus and processes > gpus:
+        raise UserError(
+            f"{processes} processes need {processes} GPUs, and this machine has {gpus}",
+            where="--processes",
+            fix=f"pass --processes {gpus}",
+        )
+
+
+def _gpus() -> int:
+    """GPUs that trainings on this machine would use."""
+    import torch
+
+    return torch.cuda.device_count() if uses_gpu() else 0
+
+
+def _one(words: list[str]) -> int:
+    """Train in this process, in the environment that the launch config asks for: nobody has to watch it."""
+    from accelerate.commands.launch import (
+        _validate_launch_command,
+        launch_command_parser,
+        prepare_simple_launcher_cmd_env,
+    )
+
+    arguments = _validate_launch_command(launch_command_parser().parse_args(words))[0]
+    command, environment = prepare_simple_launcher_cmd_env(arguments)
+    if "OMP_NUM_THREADS" in os.environ:
+        environment[TOLD] = "1"
+    sys.stdout.flush()
+    os.execvpe(command[0], command, environment)
+
+
+def _several(words: list[str], settings: LaunchConfig) -> int:
+    """What `accelerate launch WORDS` does, except for how it ends."""
+    from accelerate.commands.launch import launch_command, launch_command_parser
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    _set_up_environment(settings)
+    arguments = launch_command_parser().parse_args(words)
+    # torchrun would listen to a hang-up under `nohup` too; versions that cannot be told do so.
+    arguments.signals_to_handle = "SIGTERM,SIGINT,SIGQUIT"
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGUSR1))
+    try:
+        launch_command(arguments)
+    except ChildFailedError as error:
+        return _exit_code(error)
+    except SignalException as error:
+        again = isinstance(error.__context__, SignalException)
+        return 128 + error.sigval if again else EXIT_RESUME
+    return 0
+
+
+def _set_up_environment(settings: LaunchConfig) -> None:
+    """What the launchers, and the ranks after them, find in their environment."""
+    os.environ[_STARTED_HERE] = "1"
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(_GRACE))
+    if settings.use_cpu:  # which Accelerate forgets where there are several processes
+        os.environ["ACCELERATE_USE_CPU"] = "true"
+
+
+def _exit_code(error: Any) -> int:
+    """That of the rank which failed first; torchrun has ended the others because of it."""
+    rank, failure = error.get_first_failure()
+    if failure.exitcode >= 0:
+        return failure.exitcode
+    name = signal.Signals(-failure.exitcode).name
+    why = ", as by the kernel when memory runs out" if name == "SIGKILL" else ""
+    what = f"rank {rank} was ended by {name}{why}"
+    print(f"error: {what}; the same command goes on from the last checkpoint", file=sys.stderr)
+    return 1
+
+
+def end_with_launcher() -> None:
+    """Have this rank save and end if the launcher above is killed, which can then pass no signal on.
+
+    Nothing happens in a process that was started otherwise.
+    """
+    if _STARTED_HERE in os.environ:
+        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def _watch(launcher: int) -> None:
+    while os.getppid() == launcher:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_ORPHANS_GRACE)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave_the_word() -> None:
+    """Wait on ranks that met the same error as the first: once that has told it, torchrun ends the others.
+
+    One that ends before would have the first ended too, perhaps before it has told anything.
+    """
+    if _STARTED_HERE in os.environ and int(os.environ.get("LOCAL_RANK", 0)):
+        time.sleep(_OTHERS_WAIT)

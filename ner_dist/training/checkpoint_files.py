@@ -1,0 +1,180 @@
+"""A folder of named tensors and a JSON state on disk: complete, or absent, or found to be damaged.
+
+    tensors-00001.safetensors …   fp32 tensors, at most 2 GiB a file unless one tensor is larger
+    state.json                    whatever else belongs to them
+    SHA256SUMS                    checksum of every other file, as `sha256sum -c` reads it
+
+The folder is written aside, synced and renamed. Nothing is unpickled on load. The files are in the format of
+safetensors (https://huggingface.co/docs/safetensors/index#format) and written here, because the library's
+writer holds a second copy of the tensors and leaves no place for a checksum on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ner_dist.errors import UserError
+from ner_dist.files import sync, write_parts, write_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHARD_BYTES = 2 << 30
+STATE = "state.json"
+SUMS = "SHA256SUMS"
+_BLOCK = 1 << 22
+
+
+class ShardWriter:
+    """Writes one folder, a shard at a time; a full disk is remembered in `error`, never raised.
+
+    No more than one shard is held beyond the tensors themselves: the next is collected once the one before is
+    on the disk. The last is left to the background, so that a model of one shard never waits for it.
+    """
+
+    def __init__(self, folder: Path, *, shard_bytes: int = SHARD_BYTES) -> None:
+        self.folder, self.shard_bytes = folder, shard_bytes
+        self.aside = folder.with_name(f".{folder.name}.part")
+        self.error: OSError | None = None
+        self.bytes = 0
+        """Written, or meant to be."""
+        self._sums: dict[str, str] = {}
+        self._shard: dict[str, torch.Tensor] = {}
+        self._held = 0
+        self._attempt(self._begin)
+
+    def add(self, name: str, tensor: torch.Tensor) -> None:
+        """Take a tensor; it is copied, so that training may go on changing it."""
+        size = 4 * tensor.numel()
+        self.bytes += size
+        if self.error is not None:
+            return
+        if self._shard and self._held + size > self.shard_bytes:
+            self._attempt(self._write_shard)
+        self._shard[name] = tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
+        self._held += size
+
+    def finish(self, state: dict[str, Any], *, then: Callable[[ShardWriter], None]) -> Future[None]:
+        """Write the rest and put the folder in its place, in the background.
+
+        Args:
+            state: what stands in `state.json`.
+            then: called in the background once the folder is complete, or was given up.
+        """
+
+        def rest() -> None:
+            self._attempt(lambda: self._complete(state))
+            then(self)
+
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        job = pool.submit(rest)
+        pool.shutdown(wait=False)
+        return job
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        if self.error is not None:
+            return
+        try:
+            work()
+        except OSError as error:
+            self.error = error
+            self._shard = {}
+            shutil.rmtree(self.aside, ignore_errors=True)
+
+    def _begin(self) -> None:
+        shutil.rmtree(self.aside, ignore_errors=True)
+        self.aside.mkdir(parents=True)
+
+    def _complete(self, state: dict[str, Any]) -> None:
+        self._write_shard()
+        self._write(STATE, json.dumps(state, indent=1))
+        sums = "".join(f"{digest}  {name}\n" for name, digest in self._sums.items())
+        self._write(SUMS, sums)
+        sync(self.aside)
+        shutil.rmtree(self.folder, ignore_errors=True)  # one that was found to be damaged
+        self.aside.rename(self.folder)
+        sync(self.folder.parent)
+
+    def _write_shard(self) -> None:
+        name = f"tensors-{len(self._sums) + 1:05d}.safetensors"
+        self._sums[name] = write_tensors(self.aside / name, self._shard)
+        self._shard, self._held = {}, 0
+
+    def _write(self, name: str, text: str) -> None:
+        self._sums[name] = write_parts(self.aside / name, [text.encode()])
+
+
+def damage(folder: Path) -> str | None:
+    """What is wrong with a folder that should be complete; None if it is sound. Reads every byte."""
+    try:
+        text = (folder / SUMS).read_text(encoding="ascii")
+        # Not `splitlines`: a newline with a flipped bit ends a line, too.
+        lines = text.removesuffix("\n").split("\n")
+        sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    except FileNotFoundError:
+        return f"{SUMS} is missing"
+    except (OSError, ValueError):
+        return f"{SUMS} cannot be read"
+    if STATE not in sums or not text.endswith("\n"):
+        return f"{SUMS} is cut short"
+    for name, expected in sums.items():
+        try:
+            found = _digest(folder / name)
+        except FileNotFoundError:
+            return f"{name} is missing"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+        if found != expected:
+            return f"{name} differs from its checksum"
+    return None
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class Saved:
+    """A complete folder: its state, and its tensors one by one from the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Raises:
+            UserError: the folder is not one of ours, or cannot be read.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        self.folder = folder
+        try:
+            self.state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            files = [safe_open(path, framework="pt") for path in sorted(folder.glob("tensors-*.safetensors"))]
+        except (OSError, ValueError, SafetensorError) as error:
+            raise UserError(
+                f"the checkpoint cannot be read: {error}", where=str(folder), fix="remove it"
+            ) from None
+        self._place = {name: file for file in files for name in file.keys()}  # noqa: SIM118
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._place
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Every weight by its name in the model."""
+        return {
+            name.removeprefix("weight/"): self.tensor(name)
+            for name in self._place
+            if name.startswith("weight/")
+        }
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """One tensor, fp32 on the CPU."""
+        return self._place[name].get_tensor(name)

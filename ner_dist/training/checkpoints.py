@@ -1,0 +1,284 @@
+"""A run's checkpoints: which there are, which can be trusted, which may go.
+
+    RUN/checkpoints/step-000120/   everything that going on after step 120 needs
+    RUN/checkpoints/best-000080/   the weights with the best validation F1, reached at step 80
+
+Folders are written in the background (`checkpoint_files.py`) and appear complete. A checkpoint names the best
+weights of its time; those stay as long as a checkpoint names them: whoever goes back to one finds its best.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.errors import UserError, writing
+from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.runtime.ranks import from_main
+from ner_dist.training.checkpoint_files import Saved, ShardWriter, damage
+from ner_dist.training.state_dict import tensors
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+    from accelerate.optimizer import AcceleratedOptimizer
+
+    from ner_dist.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+_grace_told: list[float] = []
+
+
+class Checkpoints:
+    """The folder `RUN/checkpoints`. Every rank has one and calls it alike; rank 0 writes."""
+
+    def __init__(self, folder: Path, *, accelerator: Accelerator, keep_last: int) -> None:
+        self.folder, self.accelerator, self.keep_last = folder, accelerator, keep_last
+        self._job: Future[None] | None = None
+        self._reports: list[dict[str, Any]] = []
+        self._written = False
+
+    def save_step(
+        self,
+        step: int,
+        *,
+        model: torch.nn.Module,
+        optimizer: AcceleratedOptimizer,
+        state: dict[str, Any],
+    ) -> None:
+        """Save everything that going on after `step` needs."""
+        self._save(self.folder / f"step-{step:06d}", model, optimizer, state)
+
+    def save_best(self, step: int, *, model: torch.nn.Module, f1: float | None) -> bool:
+        """Save the weights after `step`; return, on every rank, whether that worked."""
+        folder = self.best(step)
+        self._save(folder, model, None, {"step": step, "best_step": step, "f1": f1})
+        self._join()
+        return from_main(self.accelerator, lambda: self._written)
+
+    def best(self, step: int) -> Path:
+        """Where the weights that were best at `step` stand."""
+        return self.folder / f"best-{step:06d}"
+
+    def steps(self) -> list[Path]:
+        """The folders of the periodic checkpoints, oldest first; not those that were set aside."""
+        found = [folder for folder in self.folder.glob("step-*") if folder.name[len("step-") :].isdigit()]
+        return sorted(found, key=_step_of)
+
+    def wait(self) -> None:
+        """Return once what was saved is on the disk, or was given up; all ranks wait for rank 0."""
+        self._join()
+        self.accelerator.wait_for_everyone()
+
+    def newest(self) -> Path | None:
+        """The newest whole checkpoint, the same for all ranks; damaged ones are named in the log."""
+        return from_main(self.accelerator, self._newest)
+
+    def adopt(self, folder: Path, recipe: Recipe) -> None:
+        """Make another run's checkpoint one to begin from: check it, and bring the best weights it names.
+
+        Raises:
+            UserError: the checkpoint is damaged, or of a recipe that trains something else.
+        """
+        problem = self._damage(folder)
+        if problem:
+            raise UserError(f"is no checkpoint that can be used: {problem}", where=f"resume {folder}")
+        origin = folder.parent.parent / "recipe.yaml"
+        keys = differing_keys(load_recipe(origin), recipe) if origin.exists() else []
+        if keys:
+            raise UserError(
+                f"is of another recipe (they differ in {', '.join(keys)})",
+                where=f"resume {folder}",
+                fix="a run goes on only with the maths it began with",
+            )
+        best = Saved(folder).state["best_step"]
+        if best is not None and not self.best(best).exists():
+            aside = self.folder / f".{self.best(best).name}.part"
+            with writing(self.best(best)):
+                shutil.copytree(folder.with_name(self.best(best).name), aside, dirs_exist_ok=True)
+                aside.rename(self.best(best))
+
+    def check_space(self, parameters: int, *, every: int | None, steps: int) -> None:
+        """Find out before the training, not in it, that the disk cannot hold what it saves; for rank 0.
+
+        Args:
+            parameters: of the model; weights and moments are saved in fp32.
+            every: the recipe's `checkpoint.every`.
+            steps: of the whole training.
+
+        Raises:
+            UserError: not even the best weights and the model made of them find room.
+        """
+        run = self.folder.parent
+        folders = (*self.folder.glob("step-*"), *self.folder.glob("best-*"), run / "model")
+        there = sum(path.stat().st_size for folder in folders for path in folder.glob("*"))
+        room = shutil.disk_usage(self.folder).free + there
+        weights = 4 * parameters
+        least = 2 * weights
+        if least > room:
+            raise UserError(
+                f"the best weights and the model take {_size(least)}, and {_size(room)} are free",
+                where=f"output_dir {run}",
+                fix="make room, or name an output_dir on another disk",
+            )
+
+        def needed(keep_last: int) -> int:
+            # The oldest goes once the newest is whole, and so it is with the best weights.
+            kept = 0 if every is None else min(keep_last + 1, -(-steps // every))
+            return least + weights + 3 * weights * kept
+
+        if needed(self.keep_last) <= room:
+            return
+        fewer = next((number for number in range(self.keep_last - 1, 0, -1) if needed(number) <= room), None)
+        log.warning(
+            "%s: checkpoints, the best weights and the model take up to %s, and %s are free: "
+            "make room, or set %s",
+            run,
+            _size(needed(self.keep_last)),
+            _size(room),
+            "checkpoint.every=null" if fewer is None else f"checkpoint.keep_last={fewer}",
+        )
+
+    def take_reports(self) -> list[dict[str, Any]]:
+        """One event for each checkpoint that was completed since the last call."""
+        reports, self._reports = self._reports, []
+        return reports
+
+    def set_later_aside(self, step: int) -> None:
+        """Have the checkpoints after `step` no longer count, for a run that goes back; for rank 0."""
+        for folder in self.steps():
+            if _step_of(folder) > step:
+                log.info("going back: %s stays as %s", folder, _set_aside(folder).name)
+
+    def _newest(self) -> Path | None:
+        for folder in reversed(self.steps()):
+            problem = self._damage(folder)
+            if problem is None:
+                return folder
+            aside = _set_aside(folder)
+            log.warning(
+                "%s is damaged (%s): going back to the checkpoint before it; it stays as %s",
+                folder,
+                problem,
+                aside.name,
+            )
+        return None
+
+    def _damage(self, folder: Path) -> str | None:
+        """What is wrong with a checkpoint, or with the best weights that it names."""
+        problem = damage(folder)
+        if problem is None:
+            best = Saved(folder).state.get("best_step")
+            if best is not None and (of_best := damage(folder.with_name(self.best(best).name))):
+                problem = f"its best weights, {self.best(best).name}: {of_best}"
+        return problem
+
+    def _save(
+        self,
+        folder: Path,
+        model: torch.nn.Module,
+        optimizer: AcceleratedOptimizer | None,
+        state: dict[str, Any],
+    ) -> None:
+        self._join()
+        began = time.perf_counter()
+        writer = ShardWriter(folder) if self.accelerator.is_main_process else None
+        # Every rank takes part in gathering to the end, whatever becomes of rank 0's disk.
+        for name, tensor in tensors(self.accelerator, model, optimizer):
+            if writer is not None and tensor is not None:
+                writer.add(name, tensor)
+
+        def done(writer: ShardWriter) -> None:
+            self._written = writer.error is None
+            if writer.error is not None:
+                self._report(writer, writer.error)
+                return
+            seconds = time.perf_counter() - began
+            self._prune(state)
+            self._reports.append(
+                {
+                    "event": "checkpoint",
+                    "name": folder.name,
+                    "step": state["step"],
+                    "bytes": writer.bytes,
+                    "seconds": seconds,
+                    "blocked_seconds": blocked,
+                }
+            )
+            log.info("saved %s: %.2f GB in %.1f s", folder.name, writer.bytes / 1e9, seconds)
+            _check_grace(seconds)
+
+        blocked = time.perf_counter() - began
+        if writer is not None:
+            self._job = writer.finish(state, then=done)
+
+    def _join(self) -> None:
+        job, self._job = self._job, None
+        if job is not None:
+            job.result()
+
+    def _report(self, writer: ShardWriter, error: OSError) -> None:
+        steps = self.steps()
+        log.warning(
+            "%s could not be written (%s): training goes on%s; it takes %.3f GB, %.3f GB are free: "
+            "move away old runs (*.old-N), old-* checkpoints or prepared data, or lower checkpoint.keep_last",
+            writer.folder,
+            error.strerror or error,
+            f", and {steps[-1].name} stays the newest checkpoint" if steps else "",
+            writer.bytes / 1e9,
+            shutil.disk_usage(self.folder).free / 1e9,
+        )
+
+    def _prune(self, newest: dict[str, Any]) -> None:
+        """Remove all but the newest `keep_last` checkpoints, and best weights that none of these names."""
+        steps = [folder for folder in self.steps() if _step_of(folder) <= newest["step"]]
+        for folder in steps[: -self.keep_last]:
+            shutil.rmtree(folder, ignore_errors=True)
+        named = {newest["best_step"]}
+        for folder in (*steps[-self.keep_last :], *self.folder.glob("old-*-step-*")):
+            with contextlib.suppress(UserError):
+                named.add(Saved(folder).state["best_step"])
+        kept = {self.best(step) for step in named if step is not None}
+        for folder in self.folder.glob("best-*"):
+            if folder not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
+
+
+def _set_aside(folder: Path) -> Path:
+    """Rename to the first free `old-N-<name>`; nothing is deleted."""
+    number = 1
+    while (target := folder.with_name(f"old-{number}-{folder.name}")).exists():
+        number += 1
+    return folder.rename(target)
+
+
+def _check_grace(seconds: float) -> None:
+    """Say so if torchrun would kill a rank before it has saved; it reads its grace when it is started."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return
+    grace = float(os.environ.get("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", 30))
+    needed = round(20 + 3 * seconds)  # a step, an evaluation's forward pass, and a disk that others use too
+    if needed > max([grace, *_grace_told]):
+        _grace_told.append(needed)
+        log.warning(
+            "a save takes %.0f s, and the launcher kills %.0f s after a signal: start it with "
+            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=%d",
+            seconds,
+            grace,
+            needed,
+        )

@@ -1,0 +1,227 @@
+"""The training loop: a generator of optimiser steps. Logging, scoring and saving are its consumer's business.
+
+A step is defined by the plan, never by the hardware. The plan cuts it into M micro-batches; rank r of W runs
+the micro-batches r, r+W, … and dropout is seeded by (seed, step, micro-batch), so that any number of ranks
+computes the same gradient up to the order of summation:
+
+    gradient = sum over ranks and micro-batches of d(sum of word losses) / (weight of all words of the step)
+
+The denominator is known to every rank from the plan. DDP and ZeRO average over ranks where we want the sum;
+hence the factor W.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from ner_dist.data.batch_plan import Plan, plan_epoch, rank_micro_batches
+from ner_dist.data.collate import collate
+from ner_dist.training.optimizer import learning_rate, set_learning_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from accelerate import Accelerator
+    from accelerate.optimizer import AcceleratedOptimizer
+
+    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.model.encoder import TaggingLoss
+    from ner_dist.recipe import FixedTrain
+
+
+@dataclass(frozen=True)
+class Step:
+    """One finished optimiser step. Tensors stay on the device: whoever reads them waits for it."""
+
+    number: int
+    """Counted from 1."""
+    epoch: int
+    """Counted from 0."""
+    ends_epoch: bool
+    total: int
+    """Number of steps of the whole training."""
+    loss: torch.Tensor
+    """Sum of word losses over this rank's micro-batches, fp32 scalar."""
+    weight: float
+    """What the loss of all ranks is divided by: the step's labelled words, or their class weights."""
+    grad_norm: torch.Tensor | float | None
+    """Norm of the whole gradient before clipping; None where the engine does not tell."""
+    learning_rate: float
+    words: int
+    """Labelled words of all ranks; `subwords` real and `cells` padded, likewise."""
+    subwords: int
+    cells: int
+    seconds: float
+    """Since the step before."""
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """What a rank computes at the moment: what to name if it fails."""
+
+    step: int
+    micro_batch: int
+    """-1 for empty work."""
+    examples: np.ndarray
+
+
+class Training:
+    """Everything a step needs. `steps` trains; `position` says how many steps are done."""
+
+    def __init__(
+        self,
+        settings: FixedTrain,
+        *,
+        accelerator: Accelerator,
+        model: torch.nn.Module,
+        optimizer: AcceleratedOptimizer,
+        loss: TaggingLoss,
+        split: PreparedSplit,
+        tags: np.ndarray,
+        pad_id: int,
+    ) -> None:
+        """
+        Args:
+            settings: the recipe's `train`.
+            accelerator: the process group.
+            model: the prepared model.
+            optimizer: the prepared optimiser.
+            loss: sums the loss of labelled words.
+            split: the training data.
+            tags: id, in the labels that are learnt, of every word of the split, int [W].
+            pad_id: subword id of padding.
+        """
+        self.settings, self.accelerator, self.model, self.optimizer = settings, accelerator, model, optimizer
+        self.loss = loss.to(accelerator.device)
+        self.encoded, self.tags, self.pad_id = split.encoded, tags, pad_id
+        self.lengths = self.encoded.lengths
+        self.words = self.encoded.words_per_example()
+        self.weights = _example_weights(self.encoded, tags, loss=loss, words=self.words)
+        self.position = 0
+        self.at_work: AtWork | None = None
+        self._since = time.perf_counter()
+        self._plan = (0, self._plan_epoch(0))
+        self.steps_per_epoch = self._plan[1].n_steps
+        self.total = settings.max_steps or settings.epochs * self.steps_per_epoch
+
+    def steps(self) -> Iterator[Step]:
+        """Train from `position` to the end, yielding each step once it is done."""
+        self.model.train()
+        self.restart_clock()
+        while self.position < self.total:
+            epoch, index = divmod(self.position, self.steps_per_epoch)
+            plan = self._plan_of(epoch)
+            rate = learning_rate(self.position + 1, total=self.total, settings=self.settings)
+            set_learning_rate(self.optimizer, rate)
+            examples = plan.step_examples(index)
+            weight = float(self.weights[examples].sum())
+            loss, norm = self._step(plan, index, weight=weight)
+            self.position += 1
+            now = time.perf_counter()
+            seconds, self._since = now - self._since, now
+            yield Step(
+                number=self.position,
+                epoch=epoch,
+                ends_epoch=index + 1 == self.steps_per_epoch,
+                total=self.total,
+                loss=loss,
+                weight=weight,
+                grad_norm=norm,
+                learning_rate=rate,
+                words=int(self.words[examples].sum()),
+                subwords=int(self.lengths[examples].sum()),
+                cells=plan.step_cells(index, self.lengths),
+                seconds=seconds,
+            )
+            self.model.train()
+
+    def restart_clock(self) -> None:
+        """Leave what was done since the last step out of the time of the next."""
+        self._since = time.perf_counter()
+
+    def _step(
+        self, plan: Plan, index: int, *, weight: float
+    ) -> tuple[torch.Tensor, torch.Tensor | float | None]:
+        """Run this rank's micro-batches of one step and update the weights."""
+        world = self.accelerator.num_processes
+        mine = rank_micro_batches(plan.micro_batches, self.accelerator.process_index, world)
+        loss_sum = torch.zeros((), device=self.accelerator.device)
+        for turn, micro_batch in enumerate(mine):
+            examples = plan.micro_batch(index, micro_batch) if micro_batch >= 0 else np.empty(0, np.int64)
+            batch = collate(
+                self.encoded,
+                examples,
+                self.tags,
+                pad_id=self.pad_id,
+                pin=self.accelerator.device.type == "cuda",
+            ).to(self.accelerator.device)
+            torch.manual_seed(_dropout_seed(self.settings.seed, self.position, micro_batch))
+            self.at_work = AtWork(step=self.position + 1, micro_batch=micro_batch, examples=examples)
+            with self._synchronise(turn == len(mine) - 1):
+                logits = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+                loss = self.loss(logits.flatten(0, 1)[batch.positions], batch.targets)
+                # A step without any weight (class weights may be 0) has no loss either.
+                self.accelerator.backward(loss * (world / weight if weight else 0.0))
+            loss_sum += loss.detach()
+        update = self._update()
+        self.at_work = None
+        return loss_sum, update
+
+    def _synchronise(self, last: bool):
+        """Exchange gradients, or under DeepSpeed make the step, only with the last micro-batch."""
+        self.accelerator.sync_gradients = last
+        if not last and isinstance(self.model, DistributedDataParallel):
+            return self.model.no_sync()
+        return nullcontext()
+
+    def _update(self) -> torch.Tensor | float | None:
+        """Clip, step and clear; a gradient that is not finite leaves the weights as they were."""
+        accelerator = self.accelerator
+        limit = self.settings.max_grad_norm or float("inf")
+        if accelerator.distributed_type == "DEEPSPEED":
+            # The engine clipped and stepped in the last backward.
+            return accelerator.clip_grad_norm_(self.model.parameters(), limit)
+        norm = accelerator.clip_grad_norm_(self.model.parameters(), limit)
+        if accelerator.scaler is None:
+            # What GradScaler tells fused optimisers too: skip the step without asking the device first.
+            self.optimizer.optimizer.found_inf = (~torch.isfinite(norm)).float()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm
+
+    def _plan_of(self, epoch: int) -> Plan:
+        if self._plan[0] != epoch:
+            self._plan = (epoch, self._plan_epoch(epoch))
+        return self._plan[1]
+
+    def _plan_epoch(self, epoch: int) -> Plan:
+        return plan_epoch(
+            self.lengths,
+            batch_tokens=self.settings.batch_tokens,
+            micro_batch_tokens=self.settings.micro_batch_tokens,
+            seed=self.settings.seed,
+            epoch=epoch,
+        )
+
+
+def _example_weights(encoded, tags: np.ndarray, *, loss: TaggingLoss, words: np.ndarray) -> np.ndarray:
+    """What each example adds to the denominator of the loss: its words, or their class weights, [E]."""
+    if loss.weights is None:
+        return words
+    owned = encoded.word_index >= 0
+    example = np.repeat(np.arange(len(words)), encoded.lengths)[owned]
+    weights = loss.weights.cpu().numpy().astype(np.float64)[tags[encoded.word_index[owned]]]
+    return np.bincount(example, weights=weights, minlength=len(words))
+
+
+def _dropout_seed(seed: int, step: int, micro_batch: int) -> int:
+    """A seed of its own for every forward pass, wherever it runs."""
+    state = np.random.SeedSequence([seed, step, micro_batch + 1]).generate_state(1, np.uint64)[0]
+    return int(state >> np.uint64(1))

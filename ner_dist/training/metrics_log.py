@@ -1,0 +1,264 @@
+"""What a training says while it runs: metrics.jsonl, the log, a progress bar, trackers.
+
+Steps arrive with their tensors still on the device. They are read, and summed over the ranks, once every
+`logging.every` steps; only then does the host wait for the device.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ner_dist.errors import UserError
+from ner_dist.files import now
+from ner_dist.formatting import known
+from ner_dist.runtime.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from accelerate import Accelerator
+
+    from ner_dist.recipe import Recipe
+    from ner_dist.run.directory import Run
+    from ner_dist.training.loop import Step
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Collects steps and evaluations. Every rank calls it alike; rank 0 writes."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        run: Run,
+        *,
+        accelerator: Accelerator,
+        resumed: dict[str, Any] | None = None,
+    ) -> None:
+        """
+        Args:
+            recipe: its `logging` section decides how often and whom to tell.
+            run: where metrics.jsonl lies.
+            accelerator: the process group.
+            resumed: the state of the checkpoint that training goes on from.
+        """
+        self.settings, self.run, self.accelerator = recipe.logging, run, accelerator
+        self.max_nonfinite = recipe.train.max_nonfinite_steps
+        self.main = accelerator.is_main_process
+        self.waiting: list[Step] = []
+        self.epoch_loss: dict[int, tuple[float, float]] = {}
+        self.nonfinite = 0
+        self.began, self.seconds_before = time.perf_counter(), 0.0
+        if resumed is not None:
+            self.epoch_loss = {epoch: tuple(sums) for epoch, sums in resumed["epoch_loss"]}
+            self.nonfinite, self.seconds_before = resumed["nonfinite_steps"], resumed["seconds"]
+        self.file = run.metrics.open("a", encoding="utf-8") if self.main else None
+        self.disk_full = False
+        self.closing = ExitStack()
+        self.show_progress: Callable[[int], None] | None = None
+        if self.settings.trackers:
+            config = {key: str(value) for key, value in recipe.model_dump(mode="json").items()}
+            ids = resumed["trackers"] if resumed is not None else {}
+            options = {name: _tracker_options(name, ids[name]) for name in ids}
+            # A run that goes on has its settings there already, and MLflow refuses other values for them.
+            accelerator.init_trackers(
+                self.settings.project, config=None if options else config, init_kwargs=options
+            )
+        if resumed is not None:
+            self.write({"event": "resume", "step": resumed["step"], "seconds": self.seconds})
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.close()
+        if self.file:
+            self._to_disk(self.file.close)
+        if self.settings.trackers:
+            self.accelerator.end_training()
+
+    def _to_disk(self, work: Callable[[], None]) -> None:
+        """A full disk does not stop training; it costs lines that found no room."""
+        try:
+            work()
+        except OSError as error:
+            if not self.disk_full:
+                log.warning("%s cannot be written: %s", self.run.metrics, error.strerror)
+            self.disk_full = True
+
+    def add(self, step: Step) -> None:
+        """Take note of a step; write when `logging.every` says so, and at the end of an epoch.
+
+        Raises:
+            UserError: the loss or the gradient was not finite for `train.max_nonfinite_steps` steps in a row.
+        """
+        self.waiting.append(step)
+        if self.show_progress is None:
+            self.show_progress = self.closing.enter_context(progress("training", step.total))
+        self.show_progress(step.number)
+        # Epochs shorter than that would write a line each.
+        ends_epoch = step.ends_epoch and step.number // (step.epoch + 1) >= self.settings.every
+        if step.number % self.settings.every == 0 or ends_epoch or step.number == step.total:
+            self.flush()
+
+    @property
+    def seconds(self) -> float:
+        """Time that training took so far, over all its starts."""
+        return self.seconds_before + time.perf_counter() - self.began
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this, as JSON."""
+        return {
+            "seconds": self.seconds,
+            "epoch_loss": list(self.epoch_loss.items()),
+            "nonfinite_steps": self.nonfinite,
+            "trackers": _tracker_ids(self.accelerator, self.settings.trackers),
+        }
+
+    def flush(self) -> None:
+        """Read the waiting steps' losses and write one event for them."""
+        if not self.waiting:
+            return
+        steps, self.waiting = self.waiting, []
+        sums = torch.stack([step.loss for step in steps]).double()
+        if self.accelerator.num_processes > 1:
+            torch.distributed.all_reduce(sums)
+        losses = sums.tolist()
+        norms = [None if step.grad_norm is None else float(step.grad_norm) for step in steps]
+        for step, loss in zip(steps, losses, strict=True):
+            if math.isfinite(loss):
+                total, weight = self.epoch_loss.get(step.epoch, (0.0, 0.0))
+                self.epoch_loss[step.epoch] = (total + loss, weight + step.weight)
+        self._write_training(steps, losses, norms)
+        self._stop_if_not_finite(steps, losses, norms)
+
+    def _write_training(self, steps: list[Step], losses: list[float], norms: list[float | None]) -> None:
+        last, seconds = steps[-1], sum(step.seconds for step in steps)
+        words, subwords, cells = (
+            sum(getattr(step, name) for step in steps) for name in ("words", "subwords", "cells")
+        )
+        event = {
+            "event": "train",
+            "step": last.number,
+            "total_steps": last.total,
+            "epoch": last.epoch + 1,
+            "loss": sum(losses) / (sum(step.weight for step in steps) or 1.0),
+            "learning_rate": last.learning_rate,
+            "grad_norm": norms[-1],
+            "words_per_second": words / seconds,
+            "subwords_per_second": subwords / seconds,
+            "padding_share": 1 - subwords / cells,
+            "seconds": self.seconds,
+        }
+        if self.accelerator.device.type == "cuda":
+            event["peak_memory_bytes"] = torch.cuda.max_memory_allocated()
+        self.write(event)
+        left = (last.total - last.number) * seconds / len(steps)
+        log.info(
+            "step %d/%d  epoch %d  loss %.4f  lr %.2e  grad norm %s  %s words/s  padding %.1f %%  %s%s left",
+            last.number,
+            last.total,
+            last.epoch + 1,
+            event["loss"],
+            last.learning_rate,
+            "–" if norms[-1] is None else f"{norms[-1]:.2f}",
+            f"{event['words_per_second']:,.0f}",
+            100 * event["padding_share"],
+            f"peak {memory / 2**30:.1f} GiB  " if (memory := event.get("peak_memory_bytes")) else "",
+            _duration(left),
+        )
+
+    def _stop_if_not_finite(self, steps: list[Step], losses: list[float], norms: list[float | None]) -> None:
+        # In fp16 an overflowing gradient only lowers the loss scale; the loss itself must stay finite.
+        norm_counts = self.accelerator.mixed_precision != "fp16"
+        for step, loss, norm in zip(steps, losses, norms, strict=True):
+            finite = math.isfinite(loss) and (norm is None or not norm_counts or math.isfinite(norm))
+            self.nonfinite = 0 if finite else self.nonfinite + 1
+            if not finite:
+                log.warning(
+                    "step %d: loss %s, gradient norm %s: not applied",
+                    step.number,
+                    loss / (step.weight or 1.0),
+                    norm,
+                )
+            if self.nonfinite >= self.max_nonfinite:
+                raise UserError(
+                    f"the loss or its gradient was not finite in {self.nonfinite} steps in a row, "
+                    f"up to step {step.number}",
+                    where=str(self.run.folder),
+                    fix="lower train.learning_rate, raise train.warmup_ratio, or train with precision=fp32",
+                )
+
+    def evaluation(
+        self, split: str, step: int, epoch: int, figures: dict[str, Any], *, best: bool = False
+    ) -> None:
+        """Write the scores of the validation split, and whether no earlier ones were better."""
+        keys = ("loss", "precision", "recall", "f1", "accuracy", "words_per_second")
+        event = {
+            "event": "evaluation",
+            "split": split,
+            "step": step,
+            "epoch": epoch + 1,
+            "scheme": figures["scheme"],
+        }
+        self.write(event | {key: figures[key] for key in keys} | {"seconds": self.seconds})
+        log.info(
+            "%s at step %d: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s)%s",
+            split,
+            step,
+            *(figures[key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
+            figures["scheme"],
+            ", best so far" if best else "",
+        )
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Append an event and the time of day to metrics.jsonl; hand its numbers to the trackers."""
+        if self.file:
+            # JSON has no word for what is not finite.
+            sound = {
+                key: value if known(value) or not isinstance(value, float) else None
+                for key, value in event.items()
+            }
+            sound["time"] = now()
+            line = json.dumps(sound, allow_nan=False) + "\n"
+            self._to_disk(partial(print, line, end="", file=self.file, flush=True))
+        if self.settings.trackers and "step" in event:
+            prefix = event.get("split", event["event"])
+            numbers = {
+                f"{prefix}/{key}": value
+                for key, value in event.items()
+                if isinstance(value, float) and key != "step"
+            }
+            self.accelerator.log(numbers, step=event["step"])
+
+
+def _tracker_ids(accelerator: Accelerator, names: Sequence[str]) -> dict[str, str]:
+    """The ids under which the services know this run; known on rank 0."""
+    ids = {}
+    if accelerator.is_main_process:
+        for name in names:
+            if name == "wandb":
+                ids[name] = accelerator.get_tracker(name, unwrap=True).id
+            elif name == "mlflow":
+                ids[name] = accelerator.get_tracker(name, unwrap=True).info.run_id
+    return ids
+
+
+def _tracker_options(name: str, run_id: str) -> dict[str, str]:
+    """What has a tracker go on with a run of its own."""
+    return {"id": run_id, "resume": "allow"} if name == "wandb" else {"run_id": run_id}
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,216 @@
+"""The training state by parameter name: out of any strategy, and back into any other.
+
+Names are those of the bare model: `weight/<name>`, `exp_avg/<name>`, `exp_avg_sq/<name>`. Weights go into the
+model before it is prepared. Moments can only be set once the optimiser knows which part of them lives on this
+rank; under ZeRO that goes through DeepSpeed's inner names, and `tests/distributed` guards the pinned version.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from accelerate import Accelerator
+    from accelerate.optimizer import AcceleratedOptimizer
+
+    from ner_dist.training.checkpoint_files import Saved
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def tensors(
+    accelerator: Accelerator, model: torch.nn.Module, optimizer: AcceleratedOptimizer | None
+) -> Iterator[tuple[str, torch.Tensor | None]]:
+    """Every tensor of the state with its name, one after the other; all ranks must run through them.
+
+    Under ZeRO each is gathered when it is asked for. Moments that do not exist yet are None.
+
+    Args:
+        accelerator: the process group.
+        model: the prepared model.
+        optimizer: the prepared optimiser, or None for weights alone.
+    """
+    zero = accelerator.distributed_type == "DEEPSPEED"
+    # DeepSpeed cannot be asked for moments before the first step that did not overflow.
+    moments: tuple[str, ...] = ()
+    if optimizer is not None and _adam_step(accelerator, optimizer):
+        moments = MOMENTS
+        if zero:
+            _link_moments(optimizer.optimizer)
+    for name, parameter in named_parameters(model):
+        yield f"weight/{name}", _zero_weight(parameter) if zero else parameter
+        for moment in moments:
+            yield f"{moment}/{name}", _moment(parameter, moment, optimizer, zero=zero)
+
+
+def numbers(accelerator: Accelerator, optimizer: AcceleratedOptimizer) -> dict[str, Any]:
+    """What else the optimiser remembers: the loss scale, and AdamW's step, which leaves out overflows."""
+    return {
+        "adam_step": _adam_step(accelerator, optimizer),
+        "loss_scale": _loss_scale(accelerator, optimizer.optimizer),
+    }
+
+
+def _adam_step(accelerator: Accelerator, optimizer: AcceleratedOptimizer) -> int:
+    inner = optimizer.optimizer
+    adam = inner.optimizer if accelerator.distributed_type == "DEEPSPEED" else inner
+    return max((int(entry["step"]) for entry in adam.state.values() if "step" in entry), default=0)
+
+
+def _loss_scale(accelerator: Accelerator, inner: Any) -> dict[str, float] | None:
+    """The scale of fp16 losses and the steps since it last changed; None where losses are not scaled."""
+    if accelerator.mixed_precision != "fp16":
+        return None
+    if accelerator.scaler is not None:
+        state = accelerator.scaler.state_dict()
+        return {"scale": state["scale"], "steps": state["_growth_tracker"]}
+    scaler = inner.loss_scaler
+    steps = scaler.cur_iter - scaler.last_overflow_iter
+    return {"scale": scaler.cur_scale, "steps": steps, "hysteresis": scaler.cur_hysteresis}
+
+
+def _restore_loss_scale(saved: dict[str, float] | None, *, accelerator: Accelerator, inner: Any) -> None:
+    if saved is None or accelerator.mixed_precision != "fp16":
+        return
+    if accelerator.scaler is not None:
+        state = {"scale": saved["scale"], "_growth_tracker": int(saved["steps"])}
+        accelerator.scaler.load_state_dict(accelerator.scaler.state_dict() | state)
+    else:
+        inner.loss_scaler.cur_scale = saved["scale"]
+        inner.loss_scaler.last_overflow_iter = inner.loss_scaler.cur_iter - int(saved["steps"])
+        inner.loss_scaler.cur_hysteresis = int(saved.get("hysteresis", inner.loss_scaler.cur_hysteresis))
+
+
+def named_parameters(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """The model's parameters under the names they have without any wrapper of DDP or DeepSpeed."""
+    inner: Any = model
+    while hasattr(inner, "module"):
+        inner = inner.module
+    yield from inner.named_parameters()
+
+
+def load_weights(model: torch.nn.Module, saved: Saved) -> None:
+    """Put the saved weights into a model that is not prepared yet."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(saved.tensor(f"weight/{name}"))
+
+
+def restore(
+    saved: Saved, *, accelerator: Accelerator, model: torch.nn.Module, optimizer: AcceleratedOptimizer
+) -> None:
+    """Set AdamW's moments and step, and the loss scale.
+
+    Args:
+        saved: a checkpoint whose weights were loaded before `model` was prepared.
+        accelerator: the process group.
+        model: the prepared model.
+        optimizer: the prepared optimiser.
+    """
+    step = saved.state["adam_step"]
+    if step:
+        if accelerator.distributed_type == "DEEPSPEED":
+            _restore_zero(saved, step, accelerator=accelerator, model=model, optimizer=optimizer)
+        else:
+            for name, parameter in named_parameters(model):
+                if f"exp_avg/{name}" not in saved:
+                    continue  # it never had a gradient
+                optimizer.optimizer.state[parameter] = {
+                    "step": torch.tensor(float(step), device=parameter.device),
+                    **{key: saved.tensor(f"{key}/{name}").to(parameter.device, copy=True) for key in MOMENTS},
+                }
+    _restore_loss_scale(saved.state["loss_scale"], accelerator=accelerator, inner=optimizer.optimizer)
+
+
+def _zero_weight(parameter: torch.nn.Parameter) -> torch.Tensor:
+    from deepspeed.utils import safe_get_full_fp32_param
+
+    return safe_get_full_fp32_param(parameter)
+
+
+def _moment(
+    parameter: torch.nn.Parameter, moment: str, optimizer: AcceleratedOptimizer, *, zero: bool
+) -> torch.Tensor | None:
+    if not zero:
+        return optimizer.optimizer.state.get(parameter, {}).get(moment)
+    from deepspeed.utils import safe_get_full_optimizer_state
+
+    return safe_get_full_optimizer_state(parameter, moment)
+
+
+def _link_moments(zero: Any) -> None:
+    """Have ZeRO-1 and -2 find the moments of every parameter.
+
+    DeepSpeed links them after the first step of the first parameter group, when the others have none yet.
+    """
+    if hasattr(zero, "_lazy_init_hp_params_optimizer_state"):
+        zero._hp_optimizer_states_linked = False
+        zero._lazy_init_hp_params_optimizer_state()
+
+
+def _restore_zero(
+    saved: Saved,
+    step: int,
+    *,
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimizer: AcceleratedOptimizer,
+) -> None:
+    zero = optimizer.optimizer
+    stage = accelerator.state.deepspeed_plugin.deepspeed_config["zero_optimization"]["stage"]
+    inner = zero.optimizer
+    partitions = (
+        zero.fp32_partitioned_groups_flat
+        if stage == 3
+        else [parameter for group in inner.param_groups for parameter in group["params"]]
+    )
+    for partition in partitions:
+        inner.state[partition] = {
+            "step": torch.tensor(float(step), device=partition.device),
+            **{key: torch.zeros_like(partition) for key in MOMENTS},
+        }
+    _link_moments(zero)
+    for name, parameter in named_parameters(model):
+        for key in ("weight", *MOMENTS):
+            if f"{key}/{name}" not in saved:
+                continue  # it never had a gradient: its moments are zeros
+            whole = saved.tensor(f"{key}/{name}")
+            if stage == 3:
+                _set_local(parameter, _slice(parameter, whole, accelerator), key)
+            else:
+                _set_whole(parameter, whole.to(accelerator.device), key)
+
+
+def _set_whole(parameter: torch.nn.Parameter, whole: torch.Tensor, key: str) -> None:
+    from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
+
+    if key == "weight":
+        safe_set_full_fp32_param(parameter, whole)
+    else:
+        safe_set_full_optimizer_state(parameter, whole, key)
+
+
+def _set_local(parameter: torch.nn.Parameter, mine: torch.Tensor, key: str) -> None:
+    from deepspeed.utils import safe_set_local_fp32_param, safe_set_local_optimizer_state
+
+    if key == "weight":
+        safe_set_local_fp32_param(parameter, mine)
+    else:
+        safe_set_local_optimizer_state(parameter, mine, key)
+
+
+def _slice(parameter: Any, whole: torch.Tensor, accelerator: Accelerator) -> torch.Tensor:
+    """This rank's part: ZeRO-3 cuts the flattened parameter into equal parts, zeros behind the last."""
+    size = (
+        parameter.ds_tensor.ds_numel
+        if hasattr(parameter.ds_tensor, "ds_numel")
+        else parameter.ds_tensor.numel()
+    )
+    mine = torch.zeros(size)
+    part = whole.flatten()[size * accelerator.process_index : size * (accelerator.process_index + 1)]
+    mine[: part.numel()] = part
+    return mine.to(accelerator.device)

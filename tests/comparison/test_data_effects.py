@@ -1,0 +1,146 @@
+"""What is said to be the score without an effect is the score of what is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from ner_dist.comparison.data_effects import effects
+from ner_dist.comparison.predictions import words_of
+from ner_dist.comparison.training_overlap import NO_RUN, NO_TRAINING, Training
+from ner_dist.evaluation import metrics
+from ner_dist.labels import extract_spans
+from tests.comparison.grounds import LABELS, grounds, written
+
+NAMES = ["duplicates", "train_test_overlap", "entity_free_sentences", "invalid_transitions"]
+
+
+def training_of(*sentences):
+    tokens = [words.split() for words in sentences]
+    offsets = np.cumsum([0, *map(len, tokens)])
+    return Training.from_split(tokens, np.zeros(offsets[-1], np.int16), offsets, LABELS)
+
+
+def f1_of(ground, model, sentences, *, strict=True):
+    words, offsets = words_of(np.array(sentences, dtype=np.int64), ground.offsets)
+    counts = [
+        metrics.count(ground.gold[words], run[words], offsets, ground.labels, strict=strict)
+        for run in ground.predicted[model]
+    ]
+    return np.mean([metrics.scores(each, ground.labels.types)["f1"] for each in counts])
+
+
+@given(ground=grounds())
+def test_scores_without_are_those_of_the_sentences_that_are_left(ground):
+    known = training_of(*(" ".join(words) for words in ground.tokens[:2]))
+    found = effects(ground, training={"A": known, "B": known})
+    everything = range(len(ground))
+    has_entity = [
+        extract_spans(ground.gold[start:end], np.array([0, end - start]), LABELS, strict=True)
+        for start, end in zip(ground.offsets[:-1], ground.offsets[1:], strict=True)
+    ]
+    left = {
+        "duplicates": [i for i in everything if ground.tokens[i] not in ground.tokens[:i]],
+        "train_test_overlap": [i for i in everything if ground.tokens[i] not in ground.tokens[:2]],
+        "entity_free_sentences": [i for i in everything if len(has_entity[i].start)],
+    }
+    assert list(found) == NAMES
+    for name, kept in left.items():
+        effect = found[name]
+        assert effect["count"] == len(ground) - len(kept)
+        assert effect["share"] == pytest.approx(effect["count"] / len(ground))
+        for model in ground.models:
+            scores = effect["scores"][model]
+            assert scores["with"] == pytest.approx(f1_of(ground, model, everything))
+            if kept:
+                assert scores["without"] == pytest.approx(f1_of(ground, model, kept))
+                assert scores["difference"] == scores["with"] - scores["without"]
+            else:
+                assert scores["without"] is None and "no sentence" in effect["why"]
+        gap, scores = effect["gap"], effect["scores"]
+        assert gap["with"] == scores["B"]["with"] - scores["A"]["with"]
+        if kept:
+            assert gap["without"] == scores["B"]["without"] - scores["A"]["without"]
+
+
+@given(ground=grounds())
+def test_invalid_transitions_are_read_strictly_and_leniently(ground):
+    effect = effects(ground, training={})["invalid_transitions"]
+    invalid = 0
+    for model in ground.models:
+        everything = range(len(ground))
+        assert effect["scores"][model]["with"] == pytest.approx(f1_of(ground, model, everything))
+        lenient = f1_of(ground, model, everything, strict=False)
+        assert effect["scores"][model]["without"] == pytest.approx(lenient)
+        for run in ground.predicted[model]:
+            for start, end in zip(ground.offsets[:-1], ground.offsets[1:], strict=True):
+                tags = [LABELS.tags[i] for i in run[start:end]]
+                invalid += sum(
+                    tag[0] == "I" and before[1:] != tag[1:]
+                    for before, tag in zip(["O", *tags], tags, strict=False)
+                )
+    assert effect["count"] == invalid
+
+
+def test_a_score_that_duplicates_flatter():
+    ground = written(
+        ["B-PER", "B-PER", "B-PER", "B-LOC"],
+        [["B-PER", "B-PER", "B-PER", "O"]],
+        [["O", "O", "O", "B-LOC"]],
+        unit=[0, 0, 0, 1],
+        tokens=["Anna", "Anna", "Anna", "Paris"],
+    )
+    effect = effects(ground, training={"A": training_of("Anna")})["duplicates"]
+    assert (effect["count"], effect["share"]) == (2, 0.5)
+    assert effect["scores"]["A"]["difference"] == pytest.approx(6 / 7 - 2 / 3)
+    assert effect["gap"]["with"] == pytest.approx(2 / 5 - 6 / 7)
+    assert effect["gap"]["without"] == pytest.approx(0)
+
+
+def test_what_cannot_be_known_says_why():
+    gold = ["B-PER O", "O O"]
+    without_words = effects(written(gold, [gold], [gold]), training={"A": training_of("Anna .")})
+    for name in ("duplicates", "train_test_overlap"):
+        effect = without_words[name]
+        assert effect["why"] == "the predictions hold no words"
+        assert effect["count"] is None and effect["share"] is None
+        assert effect["scores"]["A"] == {"with": 1.0, "without": None, "difference": None}
+        assert effect["gap"] == {"with": 0.0, "without": None}
+    without_text = effects(written(gold, [gold], tokens=["Anna .", "So what"]), training={"A": NO_TRAINING})
+    assert without_text["train_test_overlap"]["why"] == "the training text could not be read"
+    assert without_text["duplicates"]["count"] == 0
+    assert without_words["entity_free_sentences"]["count"] == 1
+
+
+def test_what_any_model_was_trained_on_is_left_out_for_all():
+    gold = ["B-PER", "B-LOC", "B-ORG"]
+    said = [["B-PER", "O", "O"]], [["O", "B-LOC", "B-ORG"]]
+    ground = written(gold, *said, [gold], tokens=["Anna", "Paris", "Berg"])
+    training = {"A": training_of("Anna"), "B": training_of("Paris"), "C": NO_RUN}
+    effect = effects(ground, training=training)["train_test_overlap"]
+    assert (effect["count"], effect["why"]) == (2, None)
+    assert [effect["scores"][model]["without"] for model in "ABC"] == [0, 1, 1]
+    assert effect["what"].endswith(
+        "for all models. Looked up in the training text of A, B. "
+        "Not that of C: a file of predictions does not say what was trained on."
+    )
+
+
+def test_copies_that_are_known_without_words_are_counted():
+    ground = written(["B-PER", "B-PER"], [["B-PER", "B-PER"]], unit=[0, 0])
+    assert effects(ground, training={})["duplicates"]["count"] == 1
+
+
+def test_one_model_has_no_gap():
+    for effect in effects(written(["B-PER"], [["B-PER"]]), training={}).values():
+        assert effect["gap"] == {"with": None, "without": None}
+
+
+@given(ground=grounds())
+def test_a_model_against_itself_has_no_gap_under_any_effect(ground):
+    same = replace(ground, predicted={"A": ground.predicted["A"], "B": ground.predicted["A"]})
+    for effect in effects(same, training={"A": training_of("Anna")}).values():
+        assert set(effect["gap"].values()) <= {0.0, None}

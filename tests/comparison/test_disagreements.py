@@ -1,0 +1,104 @@
+"""The sentences shown are those where a model errs or models differ, each once, as they are."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ner_dist.comparison.disagreements import disagreements
+from ner_dist.comparison.matching import KINDS, outcome
+from ner_dist.labels import extract_spans
+from tests.comparison.grounds import LABELS, grounds, written
+
+
+def entities(tags, ground, sentence):
+    start, end = ground.offsets[sentence : sentence + 2]
+    spans = extract_spans(tags[start:end], np.array([0, end - start]), LABELS, strict=True)
+    return [
+        [LABELS.types[kind], first, behind]
+        for kind, first, behind in zip(
+            spans.type.tolist(), spans.start.tolist(), spans.end.tolist(), strict=True
+        )
+    ]
+
+
+@given(ground=grounds(models=3))
+def test_every_unit_with_an_error_is_shown_once_and_as_it_is(ground):
+    shown = disagreements(ground)
+    first = {model: runs[0] for model, runs in ground.predicted.items()}
+    gold = [entities(ground.gold, ground, i) for i in range(len(ground))]
+    said = {m: [entities(tags, ground, i) for i in range(len(ground))] for m, tags in first.items()}
+    worth = {ground.unit[i] for i in range(len(ground)) if any(said[m][i] != gold[i] for m in said)}
+    assert sorted(ground.unit[each["id"]] for each in shown) == sorted(worth)
+    for each in shown:
+        i = each["id"]
+        assert each["tokens"] == ground.tokens[i] and each["words"] == len(ground.tokens[i])
+        assert each["copies"] == (ground.unit == ground.unit[i]).sum()
+        assert each["gold"] == gold[i]
+        assert each["predicted"] == {model: said[model][i] for model in said}
+        assert each["disagree"] == any(said[model][i] != said["A"][i] for model in said)
+        for model in said:
+            wrong = [entity for entity in gold[i] if entity not in said[model][i]]
+            wrong += [entity for entity in said[model][i] if entity not in gold[i]]
+            assert [error[1:] for error in each["errors"][model]] == wrong
+
+
+@given(ground=grounds(models=2))
+def test_the_kinds_of_errors_are_those_that_are_counted(ground):
+    ground = replace(ground, unit=np.arange(len(ground)))
+    shown = disagreements(ground)
+    for model, runs in ground.predicted.items():
+        told = Counter(kind for each in shown for kind, *_ in each["errors"][model])
+        counted = outcome(ground.gold, runs[0], ground.offsets, ground.labels).kinds()
+        # Both entities of a pair are there; what has no partner is there once.
+        sides = {"missed": 1, "spurious": 1}
+        assert told == +Counter(
+            {kind: sides.get(kind, 2) * int(counted[place]) for place, kind in enumerate(KINDS) if place}
+        )
+
+
+@given(ground=grounds(models=2), limit=st.integers(0, 4))
+def test_disagreements_come_first_then_the_order_of_the_data(ground, limit):
+    shown = disagreements(ground)
+    assert shown == sorted(shown, key=lambda each: (not each["disagree"], each["id"]))
+    assert disagreements(ground, limit=limit) == shown[:limit]
+
+
+def test_a_copy_with_an_error_is_shown_where_the_first_has_none():
+    ground = written(["B-PER", "O"], [["B-PER", "B-PER"]], unit=[0, 0], tokens=["Anna", "Anna"])
+    (shown,) = disagreements(ground)
+    assert (shown["id"], shown["copies"]) == (2, 2), "sentences without ids are counted from 1"
+    assert shown["errors"] == {"A": [["spurious", "PER", 0, 1]]}
+
+
+def test_an_error_keeps_its_kind_type_and_place_together():
+    ground = written(
+        ["B-PER O B-LOC O O B-PER I-PER B-LOC"],
+        [["B-PER O B-ORG O B-PER B-PER I-PER I-PER"]],
+        [["B-PER O B-LOC O O B-PER I-PER B-LOC"]],
+    )
+    (shown,) = disagreements(ground)
+    assert shown["errors"]["B"] == [] and shown["tokens"] is None
+    assert shown["errors"]["A"] == [
+        ["wrong_type", "LOC", 2, 3],
+        ["wrong_boundary", "PER", 5, 7],
+        ["missed", "LOC", 7, 8],  # although the person that was predicted covers it
+        ["wrong_type", "ORG", 2, 3],
+        ["spurious", "PER", 4, 5],
+        ["wrong_boundary", "PER", 5, 8],
+    ]
+
+
+@given(ground=grounds(models=1))
+def test_the_gold_against_itself_shows_nothing(ground):
+    assert disagreements(replace(ground, predicted={"A": [ground.gold], "B": [ground.gold]})) == []
+
+
+def test_what_is_shown_can_be_written_as_json():
+    ground = written(["B-PER O", "O"], [["O B-LOC", "O"]], tokens=["Anna .", "so"])
+    assert json.loads(json.dumps(disagreements(ground)))[0]["words"] == 2

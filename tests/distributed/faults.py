@@ -1,0 +1,143 @@
+"""What goes wrong in a rank: functions that a forked rank calls, with its number, before it trains.
+
+Each replaces a part of the package by one that is slow, dies or fails. A test hands one to `Server.start`,
+with its settings: `faults=[fault(kill_after_checkpoint, step=12)]`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ner_dist.model import encoder
+from ner_dist.training import checkpoint_files, checkpoints, loop, trainer
+from tests.distributed.launching import REPOSITORY
+
+Fault = tuple[str, dict[str, Any]]
+
+
+def fault(function: Callable[..., None], **settings: Any) -> Fault:
+    """A fault and its settings, as they travel to the process that forks the ranks."""
+    return function.__name__, settings
+
+
+def slow_steps_and_saves(rank: int) -> None:
+    """So that a signal finds the ranks at work."""
+    write, update = checkpoint_files.ShardWriter._write, loop.Training._update
+    checkpoint_files.ShardWriter._write = lambda *all: (time.sleep(0.03), write(*all))[1]
+    loop.Training._update = lambda *all: (time.sleep(0.05), update(*all))[1]
+
+
+def warn_after(rank: int, *, step: int) -> None:
+    """A scheduler's warning after a step."""
+    steps = loop.Training.steps
+
+    def warned(self):
+        for each in steps(self):
+            yield each
+            if each.number == step:
+                os.kill(os.getpid(), signal.SIGUSR1)
+
+    loop.Training.steps = warned
+
+
+def after_checkpoint(step: int, do: Callable[[], None]) -> None:
+    """Do something once the checkpoint of a step is complete; the best weights of that step are none."""
+    prune = checkpoints.Checkpoints._prune
+
+    def prune_and_do(self, state):
+        prune(self, state)
+        if state["step"] == step and "adam_step" in state:
+            do()
+
+    checkpoints.Checkpoints._prune = prune_and_do
+
+
+def die_after_checkpoint(rank: int, *, step: int) -> None:
+    after_checkpoint(step, lambda: os._exit(9))
+
+
+def fill_disk_after_checkpoint(rank: int, *, step: int, file: str) -> None:
+    """Fill the disk of a file to its last byte."""
+
+    def fill():
+        with Path(file).open("wb", buffering=0) as filler:
+            try:
+                while filler.write(b"x" * 1024):
+                    pass
+            except OSError:
+                pass
+
+    after_checkpoint(step, fill)
+
+
+def no_finite_loss_in(rank: int, *, passes: int) -> None:
+    """The first losses are not finite, so that Adam has no moments after them."""
+    forward, calls = encoder.TaggingLoss.forward, []
+
+    def broken_at_first(self, logits, targets):
+        calls.append(1)
+        return forward(self, logits, targets) * (float("nan") if len(calls) <= passes else 1.0)
+
+    encoder.TaggingLoss.forward = broken_at_first
+
+
+def break_batch(rank: int, *, of_rank: int, number: int, out_of_memory: bool = False) -> None:
+    """One rank cannot make one of its batches."""
+    collate, made = loop.collate, []
+
+    def break_one(*all, **named):
+        made.append(1)
+        if rank == of_rank and len(made) == number:
+            raise torch.OutOfMemoryError("a broken batch") if out_of_memory else ValueError("a broken batch")
+        return collate(*all, **named)
+
+    loop.collate = break_one
+
+
+def wait_in(rank: int, *, step: int) -> None:
+    """Stay in a step until the rank is killed."""
+    update = loop.Training._update
+
+    def wait(self):
+        if self.position == step - 1:
+            print("waiting", flush=True)
+            time.sleep(100)
+        return update(self)
+
+    loop.Training._update = wait
+
+
+def wait_in_preparation(rank: int) -> None:
+    """Stay in the preparation of the data until the rank is killed."""
+    trainer.prepare = lambda recipe: (print("preparing", flush=True), time.sleep(60))
+
+
+def count_held_tensors(rank: int, *, out: str) -> None:
+    """Write what a rank holds at the last update of its weights, as benchmarks/memory.py counts it."""
+    sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+    import measured_run
+
+    build = trainer.Session.build_model
+
+    def counting(session):
+        build(session)
+        held = measured_run.Held(session)
+        count = held._count
+
+        def noted():
+            found = count()
+            Path(out, f"{rank}.json").write_text(json.dumps(found), encoding="utf-8")
+            return found
+
+        held._count = noted
+
+    trainer.Session.build_model = counting

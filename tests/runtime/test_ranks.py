@@ -1,0 +1,53 @@
+"""Ranks that agree: on an answer, and on an error. Several ranks are launched in tests/distributed."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from ner_dist.errors import UserError
+from ner_dist.runtime.ranks import from_main, is_main_process, on_each_machine_first
+from tests import small
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    return small.one_process()
+
+
+@pytest.mark.parametrize(("rank", "main"), [(None, True), ("0", True), ("3", False)])
+def test_the_main_process_is_known_before_the_group(monkeypatch, rank, main):
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    assert is_main_process() is main
+
+
+@pytest.mark.parametrize("way", [from_main, on_each_machine_first])
+def test_the_work_is_done_once_and_its_answer_returned(accelerator, way):
+    done = []
+    assert way(accelerator, lambda: done.append(1)) is None
+    assert done == [1]
+
+
+@pytest.mark.parametrize("way", [from_main, on_each_machine_first])
+def test_a_mistake_of_the_user_is_raised_as_it_is(accelerator, way):
+    def fail():
+        raise UserError("is wrong", where="data.path", fix="mend it")
+
+    with pytest.raises(UserError) as caught:
+        way(accelerator, fail)
+    assert (caught.value.what, caught.value.where, caught.value.fix) == ("is wrong", "data.path", "mend it")
+
+
+def test_a_full_disk_is_the_users_to_mend_and_other_trouble_is_not(accelerator):
+    def fail(number):
+        raise OSError(number, "text", "some/file")
+
+    with pytest.raises(UserError, match="some/file: text; make room"):
+        from_main(accelerator, lambda: fail(errno.ENOSPC))
+    with pytest.raises(UserError, match="some/file: text; get permission there"):
+        from_main(accelerator, lambda: fail(errno.EACCES))
+    with pytest.raises(OSError, match="text"):
+        from_main(accelerator, lambda: fail(errno.EIO))

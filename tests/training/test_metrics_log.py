@@ -1,0 +1,195 @@
+"""What a training writes down while it runs: an event for every few steps, with the loss of their words."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+import torch
+
+from ner_dist.errors import UserError
+from ner_dist.run.directory import Run
+from ner_dist.training.loop import Step
+from ner_dist.training.metrics_log import Recorder
+from tests import small
+
+KEYS = {"event", "step", "total_steps", "epoch", "loss", "learning_rate", "grad_norm", "words_per_second"}
+KEYS |= {"subwords_per_second", "padding_share", "seconds", "time"}
+
+
+def step(number, *, loss=6.0, weight=3.0, total=100, ends_epoch=False, norm: float | None = 0.5, epoch=0):
+    return Step(
+        number=number,
+        epoch=epoch,
+        ends_epoch=ends_epoch,
+        total=total,
+        loss=torch.tensor(loss),
+        weight=weight,
+        grad_norm=None if norm is None else torch.tensor(norm),
+        learning_rate=1e-3 / number,
+        words=30,
+        subwords=45,
+        cells=50,
+        seconds=0.25,
+    )
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    return small.one_process()
+
+
+@pytest.fixture
+def recorder(tmp_path, accelerator):
+    """Makes a recorder with overrides of the tiny recipe; all are closed at the end."""
+    made = []
+
+    def make(*overrides):
+        recipe = small.recipe(tmp_path, *overrides)
+        run = Run(tmp_path / "run")
+        run.folder.mkdir(exist_ok=True)
+        made.append(Recorder(recipe, run, accelerator=accelerator))
+        return made[-1].__enter__()
+
+    yield make
+    for one in made:
+        one.__exit__()
+
+
+def events(tmp_path):
+    return [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_an_event_has_the_documented_keys(recorder, tmp_path):
+    recorder("logging.every=1").add(step(1, epoch=2))
+    (event,) = events(tmp_path)
+    assert event.keys() - {"peak_memory_bytes"} == KEYS
+    assert (event["event"], event["step"], event["epoch"]) == ("train", 1, 3)  # epochs count from 1 here
+    assert event["learning_rate"] == 1e-3 and event["grad_norm"] == 0.5
+    assert event["total_steps"] == 100
+    assert event["seconds"] >= 0
+    written = datetime.fromisoformat(event["time"])
+    assert abs(datetime.now(timezone.utc) - written) < timedelta(minutes=1)
+
+
+def test_the_loss_is_the_sum_over_the_weight_of_the_steps_since_the_event_before(recorder, tmp_path):
+    record = recorder("logging.every=3")
+    values = [(1.0, 2.0), (5.0, 3.0), (9.0, 10.0), (4.0, 8.0), (2.0, 4.0), (1.0, 4.0)]
+    for number, (loss, weight) in enumerate(values, start=1):
+        record.add(step(number, loss=loss, weight=weight))
+    # Not the mean of the steps' means, which is 1.02 for the first three.
+    assert [event["loss"] for event in events(tmp_path)] == [15 / 15, 7 / 16]
+
+
+def test_rates_and_padding_are_over_all_steps_of_the_event(recorder, tmp_path):
+    record = recorder("logging.every=2")
+    for number in (1, 2):
+        record.add(step(number))
+    (event,) = events(tmp_path)
+    assert event["words_per_second"] == pytest.approx(60 / 0.5)
+    assert event["subwords_per_second"] == pytest.approx(90 / 0.5)
+    assert event["padding_share"] == pytest.approx(0.1)
+    assert event["learning_rate"] == 1e-3 / 2  # of the last step
+
+
+@pytest.mark.parametrize("every", [1, 4, 50])
+def test_events_come_every_so_many_steps_and_at_the_ends_of_no_shorter_epochs(recorder, tmp_path, every):
+    record = recorder(f"logging.every={every}")
+    for number in range(1, 11):
+        record.add(step(number, total=10, ends_epoch=number == 7))
+    ends = {7, 10} if every <= 7 else {10}
+    expected = sorted({number for number in range(1, 11) if number % every == 0} | ends)
+    assert [event["step"] for event in events(tmp_path)] == expected
+
+
+def test_what_waits_is_written_when_asked_and_nothing_twice(recorder, tmp_path):
+    record = recorder("logging.every=50")
+    record.add(step(1))
+    assert events(tmp_path) == []
+    record.flush()
+    record.flush()
+    assert len(events(tmp_path)) == 1
+
+
+def test_the_log_says_how_far_it_is(recorder, log_lines):
+    recorder("logging.every=1").add(step(60, total=100, epoch=1))
+    assert log_lines == [
+        "step 60/100  epoch 2  loss 2.0000  lr 1.67e-05  grad norm 0.50  120 words/s  "
+        "padding 10.0 %  0:10 left"
+    ]
+
+
+def test_an_engine_that_tells_no_norm_is_no_fault(recorder, tmp_path, log_lines):
+    recorder("logging.every=1").add(step(1, norm=None))
+    assert events(tmp_path)[0]["grad_norm"] is None
+    assert "grad norm –" in log_lines[0]
+
+
+def test_the_loss_of_every_epoch_is_kept(recorder):
+    record = recorder("logging.every=50")
+    record.add(step(1, loss=6.0, weight=4.0))
+    record.add(step(2, loss=1.0, weight=1.0, ends_epoch=True))
+    record.add(step(3, loss=9.0, weight=2.0, epoch=1))
+    record.flush()
+    assert record.epoch_loss == {0: (7.0, 5.0), 1: (9.0, 2.0)}
+
+
+def test_an_evaluation_is_an_event(recorder, tmp_path, log_lines):
+    figures = {"loss": 0.25, "precision": 0.5, "recall": 0.75, "f1": 0.6, "accuracy": 0.9}
+    figures |= {"words_per_second": 100.0, "scheme": "strict IOB2", "per_type": {}}
+    recorder().evaluation("validation", 40, 1, figures)
+    (event,) = events(tmp_path)
+    assert event.pop("seconds") >= 0 and event.pop("time")
+    figures.pop("per_type")
+    assert event == figures | {"event": "evaluation", "split": "validation", "step": 40, "epoch": 2}
+    assert log_lines == [
+        "validation at step 40: F1 0.6000  precision 0.5000  recall 0.7500  accuracy 0.9000  "
+        "loss 0.2500 (strict IOB2)"
+    ]
+
+
+def test_a_run_that_goes_on_adds_to_what_is_there(recorder, tmp_path):
+    for number in (1, 2):
+        recorder("logging.every=1").add(step(number))
+    assert [event["step"] for event in events(tmp_path)] == [1, 2]
+
+
+@pytest.mark.parametrize("fault", [{"loss": float("nan")}, {"norm": float("inf")}, {"loss": float("inf")}])
+def test_faults_in_a_row_stop_it_wherever_the_events_fall(recorder, fault):
+    record = recorder("logging.every=4", "train.max_nonfinite_steps=3")
+    for number in range(1, 8):
+        # Three in a row, from the end of one event to the middle of the next.
+        record.add(step(number, **(fault if number in (1, 2, 4, 5, 6) else {})))
+    with pytest.raises(UserError, match="3 steps in a row, up to step 6"):
+        record.add(step(8))
+
+
+def test_the_event_of_a_fault_is_written_before_it_stops(recorder, tmp_path):
+    record = recorder("logging.every=1", "train.max_nonfinite_steps=1")
+    with pytest.raises(UserError):
+        record.add(step(1, norm=float("nan")))
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
+
+
+def test_tensorboard_gets_the_numbers(tmp_path, log_lines):
+    pytest.importorskip("tensorboard")
+    from accelerate.state import AcceleratorState
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from ner_dist.runtime.accelerator import start
+
+    recipe = small.recipe(tmp_path, "logging.trackers=[tensorboard]", "logging.every=2")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = start(recipe, model_type="roberta")
+    run = Run(tmp_path / "run")
+    run.folder.mkdir(exist_ok=True)
+    with Recorder(recipe, run, accelerator=accelerator) as record:
+        for number in range(1, 5):
+            record.add(step(number, loss=number))
+        figures = dict.fromkeys(("loss", "precision", "recall", "f1", "accuracy", "words_per_second"), 0.5)
+        record.evaluation("validation", 4, 0, figures | {"scheme": "strict IOB2"})
+    seen = EventAccumulator(str(run.folder / "ner_dist")).Reload()
+    assert {"train/loss", "train/grad_norm", "validation/f1"} <= set(seen.Tags()["scalars"])
+    losses = [(scalar.step, scalar.value) for scalar in seen.Scalars("train/loss")]
+    assert losses == [(2, 0.5), (4, pytest.approx(7 / 6))]
