@@ -24,10 +24,10 @@ import torch
 from ner_dist.recipe import Recipe
 from ner_dist.run.directory import Run
 from ner_dist.runtime.accelerator import describe, start
-from ner_dist.training.checkpoint_files import Saved, damage
+from ner_dist.training.checkpoint_files import CheckpointReader, damage
 from ner_dist.training.checkpoints import Checkpoints
 from ner_dist.training.state_dict import restore
-from ner_dist.training.trainer import Session
+from ner_dist.training.trainer import Trainer
 
 BASE = {"hidden_size": 768, "layers": 12, "heads": 12, "vocab_size": 50265, "max_length": 512}
 SMALL = {"hidden_size": 128, "layers": 2, "heads": 2, "vocab_size": 4000, "max_length": 128}
@@ -57,22 +57,22 @@ def measure(recipe: Recipe, *, interval: int) -> None:
     """Train a little, save and load."""
     accelerator = start(recipe, model_type="roberta")
     folder = _shared_folder(recipe)
-    session = Session(recipe, run=Run(folder), accelerator=accelerator)
-    session.load_data()
+    trainer = Trainer(recipe, run=Run(folder), accelerator=accelerator)
+    trainer.load_data()
     if recipe.model.scratch.layers == BASE["layers"]:
         # The embedded corpus has fewer words than RoBERTa's vocabulary: give its table the full size.
-        session.data = dataclasses.replace(session.data, vocab_size=BASE["vocab_size"])
-    session.build_model()
-    step_seconds = [step.seconds for _, step in zip(range(3), session.steps(), strict=False)]
+        trainer.data = dataclasses.replace(trainer.data, vocab_size=BASE["vocab_size"])
+    trainer.build_model()
+    step_seconds = [step.seconds for _, step in zip(range(3), trainer.steps(), strict=False)]
     saves = []
-    with session.recording() as recorder:
+    with trainer.open_metrics_log() as metrics_log:
         for number in range(3):
-            session.checkpoints = Checkpoints(folder, accelerator=accelerator, keep_last=1)
-            session.saved_step, session.training.position = -1, number + 1
-            session.save_checkpoint(recorder)
-            session.checkpoints.wait()
-            saves += session.checkpoints.take_reports()
-    seconds = _load(session, folder / "step-000003")
+            trainer.checkpoints = Checkpoints(folder, accelerator=accelerator, keep_last=1)
+            trainer.saved_step, trainer.loop.step = -1, number + 1
+            trainer.save_checkpoint(metrics_log)
+            trainer.checkpoints.wait()
+            saves += trainer.checkpoints.take_events()
+    seconds = _load(trainer, folder / "step-000003")
     if accelerator.is_main_process:
         total, blocked = (
             statistics.median(save[key] for save in saves) for key in ("seconds", "blocked_seconds")
@@ -95,16 +95,16 @@ def _shared_folder(recipe: Recipe) -> Path:
     return Path(name[0])
 
 
-def _load(session: Session, folder: Path) -> dict[str, float]:
+def _load(trainer: Trainer, folder: Path) -> dict[str, float]:
     began = time.perf_counter()
     assert damage(folder) is None
     checked = time.perf_counter()
-    saved = Saved(folder)
+    saved = CheckpointReader(folder)
     restore(
         saved,
-        accelerator=session.accelerator,
-        model=session.training.model,
-        optimizer=session.training.optimizer,
+        accelerator=trainer.accelerator,
+        model=trainer.loop.model,
+        optimizer=trainer.loop.optimizer,
     )
     return {"check": checked - began, "restore": time.perf_counter() - checked}
 

@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-from ner_dist.comparison.aligned import Ground
+from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.comparison.predictions import words_of
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.unit_counts import UnitCounts
@@ -32,13 +32,13 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=10_000)
     parser.add_argument("--rescored", type=int, default=5, help="resamples to score from tags, for the ratio")
     asked = parser.parse_args()
-    ground = generated(asked.sentences, asked.types, asked.runs)
+    aligned = generated(asked.sentences, asked.types, asked.runs)
     before, seconds, cpu = peak(), time.perf_counter(), time.process_time()
-    uncertainty(ground, resamples=asked.resamples)
+    uncertainty(aligned, resamples=asked.resamples)
     seconds, cpu = time.perf_counter() - seconds, time.process_time() - cpu
     used = peak()
-    naive = rescoring(ground, asked.rescored) * asked.resamples
-    groups = UnitCounts.of(ground).entities.copies
+    naive = rescoring(aligned, asked.rescored) * asked.resamples
+    groups = UnitCounts.of(aligned).entities.copies
     print(
         f"{asked.resamples:,} resamples of {asked.sentences:,} sentences ({len(groups):,} different counts), "
         f"{asked.types} types, 2 models of {asked.runs} run{'s' * (asked.runs > 1)}: {seconds:.2f} s "
@@ -47,7 +47,7 @@ def main() -> None:
     )
 
 
-def generated(sentences: int, types: int, runs: int) -> Ground:
+def generated(sentences: int, types: int, runs: int) -> AlignedPredictions:
     """Sentences of 21 words with 1.6 entities on average, as in MultiNERD; the first types are common."""
     rng = np.random.default_rng(0)
     labels = LabelSet.from_types(f"T{i}" for i in range(types))
@@ -62,7 +62,7 @@ def generated(sentences: int, types: int, runs: int) -> Ground:
         other = 1 + 2 * rng.integers(0, types, size=len(gold))
         return np.where(wrong, np.where(rng.random(len(gold)) < 0.4, 0, other), gold).astype(np.int16)
 
-    return Ground(
+    return AlignedPredictions(
         labels=labels,
         gold=gold,
         offsets=offsets,
@@ -72,17 +72,17 @@ def generated(sentences: int, types: int, runs: int) -> Ground:
     )
 
 
-def rescoring(ground: Ground, resamples: int) -> float:
+def rescoring(aligned: AlignedPredictions, resamples: int) -> float:
     """Seconds to draw one resample and score it from its tags, for all runs of both models."""
     rng = np.random.default_rng(0)
     start = time.perf_counter()
     for _ in range(resamples):
-        words, offsets = words_of(rng.integers(0, len(ground), size=len(ground)), ground.offsets)
-        gold = ground.gold[words]
-        for runs in ground.predicted.values():
+        words, offsets = words_of(rng.integers(0, len(aligned), size=len(aligned)), aligned.offsets)
+        gold = aligned.gold[words]
+        for runs in aligned.predicted.values():
             for run in runs:
-                counts = metrics.count(gold, run[words], offsets, ground.labels, strict=True)
-                metrics.scores(counts, ground.labels.types)
+                counts = metrics.count(gold, run[words], offsets, aligned.labels, strict=True)
+                metrics.scores(counts, aligned.labels.types)
                 metrics.token_accuracy(gold, run[words])
     return (time.perf_counter() - start) / resamples
 

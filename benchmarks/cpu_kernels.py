@@ -25,7 +25,7 @@ from ner_dist.recipe import Recipe
 from ner_dist.run.directory import Run
 from ner_dist.runtime import cpu_kernels
 from ner_dist.runtime.accelerator import start
-from ner_dist.training.trainer import Session
+from ner_dist.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,14 +73,14 @@ def training(options: argparse.Namespace, folder: str) -> Iterator[Step]:
             },
         }
     )
-    session = Session(
+    trainer = Trainer(
         recipe,
         run=Run(Path(folder)),
         accelerator=start(recipe, model_type=load_config(recipe.model).model_type),
     )
-    session.load_data()
-    session.build_model()
-    return session.steps()
+    trainer.load_data()
+    trainer.build_model()
+    return trainer.steps()
 
 
 def compare(steps: Iterator[Step], parts: list[str], options: argparse.Namespace) -> None:
@@ -104,7 +104,7 @@ def compare(steps: Iterator[Step], parts: list[str], options: argparse.Namespace
 def switch(parts: list[str]) -> None:
     """Have these parts on and all others off."""
     for part in cpu_kernels.KERNELS:
-        (cpu_kernels.replace if part in parts else cpu_kernels.restore)(part)
+        (cpu_kernels.install_kernel if part in parts else cpu_kernels.use_torch_kernel)(part)
     if "memory" in parts:
         cpu_kernels.keep_memory()
     else:

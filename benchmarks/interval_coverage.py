@@ -18,7 +18,7 @@ from scipy.stats import bootstrap
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ner_dist.comparison.aligned import Ground
+from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.evaluation.metrics import count_per_sentence, precision_recall_f1
 from tests.comparison import simulated
 
@@ -33,8 +33,8 @@ def main() -> None:
     asked = parser.parse_args()
     # SciPy warns where all resamples are the same.
     warnings.simplefilter("ignore")
-    ground = simulated.two_models(0, sentences=200_000, errors=(0.15, 0.10))
-    population = np.stack([counts_of(ground, model) for model in "AB"], axis=1)  # [N, 2, 1 + types, 3]
+    aligned = simulated.two_models(0, sentences=200_000, errors=(0.15, 0.10))
+    population = np.stack([counts_of(aligned, model) for model in "AB"], axis=1)  # [N, 2, 1 + types, 3]
     truth = figures_of(population.sum(axis=0))
     support = population[:, 0, :, 2].mean(axis=0)
     print("| sentences | of | entities | B: percentile | BCa | B − A: percentile | BCa |")
@@ -45,16 +45,16 @@ def main() -> None:
             [covered(population, n, truth, asked.resamples, rng) for _ in range(asked.repetitions)], axis=0
         )  # [2 methods, 2 figures, 1 + types]
         for i, name in enumerate(TYPES):
-            cells = " | ".join(
+            padded_tokens = " | ".join(
                 f"{100 * inside[method, figure, i]:.1f} %" for figure in (0, 1) for method in (0, 1)
             )
-            print(f"| {n} | {name} | {n * support[i]:.0f} | {cells} |")
+            print(f"| {n} | {name} | {n * support[i]:.0f} | {padded_tokens} |")
 
 
-def counts_of(ground: Ground, model: str) -> np.ndarray:
+def counts_of(aligned: AlignedPredictions, model: str) -> np.ndarray:
     """Of each sentence, [N, 1 + types, 3]: all types together, then one by one; right, predicted, gold."""
     counts = count_per_sentence(
-        ground.gold, ground.predicted[model][0], ground.offsets, ground.labels, strict=True
+        aligned.gold, aligned.predicted[model][0], aligned.offsets, aligned.labels, strict=True
     )
     return np.concatenate([counts.sum(axis=2, keepdims=True), counts], axis=2).transpose(0, 2, 1)
 

@@ -135,7 +135,7 @@ def main() -> None:
     from ner_dist.run.directory import Run
     from ner_dist.runtime.accelerator import start
     from ner_dist.runtime.ranks import leave
-    from ner_dist.training.trainer import Session
+    from ner_dist.training.trainer import Trainer
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, help="holds spec.json")
@@ -146,26 +146,26 @@ def main() -> None:
     accelerator = start(recipe, model_type="roberta")
     if accelerator.device.type == "cpu":
         torch.set_num_threads(1)
-    session = Session(recipe, run=Run(folder / "run"), accelerator=accelerator)
-    session.load_data()
-    session.data = dataclasses.replace(session.data, vocab_size=recipe.model.scratch.vocab_size)
+    trainer = Trainer(recipe, run=Run(folder / "run"), accelerator=accelerator)
+    trainer.load_data()
+    trainer.data = dataclasses.replace(trainer.data, vocab_size=recipe.model.scratch.vocab_size)
     on_gpu = accelerator.device.type == "cuda"
     warm_up(recipe)
     memory = Memory(on_gpu)
-    session.build_model()
-    held = Held(session)
-    with session.recording():
+    trainer.build_model()
+    held = Held(trainer)
+    with trainer.open_metrics_log():
         steps = []
         written = bytes_written()
-        for _, step in zip(range(spec["steps"]), session.steps(), strict=False):
-            session.stop.agreed()
+        for _, step in zip(range(spec["steps"]), trainer.steps(), strict=False):
+            trainer.stop.agreed()
             if on_gpu:
                 torch.cuda.synchronize()
             steps.append(
                 {
                     "seconds": step.seconds,
                     "words": step.words,
-                    "cells": step.cells,
+                    "cells": step.padded_tokens,
                     "wire_bytes": bytes_written() - written,
                     "collectives": collectives.take(),
                 }
@@ -188,9 +188,9 @@ def warm_up(recipe: Any) -> None:
     import torch
     from transformers import AutoModelForTokenClassification
 
-    from ner_dist.model.encoder import load_config, load_whole
+    from ner_dist.model.encoder import disable_zero3_init, load_config
 
-    load_whole()
+    disable_zero3_init()
     small = recipe.model.model_copy(
         update={"scratch": recipe.model.scratch.model_copy(update=MODELS["tiny"])}
     )
@@ -235,8 +235,8 @@ class Memory:
 class Held:
     """Bytes of the tensors that the engine holds, counted once each just before an update of the weights."""
 
-    def __init__(self, session: Any) -> None:
-        self.model, self.optimizer = session.training.model, session.training.optimizer
+    def __init__(self, trainer: Any) -> None:
+        self.model, self.optimizer = trainer.loop.model, trainer.loop.optimizer
         self.parameters = sum(getattr(p, "ds_numel", p.numel()) for p in self.model.parameters())
         self.bytes: dict[str, int] = {}
         engine = getattr(self.model, "optimizer", None)

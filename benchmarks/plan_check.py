@@ -107,13 +107,13 @@ def hooks() -> None:
         recipe = settings("tiny", batch_tokens=1024, micro_batch_tokens=256)
         recipe["model"]["scratch"] = MODELS["tiny"] | {"layers": layers}
         tensors = len(shape_of_recipe(recipe).sizes)
-        cells, base = [], 0.0
+        padded_tokens, base = [], 0.0
         for name in [name for name in CONFIGS if name != "one"]:
             ranks = run(recipe, strategy=name, processes=2, steps=40)
             step = statistics.median(step["seconds"] for step in ranks[0]["steps"])
             base = base or step
-            cells.append(f"{1e3 * step:.1f} ms, {1e3 * (step - base) / tensors / 2:+.3f} ms each")
-        print(f"| {tensors} | {' | '.join(cells)} |", flush=True)
+            padded_tokens.append(f"{1e3 * step:.1f} ms, {1e3 * (step - base) / tensors / 2:+.3f} ms each")
+        print(f"| {tensors} | {' | '.join(padded_tokens)} |", flush=True)
 
 
 if __name__ == "__main__":

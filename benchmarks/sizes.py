@@ -193,15 +193,15 @@ def _table(out: Path, arguments: argparse.Namespace) -> list[str]:
     ]
     lines = [f"| training data | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name in arguments.sets:
-        cells = []
+        padded_tokens = []
         for contestant, split in product(arguments.contestants, ("validation", "test")):
             scores = [
                 read_file(_predictions(_folder(out, name, contestant, seed), contestant, split)).scores["f1"]
                 for seed in arguments.seeds
             ]
             spread = f" ± {statistics.stdev(scores):.4f}" if len(scores) > 1 else ""
-            cells.append(f"{statistics.fmean(scores):.4f}{spread}")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+            padded_tokens.append(f"{statistics.fmean(scores):.4f}{spread}")
+        lines.append(f"| {name} | {' | '.join(padded_tokens)} |")
     return lines
 
 

@@ -163,9 +163,9 @@ def plan_command(
 
     # Nothing here needs a network: what is not on this machine is assumed, and said to be.
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from ner_dist.sizing.plan import Options, plan
+    from ner_dist.sizing.plan import PlanOptions, plan
 
-    options = Options(
+    options = PlanOptions(
         gpus=gpus,
         gpu_memory=gpu_memory,
         gpu=gpu,
@@ -241,9 +241,9 @@ def evaluate_command(
     logging.getLogger("ner_dist").info("scoring %s on %s, %s", model, data or "its own data", split)
     # What follows takes seconds to import.
     from ner_dist.data.renaming import parse
-    from ner_dist.evaluation.command import print_figures, score
+    from ner_dist.evaluation.command import evaluate_model, print_figures
 
-    figures = score(
+    figures = evaluate_model(
         model,
         data=data,
         split=split,
@@ -284,7 +284,7 @@ def compare_command(
     from ner_dist.comparison.compare import compare
     from ner_dist.comparison.tables import print_tables
     from ner_dist.data.renaming import parse
-    from ner_dist.files import shown
+    from ner_dist.files import printable
     from ner_dist.report.write import write_report
     from ner_dist.runtime.accelerator import set_up_logging
 
@@ -303,18 +303,18 @@ def compare_command(
         return
     print_tables(comparison)
     for path in written:
-        print(f"written to {shown(path)}")
+        print(f"written to {printable(path)}")
 
 
 def _named(words: list[str]) -> dict[str, str]:
-    from ner_dist.files import shown
+    from ner_dist.files import printable
 
     names = {}
     for word in [part for each in words for part in each.split(",")]:
         letter, equals, name = word.partition("=")
         if not (equals and letter and name):
             raise UserError(f"'{word}' is not LETTER=NAME", where="--names", fix="write --names A=full")
-        names[letter] = shown(name)
+        names[letter] = printable(name)
     return names
 
 
@@ -326,14 +326,14 @@ def report_command(
     ] = None,
 ) -> None:
     """Write a page on one run: state, settings, curves, scores, errors; also while it trains."""
-    from ner_dist.files import shown
+    from ner_dist.files import printable
     from ner_dist.report.write import write_run_report
     from ner_dist.run.directory import Run
     from ner_dist.runtime.accelerator import set_up_logging
 
     set_up_logging()
     for path in write_run_report(Run(Path(run)), None if out is None else Path(out)):
-        print(f"written to {shown(path)}")
+        print(f"written to {printable(path)}")
 
 
 class _OptionalSeconds(TyperCommand):
@@ -404,10 +404,10 @@ def slurm_command(
     The same command again submits the same experiment again; runs that are complete end at once.
     """
     from ner_dist.cluster import slurm
-    from ner_dist.cluster.experiment import Options, plan
+    from ner_dist.cluster.experiment import SubmitOptions, plan_experiment
     from ner_dist.cluster.submission import check_idle, described, submit
 
-    options = Options(
+    options = SubmitOptions(
         launch_config=launch_config,
         nodes=nodes,
         gpus_per_node=gpus_per_node,
@@ -416,7 +416,7 @@ def slurm_command(
         account=account,
         sbatch=sbatch or [],
     )
-    experiment = plan(arguments, seeds=seeds, out=out, options=options)
+    experiment = plan_experiment(arguments, seeds=seeds, out=out, options=options)
     if dry_run:
         print(described(experiment, None))
         return

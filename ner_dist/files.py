@@ -27,14 +27,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
-def shown(path: str | Path) -> str:
+def printable(path: str | Path) -> str:
     """A path as text that can be printed and written, whatever bytes the file's name is made of."""
     return os.fsencode(path).decode(errors="replace")
 
 
 def typed(path: str | Path) -> str:
     """A path as it is typed in a shell: quoted where it must be, and never taken for an option."""
-    text = shown(path)
+    text = printable(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
@@ -57,7 +57,7 @@ def check_folder(folder: Path, *, where: str, files: Sequence[str] = ()) -> None
     """
     what = _why_not_writable(folder, files)
     if what is not None:
-        raise UserError(what, where=f"{where} {shown(folder)}", fix="name another folder")
+        raise UserError(what, where=f"{where} {printable(folder)}", fix="name another folder")
 
 
 def _why_not_writable(folder: Path, files: Sequence[str]) -> str | None:

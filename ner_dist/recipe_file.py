@@ -23,7 +23,7 @@ from ner_dist.errors import UserError
 from ner_dist.recipe import AUTO_KEYS, Data, Recipe, as_begun
 
 # Keys that may differ between two starts of one run: where it writes, what it reports, how fast it scores.
-_NOT_THE_MATHS = (
+_RUNTIME_ONLY_KEYS = (
     "output_dir",
     "overwrite",
     "resume",
@@ -45,7 +45,7 @@ def load_recipe(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     values.pop("provenance", None)
     for text in overrides:
         values = _override(values, origin, text)
-    recipe = _validated(values, origin, recipe=_shown(Path(path).resolve()))
+    recipe = _validated(values, origin, recipe=_relative(Path(path).resolve()))
     recipe._other_data = {
         key: data
         for key, data in tuned.items()
@@ -99,7 +99,7 @@ def differing_keys(begun: Recipe, asked: Recipe) -> list[str]:
     """
     a, b = (_flatten(recipe.model_dump(mode="json")) for recipe in (begun, as_begun(asked, begun)))
     keys = sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
-    return [key for key in keys if not any(f"{key}.".startswith(f"{free}.") for free in _NOT_THE_MATHS)]
+    return [key for key in keys if not any(f"{key}.".startswith(f"{free}.") for free in _RUNTIME_ONLY_KEYS)]
 
 
 class _Loader(yaml.SafeLoader):
@@ -140,7 +140,7 @@ def _read_with_parents(
     """
     path = path.resolve() if path.exists() else path
     if path in seen:
-        raise UserError("the recipe extends itself", where=_shown(path), fix="remove one `extends`")
+        raise UserError("the recipe extends itself", where=_relative(path), fix="remove one `extends`")
     values, origin = _read_yaml(path)
     parent = values.pop("extends", None)
     base: dict[str, Any] = {}
@@ -157,7 +157,7 @@ def _read_with_parents(
 
 
 def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    shown = _shown(path)
+    shown = _relative(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -375,7 +375,7 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _shown(path: Path) -> str:
+def _relative(path: Path) -> str:
     """The path as the user would type it: relative to where they are, if it lies below."""
     try:
         return str(path.relative_to(Path.cwd()))

@@ -31,7 +31,7 @@ def train(recipe: Recipe) -> Run:
         Stopped: a signal asked for it; what was trained is saved.
     """
     from ner_dist.run.directory import as_its_run, check_output
-    from ner_dist.run.lock import claimed
+    from ner_dist.run.lock import run_lock
     from ner_dist.runtime.accelerator import set_up_logging, start
     from ner_dist.runtime.ranks import is_main_process
     from ner_dist.training.inputs import check_inputs
@@ -45,30 +45,30 @@ def train(recipe: Recipe) -> Run:
 
     # What follows takes seconds to import.
     from ner_dist.model.encoder import load_config
-    from ner_dist.training.finalize import finish
-    from ner_dist.training.trainer import Session
+    from ner_dist.training.finalize import finalize
+    from ner_dist.training.trainer import Trainer
 
     accelerator = start(recipe, model_type=load_config(recipe.model).model_type)
-    with claimed(recipe, accelerator) as run:
-        session = Session(recipe, run=run, accelerator=accelerator)
-        if session.already_complete():
+    with run_lock(recipe, accelerator) as run:
+        trainer = Trainer(recipe, run=run, accelerator=accelerator)
+        if trainer.already_complete():
             return run
-        session.find_checkpoint()
-        session.load_data()
-        session.build_model()
-        with session.recording() as recorder:
-            session.resume(recorder)
-            for step in session.steps():
-                recorder.add(step)
-                if session.evaluation_due(step.number):
-                    session.evaluate(step.number, recorder)
-                if session.checkpoint_due(step.number):
-                    session.save_checkpoint(recorder)
-                if session.stop.agreed():
-                    session.stop_here(recorder)
-                if session.stopped_early:
+        trainer.find_checkpoint()
+        trainer.load_data()
+        trainer.build_model()
+        with trainer.open_metrics_log() as metrics_log:
+            trainer.resume(metrics_log)
+            for step in trainer.steps():
+                metrics_log.add(step)
+                if trainer.evaluation_due(step.number):
+                    trainer.evaluate(step.number, metrics_log)
+                if trainer.checkpoint_due(step.number):
+                    trainer.save_checkpoint(metrics_log)
+                if trainer.stop.agreed():
+                    trainer.stop_here(metrics_log)
+                if trainer.stopped_early:
                     break
-            finish(session, recorder)
+            finalize(trainer, metrics_log)
     return run
 
 

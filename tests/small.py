@@ -15,7 +15,7 @@ from tests.distributed.launching import RECIPE
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from ner_dist.training.trainer import Session
+    from ner_dist.training.trainer import Trainer
 
 
 def recipe(folder: Path, *overrides: str) -> Recipe:
@@ -39,11 +39,11 @@ def one_process(*, precision: str = "no", **settings) -> Accelerator:
     return Accelerator(cpu=True, mixed_precision=precision, **settings)
 
 
-def session(settings: Recipe, *, accelerator: Accelerator | None = None) -> Session:
+def trainer(settings: Recipe, *, accelerator: Accelerator | None = None) -> Trainer:
     """A training that is ready for its next step."""
-    from ner_dist.training.trainer import Session
+    from ner_dist.training.trainer import Trainer
 
-    ready = Session(settings, run=run_of(settings), accelerator=accelerator or one_process())
+    ready = Trainer(settings, run=run_of(settings), accelerator=accelerator or one_process())
     ready.find_checkpoint()
     ready.load_data()
     ready.build_model()
@@ -51,7 +51,7 @@ def session(settings: Recipe, *, accelerator: Accelerator | None = None) -> Sess
 
 
 def run_of(settings: Recipe) -> Run:
-    """The recipe's run; its directory is there, as after `claimed`."""
+    """The recipe's run; its directory is there, as after `run_lock`."""
     run = Run(Path(settings.output_dir))
     run.folder.mkdir(parents=True, exist_ok=True)
     return run

@@ -61,17 +61,17 @@ def test_evaluations_name_how_they_scored(measured):
 
 
 def test_tables_hold_a_row_for_everybody_and_their_versions(measured):
-    report, printed = measured
+    counts, printed = measured
     lines = printed.splitlines()
     assert sum(line.startswith("| ner_dist | fp32 |") for line in lines) == 3
     assert sum(line.startswith("| Trainer, run_ner.py | fp32 |") for line in lines) == 2
-    assert f"transformers {report['versions']['trainer']['transformers']}" in printed
+    assert f"transformers {counts['versions']['trainer']['transformers']}" in printed
 
 
 def test_who_cannot_run_has_the_reason_in_the_table(module, measured):
-    report, _ = measured
+    counts, _ = measured
     failed = {"name": "flair", "title": "flair", "precision": "fp32", "rounds": 0, "failed": "KeyError: 'x'"}
-    lines = module("speed_report").tables(report | {"training": [*report["training"], failed]})
+    lines = module("speed_report").tables(counts | {"training": [*counts["training"], failed]})
     assert "| flair | fp32 | 0 | did not run: KeyError: 'x' |||||||||" in lines
 
 

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 from ner_dist.errors import UserError
-from ner_dist.evaluation.command import score
+from ner_dist.evaluation.command import evaluate_model
 from ner_dist.evaluation.predictions import verify
 from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
 from ner_dist.training import trainer as session_module
-from ner_dist.training.checkpoint_files import Saved
+from ner_dist.training.checkpoint_files import CheckpointReader
 from tests import small
 
 SHORT = ["train.max_steps=3", "train.warmup_ratio=0.0"]
@@ -195,7 +195,7 @@ def test_the_best_evaluation_is_the_one_reported(finished):
     assert figures[best]["f1"] == max(event["f1"] for event in figures.values())
     for name in ("precision", "recall", "f1", "accuracy"):
         assert results(run)["validation"][name] == figures[best][name]
-    assert same(weights(run), Saved(run / "checkpoints" / f"best-{best:06d}").weights())
+    assert same(weights(run), CheckpointReader(run / "checkpoints" / f"best-{best:06d}").weights())
 
 
 def test_training_again_does_nothing_and_says_so(finished, log_lines):
@@ -426,7 +426,7 @@ def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path, log_
     written = results(whole)
     counted = written["data"]
     assert (written["test"]["sentences"], written["test"]["with_repeats"]["sentences"]) == (7, 9)
-    as_published = score(
+    as_published = evaluate_model(
         str(whole), data=None, split="test", settings=["data.deduplicate=false"], precision="fp32"
     )
     for figure, value in written["test"]["with_repeats"].items():

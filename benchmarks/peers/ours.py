@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from worker import Watch, now, run
 
 if TYPE_CHECKING:
-    from ner_dist.training.metrics_log import Recorder
-    from ner_dist.training.trainer import Session
+    from ner_dist.training.metrics_log import MetricsLogger
+    from ner_dist.training.trainer import Trainer
 
 
 def measure(settings: SimpleNamespace) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def measure(settings: SimpleNamespace) -> dict[str, Any]:
     from ner_dist.recipe import Recipe
     from ner_dist.run.directory import Run
     from ner_dist.runtime.accelerator import start
-    from ner_dist.training.trainer import Session
+    from ner_dist.training.trainer import Trainer
 
     recipe = Recipe.model_validate(
         {
@@ -45,38 +45,38 @@ def measure(settings: SimpleNamespace) -> dict[str, Any]:
         }
     )
     accelerator = start(recipe, model_type=load_config(recipe.model).model_type)
-    session = Session(recipe, run=Run(Path(settings.scratch)), accelerator=accelerator)
-    session.load_data()
-    session.build_model()
-    watch = Watch(session.training.model)
-    for _ in itertools.islice(session.steps(), settings.warmup):
+    trainer = Trainer(recipe, run=Run(Path(settings.scratch)), accelerator=accelerator)
+    trainer.load_data()
+    trainer.build_model()
+    watch = Watch(trainer.loop.model)
+    for _ in itertools.islice(trainer.steps(), settings.warmup):
         pass
-    session.training.position = 0
-    with session.recording() as recorder:
+    trainer.loop.step = 0
+    with trainer.open_metrics_log() as metrics_log:
         watch.start()
-        for step in session.steps():
-            recorder.add(step)
-            session.stop.agreed()
+        for step in trainer.steps():
+            metrics_log.add(step)
+            trainer.stop.agreed()
         watch.stop()
-        recorder.flush()
-        evaluations = _evaluate(session, recorder)
+        metrics_log.flush()
+        evaluations = _evaluate(trainer, metrics_log)
     return watch.measured | {"steps": step.number, "evaluations": evaluations}
 
 
-def _evaluate(session: Session, recorder: Recorder) -> list[dict[str, Any]]:
+def _evaluate(trainer: Trainer, metrics_log: MetricsLogger) -> list[dict[str, Any]]:
     """Score as a training does while it runs, and as it does at its end with the model as saved."""
     from ner_dist.model.tagger import load_tagger
     from ner_dist.runtime.accelerator import precision_of
 
-    folder = session.run.folder / "saved"
-    session.accelerator.unwrap_model(session.training.model).save_pretrained(folder)
+    folder = trainer.run.folder / "saved"
+    trainer.accelerator.unwrap_model(trainer.loop.model).save_pretrained(folder)
     tagger, _ = load_tagger(
-        folder, precision=precision_of(session.accelerator), device=session.accelerator.device
+        folder, precision=precision_of(trainer.accelerator), device=trainer.accelerator.device
     )
     evaluations = []
-    for how, model in (("while it trains", session.training.model), ("the saved model", tagger)):
+    for how, model in (("while it trains", trainer.loop.model), ("the saved model", tagger)):
         began = now()
-        f1 = session.score(model, "test", recorder).as_dict()["lenient"]["f1"]
+        f1 = trainer.evaluate_split(model, "test", metrics_log).as_dict()["lenient"]["f1"]
         evaluations.append({"how": how, "seconds": now() - began, "f1": f1})
     return evaluations
 

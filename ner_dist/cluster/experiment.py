@@ -33,7 +33,7 @@ RUNS, JOBS, LOGS, COMPARISON = "runs.tsv", "jobs.json", "logs", "comparison"
 
 
 @dataclass(frozen=True)
-class Options:
+class SubmitOptions:
     """How to submit; what is None is left to the script and to Slurm."""
 
     launch_config: str | None = None
@@ -77,7 +77,7 @@ class Experiment:
     runs: list[PlannedRun]
     recipes: list[Recipe]
     """One of each model: its runs need the same data."""
-    options: Options
+    options: SubmitOptions
 
     @property
     def runs_file(self) -> Path:
@@ -115,7 +115,9 @@ class Experiment:
         return f"{str(self.folder).replace('%', '%%')}/{LOGS}/{pattern}"
 
 
-def plan(arguments: Sequence[str], *, seeds: str | None, out: str | Path, options: Options) -> Experiment:
+def plan_experiment(
+    arguments: Sequence[str], *, seeds: str | None, out: str | Path, options: SubmitOptions
+) -> Experiment:
     """Find out what is to be submitted, and whether it could work. Reads only.
 
     Args:

@@ -25,7 +25,7 @@ _DIGEST_LENGTH = 12
 
 
 @dataclass(frozen=True)
-class Machine:
+class Node:
     """One machine's answer, small enough to be sent to the others."""
 
     host: str
@@ -40,7 +40,7 @@ class Machine:
     """Whether the data lies ready here."""
 
 
-def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Machine:
+def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Node:
     """Look at this machine.
 
     Args:
@@ -76,7 +76,7 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Machine:
         model_type=load_config(recipe.model).model_type,
     )
     data = prepared_folder(recipe)
-    return Machine(
+    return Node(
         host=platform.node(),
         recipe=recipe,
         devices=[_gpu(index) for index in range(there)] or [_cpu()],
@@ -95,7 +95,7 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Machine:
     )
 
 
-def differences(machines: list[Machine]) -> list[str]:
+def differences(machines: list[Node]) -> list[str]:
     """One sentence for each thing that is not the same on all machines."""
     first, found = machines[0], []
     for other in machines[1:]:

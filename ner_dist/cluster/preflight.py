@@ -15,11 +15,11 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.cluster.rendezvous import Machines
+from ner_dist.cluster.rendezvous import NodeGroup
 from ner_dist.errors import EXIT_USER_ERROR, UserError, show
 
 if TYPE_CHECKING:
-    from ner_dist.cluster.node import Machine
+    from ner_dist.cluster.node import Node
     from ner_dist.recipe import Recipe
 
 # How long a network file system may hide a new file from another machine that lists its folder.
@@ -27,7 +27,7 @@ _FILE_SECONDS = 10
 
 
 def preflight(
-    path: str, overrides: list[str], *, launch_config: str, per_machine: int, gpus: int, machines: Machines
+    path: str, overrides: list[str], *, launch_config: str, per_machine: int, gpus: int, machines: NodeGroup
 ) -> None:
     """Check everything, and show it on the first machine.
 
@@ -38,14 +38,14 @@ def preflight(
     from ner_dist.launch import LaunchConfig
     from ner_dist.recipe_file import load_recipe
 
-    def look() -> Machine:
+    def look() -> Node:
         recipe = load_recipe(path, overrides)
         config = LaunchConfig.read(launch_config)
         config.check(machines=machines.number, per_machine=per_machine, gpus=gpus)
         return inspect(recipe, config, gpus=gpus)
 
     began = time.perf_counter()
-    found: list[Machine] = machines.all_answers(look)
+    found: list[Node] = machines.all_gather_results(look)
     recipe = found[0].recipe
     if unlike := differences(found):
         raise UserError("; ".join(unlike), fix="bring all nodes to the same state")
@@ -64,7 +64,7 @@ def preflight(
         print(f"preflight passed in {time.perf_counter() - began:.1f} s", flush=True)
 
 
-def _check_shared_folder(recipe: Recipe, machines: Machines) -> None:
+def _check_shared_folder(recipe: Recipe, machines: NodeGroup) -> None:
     """What the first machine writes to the output directory, the others must see."""
     from ner_dist.run.directory import PROBE, Run
 
@@ -85,7 +85,7 @@ def _check_shared_folder(recipe: Recipe, machines: Machines) -> None:
                 ) from None
         return token
 
-    token = machines.all_answers(write)[0]
+    token = machines.all_gather_results(write)[0]
 
     def see() -> None:
         until = time.monotonic() + _FILE_SECONDS
@@ -99,7 +99,7 @@ def _check_shared_folder(recipe: Recipe, machines: Machines) -> None:
             time.sleep(0.2)
 
     try:
-        machines.all_answers(see)
+        machines.all_gather_results(see)
     finally:
         if machines.rank == 0:
             probe.unlink()
@@ -111,7 +111,7 @@ def _holds(file: Path, text: str) -> bool:
     return there and file.read_text(encoding="utf-8") == text
 
 
-def _note_start(recipe: Recipe, found: list[Machine], machines: Machines) -> list[dict[str, Any]]:
+def _note_start(recipe: Recipe, found: list[Node], machines: NodeGroup) -> list[dict[str, Any]]:
     """Under Slurm, this start and those before it."""
     if "SLURM_JOB_ID" not in os.environ:
         return []
@@ -123,11 +123,11 @@ def _note_start(recipe: Recipe, found: list[Machine], machines: Machines) -> lis
             return None
         return note_start(Run(Path(recipe.output_dir)), nodes=[each.host for each in found])["starts"]
 
-    return machines.all_answers(note)[0]
+    return machines.all_gather_results(note)[0]
 
 
 def _show(
-    found: list[Machine],
+    found: list[Node],
     *,
     launch_config: str,
     per_machine: int,
@@ -169,10 +169,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
     # Its C++ tells every attempt to connect with a stack; what came of them is told here, in a line.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
-    machines = Machines()
+    machines = NodeGroup()
     code = 0
     try:
-        machines.meet()
+        machines.join()
     except UserError as error:
         return show(error)
     try:
@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except UserError as error:
         code = show(error) if machines.rank == 0 else EXIT_USER_ERROR
-    machines.part()
+    machines.leave()
     return code
 
 

@@ -24,7 +24,7 @@ PATIENCE = timedelta(seconds=int(os.environ.get("NER_DIST_PREFLIGHT_TIMEOUT", 12
 _PROBE_MIB, _PROBES = 32, 3
 
 
-class Machines:
+class NodeGroup:
     """Those of RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT in the environment, counted as machines."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Machines:
         """Where they meet."""
         return f"{self.host}:{self.port}"
 
-    def meet(self) -> None:
+    def join(self) -> None:
         """
         Raises:
             UserError: they do not find, or do not reach, each other; every machine says what it tried.
@@ -77,7 +77,7 @@ class Machines:
                 fix="name the interface they share (GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME): docs/cluster.md",
             ) from None
 
-    def all_answers(self, work: Callable[[], Any]) -> list[Any]:
+    def all_gather_results(self, work: Callable[[], Any]) -> list[Any]:
         """What `work` returns on every machine.
 
         Raises:
@@ -133,7 +133,7 @@ class Machines:
                 fix="try NCCL_SOCKET_IFNAME, NCCL_IB_DISABLE=1, NCCL_DEBUG=INFO; see docs/cluster.md",
             ) from None
 
-    def part(self) -> None:
+    def leave(self) -> None:
         """Leave together: the first machine keeps the meeting place open for the others."""
         from torch import distributed
 

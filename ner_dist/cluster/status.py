@@ -21,7 +21,7 @@ from ner_dist.cluster.restarts import newest_step
 from ner_dist.cluster.status_files import Found, Submitted, read_time, search
 from ner_dist.files import read_json
 from ner_dist.run.directory import Run
-from ner_dist.run.lock import Holder, who_holds
+from ner_dist.run.lock import LockHolder, lock_holder
 
 STATES = ("running", "pending", "failed", "stopped", "not started", "complete")
 """In the order in which they are shown: what moves, what needs somebody, what is done."""
@@ -57,7 +57,7 @@ class RunStatus:
     phase: str | None = None
     job: Job | None = None
     job_name: str | None = None
-    holder: Holder | None = None
+    holder: LockHolder | None = None
     restarts: int | None = None
     nodes: str | None = None
     elapsed: float | None = None
@@ -118,7 +118,7 @@ def _status(found: Found, queue: Queue, now: datetime) -> RunStatus:
     run = found.run
     slurm = read_json(run.job)
     job = _job(found, slurm, queue)
-    holder = who_holds(run)
+    holder = lock_holder(run)
     status = RunStatus(
         found.name,
         str(run.folder),

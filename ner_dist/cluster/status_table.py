@@ -113,11 +113,11 @@ def _cells(run: RunStatus, now: datetime) -> dict[str, str]:
         "state": run.state,
         "step": f"{pace.step}{total}" if pace.step or total else "",
         "%": share,
-        "ep": _shown(pace.epoch, "d"),
-        "loss": _shown(pace.loss, ".4f"),
-        "F1": _shown(pace.f1, ".3f"),
-        "best": _shown(pace.best_f1, ".3f"),
-        "words/s": _shown(pace.words_per_second, ",.0f"),
+        "ep": _format_cell(pace.epoch, "d"),
+        "loss": _format_cell(pace.loss, ".4f"),
+        "F1": _format_cell(pace.f1, ".3f"),
+        "best": _format_cell(pace.best_f1, ".3f"),
+        "words/s": _format_cell(pace.words_per_second, ",.0f"),
         "took": _shown_duration(run.elapsed),
         "left": _shown_duration(run.left) if run.state != "complete" else "",
         "ends": "" if run.ends is None else clock(run.ends, now),
@@ -188,7 +188,7 @@ def summary(seen: Overview) -> str:
     return f"{text}; {which} by about {clock(seen.all_end, seen.asked)}"
 
 
-def _shown(value: float | None, how: str) -> str:
+def _format_cell(value: float | None, how: str) -> str:
     return "" if value is None else format(value, how)
 
 

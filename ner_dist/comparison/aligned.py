@@ -26,7 +26,7 @@ SHOWN_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class Ground:
+class AlignedPredictions:
     """Sentence i has the words `offsets[i]:offsets[i + 1]` of the flat arrays; ids are those of `labels`."""
 
     labels: LabelSet
@@ -68,15 +68,15 @@ class Comparison:
     """What compare.json holds."""
     own: dict[str, list[Predictions]]
     """By model: what each run said, on its own labels and sentences."""
-    ground: Ground
+    aligned: AlignedPredictions
     """What every run said on the shared types and sentences."""
     runs: dict[str, list[Run | None]]
     """By model: its runs; None for a plain file."""
 
 
-def same_ground(
+def align_predictions(
     own: dict[str, list[Predictions]], seeds: dict[str, list[int | None]]
-) -> tuple[Ground, dict[str, Any]]:
+) -> tuple[AlignedPredictions, dict[str, Any]]:
     """Every run of every model on the shared types, the shared sentences and the gold of the first model.
 
     Args:
@@ -104,7 +104,7 @@ def same_ground(
     tokens = next((run.tokens for run in taken if run.tokens is not None), None)
     whole = runs[0][1].take(alignment.places[0], runs[0][1].labels)
     unit, notes = _units(whole, taken, tokens)
-    ground = Ground(
+    aligned = AlignedPredictions(
         labels=labels,
         gold=taken[0].gold,
         offsets=taken[0].offsets,
@@ -117,13 +117,13 @@ def same_ground(
     )
     figures = {
         "by": alignment.by,
-        "sentences": len(ground),
-        "units": ground.units,
+        "sentences": len(aligned),
+        "units": aligned.units,
         "only_in": _only_in(own, alignment),
         "gold_differs_in": _differing_gold(taken),
         "notes": [*alignment.notes, *notes],
     }
-    return ground, figures
+    return aligned, figures
 
 
 def _units(

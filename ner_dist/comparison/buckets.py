@@ -12,9 +12,9 @@ from ner_dist.evaluation.metrics import precision_recall_f1, sentence_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.matching import Outcome
-    from ner_dist.comparison.training_overlap import Training
+    from ner_dist.comparison.training_overlap import TrainingText
     from ner_dist.labels import Spans
 
 # The longest that still belongs to each bucket; the last has no end.
@@ -42,7 +42,9 @@ def by_sentence_length(outcomes: Sequence[Outcome], offsets: np.ndarray) -> list
     )
 
 
-def by_seen(outcomes: Sequence[Outcome], ground: Ground, training: Training) -> list[dict[str, Any]]:
+def by_seen(
+    outcomes: Sequence[Outcome], aligned: AlignedPredictions, training: TrainingText
+) -> list[dict[str, Any]]:
     """Recall by whether the training split shows a gold entity's words as an entity, and of which type.
 
     Precision has no place here: what is predicted where nothing is was not shown by anything. All types of
@@ -54,7 +56,7 @@ def by_seen(outcomes: Sequence[Outcome], ground: Ground, training: Training) -> 
         ground: has tokens.
         training: what the model was trained on, with all types of the data.
     """
-    bucket = _seen(outcomes[0].gold, ground, training)
+    bucket = _seen(outcomes[0].gold, aligned, training)
     right = sum(np.bincount(bucket[each.kind_of_gold == CORRECT], minlength=len(SEEN)) for each in outcomes)
     support = np.bincount(bucket, minlength=len(SEEN)) * len(outcomes)
     recall = precision_recall_f1(np.asarray(right), support, support)["recall"]
@@ -64,16 +66,16 @@ def by_seen(outcomes: Sequence[Outcome], ground: Ground, training: Training) -> 
     ]
 
 
-def _seen(gold: Spans, ground: Ground, training: Training) -> np.ndarray:
+def _seen(gold: Spans, aligned: AlignedPredictions, training: TrainingText) -> np.ndarray:
     """Place in `SEEN` of every gold entity, int64 [gold]."""
-    assert ground.tokens is not None
-    sentences = sentence_of(gold.start, ground.offsets)
-    begins = ground.offsets[sentences]
+    assert aligned.tokens is not None
+    sentences = sentence_of(gold.start, aligned.offsets)
+    begins = aligned.offsets[sentences]
     places = zip(sentences, gold.start - begins, gold.end - begins, gold.type, strict=True)
     found = []
     for sentence, start, end, type_index in places:
-        types = training.types_of(ground.tokens[sentence][start:end])
-        found.append(0 if ground.labels.types[type_index] in types else 1 if types else 2)
+        types = training.types_of(aligned.tokens[sentence][start:end])
+        found.append(0 if aligned.labels.types[type_index] in types else 1 if types else 2)
     return np.array(found, dtype=np.int64)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ner_dist.comparison.matching import CORRECT, outcome
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.matching import Outcome
 
 BINS = 10
@@ -23,7 +23,7 @@ ENTITY_CONFIDENCE = "product of the probabilities of its words' tags"
 to be right or wrong together, so it leans to the low side for long ones."""
 
 
-def calibration(ground: Ground, model: str) -> dict[str, Any] | None:
+def calibration(aligned: AlignedPredictions, model: str) -> dict[str, Any] | None:
     """Calibration of a model on the same ground, over all its runs that store probabilities.
 
     Returns:
@@ -32,19 +32,19 @@ def calibration(ground: Ground, model: str) -> dict[str, Any] | None:
         with the same words and type; `entity_confidence`, what an entity's confidence is. Each of the two has
         `ece` and `bins`. None if no run stores probabilities.
     """
-    stored = ground.confidence.get(model) or []
+    stored = aligned.confidence.get(model) or []
     runs = [
         (tags, confidence)
-        for tags, confidence in zip(ground.predicted[model], stored, strict=False)
+        for tags, confidence in zip(aligned.predicted[model], stored, strict=False)
         if confidence is not None
     ]
     if not runs:
         return None
     entities = []
     for tags, confidence in runs:
-        found = outcome(ground.gold, tags, ground.offsets, ground.labels)
+        found = outcome(aligned.gold, tags, aligned.offsets, aligned.labels)
         entities.append((_of_entities(found, confidence), found.kind_of_predicted == CORRECT))
-    words = [(confidence, tags == ground.gold) for tags, confidence in runs]
+    words = [(confidence, tags == aligned.gold) for tags, confidence in runs]
     return {
         "runs": len(runs),
         "words": reliability(*map(np.concatenate, zip(*words, strict=True))),

@@ -11,26 +11,26 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.comparison.aligned import Comparison, same_ground
+from ner_dist.comparison.aligned import Comparison, align_predictions
 from ner_dist.comparison.calibration import calibration
 from ner_dist.comparison.data_effects import effects
 from ner_dist.comparison.decomposition import decomposition
 from ner_dist.comparison.error_analysis import errors
-from ner_dist.comparison.models import Model, models_of
-from ner_dist.comparison.predictions import mean, score, spread
+from ner_dist.comparison.models import ComparedModel, models_of
+from ner_dist.comparison.predictions import mean, spread, strict_scores
 from ner_dist.comparison.training_overlap import NO_RUN, of_run
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import verdict
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
-from ner_dist.files import check_folder, shown, write_atomically
+from ner_dist.files import check_folder, printable, write_atomically
 from ner_dist.run.directory import Run, is_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ner_dist.comparison.aligned import Ground
-    from ner_dist.comparison.training_overlap import Training
+    from ner_dist.comparison.aligned import AlignedPredictions
+    from ner_dist.comparison.training_overlap import TrainingText
     from ner_dist.data.renaming import Renaming
     from ner_dist.data.tags import Repair
 
@@ -69,11 +69,13 @@ def compare(
     check_folder(out, where="--out", files=(COMPARED, *REPORTS))
     if is_run(Run(out)):
         raise UserError(
-            "is a run, which has a report of its own", where=f"--out {shown(out)}", fix="name another folder"
+            "is a run, which has a report of its own",
+            where=f"--out {printable(out)}",
+            fix="name another folder",
         )
     models = models_of(paths, names, renaming=renaming, repair=repair)
     own = {letter: model.own for letter, model in models.items()}
-    ground, alignment = same_ground(own, {letter: model.seeds for letter, model in models.items()})
+    aligned, alignment = align_predictions(own, {letter: model.seeds for letter, model in models.items()})
     _note_plain_files(models, alignment["notes"])
     if repair == "none":  # else its gold is another than the run's
         _check_headlines(models)
@@ -85,12 +87,12 @@ def compare(
             for letter, model in models.items()
         },
         "alignment": alignment,
-        "shared": _on_same_ground(ground),
-        "decomposition": decomposition(own, ground),
+        "shared": _on_same_ground(aligned),
+        "decomposition": decomposition(own, aligned),
     }
     if renaming:
         figures["map"] = dict(renaming)
-    comparison = Comparison(figures, own, ground, {letter: model.runs for letter, model in models.items()})
+    comparison = Comparison(figures, own, aligned, {letter: model.runs for letter, model in models.items()})
     _add_analysis(comparison, resamples)
     text = json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(out / COMPARED, text + "\n")
@@ -100,7 +102,7 @@ def compare(
     return comparison
 
 
-def _described(model: Model) -> dict[str, Any]:
+def _described(model: ComparedModel) -> dict[str, Any]:
     return {
         "name": model.name,
         "paths": model.paths,
@@ -110,20 +112,20 @@ def _described(model: Model) -> dict[str, Any]:
     }
 
 
-def _on_same_ground(ground: Ground) -> dict[str, Any]:
+def _on_same_ground(aligned: AlignedPredictions) -> dict[str, Any]:
     scores = {
-        model: [score(ground.gold, tags, ground.offsets, ground.labels) for tags in runs]
-        for model, runs in ground.predicted.items()
+        model: [strict_scores(aligned.gold, tags, aligned.offsets, aligned.labels) for tags in runs]
+        for model, runs in aligned.predicted.items()
     }
     return {
-        "types": list(ground.labels.types),
-        "sentences": len(ground),
+        "types": list(aligned.labels.types),
+        "sentences": len(aligned),
         **{model: mean(runs) for model, runs in scores.items()},
         "spread": {model: spread(runs) for model, runs in scores.items()},
     }
 
 
-def _note_plain_files(models: dict[str, Model], notes: list[str]) -> None:
+def _note_plain_files(models: dict[str, ComparedModel], notes: list[str]) -> None:
     plain = [letter for letter, model in models.items() if model.runs == [None]]
     if plain:
         notes.append(
@@ -132,7 +134,7 @@ def _note_plain_files(models: dict[str, Model], notes: list[str]) -> None:
         )
 
 
-def _check_headlines(models: dict[str, Model]) -> None:
+def _check_headlines(models: dict[str, ComparedModel]) -> None:
     """Say so where a run's results.json is not of the predictions that lie beside it."""
     for model in models.values():
         for path, predictions, said in zip(model.paths, model.own, model.headline, strict=True):
@@ -146,16 +148,16 @@ def _check_headlines(models: dict[str, Model]) -> None:
 
 def _add_analysis(comparison: Comparison, resamples: int) -> None:
     """Work out on the same ground: error bars, the verdict, errors, calibration, effects of the data."""
-    figures, ground = comparison.figures, comparison.ground
+    figures, aligned = comparison.figures, comparison.aligned
     training = {model: _training(runs) for model, runs in comparison.runs.items()}
-    figures["uncertainty"] = uncertainty(ground, resamples=resamples)
+    figures["uncertainty"] = uncertainty(aligned, resamples=resamples)
     figures["verdict"] = verdict(figures)
-    figures["errors"] = {model: errors(ground, model, training=training[model]) for model in ground.models}
-    figures["calibration"] = {model: calibration(ground, model) for model in ground.models}
-    figures["effects"] = effects(ground, training=training)
+    figures["errors"] = {model: errors(aligned, model, training=training[model]) for model in aligned.models}
+    figures["calibration"] = {model: calibration(aligned, model) for model in aligned.models}
+    figures["effects"] = effects(aligned, training=training)
 
 
-def _training(runs: list[Run | None]) -> Training | str:
+def _training(runs: list[Run | None]) -> TrainingText | str:
     """What a model was trained on, the same text for all of its runs; or why that is not known."""
     first = next((run for run in runs if run), None)
     return of_run(first) if first else NO_RUN

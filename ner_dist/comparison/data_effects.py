@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist.comparison.training_overlap import NO_WORDS, Training
+from ner_dist.comparison.training_overlap import NO_WORDS, TrainingText
 from ner_dist.evaluation import metrics
 from ner_dist.labels import extract_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.aligned import AlignedPredictions
 
 NOTHING_LEFT = "no sentence would be left"
 
@@ -32,7 +32,7 @@ WHAT = {
 }
 
 
-def effects(ground: Ground, *, training: Mapping[str, Training | str]) -> dict[str, Any]:
+def effects(aligned: AlignedPredictions, *, training: Mapping[str, TrainingText | str]) -> dict[str, Any]:
     """Each effect by its name.
 
     Args:
@@ -46,8 +46,10 @@ def effects(ground: Ground, *, training: Mapping[str, Training | str]) -> dict[s
         by model, `with` and `without` the effect and their `difference`; `gap`, the second model's F1 minus
         the first's, None of one model.
     """
-    per_sentence = {model: [_counts(ground, run) for run in runs] for model, runs in ground.predicted.items()}
-    everything = np.ones(len(ground), dtype=bool)
+    per_sentence = {
+        model: [_counts(aligned, run) for run in runs] for model, runs in aligned.predicted.items()
+    }
+    everything = np.ones(len(aligned), dtype=bool)
 
     def f1(kept: np.ndarray) -> dict[str, float]:
         return {
@@ -57,49 +59,49 @@ def effects(ground: Ground, *, training: Mapping[str, Training | str]) -> dict[s
 
     with_all = f1(everything)
     chosen = {
-        "duplicates": _repeats(ground),
-        "train_test_overlap": _overlap(ground, training),
-        "entity_free_sentences": _entity_free(ground),
+        "duplicates": _repeats(aligned),
+        "train_test_overlap": _overlap(aligned, training),
+        "entity_free_sentences": _entity_free(aligned),
     }
     found = {name: _left_out(name, dropped, with_all, f1) for name, dropped in chosen.items()}
     found["train_test_overlap"]["what"] += _whose(training)
-    return found | {"invalid_transitions": _invalid_transitions(ground, with_all)}
+    return found | {"invalid_transitions": _invalid_transitions(aligned, with_all)}
 
 
-def _repeats(ground: Ground) -> np.ndarray | str:
+def _repeats(aligned: AlignedPredictions) -> np.ndarray | str:
     """bool [N]: all but the first of each distinct sentence; or why that cannot be known."""
-    _, first = np.unique(ground.unit, return_index=True)
-    if ground.tokens is None and len(first) == len(ground):
+    _, first = np.unique(aligned.unit, return_index=True)
+    if aligned.tokens is None and len(first) == len(aligned):
         return NO_WORDS
-    repeats = np.ones(len(ground), dtype=bool)
+    repeats = np.ones(len(aligned), dtype=bool)
     repeats[first] = False
     return repeats
 
 
-def _overlap(ground: Ground, training: Mapping[str, Training | str]) -> np.ndarray | str:
+def _overlap(aligned: AlignedPredictions, training: Mapping[str, TrainingText | str]) -> np.ndarray | str:
     """bool [N]: what any model has learnt, so that all are still scored on the same sentences."""
-    if ground.tokens is None:
+    if aligned.tokens is None:
         return NO_WORDS
-    known = [text for text in training.values() if isinstance(text, Training)]
+    known = [text for text in training.values() if isinstance(text, TrainingText)]
     if not known:
         return "; ".join(dict.fromkeys(map(str, training.values())))
-    held = (any(text.holds(words) for text in known) for words in ground.tokens)
-    return np.fromiter(held, dtype=bool, count=len(ground))
+    held = (any(text.holds(words) for text in known) for words in aligned.tokens)
+    return np.fromiter(held, dtype=bool, count=len(aligned))
 
 
-def _whose(training: Mapping[str, Training | str]) -> str:
+def _whose(training: Mapping[str, TrainingText | str]) -> str:
     """Whose training text it is, and why not that of others."""
-    known = [model for model, text in training.items() if isinstance(text, Training)]
+    known = [model for model, text in training.items() if isinstance(text, TrainingText)]
     if not known:
         return ""
     unknown = (f" Not that of {model}: {why}." for model, why in training.items() if isinstance(why, str))
     return f" Looked up in the training text of {', '.join(known)}.{''.join(unknown)}"
 
 
-def _entity_free(ground: Ground) -> np.ndarray:
-    starts = extract_spans(ground.gold, ground.offsets, ground.labels, strict=True).start
-    free = np.ones(len(ground), dtype=bool)
-    free[metrics.sentence_of(starts, ground.offsets)] = False
+def _entity_free(aligned: AlignedPredictions) -> np.ndarray:
+    starts = extract_spans(aligned.gold, aligned.offsets, aligned.labels, strict=True).start
+    free = np.ones(len(aligned), dtype=bool)
+    free[metrics.sentence_of(starts, aligned.offsets)] = False
     return free
 
 
@@ -118,13 +120,13 @@ def _left_out(
     return _effect(name, with_all, f1(~dropped)) | count
 
 
-def _invalid_transitions(ground: Ground, strict: dict[str, float]) -> dict[str, Any]:
+def _invalid_transitions(aligned: AlignedPredictions, strict: dict[str, float]) -> dict[str, Any]:
     lenient, invalid, entities = {}, 0, 0
-    for model, runs in ground.predicted.items():
+    for model, runs in aligned.predicted.items():
         scores = []
         for run in runs:
             counts, of_strict = (
-                metrics.count(ground.gold, run, ground.offsets, ground.labels, strict=reading)
+                metrics.count(aligned.gold, run, aligned.offsets, aligned.labels, strict=reading)
                 for reading in (False, True)
             )
             scores.append(_f1(counts.as_array().sum(axis=1)))
@@ -165,9 +167,9 @@ def _gap(f1: dict[str, float] | None) -> float | None:
     return second - first
 
 
-def _counts(ground: Ground, predicted: np.ndarray) -> np.ndarray:
+def _counts(aligned: AlignedPredictions, predicted: np.ndarray) -> np.ndarray:
     """True positives, predicted and gold entities of each sentence, int64 [N, 3]."""
-    counts = metrics.count_per_sentence(ground.gold, predicted, ground.offsets, ground.labels, strict=True)
+    counts = metrics.count_per_sentence(aligned.gold, predicted, aligned.offsets, aligned.labels, strict=True)
     return counts.sum(axis=2, dtype=np.int64)
 
 

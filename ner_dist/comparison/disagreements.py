@@ -10,12 +10,12 @@ from ner_dist.comparison.matching import CORRECT, KINDS, outcome
 from ner_dist.evaluation.metrics import sentence_of
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.matching import Outcome
     from ner_dist.labels import Spans
 
 
-def disagreements(ground: Ground, *, limit: int | None = None) -> list[dict[str, Any]]:
+def disagreements(aligned: AlignedPredictions, *, limit: int | None = None) -> list[dict[str, Any]]:
     """Distinct sentences on which a model's first run errs, or on which the first runs of two models differ.
 
     Of a sentence's copies the first is shown on which that is so.
@@ -32,25 +32,25 @@ def disagreements(ground: Ground, *, limit: int | None = None) -> list[dict[str,
         whether models differ.
     """
     found = {
-        model: outcome(ground.gold, runs[0], ground.offsets, ground.labels)
-        for model, runs in ground.predicted.items()
+        model: outcome(aligned.gold, runs[0], aligned.offsets, aligned.labels)
+        for model, runs in aligned.predicted.items()
     }
-    differ = _differ(ground, list(found.values()))
-    err = np.zeros(len(ground), dtype=bool)
+    differ = _differ(aligned, list(found.values()))
+    err = np.zeros(len(aligned), dtype=bool)
     for each in found.values():
         for spans, kind in _sides(each):
-            err[sentence_of(spans.start[kind != CORRECT], ground.offsets)] = True
+            err[sentence_of(spans.start[kind != CORRECT], aligned.offsets)] = True
     shown = np.flatnonzero(differ | err)
     # Stable, so that what comes first of a unit, and of each group, is what comes first in the data.
     shown = shown[np.argsort(~differ[shown], kind="stable")]
-    shown = shown[np.sort(np.unique(ground.unit[shown], return_index=True)[1])][:limit]
-    return _Sentences(ground, found).of(shown, differ)
+    shown = shown[np.sort(np.unique(aligned.unit[shown], return_index=True)[1])][:limit]
+    return _Sentences(aligned, found).of(shown, differ)
 
 
-def _differ(ground: Ground, found: list[Outcome]) -> np.ndarray:
+def _differ(aligned: AlignedPredictions, found: list[Outcome]) -> np.ndarray:
     """bool [N]: sentences in which the predicted entities of two models are not the same."""
-    places = np.zeros(len(ground), dtype=bool)
-    types, words = len(ground.labels.types), len(ground.gold) + 1
+    places = np.zeros(len(aligned), dtype=bool)
+    types, words = len(aligned.labels.types), len(aligned.gold) + 1
 
     def keys(spans: Spans) -> np.ndarray:
         # One number an entity, which begins with its first word.
@@ -59,7 +59,7 @@ def _differ(ground: Ground, found: list[Outcome]) -> np.ndarray:
     first = keys(found[0].predicted)
     for other in found[1:]:
         alone = np.setxor1d(first, keys(other.predicted), assume_unique=True)
-        places[sentence_of(alone // (words * types), ground.offsets)] = True
+        places[sentence_of(alone // (words * types), aligned.offsets)] = True
     return places
 
 
@@ -71,23 +71,23 @@ def _sides(found: Outcome) -> tuple[tuple[Spans, np.ndarray], ...]:
 class _Sentences:
     """What is to be shown of each sentence, looked up by its place."""
 
-    def __init__(self, ground: Ground, found: dict[str, Outcome]) -> None:
-        self.ground = ground
-        self.copies = np.bincount(ground.unit)
+    def __init__(self, aligned: AlignedPredictions, found: dict[str, Outcome]) -> None:
+        self.aligned = aligned
+        self.copies = np.bincount(aligned.unit)
         self.sides = {
-            model: [_Entities(spans, kind, ground) for spans, kind in _sides(each)]
+            model: [_Entities(spans, kind, aligned) for spans, kind in _sides(each)]
             for model, each in found.items()
         }
 
     def of(self, sentences: np.ndarray, differ: np.ndarray) -> list[dict[str, Any]]:
-        ground = self.ground
+        aligned = self.aligned
         some = next(iter(self.sides.values()))
         return [
             {
-                "id": i + 1 if ground.ids is None else ground.ids[i],
-                "tokens": None if ground.tokens is None else ground.tokens[i],
-                "words": int(ground.offsets[i + 1] - ground.offsets[i]),
-                "copies": int(self.copies[ground.unit[i]]),
+                "id": i + 1 if aligned.ids is None else aligned.ids[i],
+                "tokens": None if aligned.tokens is None else aligned.tokens[i],
+                "words": int(aligned.offsets[i + 1] - aligned.offsets[i]),
+                "copies": int(self.copies[aligned.unit[i]]),
                 "gold": some[0].of(i),
                 "predicted": {model: predicted.of(i) for model, (_, predicted) in self.sides.items()},
                 "errors": {
@@ -103,13 +103,13 @@ class _Sentences:
 class _Entities:
     """The entities of each sentence, and what became of them."""
 
-    def __init__(self, spans: Spans, kind: np.ndarray, ground: Ground) -> None:
-        sentence = sentence_of(spans.start, ground.offsets)
-        begin = ground.offsets[sentence]
+    def __init__(self, spans: Spans, kind: np.ndarray, aligned: AlignedPredictions) -> None:
+        sentence = sentence_of(spans.start, aligned.offsets)
+        begin = aligned.offsets[sentence]
         self.kind = kind.tolist()
-        self.names = [ground.labels.types[index] for index in spans.type.tolist()]
+        self.names = [aligned.labels.types[index] for index in spans.type.tolist()]
         self.start, self.end = (spans.start - begin).tolist(), (spans.end - begin).tolist()
-        self.first = np.searchsorted(sentence, np.arange(len(ground) + 1)).tolist()
+        self.first = np.searchsorted(sentence, np.arange(len(aligned) + 1)).tolist()
 
     def of(self, sentence: int) -> list[list[Any]]:
         """`[type, start, end]` of each, counted within the sentence."""

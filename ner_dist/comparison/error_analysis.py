@@ -18,12 +18,12 @@ from ner_dist.labels import OUTSIDE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.matching import Outcome
-    from ner_dist.comparison.training_overlap import Training
+    from ner_dist.comparison.training_overlap import TrainingText
 
 
-def errors(ground: Ground, model: str, *, training: Training | str) -> dict[str, Any]:
+def errors(aligned: AlignedPredictions, model: str, *, training: TrainingText | str) -> dict[str, Any]:
     """A model's errors on the same ground.
 
     Args:
@@ -38,10 +38,12 @@ def errors(ground: Ground, model: str, *, training: Training | str) -> dict[str,
         the column and what is spurious in the row of `O`; `by_entity_length`, `by_sentence_length`; `by_seen`
         or None, with the reason in `by_seen_why`.
     """
-    outcomes = [outcome(ground.gold, run, ground.offsets, ground.labels) for run in ground.predicted[model]]
-    types = ground.labels.types
+    outcomes = [
+        outcome(aligned.gold, run, aligned.offsets, aligned.labels) for run in aligned.predicted[model]
+    ]
+    types = aligned.labels.types
     per_type = _kinds_per_type(outcomes, len(types))
-    why = NO_WORDS if ground.tokens is None else training if isinstance(training, str) else None
+    why = NO_WORDS if aligned.tokens is None else training if isinstance(training, str) else None
     return {
         "runs": len(outcomes),
         **muc(per_type.sum(axis=0)),
@@ -49,8 +51,8 @@ def errors(ground: Ground, model: str, *, training: Training | str) -> dict[str,
         "kinds_per_type": {name: _named(per_type[i]) for i, name in enumerate(types)},
         "confusion": {"types": [*types, OUTSIDE], "counts": _confusion(outcomes, len(types)).tolist()},
         "by_entity_length": by_entity_length(outcomes),
-        "by_sentence_length": by_sentence_length(outcomes, ground.offsets),
-        "by_seen": None if isinstance(training, str) or why else by_seen(outcomes, ground, training),
+        "by_sentence_length": by_sentence_length(outcomes, aligned.offsets),
+        "by_seen": None if isinstance(training, str) or why else by_seen(outcomes, aligned, training),
         "by_seen_why": why,
     }
 

@@ -17,7 +17,7 @@ from ner_dist.data.corpus import check_words
 from ner_dist.data.readers import format_by_ending
 from ner_dist.data.renaming import check as check_renaming
 from ner_dist.errors import UserError
-from ner_dist.files import shown
+from ner_dist.files import printable
 from ner_dist.formatting import known
 from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.run.directory import Run, find_run, read_results
@@ -34,7 +34,7 @@ FIGURES = ("loss", "precision", "recall", "f1", "accuracy")
 
 
 @dataclass
-class Model:
+class ComparedModel:
     """What is known of one model; the lists have an element for each of its runs, or one for a plain file."""
 
     name: str
@@ -53,7 +53,7 @@ def models_of(
     *,
     renaming: Renaming | None = None,
     repair: Repair = "none",
-) -> dict[str, Model]:
+) -> dict[str, ComparedModel]:
     """The models by letter, with their predictions and headline figures.
 
     Args:
@@ -143,14 +143,14 @@ def _same_but_for_seed(one: Recipe, other: Recipe) -> bool:
     return set(differing_keys(one, other)) <= {"train.seed"}
 
 
-def _read(sources: list[Run | Path], repair: Repair) -> Model:
+def _read(sources: list[Run | Path], repair: Repair) -> ComparedModel:
     source = sources[0]
     if isinstance(source, Path):
         predictions = read_file(source, repair=repair)
-        name = shown(source.name.removesuffix(".gz"))
-        return Model(
+        name = printable(source.name.removesuffix(".gz"))
+        return ComparedModel(
             name=name.removesuffix(Path(name).suffix),
-            paths=[shown(source)],
+            paths=[printable(source)],
             runs=[None],
             seeds=[None],
             own=[predictions],
@@ -158,9 +158,9 @@ def _read(sources: list[Run | Path], repair: Repair) -> Model:
         )
     runs = [run for run in sources if isinstance(run, Run)]
     results = [_results(run) for run in runs]
-    return Model(
+    return ComparedModel(
         name=results[0]["name"],
-        paths=[shown(run.folder) for run in runs],
+        paths=[printable(run.folder) for run in runs],
         runs=[*runs],
         seeds=[load_recipe(run.recipe).train.seed if run.recipe.exists() else None for run in runs],
         own=[
@@ -206,7 +206,7 @@ def _figure(result: dict[str, Any], *place: str) -> float | None:
     return value if known(value) else None
 
 
-def _call(models: dict[str, Model], names: Mapping[str, str]) -> None:
+def _call(models: dict[str, ComparedModel], names: Mapping[str, str]) -> None:
     for letter in names:
         if letter not in models:
             fix = f"the models are {', '.join(models)}"

@@ -21,7 +21,7 @@ from ner_dist.data.notation import OUT
 from ner_dist.data.readers import format_by_ending, json_lines, read_columns, read_text
 from ner_dist.data.tags import read_tags
 from ner_dist.errors import UserError
-from ner_dist.files import shown
+from ner_dist.files import printable
 from ner_dist.labels import LabelSet
 from ner_dist.run.directory import predicts_iob2
 
@@ -51,7 +51,7 @@ def read_run(run: Run, types: Sequence[str], *, repair: Repair = "none") -> Pred
     if not path.exists():
         raise UserError("there are no predictions", where=str(path), fix="train the run to its end")
     found = read_file(path, types=types, iob2=predicts_iob2(run), repair=repair)
-    return replace(found, source=shown(run.folder))
+    return replace(found, source=printable(run.folder))
 
 
 def read_file(
@@ -79,7 +79,7 @@ def read_file(
             where=str(path),
             fix="call JSON lines .jsonl and CoNLL columns .conll, either with .gz behind it if gzipped",
         )
-    if not len(gold.numbers):
+    if not len(gold.line_numbers):
         raise UserError("holds no sentence", where=str(path), fix="see the README for what a line holds")
     for column in (gold, predicted):
         _check_text(column)
@@ -99,7 +99,7 @@ def read_file(
         raise UserError("every tag is O", where=str(path), fix="write entities as B-TYPE and I-TYPE")
     labels = LabelSet.from_types(types)
     return Predictions(
-        source=shown(path),
+        source=printable(path),
         labels=labels,
         gold=of_gold.ids(labels),
         predicted=of_predicted.ids(labels),
@@ -110,27 +110,27 @@ def read_file(
 
 def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     columns: dict[str, list[Any]] = {name: [] for name in ("gold", "predicted", *_OPTIONAL)}
-    numbers: list[int] = []
+    line_numbers: list[int] = []
     for number, line in json_lines(read_text(path), path):
         where = f"{path}:{number}"
         found = _cells(line, where)
         for name in _OPTIONAL:
-            if numbers and (name in found) != bool(columns[name]):
-                there, missing = (number, numbers[0]) if name in found else (numbers[0], number)
+            if line_numbers and (name in found) != bool(columns[name]):
+                there, missing = (number, line_numbers[0]) if name in found else (line_numbers[0], number)
                 what = f"line {there} has `{name}` and line {missing} has none"
                 raise UserError(what, where=where, fix="write it on all lines or on none")
         for name, cell in found.items():
             columns[name].append(cell)
-        numbers.append(number)
+        line_numbers.append(number)
     tokens, ids, confidence = (columns[name] or None for name in _OPTIONAL)
     words = columns["gold"] if tokens is None else tokens
     if tokens is not None:
-        check_words(tokens, lambda sentence: f"{path}:{numbers[sentence]}")
+        check_words(tokens, lambda sentence: f"{path}:{line_numbers[sentence]}")
     if ids is not None:
-        ids = _ids(ids, numbers, path)
+        ids = _ids(ids, line_numbers, path)
     flat = None if confidence is None else np.array([p for cell in confidence for p in cell], np.float32)
     gold, predicted = (
-        rows_from_lists(words, columns[name], file=shown(path), numbers=numbers)
+        rows_from_lists(words, columns[name], file=printable(path), line_numbers=line_numbers)
         for name in ("gold", "predicted")
     )
     return gold, predicted, {"tokens": tokens, "ids": ids, "confidence": flat}
@@ -171,10 +171,10 @@ def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str,
     return cell
 
 
-def _ids(ids: list[Any], numbers: list[int], path: Path) -> list[str]:
+def _ids(ids: list[Any], line_numbers: list[int], path: Path) -> list[str]:
     """As text: the number 1 of one tool is the "1" of another."""
     seen: dict[str, int] = {}
-    for value, number in zip(ids, numbers, strict=True):
+    for value, number in zip(ids, line_numbers, strict=True):
         if type(value) not in (int, str):
             what, fix = f"`id` is neither a number nor text: {value!r:.60}", "write either, or no `id` at all"
             raise UserError(what, where=f"{path}:{number}", fix=fix)
@@ -183,7 +183,7 @@ def _ids(ids: list[Any], numbers: list[int], path: Path) -> list[str]:
             fix = "give every sentence its own, or none"
             raise UserError(what, where=f"{path}:{number}", fix=fix)
         seen[str(value)] = number
-    check_words([[each] for each in seen], lambda sentence: f"{path}:{numbers[sentence]}")
+    check_words([[each] for each in seen], lambda sentence: f"{path}:{line_numbers[sentence]}")
     return list(seen)
 
 

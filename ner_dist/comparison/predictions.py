@@ -49,10 +49,10 @@ class Predictions:
 
     @cached_property
     def scores(self) -> dict[str, Any]:
-        """The figures of all of it, under the types' own names, as `scoring.score` has them."""
+        """The figures of all of it, under the types' own names, as `scoring.strict_scores` has them."""
         if self.before is not None:
             return self.before.scores
-        return score(self.gold, self.predicted, self.offsets, self.labels)
+        return strict_scores(self.gold, self.predicted, self.offsets, self.labels)
 
     def rename(self, renaming: Renaming) -> Predictions:
         """The same with other names for types; what has none any more is O."""
@@ -89,7 +89,9 @@ def words_of(sentences: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np
     return np.repeat(offsets[:-1][sentences] - own[:-1], lengths) + np.arange(own[-1]), own
 
 
-def score(gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels: LabelSet) -> dict[str, Any]:
+def strict_scores(
+    gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels: LabelSet
+) -> dict[str, Any]:
     """`metrics.scores` in strict IOB2, with `accuracy` over words. Tags are int [W], offsets int64 [N+1]."""
     counts = metrics.count(gold, predicted, offsets, labels, strict=True)
     return metrics.scores(counts, labels.types) | {"accuracy": metrics.token_accuracy(gold, predicted)}

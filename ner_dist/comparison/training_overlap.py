@@ -32,7 +32,7 @@ NO_RUN = "a file of predictions does not say what was trained on"
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingText:
     """The training split, looked up by words."""
 
     forms: dict[str, frozenset[str]]
@@ -43,7 +43,7 @@ class Training:
     @classmethod
     def from_split(
         cls, tokens: Iterable[Sequence[str]], tags: np.ndarray, offsets: np.ndarray, labels: LabelSet
-    ) -> Training:
+    ) -> TrainingText:
         """Of all types of the data, whatever of them is learnt.
 
         Args:
@@ -72,7 +72,7 @@ class Training:
         return _key(words) in self.sentences
 
 
-def of_run(run: Run) -> Training | str:
+def of_run(run: Run) -> TrainingText | str:
     """The training split of a run; or that it cannot be read, with a line in the log that says why.
 
     Text that has changed since the run was trained is not what the model has seen, and is refused.
@@ -84,7 +84,7 @@ def of_run(run: Run) -> Training | str:
         return NO_TRAINING
 
 
-def _read(run: Run) -> Training:
+def _read(run: Run) -> TrainingText:
     # Here, for what they import: a comparison of plain files reads no data.
     from ner_dist.data.prepare import find_prepared
     from ner_dist.data.sources import SYNTHETIC, load_corpus
@@ -98,14 +98,14 @@ def _read(run: Run) -> Training:
     prepared = find_prepared(data, fingerprint=fingerprint) if fingerprint else None
     if prepared is not None:
         split = prepared.splits["train"]
-        return Training.from_split(split.tokens(), split.tags, split.offsets, prepared.labels)
+        return TrainingText.from_split(split.tokens(), split.tags, split.offsets, prepared.labels)
     if data.path != SYNTHETIC and not Path(data.path).expanduser().exists():
         raise UserError("neither prepared on this machine nor a file or folder", where=data.path)
     corpus = load_corpus(data)
     if fingerprint and corpus.fingerprint != fingerprint:
         raise UserError("has changed since the run was trained", where=data.path)
     found = corpus.splits["train"]
-    return Training.from_split(found.tokens, found.tags, found.offsets, corpus.labels)
+    return TrainingText.from_split(found.tokens, found.tags, found.offsets, corpus.labels)
 
 
 def _key(words: Sequence[str]) -> str:

@@ -32,14 +32,14 @@ from ner_dist.comparison.unit_counts import UnitCounts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.aligned import AlignedPredictions
 
 # Differences that rounding alone makes.
 _NOTHING = 1e-12
 
 
 def uncertainty(
-    ground: Ground, *, resamples: int = 10_000, level: float = 0.95, seed: int = 13
+    aligned: AlignedPredictions, *, resamples: int = 10_000, level: float = 0.95, seed: int = 13
 ) -> dict[str, Any]:
     """Intervals of each model's figures, and of the differences of each two models with p-values.
 
@@ -54,17 +54,17 @@ def uncertainty(
         figure with `difference`, `low`, `high`, `p`, `p_randomisation`, `p_holm` (types only) and `real`;
         `resamples_needed` for any type to be shown; and how all that was found.
     """
-    counted = UnitCounts.of(ground)
+    counted = UnitCounts.of(aligned)
     observed = counted.means(counted.observed)
-    moved = between_runs(counted, ground.seeds, resamples=resamples, seed=seed)
+    moved = between_runs(counted, aligned.seeds, resamples=resamples, seed=seed)
     drawn = bootstrap(counted, resamples=resamples, seed=seed) + moved
     models = {}
-    for place, model in enumerate(ground.models):
+    for place, model in enumerate(aligned.models):
         low, high = np.clip(interval(drawn[:, place], level), 0, 1)
         models[model] = _table(counted.names, {"value": observed[place], "low": low, "high": high})
     differences, families = [], []
-    for to, of in combinations(range(len(ground.models)), 2):
-        pair = {"of": ground.models[of], "to": ground.models[to]}
+    for to, of in combinations(range(len(aligned.models)), 2):
+        pair = {"of": aligned.models[of], "to": aligned.models[to]}
         randomised = swapped(counted, **pair, resamples=resamples, seed=seed) + moved[:, of] - moved[:, to]
         difference = observed[of] - observed[to]
         families.append(counted.occurring(*pair.values()))
@@ -76,9 +76,9 @@ def uncertainty(
         "resamples": resamples,
         "resamples_needed": needed,
         "level": level,
-        "units": ground.units,
+        "units": aligned.units,
         "seed": seed,
-        "method": _method(ground, resamples=resamples, needed=needed, level=level),
+        "method": _method(aligned, resamples=resamples, needed=needed, level=level),
         "models": models,
         "differences": differences,
     }
@@ -159,19 +159,20 @@ def _table(names: Sequence[tuple[str, ...]], columns: dict[str, np.ndarray]) -> 
     return tree
 
 
-def _method(ground: Ground, *, resamples: int, needed: int, level: float) -> str:
+def _method(aligned: AlignedPredictions, *, resamples: int, needed: int, level: float) -> str:
     """What was done, for who reads the figures."""
     text = (
-        f"Paired bootstrap: {resamples:,} times, {ground.units:,} of the {ground.units:,} distinct sentences "
-        "are drawn with replacement, each with all its copies, the same for all models; percentile intervals "
-        f"({100 * level:g} %). p: bootstrap, two-sided. p_randomisation: approximate randomisation, which "
+        f"Paired bootstrap: {resamples:,} times, {aligned.units:,} of the {aligned.units:,} distinct "
+        "sentences are drawn with replacement, each with all its copies, the same for all models; percentile "
+        f"intervals ({100 * level:g} %). p: bootstrap, two-sided. p_randomisation: approximate "
+        "randomisation, which "
         "swaps what two models said about a sentence. p_holm: the larger of the two, corrected after Holm "
         "over the types. A difference is called real if the larger p, for a type the corrected one, is below "
         f"{1 - level:.2g}. Intervals are not corrected."
     )
     if resamples < needed:
         text += f" To show a difference on any type, {needed:,} resamples are needed: these are too few."
-    several = [model for model, runs in ground.predicted.items() if len(runs) > 1]
+    several = [model for model, runs in aligned.predicted.items() if len(runs) > 1]
     if several:
         text += (
             f" A model's figure is the mean over its runs; the runs of {', '.join(several)} are drawn again "
@@ -180,10 +181,10 @@ def _method(ground: Ground, *, resamples: int, needed: int, level: float) -> str
     for to, of in combinations(several, 2):
         how = (
             "the same seeds and are drawn in pairs"
-            if same_seeds(ground.seeds[of], ground.seeds[to])
+            if same_seeds(aligned.seeds[of], aligned.seeds[to])
             else "runs drawn independently"
         )
         text += f" {to} and {of} have {how}."
-    if single := [model for model in ground.models if model not in several]:
+    if single := [model for model in aligned.models if model not in several]:
         text += f" There is one run of {', '.join(single)}: nothing is said about another seed."
     return text

@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from ner_dist.evaluation.metrics import count_per_sentence, precision_recall_f1
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.aligned import AlignedPredictions
 
 
 @dataclass(frozen=True)
@@ -78,32 +78,32 @@ class UnitCounts:
     """Columns: words, then of each run how many of them have the right tag."""
 
     @classmethod
-    def of(cls, ground: Ground) -> UnitCounts:
+    def of(cls, aligned: AlignedPredictions) -> UnitCounts:
         """Count all runs of all models, strict IOB2."""
-        order = np.argsort(ground.unit, kind="stable")
-        starts = np.unique(ground.unit[order], return_index=True)[1]
+        order = np.argsort(aligned.unit, kind="stable")
+        starts = np.unique(aligned.unit[order], return_index=True)[1]
         predicted = [
-            ground.predicted[model][run] for model in ground.models for run in _by_seed(ground, model)
+            aligned.predicted[model][run] for model in aligned.models for run in _by_seed(aligned, model)
         ]
 
         def by_unit(of_sentences: np.ndarray) -> np.ndarray:
             return np.add.reduceat(of_sentences[order], starts, axis=0)
 
         entities: list[np.ndarray] = []
-        words = [by_unit(np.diff(ground.offsets)[:, None])]
+        words = [by_unit(np.diff(aligned.offsets)[:, None])]
         for tags in predicted:
             counts = count_per_sentence(
-                ground.gold, tags, ground.offsets, ground.labels, strict=True
+                aligned.gold, tags, aligned.offsets, aligned.labels, strict=True
             )  # [N, 3, types]: true positives, predicted, gold
             if not entities:
                 entities.append(by_unit(counts[:, 2]))
             entities += [by_unit(counts[:, 0]), by_unit(counts[:, 1])]
-            right = np.concatenate([[0], np.cumsum(ground.gold == tags)])[ground.offsets]
+            right = np.concatenate([[0], np.cumsum(aligned.gold == tags)])[aligned.offsets]
             words.append(by_unit(np.diff(right)[:, None]))
-        ends = np.cumsum([0, *map(len, ground.predicted.values())])
+        ends = np.cumsum([0, *map(len, aligned.predicted.values())])
         return cls(
-            types=ground.labels.types,
-            runs={m: slice(a, b) for m, a, b in zip(ground.models, ends, ends[1:], strict=False)},
+            types=aligned.labels.types,
+            runs={m: slice(a, b) for m, a, b in zip(aligned.models, ends, ends[1:], strict=False)},
             entities=Grouped.of(np.concatenate(entities, axis=1)),
             words=Grouped.of(np.concatenate(words, axis=1)),
         )
@@ -157,7 +157,7 @@ class UnitCounts:
         return found
 
 
-def _by_seed(ground: Ground, model: str) -> list[int]:
+def _by_seed(aligned: AlignedPredictions, model: str) -> list[int]:
     """The places of a model's runs in the order of their seeds, so that models of the same seeds pair up."""
-    seeds = ground.seeds[model]
+    seeds = aligned.seeds[model]
     return sorted(range(len(seeds)), key=lambda run: -1 if (seed := seeds[run]) is None else seed)

@@ -61,7 +61,7 @@ def _parts_of_gap(model: str, parts: dict[str, Any]) -> str:
 def _same_ground(figures: dict[str, Any], pair: dict[str, Any]) -> str:
     """The difference over all types, and whether it is shown to be real."""
     of, to, shared, f1 = pair["of"], pair["to"], figures["shared"], pair["micro"]["f1"]
-    ground = (
+    aligned = (
         f"On the same {counted(shared['sentences'], 'sentence')} and {counted(len(shared['types']), 'type')}"
     )
     scores = f"{of} has F1 {shared[of]['f1']:.4f} and {to} {shared[to]['f1']:.4f}"
@@ -69,9 +69,9 @@ def _same_ground(figures: dict[str, Any], pair: dict[str, Any]) -> str:
     if f1["real"]:
         better, other = _order(pair, f1)
         return (
-            f"{ground}, {scores}: {better} is better than {other}, and this is shown to be real ({figure})."
+            f"{aligned}, {scores}: {better} is better than {other}, and this is shown to be real ({figure})."
         )
-    return f"{ground}, {scores}: no difference between {of} and {to} is shown ({figure})."
+    return f"{aligned}, {scores}: no difference between {of} and {to} is shown ({figure})."
 
 
 def _by_type(pair: dict[str, Any]) -> str:

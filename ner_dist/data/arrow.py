@@ -40,17 +40,17 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
             raise missing_column(getattr(data, key), key, columns or table.column_names, file)
     read = table.num_rows
     languages: Counter[str] = Counter()
-    numbers = np.arange(1, read + 1)
+    line_numbers = np.arange(1, read + 1)
     if data.language is not None:
         spoken = table[data.language_column].cast(pa.string())
         for item in pc.value_counts(spoken).to_pylist():
             languages[str(item["values"])] = item["counts"]
         keep = pc.fill_null(pc.equal(spoken, data.language), False)
-        table, numbers = table.filter(keep), numbers[keep.to_numpy()]
+        table, line_numbers = table.filter(keep), line_numbers[keep.to_numpy()]
 
-    words = _column(table, str(data.tokens_column), _WORDS, file=file, numbers=numbers)
-    tags = _column(table, str(data.tags_column), _TAGS, file=file, numbers=numbers)
-    check_lengths(words.lengths, tags.lengths, lambda row: f"{file}:row {numbers[row]}")
+    words = _column(table, str(data.tokens_column), _WORDS, file=file, line_numbers=line_numbers)
+    tags = _column(table, str(data.tags_column), _TAGS, file=file, line_numbers=line_numbers)
+    check_lengths(words.lengths, tags.lengths, lambda row: f"{file}:row {line_numbers[row]}")
     offsets = offsets_of(words.lengths)
     # Indexing into the vocabulary shares one string among all the places where the word stands.
     flat = np.array(words.values, dtype=object)[words.codes].tolist()
@@ -60,8 +60,8 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
         values=ids_from_text(tags.values),
         offsets=offsets,
         file=file,
-        numbers=numbers,
-        unit="row ",
+        line_numbers=line_numbers,
+        place_prefix="row ",
         names=_class_names(table.schema, str(data.tags_column)),
         read=read,
         languages=languages,
@@ -80,7 +80,7 @@ class _Column:
     """The distinct items."""
 
 
-def _column(table: pa.Table, name: str, kind: str, *, file: str, numbers: np.ndarray) -> _Column:
+def _column(table: pa.Table, name: str, kind: str, *, file: str, line_numbers: np.ndarray) -> _Column:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -89,7 +89,7 @@ def _column(table: pa.Table, name: str, kind: str, *, file: str, numbers: np.nda
         raise UserError(f"column '{name}' holds {column.type}, not lists of {kind}", where=file)
     if column.null_count:
         row = int(np.argmax(column.is_null().to_numpy()))
-        raise UserError(f"column '{name}' holds nothing", where=f"{file}:row {numbers[row]}")
+        raise UserError(f"column '{name}' holds nothing", where=f"{file}:row {line_numbers[row]}")
     lengths = pc.list_value_length(column).to_numpy().astype(np.int64)
     items = pa.chunked_array([chunk.flatten() for chunk in column.chunks], type=column.type.value_type)
     if is_type.is_dictionary(items.type):
@@ -97,7 +97,7 @@ def _column(table: pa.Table, name: str, kind: str, *, file: str, numbers: np.nda
     if items.null_count:
         item = int(np.argmax(items.is_null().to_numpy()))
         row = int(np.searchsorted(np.cumsum(lengths), item, side="right"))
-        raise UserError(f"an item in column '{name}' is missing", where=f"{file}:row {numbers[row]}")
+        raise UserError(f"an item in column '{name}' is missing", where=f"{file}:row {line_numbers[row]}")
     if is_type.is_string(items.type) or is_type.is_large_string(items.type):
         items = items.cast(pa.large_string())  # joined chunks may pass the 2 GiB of `string`
     elif len(items) and not (kind == _TAGS and is_type.is_integer(items.type)):

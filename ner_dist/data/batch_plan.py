@@ -49,7 +49,7 @@ class Plan:
         """The examples of one optimiser step."""
         return np.concatenate([self.micro_batch(step, index) for index in range(self.micro_batches)])
 
-    def step_cells(self, step: int, lengths: np.ndarray) -> int:
+    def step_padded_tokens(self, step: int, lengths: np.ndarray) -> int:
         """Padded subwords that one step holds."""
         return int(self._cells(self.bounds[step], lengths).sum())
 
@@ -162,14 +162,14 @@ class EvaluationPlan:
     """int32 [E]: every example once."""
     cuts: np.ndarray
     """int64 [K+1]: micro-batch k holds order[cuts[k]:cuts[k + 1]]."""
-    unit: np.ndarray
+    shard: np.ndarray
     """int64 [K]: the unit of each micro-batch, rising."""
     sentence: np.ndarray
     """int32 [E]: the sentence of each example."""
 
     def rank_micro_batches(self, rank: int, world: int) -> list[np.ndarray]:
         """The examples of each forward pass of a rank; all get equally many, the last perhaps empty."""
-        owners = self.unit % world
+        owners = self.shard % world
         mine = [self.order[self.cuts[k] : self.cuts[k + 1]] for k in np.flatnonzero(owners == rank)]
         most = int(np.bincount(owners, minlength=world).max())
         return mine + [np.empty(0, dtype=np.int32)] * (most - len(mine))
@@ -177,7 +177,7 @@ class EvaluationPlan:
     def rank_sentences(self, rank: int, world: int, *, n_sentences: int) -> np.ndarray:
         """The sentences that a rank scores, rising; one without examples belongs to rank 0."""
         owner = np.zeros(n_sentences, dtype=np.int64)
-        owner[self.sentence[self.order]] = np.repeat(self.unit, np.diff(self.cuts)) % world
+        owner[self.sentence[self.order]] = np.repeat(self.shard, np.diff(self.cuts)) % world
         return np.flatnonzero(owner == rank)
 
 
@@ -200,7 +200,7 @@ def plan_evaluation(lengths: np.ndarray, sentence: np.ndarray, *, batch_tokens: 
     ends = np.concatenate([[0], np.cumsum(windows)])
 
     cuts: list[int] = [0]
-    unit: list[int] = []
+    shard: list[int] = []
     at = 0
     while at < len(by_length):
         room = max(1, batch_tokens // int(longest[at]))
@@ -208,13 +208,13 @@ def plan_evaluation(lengths: np.ndarray, sentence: np.ndarray, *, batch_tokens: 
         # Not even one sentence fits: it is cut into micro-batches that stay together.
         behind = max(behind, at + 1)
         pieces = [*range(cuts[-1] + room, int(ends[behind]), room), int(ends[behind])]
-        unit += [unit[-1] + 1 if unit else 0] * len(pieces)
+        shard += [shard[-1] + 1 if shard else 0] * len(pieces)
         cuts += pieces
         at = behind
     within = np.arange(len(sentence)) - np.repeat(ends[:-1], windows)
     return EvaluationPlan(
         order=(np.repeat(first[by_length], windows) + within).astype(np.int32),
         cuts=np.array(cuts, dtype=np.int64),
-        unit=np.array(unit, dtype=np.int64),
+        shard=np.array(shard, dtype=np.int64),
         sentence=sentence,
     )

@@ -204,7 +204,7 @@ class Columns:
             values=ids_from_text(values),
             offsets=self.offsets,
             file=str(self.path),
-            numbers=self.at[self.starts] + 1,
+            line_numbers=self.at[self.starts] + 1,
             word_lines=self.at + 1,
             read=len(self.starts),
         )

@@ -76,7 +76,7 @@ class Corpus:
     """Those of `train`, `validation` and `test` that were asked for."""
     labels: LabelSet
     """Every label of the data, whatever is learnt of them."""
-    report: dict[str, int | str]
+    counts: dict[str, int | str]
     """What reading found, `<split>_<what>`; see `duplicates.py` and `labelled`."""
     fingerprint: str
     """sha256 over the words and tags of every split."""
@@ -94,10 +94,10 @@ class Rows:
     offsets: np.ndarray
     """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
     file: str
-    numbers: np.ndarray
+    line_numbers: np.ndarray
     """int64 [N]: line or row of every sentence (its first word's line in CoNLL files), from 1."""
-    unit: str = ""
-    """What `numbers` count: lines where empty, else `row `."""
+    place_prefix: str = ""
+    """What `line_numbers` count: lines where empty, else `row `."""
     word_lines: np.ndarray | None = None
     """int64 [W]: the line of every word, from 1, in formats that give each a line of its own."""
     names: tuple[str, ...] | None = None
@@ -109,7 +109,7 @@ class Rows:
 
     def origin(self) -> list[str]:
         """`file:line` or `file:row N` of every sentence."""
-        return [f"{self.file}:{self.unit}{number}" for number in self.numbers.tolist()]
+        return [f"{self.file}:{self.place_prefix}{number}" for number in self.line_numbers.tolist()]
 
     def place_of_tag(self, code: int) -> str:
         """Where the tag `values[code]` first stands."""
@@ -120,11 +120,17 @@ class Rows:
         if self.word_lines is not None:
             return f"{self.file}:{self.word_lines[word]}"
         sentence = int(np.searchsorted(self.offsets, word, side="right")) - 1
-        return f"{self.file}:{self.unit}{self.numbers[sentence]}"
+        return f"{self.file}:{self.place_prefix}{self.line_numbers[sentence]}"
 
 
 def rows_from_lists(
-    tokens: list[Any], tags: list[Any], *, file: str, numbers: Iterable[int], unit: str = "", **counts: Any
+    tokens: list[Any],
+    tags: list[Any],
+    *,
+    file: str,
+    line_numbers: Iterable[int],
+    place_prefix: str = "",
+    **counts: Any,
 ) -> Rows:
     """Rows from a list of words and a list of tags for each sentence, checked.
 
@@ -132,10 +138,10 @@ def rows_from_lists(
         UserError: something that is not a list of text, tags that are not all text or all whole numbers,
             or a sentence with more or fewer tags than words.
     """
-    at = np.fromiter(numbers, np.int64, count=len(tokens))
+    at = np.fromiter(line_numbers, np.int64, count=len(tokens))
 
     def where(sentence: int) -> str:
-        return f"{file}:{unit}{at[sentence]}"
+        return f"{file}:{place_prefix}{at[sentence]}"
 
     for column, what in ((tokens, "words"), (tags, "tags")):
         if set(map(type, column)) - {list}:
@@ -146,7 +152,7 @@ def rows_from_lists(
     check_words(tokens, where)
     _check_tags(tags, where)
     codes, values = _codes(list(chain.from_iterable(tags)))
-    return Rows(tokens, codes, values, offsets_of(lengths), file, at, unit, **counts)
+    return Rows(tokens, codes, values, offsets_of(lengths), file, at, place_prefix, **counts)
 
 
 def check_lengths(lengths: np.ndarray, tag_lengths: np.ndarray, where: Callable[[int], str]) -> None:
@@ -229,14 +235,14 @@ def labelled(
         UserError: a tag cannot be understood or is none of `data.label_names`, or ids have no names.
     """
     labels, flat = label_ids([part for parts in rows.values() for part in parts], data)
-    left, splits, report = iter(flat), {}, dict[str, int | str]()
+    left, splits, counts = iter(flat), {}, dict[str, int | str]()
     for name, parts in rows.items():
         tags = list(islice(left, len(parts)))
         splits[name] = to_split(parts, tags, labels)
-        report[f"{name}_scheme"] = ", ".join(dict.fromkeys(part.scheme for part in tags))
-        report[f"{name}_stray_i"] = sum(part.stray for part in tags)
-        report[f"{name}_stray_i_words"] = sum(part.stray_words for part in tags)
-    return labels, splits, report
+        counts[f"{name}_scheme"] = ", ".join(dict.fromkeys(part.scheme for part in tags))
+        counts[f"{name}_stray_i"] = sum(part.stray for part in tags)
+        counts[f"{name}_stray_i_words"] = sum(part.stray_words for part in tags)
+    return labels, splits, counts
 
 
 def label_ids(rows: list[Rows], data: Data) -> tuple[LabelSet, list[Tags]]:

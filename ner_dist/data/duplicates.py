@@ -51,7 +51,7 @@ def shared(split: Split, *others: Split) -> np.ndarray:
     return np.fromiter((words in seen for words in map(tuple, split.tokens)), bool, count=len(split))
 
 
-def clean(splits: dict[str, Split], data: Data, *, report: dict[str, int]) -> dict[str, Split]:
+def clean(splits: dict[str, Split], data: Data, *, counts: dict[str, int]) -> dict[str, Split]:
     """Leave out sentences without words and, as `data` says, repeats and leaked training sentences.
 
     Args:
@@ -59,25 +59,25 @@ def clean(splits: dict[str, Split], data: Data, *, report: dict[str, int]) -> di
         data: `deduplicate` and `drop_test_sentences_from_train`.
         report: counts are added to it.
     """
-    cleaned = {name: _clean_one(name, split, data, report) for name, split in splits.items()}
+    cleaned = {name: _clean_one(name, split, data, counts) for name, split in splits.items()}
     held_out: list[str] = [name for name in ("validation", "test") if name in cleaned]
     for name in held_out:
-        _count_shared(cleaned, name, "train", report)
+        _count_shared(cleaned, name, "train", counts)
     if len(held_out) == 2:
-        _count_shared(cleaned, "test", "validation", report)
+        _count_shared(cleaned, "test", "validation", counts)
     if data.drop_test_sentences_from_train and "train" in cleaned and held_out:
         leaked = shared(cleaned["train"], *(cleaned[name] for name in held_out))
         cleaned["train"] = cleaned["train"].keep(~leaked)
-        report["train_dropped_as_held_out"] = int(leaked.sum())
+        counts["train_dropped_as_held_out"] = int(leaked.sum())
         log.info("train: %d sentences dropped that also occur in %s", leaked.sum(), " or ".join(held_out))
     for name, split in cleaned.items():
-        report[f"{name}_sentences"], report[f"{name}_words"] = len(split), len(split.tags)
+        counts[f"{name}_sentences"], counts[f"{name}_words"] = len(split), len(split.tags)
     return cleaned
 
 
-def _clean_one(name: str, split: Split, data: Data, report: dict[str, int]) -> Split:
+def _clean_one(name: str, split: Split, data: Data, counts: dict[str, int]) -> Split:
     filled = np.diff(split.offsets) > 0
-    report[f"{name}_without_words"] = int((~filled).sum())
+    counts[f"{name}_without_words"] = int((~filled).sum())
     if not filled.all():
         log.info("%s: %d sentences without words left out", name, (~filled).sum())
     split = split.keep(filled)
@@ -85,7 +85,7 @@ def _clean_one(name: str, split: Split, data: Data, report: dict[str, int]) -> S
     first = first_occurrence(split)
     original = first == np.arange(len(first))
     repeats, other_tags = int((~original).sum()), with_other_tags(split, first)
-    report[f"{name}_duplicates"], report[f"{name}_duplicates_with_other_tags"] = repeats, other_tags
+    counts[f"{name}_duplicates"], counts[f"{name}_duplicates_with_other_tags"] = repeats, other_tags
     if not repeats:
         return split
     what = f"{repeats} of {len(split)} sentences are exact repeats ({other_tags} with other tags)"
@@ -102,11 +102,11 @@ def _clean_one(name: str, split: Split, data: Data, report: dict[str, int]) -> S
     return kept
 
 
-def _count_shared(splits: dict[str, Split], name: str, other: str, report: dict[str, int]) -> None:
+def _count_shared(splits: dict[str, Split], name: str, other: str, counts: dict[str, int]) -> None:
     if other not in splits:
         return
     count = int(shared(splits[name], splits[other]).sum())
-    report[f"{name}_in_{other}"] = count
+    counts[f"{name}_in_{other}"] = count
     if count:
         fix = "; data.drop_test_sentences_from_train=true drops them there" if other == "train" else ""
         log.info("%s: %d of %d sentences also occur in %s%s", name, count, len(splits[name]), other, fix)

@@ -34,14 +34,14 @@ def entities_by_type(split: Any, labels: LabelSet) -> dict[str, int]:
     return dict(zip(labels.types, counts.tolist(), strict=True))
 
 
-def count_entities(splits: Mapping[str, Split], labels: LabelSet, *, report: dict[str, int]) -> None:
-    """Add to `report`: `<split>_entities`, and how many of them are of types that train does not hold."""
-    counts = {name: entities_by_type(split, labels) for name, split in splits.items()}
-    for name, found in counts.items():
-        report[f"{name}_entities"] = sum(found.values())
-        if "train" in counts and name != "train":
-            unseen = [count for type_name, count in found.items() if not counts["train"][type_name]]
-            report[f"{name}_entities_of_types_not_in_train"] = sum(unseen)
+def count_entities(splits: Mapping[str, Split], labels: LabelSet, *, counts: dict[str, int]) -> None:
+    """Add to `counts`: `<split>_entities`, and how many of them are of types that train does not hold."""
+    by_type = {name: entities_by_type(split, labels) for name, split in splits.items()}
+    for name, entities in by_type.items():
+        counts[f"{name}_entities"] = sum(entities.values())
+        if "train" in by_type and name != "train":
+            unseen = [number for kind, number in entities.items() if not by_type["train"][kind]]
+            counts[f"{name}_entities_of_types_not_in_train"] = sum(unseen)
 
 
 def check_train(

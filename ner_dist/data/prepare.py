@@ -83,7 +83,7 @@ class Prepared:
     splits: dict[str, PreparedSplit]
     labels: LabelSet
     """Every label of the data, whatever the recipe learns of them."""
-    report: dict[str, Any]
+    counts: dict[str, Any]
     """What reading the data counted: sentences, duplicates, overlaps."""
     fingerprint: str
     pad_id: int
@@ -212,7 +212,7 @@ def _write(
     with writing(aside.parent):
         aside.mkdir()
         tokenizer.save_pretrained(aside / "tokenizer")
-    report = dict(corpus.report)
+    counts = dict(corpus.counts)
     for name, split in corpus.splits.items():
         log.info("tokenising %s: %d sentences", name, len(split.offsets) - 1)
         encoded = encode(
@@ -220,12 +220,12 @@ def _write(
         )
         with writing(aside.parent):
             _write_split(aside / name, split, encoded)
-        report[f"{name}_windows"] = len(encoded.example_offsets) - 1
-        report[f"{name}_words_without_subwords"] = len(split.tags) - int((encoded.word_index >= 0).sum())
+        counts[f"{name}_windows"] = len(encoded.example_offsets) - 1
+        counts[f"{name}_words_without_subwords"] = len(split.tags) - int((encoded.word_index >= 0).sum())
     meta = {
         "splits": list(corpus.splits),
         "tags": corpus.labels.tags,
-        "report": report,
+        "report": counts,
         "fingerprint": corpus.fingerprint,
         "pad_id": padding_id(tokenizer),
         "vocab_size": len(tokenizer),
@@ -286,7 +286,7 @@ def _load(folder: Path) -> Prepared:
         folder=folder,
         splits=splits,
         labels=LabelSet(tags=tuple(meta["tags"])),
-        report=meta["report"],
+        counts=meta["report"],
         fingerprint=meta["fingerprint"],
         pad_id=meta["pad_id"],
         vocab_size=meta["vocab_size"],

@@ -24,7 +24,7 @@ from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
 from ner_dist.data.known_formats import check_ending, check_object, check_text
 from ner_dist.data.tag_shapes import are_tags, is_outside
 from ner_dist.errors import UserError
-from ner_dist.files import shown
+from ner_dist.files import printable
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Data
@@ -165,7 +165,7 @@ def _read_json(path: Path, data: Data) -> Rows:
         document = _objects_of(document, data, str(path))
     if not isinstance(document, list):
         raise UserError("neither a list of objects nor a list for each column", where=str(path))
-    return _from_objects(enumerate(document, start=1), data, file=str(path), unit="row ")
+    return _from_objects(enumerate(document, start=1), data, file=str(path), place_prefix="row ")
 
 
 def _objects_of(document: dict[str, Any], data: Data, where: str) -> list[Any]:
@@ -186,10 +186,12 @@ def _objects_of(document: dict[str, Any], data: Data, where: str) -> list[Any]:
     return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
-def _from_objects(numbered: Iterable[tuple[int, Any]], data: Data, *, file: str, unit: str = "") -> Rows:
+def _from_objects(
+    numbered: Iterable[tuple[int, Any]], data: Data, *, file: str, place_prefix: str = ""
+) -> Rows:
     tokens: list[Any] = []
     tags: list[Any] = []
-    numbers: list[int] = []
+    line_numbers: list[int] = []
     languages: Counter[str] = Counter()
     read = 0
     columns = {key: getattr(data, key) for key in ("tokens_column", "tags_column")}
@@ -198,12 +200,12 @@ def _from_objects(numbered: Iterable[tuple[int, Any]], data: Data, *, file: str,
     for number, row in numbered:
         read += 1
         if read == 1 and not _has_words_and_tags(row, data):
-            check_object(row, f"{file}:{unit}{number}")
+            check_object(row, f"{file}:{place_prefix}{number}")
         if not isinstance(row, dict):
-            raise UserError(f"{row!r:.60} is no JSON object", where=f"{file}:{unit}{number}")
+            raise UserError(f"{row!r:.60} is no JSON object", where=f"{file}:{place_prefix}{number}")
         for key, column in columns.items():
             if column not in row:
-                raise missing_column(column, key, row, f"{file}:{unit}{number}")
+                raise missing_column(column, key, row, f"{file}:{place_prefix}{number}")
         if data.language is not None:
             language = str(row[data.language_column])
             languages[language] += 1
@@ -211,9 +213,15 @@ def _from_objects(numbered: Iterable[tuple[int, Any]], data: Data, *, file: str,
                 continue
         tokens.append(row[data.tokens_column])
         tags.append(row[data.tags_column])
-        numbers.append(number)
+        line_numbers.append(number)
     return rows_from_lists(
-        tokens, tags, file=file, numbers=numbers, unit=unit, read=read, languages=languages
+        tokens,
+        tags,
+        file=file,
+        line_numbers=line_numbers,
+        place_prefix=place_prefix,
+        read=read,
+        languages=languages,
     )
 
 
@@ -268,7 +276,7 @@ def _read_conll(path: Path, data: Data) -> Rows:
 def read_columns(path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:
     """The words of a file of CoNLL columns; see `columns.cut`."""
     # The path is for messages, which names of other bytes than UTF-8 would spoil.
-    named = Path(shown(path))
+    named = Path(printable(path))
     return without_ranges(cut(read_text(path), named, separator=separator, tags=tags))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def report_data(data: Prepared, labels: LabelSet) -> None:
+def log_data(data: Prepared, labels: LabelSet) -> None:
     """Say what the data holds, what became of it on the way, what is learnt of it, and what is too little.
 
     Raises:

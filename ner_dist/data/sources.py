@@ -56,16 +56,16 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
     else:
         rows = read_hub(data, needed)
 
-    report: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for name, parts in rows.items():
-        _count_rows(name, parts, data, report)
+        _count_rows(name, parts, data, counts)
     labels, splits, tags = labelled(rows, data)
-    cleaned = clean(splits, data, report=report)
+    cleaned = clean(splits, data, counts=counts)
     found = {name: cleaned[name] for name in wanted}
     check_train(found, labels, rows=rows, data=data)
-    count_entities(found, labels, report=report)
+    count_entities(found, labels, counts=counts)
     return Corpus(
-        splits=found, labels=labels, report={**report, **tags}, fingerprint=fingerprint(found, labels)
+        splits=found, labels=labels, counts={**counts, **tags}, fingerprint=fingerprint(found, labels)
     )
 
 
@@ -130,10 +130,10 @@ def _wanted(data: Data, splits: Collection[str] | None) -> list[str]:
     return wanted
 
 
-def _count_rows(name: str, parts: list[Rows], data: Data, report: dict[str, int]) -> None:
+def _count_rows(name: str, parts: list[Rows], data: Data, counts: dict[str, int]) -> None:
     """Count what was read, and refuse a split with nothing in it."""
     read, kept = sum(part.read for part in parts), sum(len(part.tokens) for part in parts)
-    report[f"{name}_rows"], report[f"{name}_other_language"] = read, read - kept
+    counts[f"{name}_rows"], counts[f"{name}_other_language"] = read, read - kept
     if not kept and read:
         languages = sum((part.languages for part in parts), Counter())
         there = ", ".join(f"{language} ({count})" for language, count in languages.most_common(20))
@@ -159,10 +159,15 @@ def _generate(data: Data, wanted: list[str]) -> dict[str, list[Rows]]:
     rows = {}
     for name in wanted:
         tokens, tags = ([list(side) for side in column] for column in zip(*corpus[name], strict=True))
-        numbers = range(1, len(tokens) + 1)
+        line_numbers = range(1, len(tokens) + 1)
         rows[name] = [
             rows_from_lists(
-                tokens, tags, file=f"{SYNTHETIC} {name}", numbers=numbers, unit="sentence ", read=len(tokens)
+                tokens,
+                tags,
+                file=f"{SYNTHETIC} {name}",
+                line_numbers=line_numbers,
+                place_prefix="sentence ",
+                read=len(tokens),
             )
         ]
     return rows

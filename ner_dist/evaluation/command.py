@@ -30,7 +30,7 @@ from ner_dist.recipe import Data, Model, Precision, Recipe, Train
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
 from ner_dist.runtime.accelerator import precision_of, start
-from ner_dist.runtime.ranks import on_each_machine_first
+from ner_dist.runtime.ranks import local_main_first
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 _ANY_TRAINING = Train(batch_tokens=8192)
 
 
-def score(
+def evaluate_model(
     model: str,
     *,
     data: str | None,
@@ -94,7 +94,7 @@ def score(
     # All splits of a run's own data: their labels are those that it learnt.
     whole = data is None and getattr(recipe.data.splits, split) is not None
     splits = None if whole else [split]
-    prepared = on_each_machine_first(accelerator, lambda: prepare(recipe, splits=splits))
+    prepared = local_main_first(accelerator, lambda: prepare(recipe, splits=splits))
     say_notes(prepared)
     renaming = renaming or {}
     check_renaming(renaming, {"the model knows": spelt.names, "the data has": prepared.labels.types})

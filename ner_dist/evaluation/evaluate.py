@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ner_dist.data.prepare import PreparedSplit
     from ner_dist.evaluation.id2label import Decoder
     from ner_dist.labels import LabelSet
-    from ner_dist.runtime.signals import StopRequest
+    from ner_dist.runtime.signals import PreemptionFlag
 
 # Words that are counted, or whose predictions are exchanged, at a time.
 _CHUNK = 1_000_000
@@ -38,7 +38,7 @@ _DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationResult:
     """The counts of one split over all ranks, and what follows from them."""
 
     labels: LabelSet
@@ -93,8 +93,8 @@ def evaluate(
     pad_id: int,
     decoder: Decoder | None = None,
     with_predictions: bool = False,
-    stop: StopRequest | None = None,
-) -> Evaluation:
+    stop: PreemptionFlag | None = None,
+) -> EvaluationResult:
     """Score the model on every sentence of a split, each exactly once.
 
     Args:
@@ -173,7 +173,7 @@ def evaluate(
         predicted, confidence = _exchange(predicted, confidence, scored, split, accelerator=accelerator)
         join_entities(predicted, split.encoded.without_subwords(len(tags)), split.offsets, labels)
         answered = {"predicted": predicted, "confidence": confidence / 10**_DIGITS}
-    return Evaluation(
+    return EvaluationResult(
         labels=labels,
         strict=strict,
         lenient=lenient,

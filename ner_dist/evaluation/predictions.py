@@ -41,7 +41,7 @@ def write_predictions(
         gold: label id of every word, int [W].
         predicted: likewise.
         labels: what the ids mean.
-        confidence: as in `Evaluation`; None leaves it out.
+        confidence: as in `EvaluationResult`; None leaves it out.
     """
     names = np.array(labels.tags, dtype=object)
     gold_tags, predicted_tags = names[gold].tolist(), names[predicted].tolist()

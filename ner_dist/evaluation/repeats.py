@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ner_dist.data.prepare import PreparedSplit
-    from ner_dist.evaluation.evaluate import Evaluation
+    from ner_dist.evaluation.evaluate import EvaluationResult
 
 
 def with_repeats(
-    evaluation: Evaluation,
+    evaluation: EvaluationResult,
     split: PreparedSplit,
     *,
     gold_of: Callable[[np.ndarray, np.ndarray], np.ndarray],

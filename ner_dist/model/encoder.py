@@ -83,7 +83,7 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
     """A tagging model in fp32, the same on every rank; what is new in it is drawn from `seed`."""
     from transformers import AutoModelForTokenClassification
 
-    load_whole()
+    disable_zero3_init()
     config = load_config(settings, vocab_size=vocab_size)
     if settings.dropout is not None:
         # Every family has names of its own for them.
@@ -199,7 +199,7 @@ def _is_causal(model: PreTrainedModel) -> bool:
     return bool(torch.equal(one[:, 0], other[:, 0]) and not torch.equal(one[:, -1], other[:, -1]))
 
 
-def load_whole() -> None:
+def disable_zero3_init() -> None:
     """Have transformers load whole models on every rank, under ZeRO-3 too, and without a word.
 
     Otherwise it partitions whatever is loaded while a ZeRO-3 engine lives: a model that is only to be scored

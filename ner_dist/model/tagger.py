@@ -10,7 +10,7 @@ import torch
 
 from ner_dist.errors import UserError
 from ner_dist.files import sync, write_tensors
-from ner_dist.model.encoder import load_whole, max_length
+from ner_dist.model.encoder import disable_zero3_init, max_length
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -41,7 +41,7 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
     """
     from transformers import AutoModelForTokenClassification
 
-    load_whole()
+    disable_zero3_init()
     try:
         model, info = AutoModelForTokenClassification.from_pretrained(
             str(folder), dtype=torch.float32, output_loading_info=True

@@ -58,12 +58,12 @@ def comparison_page(comparison: Comparison, title: str) -> str:
         "headline": tables.headline(figures),
         "decomposition": tables.decomposition(figures),
         "steps": [tables.steps(figures, model) for model in figures["decomposition"]],
-        "ground": tables.same_ground(figures),
+        "ground": tables.align_predictions(figures),
         "differences": tables.differences(figures),
         "per_type": tables.per_type(figures),
         "effects": error_tables.effects(figures),
     }
-    explorer = explorer_parts(comparison.ground, tables.titles(figures))
+    explorer = explorer_parts(comparison.aligned, tables.titles(figures))
     absent = {
         "curves": not (charts["learning"] or charts["cost"] or not_drawn),
         "errors": not own["kinds"],

@@ -17,7 +17,7 @@ def markdown(figures: dict[str, Any], *, title: str) -> str:
     sections = {
         "As published: own labels, own sentences": [tables.headline(figures)],
         "Where the gap comes from": [tables.decomposition(figures)],
-        "The same ground": [tables.same_ground(figures), tables.differences(figures)],
+        "The same ground": [tables.align_predictions(figures), tables.differences(figures)],
         "Type by type": [tables.per_type(figures)],
         "What in the data flatters": [error_tables.effects(figures)],
     }

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from ner_dist import formatting
-from ner_dist.comparison.aligned import Ground
+from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.comparison.alignment import by_words
 from ner_dist.comparison.calibration import calibration
 from ner_dist.comparison.error_analysis import errors
@@ -24,7 +24,7 @@ from ner_dist.report.sections import error_parts, explorer_parts
 from ner_dist.report.tables import FIGURES, Table
 from ner_dist.run.directory import is_run, read_results
 from ner_dist.run.events import read_events
-from ner_dist.run.lock import who_holds
+from ner_dist.run.lock import lock_holder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,9 +89,9 @@ def run_page(run: Run) -> str:
     settings, end, events = _settings(run), _results(run), read_events(run.metrics)
     results = end.figures
     name = str(results.get("name") or settings.get("name") or run.folder.name)
-    figures, ground, notes = _errors(run, end, name)
+    figures, aligned, notes = _errors(run, end, name)
     parts = error_parts(figures)
-    explorer = explorer_parts(ground, {name: name})
+    explorer = explorer_parts(aligned, {name: name})
     drawn, cost = {name: [events]}, (*curves.COST, curves.GRADIENT)
     charts = parts["charts"] | {
         "learning": curves.curves(drawn, curves.LEARNING, [name]),
@@ -145,21 +145,23 @@ def _results(run: Run) -> _Results:
         return _Results(complete=True, figures={}, damage=error.what)
 
 
-def _errors(run: Run, end: _Results, name: str) -> tuple[dict[str, Any], Ground | None, list[str]]:
+def _errors(
+    run: Run, end: _Results, name: str
+) -> tuple[dict[str, Any], AlignedPredictions | None, list[str]]:
     """Figures as a comparison of this run alone has them; what it said; and why there is none of it."""
     figures: dict[str, Any] = {"runs": {name: {"name": name, "paths": [str(run.folder)], "labels": []}}}
     if missing := _missing(run, end):
         return figures, None, [missing]
     labels = end.figures["labels"]
     try:
-        ground = _alone(read_run(run, labels), name)
+        aligned = _alone(read_run(run, labels), name)
     except UserError as error:
         log.warning("%s", error)
         return figures, None, [f"The predictions cannot be read: {error}."]
     figures["runs"][name]["labels"] = list(labels)
-    figures["errors"] = {name: errors(ground, name, training=of_run(run))}
-    figures["calibration"] = {name: calibration(ground, name)}
-    return figures, ground, []
+    figures["errors"] = {name: errors(aligned, name, training=of_run(run))}
+    figures["calibration"] = {name: calibration(aligned, name)}
+    return figures, aligned, []
 
 
 def _missing(run: Run, end: _Results) -> str:
@@ -176,10 +178,10 @@ def _missing(run: Run, end: _Results) -> str:
     return f"What it gets wrong is not shown: {why}." if why else ""
 
 
-def _alone(said: Predictions, name: str) -> Ground:
+def _alone(said: Predictions, name: str) -> AlignedPredictions:
     """The ground that a model of this name does not share with another."""
     sentences = np.arange(len(said))
-    return Ground(
+    return AlignedPredictions(
         labels=said.labels,
         gold=said.gold,
         offsets=said.offsets,
@@ -215,7 +217,7 @@ def _state(run: Run, end: _Results, events: list[Event]) -> str:
         if newest
         else "before its first step"
     )
-    holder = who_holds(run)
+    holder = lock_holder(run)
     if holder is not None and holder.alive:
         return f"Training: {where}."
     if holder is not None and holder.alive is None:

@@ -12,7 +12,7 @@ from ner_dist.report.charts.confusion import matrix
 from ner_dist.report.explorer_data import MOST, explorer_data
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.aligned import Ground
+    from ner_dist.comparison.aligned import AlignedPredictions
 
 _BUCKETS = (
     ("by_entity_length", "f1", "F1 by length of entity", "words in the entity"),
@@ -68,18 +68,18 @@ def _seen_why(figures: dict[str, Any], shown: dict[str, str]) -> list[str]:
     ]
 
 
-def explorer_parts(ground: Ground | None, titles: dict[str, str]) -> dict[str, Any]:
+def explorer_parts(aligned: AlignedPredictions | None, titles: dict[str, str]) -> dict[str, Any]:
     """The sentences where models differ or err, and what to say of them."""
-    sentences = disagreements(ground, limit=MOST) if ground is not None else []
-    if ground is None or not sentences:
+    sentences = disagreements(aligned, limit=MOST) if aligned is not None else []
+    if aligned is None or not sentences:
         return {"explorer_data": None, "explorer_text": ""}
     number = formatting.count(len(sentences))
     text = f"{number} distinct sentences on which "
     text += "models differ or err" if len(titles) > 1 else "the model errs"
     if len(sentences) == MOST:
         text = f"The first {text}; there may be more"
-    if any(len(runs) > 1 for runs in ground.predicted.values()):
+    if any(len(runs) > 1 for runs in aligned.predicted.values()):
         text += ". Of models with several runs, the first is shown"
-    if ground.tokens is None:
+    if aligned.tokens is None:
         text += ". The predictions hold no words, so they stand by their number"
     return {"explorer_data": explorer_data(sentences, titles), "explorer_text": f"{text}."}

@@ -105,7 +105,7 @@ def headline(figures: dict[str, Any]) -> Table:
     )
 
 
-def same_ground(figures: dict[str, Any]) -> Table:
+def align_predictions(figures: dict[str, Any]) -> Table:
     """Scores on shared types and sentences, with intervals where they were computed."""
     models = titles(figures)
     shared = figures["shared"]

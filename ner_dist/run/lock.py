@@ -20,7 +20,7 @@ from ner_dist.errors import UserError
 from ner_dist.files import now, write_atomically
 from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.run.directory import HOLDER, LOCK, TRACES, Run, check_output, has_content, move_aside
-from ner_dist.runtime.ranks import from_main
+from ner_dist.runtime.ranks import on_main_rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ _ATTRIBUTE_CACHE_SECONDS = 60
 
 
 @contextmanager
-def claimed(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
+def run_lock(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
     """The run's directory, which no other training may write to while the block runs.
 
     The system drops the lock when the process that holds it ends, however it ends. An old run is moved aside
@@ -60,7 +60,7 @@ def claimed(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
         return run
 
     try:
-        run = from_main(accelerator, take)
+        run = on_main_rank(accelerator, take)
         _check_shared(run, accelerator)
         yield run
     finally:
@@ -69,7 +69,7 @@ def claimed(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
 
 
 @dataclass(frozen=True)
-class Holder:
+class LockHolder:
     """The training that holds a run's directory, as it wrote itself down.
 
     Attributes:
@@ -83,7 +83,7 @@ class Holder:
     alive: bool | None
 
 
-def who_holds(run: Run) -> Holder | None:
+def lock_holder(run: Run) -> LockHolder | None:
     """Who holds the directory, or held it to the last if it was killed.
 
     The lock itself is left alone: whoever tries it holds it for a moment, in which a training that starts
@@ -95,7 +95,7 @@ def who_holds(run: Run) -> Holder | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
     here = host == platform.node()
-    return Holder(host, pid, since, _has_open(pid, run.folder / LOCK) if here else None)
+    return LockHolder(host, pid, since, _has_open(pid, run.folder / LOCK) if here else None)
 
 
 def _has_open(pid: int, path: Path) -> bool:
@@ -145,7 +145,7 @@ def _lock(run: Run) -> BaseFileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        holder = who_holds(run)
+        holder = lock_holder(run)
         who = f"process {holder.pid} on {holder.host}" if holder else "another process"
         raise UserError(
             f"{who} trains here" + (f" since {holder.since}" if holder else ""),

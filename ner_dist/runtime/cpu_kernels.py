@@ -49,10 +49,10 @@ def speed_up(*, fp32: bool) -> None:
     """
     choose_threads()
     keep_memory()
-    replace("dropout")
-    replace("attention")
+    install_kernel("dropout")
+    install_kernel("attention")
     if fp32 and _is_amd() and torch.backends.mkldnn.is_available():
-        replace("products")
+        install_kernel("products")
 
 
 def keep_memory() -> None:
@@ -71,7 +71,7 @@ def keep_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def replace(part: str) -> None:
+def install_kernel(part: str) -> None:
     """Have `dropout`, `attention` or `products` computed by the kernels below."""
     if part in _replaced:
         return
@@ -84,7 +84,7 @@ def replace(part: str) -> None:
         _replaced[part].append(library)
 
 
-def restore(part: str) -> None:
+def use_torch_kernel(part: str) -> None:
     """Have torch's own kernels back."""
     for library in _replaced.pop(part, []):
         library._destroy()
@@ -94,12 +94,12 @@ def restore(part: str) -> None:
 def torchs_own(part: str) -> Iterator[None]:
     """Have torch's own kernels for as long as this lasts."""
     replaced = part in _replaced
-    restore(part)
+    use_torch_kernel(part)
     try:
         yield
     finally:
         if replaced:
-            replace(part)
+            install_kernel(part)
 
 
 def _is_amd() -> bool:

@@ -30,7 +30,7 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", 0)) == 0
 
 
-def from_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
+def on_main_rank(accelerator: Accelerator, work: Callable[[], T]) -> T:
     """What `work` returns on rank 0, on every rank; or the error, where a user or a full disk is at fault."""
     from accelerate.utils import broadcast_object_list
 
@@ -51,7 +51,7 @@ def from_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
     return answer[0]
 
 
-def on_each_machine_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
+def local_main_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
     """What `work` returns, once a rank of each machine has done it and its caches serve the others.
 
     A `UserError` of one is raised on all: none is left waiting for one that has ended.

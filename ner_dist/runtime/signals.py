@@ -43,7 +43,7 @@ class Stopped(Exception):
     """Training stopped where it can go on."""
 
 
-class StopRequest:
+class PreemptionFlag:
     """Whether any rank was asked to stop. All ranks call `agreed` equally often."""
 
     def __init__(self, accelerator: Accelerator) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ner_dist.errors import UserError
 from ner_dist.launch import LAUNCHES, Launch, launch_command
 from ner_dist.runtime.accelerator import Device, resolve_precision
-from ner_dist.sizing.memory import Memory, largest_micro_batch, memory_of, numbers_of
+from ner_dist.sizing.memory import Memory, dtypes_of, largest_micro_batch, memory_of
 from ner_dist.sizing.step_time import (
     StepTime,
     micro_batch_seconds,
@@ -110,8 +110,8 @@ def size(
         )
 
     longest = longest_example(recipe, shape, workload)
-    numbers = numbers_of(launch, precision)
-    cost = shape.cost(numbers, length=longest, fused_attention=on_gpu)
+    dtypes = dtypes_of(launch, precision)
+    cost = shape.cost(dtypes, length=longest, fused_attention=on_gpu)
     checkpointing = recipe.model.gradient_checkpointing
 
     def memory(tokens: int) -> Memory:
@@ -147,9 +147,9 @@ def _timed(
     if measured is not None:
         rates = replace(rates, memory=measured.memory, fresh=measured.fresh)
     train, checkpointing = recipe.train, recipe.model.gradient_checkpointing
-    numbers = numbers_of(sized.launch, sized.precision)
+    dtypes = dtypes_of(sized.launch, sized.precision)
     cost = shape.cost(
-        numbers,
+        dtypes,
         length=max(2, round(workload.mean_length)),
         fused_attention=hardware.gpu.is_gpu,
     )
@@ -166,7 +166,7 @@ def _timed(
     micro_batch = with_hooks(micro_batch, sized.launch, shape, rates=rates)
     time = step_time(
         sized.launch, shape, micro_batch=micro_batch, turns=sized.turns, world=sized.world,
-        half=numbers == "half",
+        half=dtypes == "half",
         rates=rates, network=hardware.network,
     )  # fmt: skip
     steps_per_epoch = max(1, math.ceil(workload.subwords / train.batch_tokens))

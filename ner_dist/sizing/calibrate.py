@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from ner_dist.sizing.forward_cost import Numbers
+    from ner_dist.sizing.forward_cost import Dtypes
     from ner_dist.sizing.model_shape import ModelShape
 
 REPEATS = 7
@@ -58,7 +58,7 @@ class Measured:
 def measure(
     shape: ModelShape,
     *,
-    numbers: Numbers,
+    dtypes: Dtypes,
     precision: str,
     tokens: int,
     length: int,
@@ -70,7 +70,7 @@ def measure(
     Args:
         shape: the model.
         numbers: the number formats of weights and arithmetic.
-        precision: `fp32`, or the 16 bits of `numbers`.
+        precision: `fp32`, or the 16 bits of `dtypes`.
         tokens: of a micro-batch.
         length: of its rows.
         processes: to plan for; no more are started than the machine has GPUs, or cores if it has none.
@@ -92,7 +92,7 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         work = _Work(
             shape.config,
-            numbers,
+            dtypes,
             precision,
             tokens,
             length,
@@ -126,7 +126,7 @@ def measure(
 @dataclass(frozen=True)
 class _Work:
     config: Any
-    numbers: Numbers
+    dtypes: Dtypes
     precision: str
     tokens: int
     length: int
@@ -147,7 +147,7 @@ def _rank(rank: int, work: _Work) -> None:
     else:
         from ner_dist.runtime.cpu_kernels import speed_up
 
-        speed_up(fp32=work.numbers == "fp32")
+        speed_up(fp32=work.dtypes == "fp32")
         torch.set_num_threads(work.threads)
     torch.distributed.init_process_group(
         "nccl" if work.on_gpu else "gloo",
@@ -178,13 +178,13 @@ def _train(work: _Work, *, layers: int, device: torch.device) -> tuple[float, fl
     config.num_hidden_layers = layers
     with torch.device(device):
         model = AutoModelForTokenClassification.from_config(config).train()
-    if work.numbers == "half":
+    if work.dtypes == "half":
         model.to(torch.bfloat16 if work.precision == "bf16" else torch.float16)
     dtype = torch.float16 if work.precision == "fp16" else torch.bfloat16
     ids = torch.randint(5, config.vocab_size, (work.tokens // work.length, work.length), device=device)
 
     def passes() -> None:
-        with torch.autocast(device.type, dtype, enabled=work.numbers == "autocast"):
+        with torch.autocast(device.type, dtype, enabled=work.dtypes == "autocast"):
             loss = model(input_ids=ids).logits.float().sum()
         loss.backward()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
 
-Numbers = Literal["fp32", "autocast", "half"]
+Dtypes = Literal["fp32", "autocast", "half"]
 """fp32 throughout; fp32 weights under 16-bit autocast; 16-bit weights, as DeepSpeed has them."""
 
 
@@ -49,7 +49,7 @@ class ForwardCost:
 
 
 def forward_cost(
-    config: PretrainedConfig, numbers: Numbers, *, length: int, fused_attention: bool
+    config: PretrainedConfig, dtypes: Dtypes, *, length: int, fused_attention: bool
 ) -> ForwardCost:
     """Count forward passes of the tagging model of `config`, dropout on, over rows of `length` subwords.
 
@@ -63,10 +63,10 @@ def forward_cost(
     model: Any = empty_model(config)
     if fused_attention and model.config._attn_implementation == "sdpa":
         model = empty_model(_without_attention_dropout(config))
-    if numbers == "half":
+    if dtypes == "half":
         model.bfloat16()
     model.train()
-    one, two = (_run(model, numbers, rows=rows, length=length) for rows in (1, 2))
+    one, two = (_run(model, dtypes, rows=rows, length=length) for rows in (1, 2))
     fixed, flops_fixed = 2 * sum(one.saved) - sum(two.saved), 2 * one.flops - two.flops
     growing = [mine for mine, other in zip(one.saved, two.saved, strict=True) if other > mine]
     return ForwardCost(
@@ -104,7 +104,7 @@ class _Run:
     flops: float
 
 
-def _run(model: torch.nn.Module, numbers: Numbers, *, rows: int, length: int) -> _Run:
+def _run(model: torch.nn.Module, dtypes: Dtypes, *, rows: int, length: int) -> _Run:
     import torch
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode
@@ -133,7 +133,7 @@ def _run(model: torch.nn.Module, numbers: Numbers, *, rows: int, length: int) ->
         torchs_own("attention"),  # a training in this process may have replaced it
         mode,
         FlopCounterMode(display=False, custom_mapping=kernels) as counter,
-        torch.autocast("cpu", torch.bfloat16, enabled=numbers == "autocast"),
+        torch.autocast("cpu", torch.bfloat16, enabled=dtypes == "autocast"),
         torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
     ):
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ner_dist.sizing.communication import LIVE_PARAMETERS
-from ner_dist.sizing.forward_cost import ForwardCost, Numbers
+from ner_dist.sizing.forward_cost import Dtypes, ForwardCost
 
 if TYPE_CHECKING:
     from ner_dist.launch import Launch
@@ -75,7 +75,7 @@ class _Held:
     host: float = 0.0
 
 
-def numbers_of(launch: Launch, precision: str) -> Numbers:
+def dtypes_of(launch: Launch, precision: str) -> Dtypes:
     """The number formats that a strategy computes in."""
     if precision == "fp32":
         return "fp32"
@@ -106,7 +106,7 @@ def memory_of(
         checkpointing: recompute each layer's activations in the backward pass.
     """
     held = _HELD[launch.strategy](launch, shape, precision=precision, world=world, on_gpu=on_gpu)
-    e = 2 if numbers_of(launch, precision) == "half" else 4
+    e = 2 if dtypes_of(launch, precision) == "half" else 4
     layer_inputs = tokens * shape.layers * shape.hidden * e if checkpointing else None
     activations = _activations(shape, cost, tokens=tokens, layer_inputs=layer_inputs)
     fresh_gradient = e * shape.largest

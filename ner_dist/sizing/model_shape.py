@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ner_dist.errors import UserError
 from ner_dist.model.encoder import load_config, max_length, width
 from ner_dist.recipe import SCRATCH
-from ner_dist.sizing.forward_cost import ForwardCost, Numbers, empty_model, forward_cost
+from ner_dist.sizing.forward_cost import Dtypes, ForwardCost, empty_model, forward_cost
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -98,7 +98,7 @@ class ModelShape:
         return sum(size >= PERSISTENT for size in self.sizes)
 
     @functools.cache  # noqa: B019 - a shape lives as long as the command
-    def cost(self, numbers: Numbers, *, length: int, fused_attention: bool) -> ForwardCost:
+    def cost(self, dtypes: Dtypes, *, length: int, fused_attention: bool) -> ForwardCost:
         """Of a forward pass over rows of `length` subwords.
 
         Raises:
@@ -106,7 +106,7 @@ class ModelShape:
         """
         length = min(length, self.max_length)
         try:
-            return forward_cost(self.config, numbers, length=length, fused_attention=fused_attention)
+            return forward_cost(self.config, dtypes, length=length, fused_attention=fused_attention)
         # Whatever the architecture's own code does without values.
         except Exception as error:
             log.debug("counting %s failed", self.name, exc_info=error)

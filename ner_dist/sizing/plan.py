@@ -25,7 +25,7 @@ from ner_dist.sizing.advise import (
 )
 from ner_dist.sizing.calibrate import check_measurable, measure
 from ner_dist.sizing.communication import Network
-from ner_dist.sizing.memory import numbers_of
+from ner_dist.sizing.memory import dtypes_of
 from ner_dist.sizing.model_shape import KNOWN, ModelShape, model_shape
 from ner_dist.sizing.report import as_json, print_plan
 from ner_dist.sizing.workload import Workload, workload_of
@@ -40,7 +40,7 @@ _BINARY_UNITS = {"": 1, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
 @dataclass(frozen=True)
-class Options:
+class PlanOptions:
     """The command's options, as typed."""
 
     gpus: int
@@ -57,7 +57,7 @@ class Options:
     json: bool = False
 
 
-def plan(path: str, overrides: list[str], options: Options) -> None:
+def plan(path: str, overrides: list[str], options: PlanOptions) -> None:
     """Size every launch config for a recipe and print the plan.
 
     Raises:
@@ -120,7 +120,7 @@ def bytes_of(text: str, *, option: str) -> float:
     return size
 
 
-def _hardware(options: Options) -> Hardware:
+def _hardware(options: PlanOptions) -> Hardware:
     positive = {
         "--gpus": options.gpus,
         "--gpus-per-node": options.gpus_per_node,
@@ -158,7 +158,7 @@ def _size_measured(
     answer = []
     for one in size_all(recipe, shape, workload, hardware):
         if one.time is not None and one.fits:
-            key = (one.precision, numbers_of(one.launch, one.precision), one.world > 1)
+            key = (one.precision, dtypes_of(one.launch, one.precision), one.world > 1)
             if key not in found:
                 found[key] = with_measurement(one.launch, recipe, shape, workload, hardware)
             one = size(one.launch, recipe, shape, workload, found[key])
@@ -183,7 +183,7 @@ def with_measurement(
     assumed = size(launch, recipe, shape, workload, hardware)
     measured = measure(
         shape,
-        numbers=numbers_of(launch, assumed.precision),
+        dtypes=dtypes_of(launch, assumed.precision),
         precision=assumed.precision,
         tokens=assumed.micro_batch_tokens,
         length=max(2, round(workload.mean_length)),
@@ -196,7 +196,7 @@ def with_measurement(
     return dataclasses.replace(hardware, measured=measured, network=network)
 
 
-def _title(recipe: FixedRecipe, shape: ModelShape, options: Options) -> str:
+def _title(recipe: FixedRecipe, shape: ModelShape, options: PlanOptions) -> str:
     number = (
         f"{shape.parameters / 1e9:.1f} B" if shape.parameters >= 1e9 else f"{shape.parameters / 1e6:.1f} M"
     )
@@ -205,7 +205,7 @@ def _title(recipe: FixedRecipe, shape: ModelShape, options: Options) -> str:
 
 
 def _facts(
-    recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware, options: Options
+    recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware, options: PlanOptions
 ) -> list[str]:
     """What the figures rest on."""
     train, network = recipe.train, hardware.network

@@ -32,7 +32,7 @@ SUMS = "SHA256SUMS"
 _BLOCK = 1 << 22
 
 
-class ShardWriter:
+class CheckpointWriter:
     """Writes one folder, a shard at a time; a full disk is remembered in `error`, never raised.
 
     No more than one shard is held beyond the tensors themselves: the next is collected once the one before is
@@ -61,7 +61,7 @@ class ShardWriter:
         self._shard[name] = tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
         self._held += size
 
-    def finish(self, state: dict[str, Any], *, then: Callable[[ShardWriter], None]) -> Future[None]:
+    def finish(self, state: dict[str, Any], *, then: Callable[[CheckpointWriter], None]) -> Future[None]:
         """Write the rest and put the folder in its place, in the background.
 
         Args:
@@ -111,7 +111,7 @@ class ShardWriter:
         self._sums[name] = write_parts(self.aside / name, [text.encode()])
 
 
-def damage(folder: Path) -> str | None:
+def find_corruption(folder: Path) -> str | None:
     """What is wrong with a folder that should be complete; None if it is sound. Reads every byte."""
     try:
         text = (folder / SUMS).read_text(encoding="ascii")
@@ -144,7 +144,7 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-class Saved:
+class CheckpointReader:
     """A complete folder: its state, and its tensors one by one from the disk."""
 
     def __init__(self, folder: Path) -> None:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError, writing
 from ner_dist.recipe_file import differing_keys, load_recipe
-from ner_dist.runtime.ranks import from_main
-from ner_dist.training.checkpoint_files import Saved, ShardWriter, damage
+from ner_dist.runtime.ranks import on_main_rank
+from ner_dist.training.checkpoint_files import CheckpointReader, CheckpointWriter, find_corruption
 from ner_dist.training.state_dict import tensors
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Checkpoints:
         folder = self.best(step)
         self._save(folder, model, None, {"step": step, "best_step": step, "f1": f1})
         self._join()
-        return from_main(self.accelerator, lambda: self._written)
+        return on_main_rank(self.accelerator, lambda: self._written)
 
     def best(self, step: int) -> Path:
         """Where the weights that were best at `step` stand."""
@@ -79,7 +79,7 @@ class Checkpoints:
 
     def newest(self) -> Path | None:
         """The newest whole checkpoint, the same for all ranks; damaged ones are named in the log."""
-        return from_main(self.accelerator, self._newest)
+        return on_main_rank(self.accelerator, self._newest)
 
     def adopt(self, folder: Path, recipe: Recipe) -> None:
         """Make another run's checkpoint one to begin from: check it, and bring the best weights it names.
@@ -98,7 +98,7 @@ class Checkpoints:
                 where=f"resume {folder}",
                 fix="a run goes on only with the maths it began with",
             )
-        best = Saved(folder).state["best_step"]
+        best = CheckpointReader(folder).state["best_step"]
         if best is not None and not self.best(best).exists():
             aside = self.folder / f".{self.best(best).name}.part"
             with writing(self.best(best)):
@@ -146,7 +146,7 @@ class Checkpoints:
             "checkpoint.every=null" if fewer is None else f"checkpoint.keep_last={fewer}",
         )
 
-    def take_reports(self) -> list[dict[str, Any]]:
+    def take_events(self) -> list[dict[str, Any]]:
         """One event for each checkpoint that was completed since the last call."""
         reports, self._reports = self._reports, []
         return reports
@@ -173,10 +173,10 @@ class Checkpoints:
 
     def _damage(self, folder: Path) -> str | None:
         """What is wrong with a checkpoint, or with the best weights that it names."""
-        problem = damage(folder)
+        problem = find_corruption(folder)
         if problem is None:
-            best = Saved(folder).state.get("best_step")
-            if best is not None and (of_best := damage(folder.with_name(self.best(best).name))):
+            best = CheckpointReader(folder).state.get("best_step")
+            if best is not None and (of_best := find_corruption(folder.with_name(self.best(best).name))):
                 problem = f"its best weights, {self.best(best).name}: {of_best}"
         return problem
 
@@ -189,13 +189,13 @@ class Checkpoints:
     ) -> None:
         self._join()
         began = time.perf_counter()
-        writer = ShardWriter(folder) if self.accelerator.is_main_process else None
+        writer = CheckpointWriter(folder) if self.accelerator.is_main_process else None
         # Every rank takes part in gathering to the end, whatever becomes of rank 0's disk.
         for name, tensor in tensors(self.accelerator, model, optimizer):
             if writer is not None and tensor is not None:
                 writer.add(name, tensor)
 
-        def done(writer: ShardWriter) -> None:
+        def done(writer: CheckpointWriter) -> None:
             self._written = writer.error is None
             if writer.error is not None:
                 self._report(writer, writer.error)
@@ -224,7 +224,7 @@ class Checkpoints:
         if job is not None:
             job.result()
 
-    def _report(self, writer: ShardWriter, error: OSError) -> None:
+    def _report(self, writer: CheckpointWriter, error: OSError) -> None:
         steps = self.steps()
         log.warning(
             "%s could not be written (%s): training goes on%s; it takes %.3f GB, %.3f GB are free: "
@@ -244,7 +244,7 @@ class Checkpoints:
         named = {newest["best_step"]}
         for folder in (*steps[-self.keep_last :], *self.folder.glob("old-*-step-*")):
             with contextlib.suppress(UserError):
-                named.add(Saved(folder).state["best_step"])
+                named.add(CheckpointReader(folder).state["best_step"])
         kept = {self.best(step) for step in named if step is not None}
         for folder in self.folder.glob("best-*"):
             if folder not in kept:

@@ -15,149 +15,149 @@ from ner_dist.evaluation.repeats import in_words, with_repeats
 from ner_dist.files import typed, write_atomically
 from ner_dist.model.tagger import Tagger, load_tagger, save_model
 from ner_dist.runtime.accelerator import describe, precision_of
-from ner_dist.runtime.ranks import from_main
+from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.training import auto, model_card
-from ner_dist.training.checkpoint_files import Saved
+from ner_dist.training.checkpoint_files import CheckpointReader
 
 if TYPE_CHECKING:
-    from ner_dist.evaluation.evaluate import Evaluation
-    from ner_dist.training.metrics_log import Recorder
-    from ner_dist.training.trainer import Session
+    from ner_dist.evaluation.evaluate import EvaluationResult
+    from ner_dist.training.metrics_log import MetricsLogger
+    from ner_dist.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
 
-def finish(session: Session, recorder: Recorder) -> None:
+def finalize(trainer: Trainer, metrics_log: MetricsLogger) -> None:
     """Save the best model, score it as saved, check the figures, and write the results."""
-    recorder.flush()
-    if session.recipe.checkpoint.every is not None:
-        session.save_checkpoint(recorder)
-    if session.best_step is None and session.checkpoints.save_best(
-        session.training.position, model=session.training.model, f1=None
+    metrics_log.flush()
+    if trainer.recipe.checkpoint.every is not None:
+        trainer.save_checkpoint(metrics_log)
+    if trainer.best_step is None and trainer.checkpoints.save_best(
+        trainer.loop.step, model=trainer.loop.model, f1=None
     ):
-        session.best_step = session.training.position
-    if session.best_step is None:
+        trainer.best_step = trainer.loop.step
+    if trainer.best_step is None:
         raise UserError(
             "the trained weights could not be saved",
-            where=str(session.run.checkpoints),
+            where=str(trainer.run.checkpoints),
             fix="free disk space and give the same command again",
         )
-    from_main(session.accelerator, partial(_save_model, session, session.best_step))
-    written = _train_figures(session, recorder) | _final_scores(session, recorder)
-    session.checkpoints.wait()
-    for event in session.checkpoints.take_reports():
-        recorder.write(event)
-    from_main(session.accelerator, lambda: _write_results(session, written))
+    on_main_rank(trainer.accelerator, partial(_save_model, trainer, trainer.best_step))
+    written = _train_figures(trainer, metrics_log) | _final_scores(trainer, metrics_log)
+    trainer.checkpoints.wait()
+    for event in trainer.checkpoints.take_events():
+        metrics_log.write(event)
+    on_main_rank(trainer.accelerator, lambda: _write_results(trainer, written))
 
 
-def _save_model(session: Session, best_step: int) -> None:
-    with writing(session.run.model):
+def _save_model(trainer: Trainer, best_step: int) -> None:
+    with writing(trainer.run.model):
         save_model(
-            session.run,
-            weights=Saved(session.checkpoints.best(best_step)).weights(),
-            config=session.config,
-            tokenizer=session.data.tokenizer,
-            card=model_card.model_card(session.recipe, session.labels),
+            trainer.run,
+            weights=CheckpointReader(trainer.checkpoints.best(best_step)).weights(),
+            config=trainer.config,
+            tokenizer=trainer.data.tokenizer,
+            card=model_card.model_card(trainer.recipe, trainer.labels),
         )
 
 
-def _write_results(session: Session, written: dict[str, Any]) -> None:
-    readme = model_card.model_card(session.recipe, session.labels, written)
-    write_atomically(session.run.model / "README.md", readme)
-    write_atomically(session.run.results, json.dumps(written, indent=1) + "\n")
-    log.info("results in %s, model in %s", session.run.results, session.run.model)
-    run = typed(session.run.folder)
+def _write_results(trainer: Trainer, written: dict[str, Any]) -> None:
+    readme = model_card.model_card(trainer.recipe, trainer.labels, written)
+    write_atomically(trainer.run.model / "README.md", readme)
+    write_atomically(trainer.run.results, json.dumps(written, indent=1) + "\n")
+    log.info("results in %s, model in %s", trainer.run.results, trainer.run.model)
+    run = typed(trainer.run.folder)
     log.info("a page of its curves, scores and errors: ner-dist report %s", run)
     log.info("which of two runs is better: ner-dist compare %s OTHER_RUN --out FOLDER", run)
 
 
-def _train_figures(session: Session, recorder: Recorder) -> dict[str, Any]:
-    last = max(recorder.epoch_loss, default=-1)
-    total, weight = recorder.epoch_loss.get(last, (0.0, 0.0))
+def _train_figures(trainer: Trainer, metrics_log: MetricsLogger) -> dict[str, Any]:
+    last = max(metrics_log.epoch_loss, default=-1)
+    total, weight = metrics_log.epoch_loss.get(last, (0.0, 0.0))
     loss = total / weight if weight else None
     return {
-        "name": session.recipe.name,
-        "labels": list(session.labels.types),
+        "name": trainer.recipe.name,
+        "labels": list(trainer.labels.types),
         "train": {
             "loss": loss,
             "loss_is": "mean over the labelled words trained on in the last epoch, with dropout"
-            + ("" if session.recipe.train.class_weights is None else ", weighted by class"),
-            "steps": session.training.position,
-            **{key: getattr(session.fixed.train, key) for key in auto.KEYS},
-            "best_step": session.best_step,
-            "seconds": recorder.seconds,
+            + ("" if trainer.recipe.train.class_weights is None else ", weighted by class"),
+            "steps": trainer.loop.step,
+            **{key: getattr(trainer.fixed.train, key) for key in auto.KEYS},
+            "best_step": trainer.best_step,
+            "seconds": metrics_log.seconds,
         },
         "data": {
-            "fingerprint": session.data.fingerprint,
-            **session.data.report,
+            "fingerprint": trainer.data.fingerprint,
+            **trainer.data.counts,
             **{
                 f"{name}_words_without_subwords_in_entities": count_in_entities(
-                    split, session.tags(name), session.labels
+                    split, trainer.tags(name), trainer.labels
                 )[1]
-                for name, split in session.data.splits.items()
+                for name, split in trainer.data.splits.items()
             },
         },
         "environment": {
-            "strategy": describe(session.accelerator),
-            "processes": session.accelerator.num_processes,
-            "precision": precision_of(session.accelerator),
+            "strategy": describe(trainer.accelerator),
+            "processes": trainer.accelerator.num_processes,
+            "precision": precision_of(trainer.accelerator),
         },
     }
 
 
-def _final_scores(session: Session, recorder: Recorder) -> dict[str, Any]:
+def _final_scores(trainer: Trainer, metrics_log: MetricsLogger) -> dict[str, Any]:
     """Score the saved model on validation and test; check the figures against the written predictions."""
     tagger, _ = load_tagger(
-        session.run.model, precision=precision_of(session.accelerator), device=session.accelerator.device
+        trainer.run.model, precision=precision_of(trainer.accelerator), device=trainer.accelerator.device
     )
     figures: dict[str, Any] = {}
     for split in ("validation", "test"):
-        if split not in session.data.splits:
+        if split not in trainer.data.splits:
             continue
-        evaluation = session.score(tagger, split, recorder, with_predictions=True)
+        evaluation = trainer.evaluate_split(tagger, split, metrics_log, with_predictions=True)
         figures[split] = evaluation.as_dict()
-        from_main(session.accelerator, partial(_write_predictions, session, split, evaluation))
+        on_main_rank(trainer.accelerator, partial(_write_predictions, trainer, split, evaluation))
         whole = with_repeats(
-            evaluation, session.data.splits[split], gold_of=lambda tags, _: session.projection[tags]
+            evaluation, trainer.data.splits[split], gold_of=lambda tags, _: trainer.projection[tags]
         )
         if whole is not None:
             figures[split]["with_repeats"] = whole
             log.info("%s as published: %s", split, in_words(whole))
-        tried = partial(_try_examples, session, split, tagger, evaluation)
+        tried = partial(_try_examples, trainer, split, tagger, evaluation)
     if figures:
         # On the last of them: test, where there is one.
-        figures["examples"] = from_main(session.accelerator, tried)
+        figures["examples"] = on_main_rank(trainer.accelerator, tried)
     return figures
 
 
 def _try_examples(
-    session: Session, split: str, tagger: Tagger, evaluation: Evaluation
+    trainer: Trainer, split: str, tagger: Tagger, evaluation: EvaluationResult
 ) -> dict[str, Any] | None:
     assert evaluation.predicted is not None
-    longest = min(window_limit(session.recipe), session.data.tokenizer.model_max_length)
+    longest = min(window_limit(trainer.recipe), trainer.data.tokenizer.model_max_length)
     return model_card.try_examples(
         tagger.model,
-        session.run.model,
+        trainer.run.model,
         name=split,
-        split=session.data.splits[split],
+        split=trainer.data.splits[split],
         predicted=evaluation.predicted,
-        labels=session.labels,
+        labels=trainer.labels,
         longest=longest,
-        overlap=min(session.recipe.data.window_overlap, longest // 4),
-        precision=precision_of(session.accelerator),
+        overlap=min(trainer.recipe.data.window_overlap, longest // 4),
+        precision=precision_of(trainer.accelerator),
     )
 
 
-def _write_predictions(session: Session, split: str, evaluation: Evaluation) -> None:
+def _write_predictions(trainer: Trainer, split: str, evaluation: EvaluationResult) -> None:
     assert evaluation.predicted is not None
-    path, figures = session.run.predictions(split), evaluation.as_dict()
+    path, figures = trainer.run.predictions(split), evaluation.as_dict()
     with writing(path):
         predictions.write_predictions(
             path,
-            session.data.splits[split],
-            session.tags(split),
+            trainer.data.splits[split],
+            trainer.tags(split),
             evaluation.predicted,
-            labels=session.labels,
+            labels=trainer.labels,
             confidence=evaluation.confidence,
         )
     predictions.verify(path, figures)

@@ -73,12 +73,12 @@ def fetch(recipe: Recipe) -> Prepared:
     check_inputs(recipe)
     # What follows takes seconds to import.
     from ner_dist.data.prepare import prepare
-    from ner_dist.data.report import report_data
+    from ner_dist.data.report import log_data
     from ner_dist.model.encoder import load_model
 
     data = prepare(recipe)
     labels = data.labels.select(recipe.labels)
-    report_data(data, labels)
+    log_data(data, labels)
     if recipe.model.name != SCRATCH:
         load_model(recipe.model, labels, seed=recipe.train.seed, vocab_size=data.vocab_size)
     return data

@@ -55,9 +55,9 @@ class Step:
     """Norm of the whole gradient before clipping; None where the engine does not tell."""
     learning_rate: float
     words: int
-    """Labelled words of all ranks; `subwords` real and `cells` padded, likewise."""
+    """Labelled words of all ranks; `subwords` real and `padded_tokens` padded, likewise."""
     subwords: int
-    cells: int
+    padded_tokens: int
     seconds: float
     """Since the step before."""
 
@@ -72,8 +72,8 @@ class AtWork:
     examples: np.ndarray
 
 
-class Training:
-    """Everything a step needs. `steps` trains; `position` says how many steps are done."""
+class TrainLoop:
+    """Everything a step needs. `steps` trains; `step` says how many steps are done."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Training:
         self.lengths = self.encoded.lengths
         self.words = self.encoded.words_per_example()
         self.weights = _example_weights(self.encoded, tags, loss=loss, words=self.words)
-        self.position = 0
+        self.step = 0
         self.at_work: AtWork | None = None
         self._since = time.perf_counter()
         self._plan = (0, self._plan_epoch(0))
@@ -112,22 +112,22 @@ class Training:
         self.total = settings.max_steps or settings.epochs * self.steps_per_epoch
 
     def steps(self) -> Iterator[Step]:
-        """Train from `position` to the end, yielding each step once it is done."""
+        """Train from `step` to the end, yielding each step once it is done."""
         self.model.train()
         self.restart_clock()
-        while self.position < self.total:
-            epoch, index = divmod(self.position, self.steps_per_epoch)
+        while self.step < self.total:
+            epoch, index = divmod(self.step, self.steps_per_epoch)
             plan = self._plan_of(epoch)
-            rate = learning_rate(self.position + 1, total=self.total, settings=self.settings)
+            rate = learning_rate(self.step + 1, total=self.total, settings=self.settings)
             set_learning_rate(self.optimizer, rate)
             examples = plan.step_examples(index)
             weight = float(self.weights[examples].sum())
             loss, norm = self._step(plan, index, weight=weight)
-            self.position += 1
+            self.step += 1
             now = time.perf_counter()
             seconds, self._since = now - self._since, now
             yield Step(
-                number=self.position,
+                number=self.step,
                 epoch=epoch,
                 ends_epoch=index + 1 == self.steps_per_epoch,
                 total=self.total,
@@ -137,7 +137,7 @@ class Training:
                 learning_rate=rate,
                 words=int(self.words[examples].sum()),
                 subwords=int(self.lengths[examples].sum()),
-                cells=plan.step_cells(index, self.lengths),
+                padded_tokens=plan.step_padded_tokens(index, self.lengths),
                 seconds=seconds,
             )
             self.model.train()
@@ -162,8 +162,8 @@ class Training:
                 pad_id=self.pad_id,
                 pin=self.accelerator.device.type == "cuda",
             ).to(self.accelerator.device)
-            torch.manual_seed(_dropout_seed(self.settings.seed, self.position, micro_batch))
-            self.at_work = AtWork(step=self.position + 1, micro_batch=micro_batch, examples=examples)
+            torch.manual_seed(_dropout_seed(self.settings.seed, self.step, micro_batch))
+            self.at_work = AtWork(step=self.step + 1, micro_batch=micro_batch, examples=examples)
             with self._synchronise(turn == len(mine) - 1):
                 logits = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
                 loss = self.loss(logits.flatten(0, 1)[batch.positions], batch.targets)

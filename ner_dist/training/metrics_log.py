@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Recorder:
+class MetricsLogger:
     """Collects steps and evaluations. Every rank calls it alike; rank 0 writes."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Recorder:
         if resumed is not None:
             self.write({"event": "resume", "step": resumed["step"], "seconds": self.seconds})
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> MetricsLogger:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -143,8 +143,8 @@ class Recorder:
 
     def _write_training(self, steps: list[Step], losses: list[float], norms: list[float | None]) -> None:
         last, seconds = steps[-1], sum(step.seconds for step in steps)
-        words, subwords, cells = (
-            sum(getattr(step, name) for step in steps) for name in ("words", "subwords", "cells")
+        words, subwords, padded_tokens = (
+            sum(getattr(step, name) for step in steps) for name in ("words", "subwords", "padded_tokens")
         )
         event = {
             "event": "train",
@@ -156,7 +156,7 @@ class Recorder:
             "grad_norm": norms[-1],
             "words_per_second": words / seconds,
             "subwords_per_second": subwords / seconds,
-            "padding_share": 1 - subwords / cells,
+            "padding_share": 1 - subwords / padded_tokens,
             "seconds": self.seconds,
         }
         if self.accelerator.device.type == "cuda":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from accelerate.optimizer import AcceleratedOptimizer
 
-    from ner_dist.training.checkpoint_files import Saved
+    from ner_dist.training.checkpoint_files import CheckpointReader
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -47,7 +47,7 @@ def tensors(
             yield f"{moment}/{name}", _moment(parameter, moment, optimizer, zero=zero)
 
 
-def numbers(accelerator: Accelerator, optimizer: AcceleratedOptimizer) -> dict[str, Any]:
+def optimizer_scalars(accelerator: Accelerator, optimizer: AcceleratedOptimizer) -> dict[str, Any]:
     """What else the optimiser remembers: the loss scale, and AdamW's step, which leaves out overflows."""
     return {
         "adam_step": _adam_step(accelerator, optimizer),
@@ -93,7 +93,7 @@ def named_parameters(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Par
     yield from inner.named_parameters()
 
 
-def load_weights(model: torch.nn.Module, saved: Saved) -> None:
+def load_weights(model: torch.nn.Module, saved: CheckpointReader) -> None:
     """Put the saved weights into a model that is not prepared yet."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -101,7 +101,11 @@ def load_weights(model: torch.nn.Module, saved: Saved) -> None:
 
 
 def restore(
-    saved: Saved, *, accelerator: Accelerator, model: torch.nn.Module, optimizer: AcceleratedOptimizer
+    saved: CheckpointReader,
+    *,
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimizer: AcceleratedOptimizer,
 ) -> None:
     """Set AdamW's moments and step, and the loss scale.
 
@@ -153,7 +157,7 @@ def _link_moments(zero: Any) -> None:
 
 
 def _restore_zero(
-    saved: Saved,
+    saved: CheckpointReader,
     step: int,
     *,
     accelerator: Accelerator,

@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING
 import torch
 
 from ner_dist.data.prepare import Prepared, prepare
-from ner_dist.data.report import report_data
+from ner_dist.data.report import log_data
 from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
-from ner_dist.evaluation.evaluate import Evaluation, evaluate
+from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
 from ner_dist.evaluation.metrics import standing
 from ner_dist.model.encoder import TaggingLoss, class_weights, load_config, load_model, width
 from ner_dist.run.directory import read_results
 from ner_dist.run.provenance import provenance_of, write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
-from ner_dist.runtime.ranks import from_main, on_each_machine_first
-from ner_dist.runtime.signals import Stopped, StopRequest
+from ner_dist.runtime.ranks import local_main_first, on_main_rank
+from ner_dist.runtime.signals import PreemptionFlag, Stopped
 from ner_dist.training import auto
-from ner_dist.training.checkpoint_files import Saved
+from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.checkpoints import Checkpoints
 from ner_dist.training.inputs import has_changed
-from ner_dist.training.loop import Training
-from ner_dist.training.metrics_log import Recorder
+from ner_dist.training.loop import TrainLoop
+from ner_dist.training.metrics_log import MetricsLogger
 from ner_dist.training.optimizer import build_optimizer
-from ner_dist.training.state_dict import load_weights, numbers, restore
+from ner_dist.training.state_dict import load_weights, optimizer_scalars, restore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,22 +53,22 @@ MOST_EVALUATIONS = 20
 _OWN_STATE = ("best_f1", "best_loss", "best_step", "evaluations_without_gain", "evaluated_step")
 
 
-class Session:
+class Trainer:
     """The state of one run. Every rank has one and calls the same methods in the same order."""
 
     data: Prepared
     labels: LabelSet
     fixed: FixedRecipe
     """The recipe with a number for every `auto`."""
-    training: Training
+    training: TrainLoop
 
     def __init__(self, recipe: Recipe, *, run: Run, accelerator: Accelerator) -> None:
         self.recipe, self.run, self.accelerator = recipe, run, accelerator
-        self.stop = StopRequest(accelerator)
+        self.stop = PreemptionFlag(accelerator)
         self.checkpoints = Checkpoints(
             self.run.checkpoints, accelerator=accelerator, keep_last=recipe.checkpoint.keep_last
         )
-        self.resume_from: Saved | None = None
+        self.resume_from: CheckpointReader | None = None
         self.best_f1 = -1.0
         self.best_loss: float | None = None
         """Validation loss of the best weights; None where an older version's checkpoint does not know it."""
@@ -83,9 +83,9 @@ class Session:
         Raises:
             UserError: the run is complete, but of data that has changed since.
         """
-        if not from_main(self.accelerator, lambda: self.run.complete):
+        if not on_main_rank(self.accelerator, lambda: self.run.complete):
             return False
-        from_main(self.accelerator, self._check_data_of_results)
+        on_main_rank(self.accelerator, self._check_data_of_results)
         f1 = read_results(self.run).get("test", {}).get("f1")
         shown = "" if f1 is None else f", test F1 {f1:.4f}"
         log.info("%s holds this run, complete%s; resume=never trains it anew", self.run.folder, shown)
@@ -110,7 +110,7 @@ class Session:
             )
 
     @contextmanager
-    def recording(self) -> Iterator[Recorder]:
+    def open_metrics_log(self) -> Iterator[MetricsLogger]:
         """Record and listen for signals while the block trains; name what a rank was at if it fails.
 
         Raises:
@@ -118,11 +118,13 @@ class Session:
         """
         resumed = None if self.resume_from is None else self.resume_from.state
         with (
-            Recorder(self.recipe, self.run, accelerator=self.accelerator, resumed=resumed) as recorder,
+            MetricsLogger(
+                self.recipe, self.run, accelerator=self.accelerator, resumed=resumed
+            ) as metrics_log,
             self.stop.listening(),
         ):
             try:
-                yield recorder
+                yield metrics_log
             except (UserError, Stopped):
                 raise
             except Exception as error:
@@ -138,25 +140,25 @@ class Session:
                 raise
 
     def _at_work(self) -> str:
-        work = self.training.at_work
+        work = self.loop.at_work
         if work is None:
-            return f"after step {self.training.position}, between steps"
+            return f"after step {self.loop.step}, between steps"
         sentences = self.data.splits["train"].encoded.sentence[work.examples].tolist()
         shown = ", ".join(map(str, sentences[:20])) + (" …" if len(sentences) > 20 else "")
         return f"in step {work.step}, micro-batch {work.micro_batch}, training sentences {shown or 'none'}"
 
     def load_data(self) -> None:
         """Read and tokenise the data, or find that prepared; choose the labels; start the run's directory."""
-        self.data = on_each_machine_first(self.accelerator, lambda: prepare(self.recipe))
+        self.data = local_main_first(self.accelerator, lambda: prepare(self.recipe))
         if self.resume_from is not None:
             self._check_data_since(self.resume_from)
         self.labels = self.data.labels.select(self.recipe.labels)
         self.projection = self.data.labels.projection(self.labels)
         # Before anything is written: a wrong name in it is a mistake of the recipe.
         self.class_weights = class_weights(self.recipe.train, self.labels, self.tags("train"))
-        report_data(self.data, self.labels)
+        log_data(self.data, self.labels)
         self._settle()
-        from_main(self.accelerator, self._begin_directory)
+        on_main_rank(self.accelerator, self._begin_directory)
 
     def _settle(self) -> None:
         """Choose what the recipe leaves to `auto`; a run that is resumed keeps what was chosen."""
@@ -182,7 +184,7 @@ class Session:
         }
         write_recipe(self.run, self.recipe, world=world, fingerprint=self.data.fingerprint)
 
-    def _check_data_since(self, saved: Saved) -> None:
+    def _check_data_since(self, saved: CheckpointReader) -> None:
         if saved.state["data_fingerprint"] != self.data.fingerprint:
             raise UserError(
                 f"the data has changed since {saved.folder} was saved",
@@ -205,7 +207,7 @@ class Session:
         parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, settings)
         model, optimizer = self.accelerator.prepare(model, optimizer)
-        self.training = Training(
+        self.loop = TrainLoop(
             settings,
             accelerator=self.accelerator,
             model=model,
@@ -220,9 +222,9 @@ class Session:
             recipe.model.name,
             parameters / 1e6,
             len(self.labels),
-            self.training.total,
+            self.loop.total,
             settings.micro_batches,
-            self.training.steps_per_epoch,
+            self.loop.steps_per_epoch,
         )
         log.info(
             "learning rate %.3g (%s, after a warm-up over %.0f %% of the steps); "
@@ -231,10 +233,10 @@ class Session:
             settings.schedule,
             100 * settings.warmup_ratio,
             settings.batch_tokens,
-            round(data.splits["train"].n_sentences / self.training.steps_per_epoch),
+            round(data.splits["train"].n_sentences / self.loop.steps_per_epoch),
         )
-        every, steps = self.recipe.checkpoint.every, self.training.total
-        from_main(
+        every, steps = self.recipe.checkpoint.every, self.loop.total
+        on_main_rank(
             self.accelerator, lambda: self.checkpoints.check_space(parameters, every=every, steps=steps)
         )
         self._advise()
@@ -242,7 +244,7 @@ class Session:
     def _advise(self) -> None:
         """Say what could not work as meant, and what to change."""
         settings, world = self.fixed.train, self.accelerator.num_processes
-        few = auto.too_few_steps(self.recipe, self.training.total, subwords=self.subwords, width=self.width)
+        few = auto.too_few_steps(self.recipe, self.loop.total, subwords=self.subwords, width=self.width)
         for warning in filter(None, (auto.borrowed(self.recipe), few)):
             log.warning(warning)
         turns = -(-settings.micro_batches // world)
@@ -274,12 +276,12 @@ class Session:
         goes_back = named is not None and named.resolve().parent == self.run.checkpoints.resolve()
         folder = None if goes_back else self.checkpoints.newest()
         if named is not None and folder is None:
-            from_main(self.accelerator, partial(self.checkpoints.adopt, named, self.recipe))
+            on_main_rank(self.accelerator, partial(self.checkpoints.adopt, named, self.recipe))
             folder = named
         if folder is not None:
-            self.resume_from = Saved(folder)
+            self.resume_from = CheckpointReader(folder)
 
-    def resume(self, recorder: Recorder) -> None:
+    def resume(self, metrics_log: MetricsLogger) -> None:
         """Go on from the checkpoint that was found; score what it left unscored."""
         if self.resume_from is None:
             return
@@ -287,27 +289,27 @@ class Session:
         restore(
             self.resume_from,
             accelerator=self.accelerator,
-            model=self.training.model,
-            optimizer=self.training.optimizer,
+            model=self.loop.model,
+            optimizer=self.loop.optimizer,
         )
-        self.training.position = self.saved_step = state["step"]
-        from_main(self.accelerator, lambda: self.checkpoints.set_later_aside(state["step"]))
+        self.loop.step = self.saved_step = state["step"]
+        on_main_rank(self.accelerator, lambda: self.checkpoints.set_later_aside(state["step"]))
         for name in _OWN_STATE:
             setattr(self, name, state.get(name))
         restarts = os.environ.get("SLURM_RESTART_COUNT")
         log.info(
             "resuming after step %d of %d (%s)%s",
             state["step"],
-            self.training.total,
+            self.loop.total,
             self.resume_from.folder,
             f", restart {restarts} of the Slurm job" if restarts else "",
         )
         if self.evaluated_step < state["step"] and self.evaluation_due(state["step"]):
-            self.evaluate(state["step"], recorder)
+            self.evaluate(state["step"], metrics_log)
 
     def steps(self) -> Iterator[Step]:
         """Train what is left of the training."""
-        return iter(()) if self.stopped_early else self.training.steps()
+        return iter(()) if self.stopped_early else self.loop.steps()
 
     @property
     def stopped_early(self) -> bool:
@@ -318,7 +320,7 @@ class Session:
     def evaluation_due(self, step: int) -> bool:
         if "validation" not in self.data.splits:
             return False
-        every, total, epoch = self.recipe.evaluation.every, self.training.total, self.training.steps_per_epoch
+        every, total, epoch = self.recipe.evaluation.every, self.loop.total, self.loop.steps_per_epoch
         if every == "auto":
             # Whole epochs; with the many short epochs of small data, some of them.
             interval = epoch * math.ceil(total / epoch / MOST_EVALUATIONS)
@@ -326,32 +328,37 @@ class Session:
             interval = epoch if every == "epoch" else every
         return step % interval == 0 or step == total
 
-    def evaluate(self, step: int, recorder: Recorder) -> None:
+    def evaluate(self, step: int, metrics_log: MetricsLogger) -> None:
         """Score the validation split after a step; keep the weights if they are the best so far."""
-        recorder.flush()
-        figures = self.score(self.training.model, "validation", recorder).as_dict()
+        metrics_log.flush()
+        figures = self.evaluate_split(self.loop.model, "validation", metrics_log).as_dict()
         f1, loss = figures["f1"], figures["loss"]
         # Decided once for all ranks: they save together.
-        best = from_main(
+        best = on_main_rank(
             self.accelerator, lambda: standing(f1, loss) >= standing(self.best_f1, self.best_loss)
         )
-        epoch = (step - 1) // self.training.steps_per_epoch
-        recorder.evaluation("validation", step, epoch, figures, best=best)
+        epoch = (step - 1) // self.loop.steps_per_epoch
+        metrics_log.evaluation("validation", step, epoch, figures, best=best)
         self.evaluated_step = step
         # A lower loss alone makes better weights, but no gain for `evaluation.early_stopping`.
         self.evaluations_without_gain = 0 if f1 > self.best_f1 else self.evaluations_without_gain + 1
-        if best and self.checkpoints.save_best(step, model=self.training.model, f1=f1):
+        if best and self.checkpoints.save_best(step, model=self.loop.model, f1=f1):
             self.best_f1, self.best_step = f1, step
             self.best_loss = loss if math.isfinite(loss) else None  # JSON has no word for it
-        self.training.restart_clock()
+        self.loop.restart_clock()
         if self.stopped_early:
             log.info(
                 "stopping at step %d: no better F1 in %d evaluations", step, self.evaluations_without_gain
             )
 
-    def score(
-        self, model: torch.nn.Module, split: str, recorder: Recorder, *, with_predictions: bool = False
-    ) -> Evaluation:
+    def evaluate_split(
+        self,
+        model: torch.nn.Module,
+        split: str,
+        metrics_log: MetricsLogger,
+        *,
+        with_predictions: bool = False,
+    ) -> EvaluationResult:
         try:
             return evaluate(
                 model,
@@ -365,43 +372,41 @@ class Session:
                 stop=self.stop,
             )
         except Stopped:
-            self.stop_here(recorder)
+            self.stop_here(metrics_log)
             raise
 
     def checkpoint_due(self, step: int) -> bool:
         every = self.recipe.checkpoint.every
-        return every is not None and (step % every == 0 or step == self.training.total)
+        return every is not None and (step % every == 0 or step == self.loop.total)
 
-    def save_checkpoint(self, recorder: Recorder) -> None:
+    def save_checkpoint(self, metrics_log: MetricsLogger) -> None:
         """Save all that going on from here needs, unless it is saved already."""
-        step = self.training.position
+        step = self.loop.step
         if step == self.saved_step:
             return
-        recorder.flush()
+        metrics_log.flush()
         state = {
             "step": step,
             **{name: getattr(self, name) for name in _OWN_STATE},
-            **numbers(self.accelerator, self.training.optimizer),
-            **recorder.state(),
+            **optimizer_scalars(self.accelerator, self.loop.optimizer),
+            **metrics_log.state(),
             "data_fingerprint": self.data.fingerprint,
             "auto": self.chosen,
             "strategy": describe(self.accelerator),
             "processes": self.accelerator.num_processes,
         }
-        self.checkpoints.save_step(
-            step, model=self.training.model, optimizer=self.training.optimizer, state=state
-        )
+        self.checkpoints.save_step(step, model=self.loop.model, optimizer=self.loop.optimizer, state=state)
         self.saved_step = step
-        for event in self.checkpoints.take_reports():
-            recorder.write(event)
+        for event in self.checkpoints.take_events():
+            metrics_log.write(event)
 
-    def stop_here(self, recorder: Recorder) -> None:
+    def stop_here(self, metrics_log: MetricsLogger) -> None:
         """Save, and end training with `Stopped`."""
         log.info(
             "%s: saving after step %d",
             self.stop.asked or "another rank was asked to stop",
-            self.training.position,
+            self.loop.step,
         )
-        self.save_checkpoint(recorder)
+        self.save_checkpoint(metrics_log)
         self.checkpoints.wait()
-        raise Stopped(f"stopped after step {self.training.position} of {self.training.total}")
+        raise Stopped(f"stopped after step {self.loop.step} of {self.loop.total}")

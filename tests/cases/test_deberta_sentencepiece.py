@@ -13,4 +13,4 @@ def test_data_is_prepared_with_it(tmp_path):
         "config.json", "model.safetensors", "spm.model", "tokenizer_config.json",
     }  # fmt: skip
     data = fetch(settings("unseen_label", tmp_path / "run", f"model.name={folder}"))
-    assert data.splits["train"].n_sentences > 0 and data.report["train_words_without_subwords"] == 0
+    assert data.splits["train"].n_sentences > 0 and data.counts["train_words_without_subwords"] == 0

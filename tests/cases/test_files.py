@@ -93,7 +93,7 @@ def test_zero_types_where_every_line_has_its_word(tmp_path, capsys):
 
 def test_unseen_label(tmp_path, caplog):
     corpus = read("unseen_label")
-    assert corpus.report["test_entities_of_types_not_in_train"] == 1
+    assert corpus.counts["test_entities_of_types_not_in_train"] == 1
     settings = ["data.language=null", "model.name=scratch", f"data.cache_dir={tmp_path}/cache"]
     arguments = ["recipes/full.yaml", f"data.path={CASES / 'unseen_label'}", *settings]
     warning = (

@@ -23,8 +23,8 @@ def test_it_is_the_same_corpus(caplog):
     caplog.set_level("INFO", "ner_dist")
     one, two = (load_corpus(data(scheme)) for scheme in ("iob1", "iob2"))
     assert one.fingerprint == two.fingerprint
-    assert [one.report[f"{name}_scheme"] for name in one.splits] == ["IOB1"] * 3
-    assert [two.report[f"{name}_scheme"] for name in two.splits] == ["IOB2"] * 3
+    assert [one.counts[f"{name}_scheme"] for name in one.splits] == ["IOB1"] * 3
+    assert [two.counts[f"{name}_scheme"] for name in two.splits] == ["IOB2"] * 3
     assert "train.txt: tags are IOB1 (136 entities begin with I-, none with a B-" in caplog.text
 
 

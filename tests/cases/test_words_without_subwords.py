@@ -7,8 +7,8 @@ import json
 import pytest
 
 from ner_dist.data.prepare import prepare
-from ner_dist.data.report import report_data
-from ner_dist.evaluation.command import score
+from ner_dist.data.report import log_data
+from ner_dist.evaluation.command import evaluate_model
 from tests.cases.conftest import REPOSITORY, SMALL_STEPS, settings
 from tests.distributed.conftest import server  # noqa: F401
 
@@ -28,7 +28,7 @@ def test_a_model_that_tags_every_other_word_right_has_an_f1_of_one(tagger):
 
 def test_the_log_counts_them(tagger, minilm, log_lines):
     data = prepare(settings("words_without_subwords", tagger, f"model.name={minilm}"))
-    report_data(data, data.labels)
+    log_data(data, data.labels)
     says = (
         "test: 27 words have no subwords ('\\u200b'), 27 of them inside gold entities: they carry no loss, "
     )
@@ -36,7 +36,9 @@ def test_the_log_counts_them(tagger, minilm, log_lines):
 
 
 def test_evaluate_gives_what_the_training_gave(tagger, tmp_path, log_lines):
-    figures = score(str(tagger), data=None, split="test", settings=[], precision="fp32", out=str(tmp_path))
+    figures = evaluate_model(
+        str(tagger), data=None, split="test", settings=[], precision="fp32", out=str(tmp_path)
+    )
     assert figures["f1"] == 1.0
     ours, theirs = (folder / "predictions" / "test.jsonl" for folder in (tmp_path, tagger))
     assert ours.read_bytes() == theirs.read_bytes()
@@ -76,7 +78,7 @@ def test_gold_that_the_rule_cannot_give_is_counted(tmp_path, minilm, log_lines):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     overrides = ["data.drop_test_sentences_from_train=false", f"data.path={tmp_path}", f"model.name={minilm}"]
     data = prepare(settings("words_without_subwords", tmp_path / "run", *overrides))
-    report_data(data, data.labels)
+    log_data(data, data.labels)
     says = "test: 3 words have no subwords ('\\n', '\\xa0', '\\u200b'), 2 of them inside gold entities"
     says += (
         ": they carry no loss, and their tags follow from the words around them; gold differs at 2, where an"

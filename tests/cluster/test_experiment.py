@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ner_dist import cli
-from ner_dist.cluster.experiment import Options, find_script, plan, read_runs, runs_text
+from ner_dist.cluster.experiment import SubmitOptions, find_script, plan_experiment, read_runs, runs_text
 from ner_dist.errors import UserError
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import Run
@@ -36,7 +36,7 @@ def here(tmp_path, monkeypatch):
 
 
 def planned(*arguments, seeds=None, out="exp", **options):
-    return plan(arguments, seeds=seeds, out=out, options=Options(**options))
+    return plan_experiment(arguments, seeds=seeds, out=out, options=SubmitOptions(**options))
 
 
 def command(*arguments):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from ner_dist.comparison.aligned import Ground
+from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.labels import LabelSet
 
 LABELS = LabelSet.from_types(["PER", "LOC", "ORG"])
@@ -23,13 +23,13 @@ def written(
     tokens: list[str] | None = None,
     unit: list[int] | None = None,
     confidence: list[float] | None = None,
-) -> Ground:
+) -> AlignedPredictions:
     """A ground of sentences written as tags and words between spaces; models are A, B, ... with their runs.
 
     `confidence` is that of the first run of A.
     """
     names = "ABCDEF"[: len(runs_of_models)]
-    return Ground(
+    return AlignedPredictions(
         labels=LABELS,
         gold=ids_of(gold),
         offsets=np.cumsum([0, *(len(tags.split()) for tags in gold)], dtype=np.int64),
@@ -44,7 +44,7 @@ def written(
 
 
 @st.composite
-def grounds(draw, *, models: int = 2, max_sentences: int = 6) -> Ground:
+def grounds(draw, *, models: int = 2, max_sentences: int = 6) -> AlignedPredictions:
     """Models of one to three runs; tags are mostly those of the gold, so that every kind of error is there.
 
     Sentences of the same words are one unit, whatever their tags.
@@ -73,7 +73,7 @@ def grounds(draw, *, models: int = 2, max_sentences: int = 6) -> Ground:
     predicted = {
         name: [said().astype(np.int16) for _ in range(draw(st.integers(1, 3)))] for name in "ABC"[:models]
     }
-    return Ground(
+    return AlignedPredictions(
         labels=LABELS,
         gold=gold,
         offsets=offsets,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ner_dist.comparison.aligned import Ground
+from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.comparison.predictions import words_of
 from ner_dist.labels import LabelSet
 
@@ -51,7 +51,7 @@ def said(
     return np.where(wrong, other, gold).astype(np.int16)
 
 
-def ground(
+def aligned(
     gold: np.ndarray,
     offsets: np.ndarray,
     predicted: dict[str, list[np.ndarray]],
@@ -59,9 +59,9 @@ def ground(
     types: Sequence[str] = TYPES,
     unit: np.ndarray | None = None,
     seeds: dict[str, list[int | None]] | None = None,
-) -> Ground:
+) -> AlignedPredictions:
     """Every sentence its own unit, and seeds 1, 2, ... unless told otherwise."""
-    return Ground(
+    return AlignedPredictions(
         labels=LabelSet.from_types(types),
         gold=gold,
         offsets=offsets,
@@ -73,7 +73,7 @@ def ground(
 
 def two_models(
     seed: int, *, sentences: int = 300, errors: tuple[float, float] = (0.15, 0.15), runs: int = 1
-) -> Ground:
+) -> AlignedPredictions:
     """A and B with their chances of an error, independent of each other."""
     rng = np.random.default_rng(seed)
     gold, offsets = gold_tags(rng, sentences)
@@ -81,16 +81,18 @@ def two_models(
         model: [said(rng, gold, offsets, error=error) for _ in range(runs)]
         for model, error in zip("AB", errors, strict=True)
     }
-    return ground(gold, offsets, predicted)
+    return aligned(gold, offsets, predicted)
 
 
-def copied(ground: Ground, sentences: np.ndarray, *, own_units: bool = False) -> Ground:
+def copied(
+    aligned: AlignedPredictions, sentences: np.ndarray, *, own_units: bool = False
+) -> AlignedPredictions:
     """Some sentences of a ground, int64 [n]: what is named twice are copies, or each is its own unit."""
-    words, offsets = words_of(sentences, ground.offsets)
+    words, offsets = words_of(sentences, aligned.offsets)
     return replace(
-        ground,
-        gold=ground.gold[words],
+        aligned,
+        gold=aligned.gold[words],
         offsets=offsets,
-        predicted={model: [run[words] for run in runs] for model, runs in ground.predicted.items()},
+        predicted={model: [run[words] for run in runs] for model, runs in aligned.predicted.items()},
         unit=np.arange(len(sentences)) if own_units else np.unique(sentences, return_inverse=True)[1],
     )

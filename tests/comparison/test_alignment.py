@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_dist.comparison.aligned import same_ground
+from ner_dist.comparison.aligned import align_predictions
 from ner_dist.comparison.alignment import align
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
@@ -26,7 +26,7 @@ def sentence(number, text, gold=None, said=None):
 
 def ground_of(*files):
     models = dict(zip("ABC", ([file] for file in files), strict=False))
-    return same_ground(models, {model: [None] for model in models})
+    return align_predictions(models, {model: [None] for model in models})
 
 
 @given(corpus=corpora(), order=st.randoms(use_true_random=False), data=st.data())
@@ -77,8 +77,8 @@ def test_without_words_the_order_of_the_gold_tags_decides(corpus, data):
     # What was only left out is found whole, though of equal neighbours another one may be taken.
     assert list(second) == list(range(len(kept)))
     assert sorted(set(first)) == list(first)
-    ground, figures = ground_of(*files)
-    assert (len(ground), figures["gold_differs_in"]) == (len(kept), 0)
+    aligned, figures = ground_of(*files)
+    assert (len(aligned), figures["gold_differs_in"]) == (len(kept), 0)
     assert figures["only_in"]["A"]["sentences"] == len(corpus) - len(kept)
 
 
@@ -175,10 +175,10 @@ def test_files_of_which_nothing_tells_what_is_the_same_are_refused(ids):
 
 def test_words_that_the_second_file_alone_has_are_used():
     corpus = [sentence(i, words, "B-PER O") for i, words in enumerate(("Ann a", "Bob b", "Ann a"))]
-    ground, figures = ground_of(predictions(corpus, tokens=False), predictions(corpus))
+    aligned, figures = ground_of(predictions(corpus, tokens=False), predictions(corpus))
     assert figures["by"] == "id"
-    assert ground.tokens == [one.tokens for one in corpus]
-    assert ground.unit.tolist() == [0, 1, 0]
+    assert aligned.tokens == [one.tokens for one in corpus]
+    assert aligned.unit.tolist() == [0, 1, 0]
 
 
 def test_of_three_files_the_sentences_of_all_are_taken():
@@ -204,11 +204,11 @@ def test_files_that_share_nothing_are_refused():
 
 @given(files=two_files())
 def test_sentences_of_equal_words_are_one_unit(files):
-    ground, figures = ground_of(*files)
+    aligned, figures = ground_of(*files)
     copies = {}
-    for words, unit in zip(ground.tokens, ground.unit.tolist(), strict=True):
+    for words, unit in zip(aligned.tokens, aligned.unit.tolist(), strict=True):
         assert copies.setdefault(tuple(words), unit) == unit
-    assert len(set(copies.values())) == len(copies) == ground.units == figures["units"]
+    assert len(set(copies.values())) == len(copies) == aligned.units == figures["units"]
 
 
 def long_sentences(number):
@@ -220,15 +220,17 @@ def long_sentences(number):
 def test_a_file_that_holds_its_sentences_twice_is_seen_to_and_its_copies_are_paired():
     corpus = [*long_sentences(25)] * 2
     odd = Sentence(99, corpus[0].tokens, corpus[0].gold, (["O"] * 21,) * 2)
-    ground, figures = ground_of(*(predictions([*corpus, odd], tokens=False, ids=False) for _ in "AB"))
+    aligned, figures = ground_of(*(predictions([*corpus, odd], tokens=False, ids=False) for _ in "AB"))
     # The one that was predicted otherwise is no copy.
-    assert ground.unit.tolist() == [*range(25), *range(25), 25]
+    assert aligned.unit.tolist() == [*range(25), *range(25), 25]
     assert "24 occur exactly twice" in figures["notes"][-1]
     assert "51 sentences, 26 distinct" in figures["notes"][-1]
 
 
 def test_in_a_file_with_few_copies_every_sentence_counts():
     corpus = [*long_sentences(25)]
-    ground, figures = ground_of(*(predictions([*corpus, *corpus[:5]], tokens=False, ids=False) for _ in "AB"))
-    assert ground.unit.tolist() == [*range(30)]
+    aligned, figures = ground_of(
+        *(predictions([*corpus, *corpus[:5]], tokens=False, ids=False) for _ in "AB")
+    )
+    assert aligned.unit.tolist() == [*range(30)]
     assert "every sentence counts as distinct" in figures["notes"][-1]

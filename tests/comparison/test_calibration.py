@@ -55,16 +55,17 @@ def test_empty_bins_hold_nothing():
     assert reliability(np.empty(0), np.empty(0, dtype=bool))["ece"] is None
 
 
-@given(ground=grounds(models=1))
-def test_answers_are_words_and_predicted_entities_of_all_runs(ground):
-    found = calibration(ground, "A")
-    runs = ground.predicted["A"]
+@given(aligned=grounds(models=1))
+def test_answers_are_words_and_predicted_entities_of_all_runs(aligned):
+    found = calibration(aligned, "A")
+    runs = aligned.predicted["A"]
     assert found["runs"] == len(runs)
-    assert sum(each["count"] for each in found["words"]["bins"]) == len(ground.gold) * len(runs)
+    assert sum(each["count"] for each in found["words"]["bins"]) == len(aligned.gold) * len(runs)
     accurate = sum(each["count"] * (each["accuracy"] or 0) for each in found["words"]["bins"])
-    assert accurate == pytest.approx(sum((run == ground.gold).sum() for run in runs))
+    assert accurate == pytest.approx(sum((run == aligned.gold).sum() for run in runs))
     counts = sum(
-        metrics.count(ground.gold, run, ground.offsets, ground.labels, strict=True).as_array() for run in runs
+        metrics.count(aligned.gold, run, aligned.offsets, aligned.labels, strict=True).as_array()
+        for run in runs
     )
     right, predicted, _ = counts.sum(axis=1)
     assert sum(each["count"] for each in found["entities"]["bins"]) == predicted
@@ -73,12 +74,12 @@ def test_answers_are_words_and_predicted_entities_of_all_runs(ground):
 
 
 def test_an_entity_is_as_likely_as_its_words_together():
-    ground = written(
+    aligned = written(
         ["B-PER I-PER O B-LOC", "B-ORG"],
         [["B-PER I-PER O B-ORG", "B-ORG"]],
         confidence=[0.9, 0.5, 0.1, 0.75, 0.25],
     )
-    bins = calibration(ground, "A")["entities"]["bins"]
+    bins = calibration(aligned, "A")["entities"]["bins"]
     found = {i: (each["confidence"], each["accuracy"]) for i, each in enumerate(bins) if each["count"]}
     assert found == {
         2: (pytest.approx(0.25), 1.0),
@@ -88,13 +89,13 @@ def test_an_entity_is_as_likely_as_its_words_together():
 
 
 def test_no_probabilities_no_calibration():
-    ground = written(["B-PER"], [["B-PER"], ["O"]], confidence=None)
-    assert calibration(ground, "A") is None
-    assert calibration(replace(ground, confidence={"A": [None, None]}), "A") is None
+    aligned = written(["B-PER"], [["B-PER"], ["O"]], confidence=None)
+    assert calibration(aligned, "A") is None
+    assert calibration(replace(aligned, confidence={"A": [None, None]}), "A") is None
 
 
 def test_runs_without_probabilities_are_left_out():
-    ground = written(["B-PER"], [["O"], ["B-PER"]])
-    ground = replace(ground, confidence={"A": [None, np.array([0.8], dtype=np.float32)]})
-    found = calibration(ground, "A")
+    aligned = written(["B-PER"], [["O"], ["B-PER"]])
+    aligned = replace(aligned, confidence={"A": [None, np.array([0.8], dtype=np.float32)]})
+    found = calibration(aligned, "A")
     assert found["runs"] == 1 and found["words"]["ece"] == pytest.approx(0.2)

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from ner_dist.comparison.data_effects import effects
 from ner_dist.comparison.predictions import words_of
-from ner_dist.comparison.training_overlap import NO_RUN, NO_TRAINING, Training
+from ner_dist.comparison.training_overlap import NO_RUN, NO_TRAINING, TrainingText
 from ner_dist.evaluation import metrics
 from ner_dist.labels import extract_spans
 from tests.comparison.grounds import LABELS, grounds, written
@@ -21,42 +21,42 @@ NAMES = ["duplicates", "train_test_overlap", "entity_free_sentences", "invalid_t
 def training_of(*sentences):
     tokens = [words.split() for words in sentences]
     offsets = np.cumsum([0, *map(len, tokens)])
-    return Training.from_split(tokens, np.zeros(offsets[-1], np.int16), offsets, LABELS)
+    return TrainingText.from_split(tokens, np.zeros(offsets[-1], np.int16), offsets, LABELS)
 
 
-def f1_of(ground, model, sentences, *, strict=True):
-    words, offsets = words_of(np.array(sentences, dtype=np.int64), ground.offsets)
+def f1_of(aligned, model, sentences, *, strict=True):
+    words, offsets = words_of(np.array(sentences, dtype=np.int64), aligned.offsets)
     counts = [
-        metrics.count(ground.gold[words], run[words], offsets, ground.labels, strict=strict)
-        for run in ground.predicted[model]
+        metrics.count(aligned.gold[words], run[words], offsets, aligned.labels, strict=strict)
+        for run in aligned.predicted[model]
     ]
-    return np.mean([metrics.scores(each, ground.labels.types)["f1"] for each in counts])
+    return np.mean([metrics.scores(each, aligned.labels.types)["f1"] for each in counts])
 
 
-@given(ground=grounds())
-def test_scores_without_are_those_of_the_sentences_that_are_left(ground):
-    known = training_of(*(" ".join(words) for words in ground.tokens[:2]))
-    found = effects(ground, training={"A": known, "B": known})
-    everything = range(len(ground))
+@given(aligned=grounds())
+def test_scores_without_are_those_of_the_sentences_that_are_left(aligned):
+    known = training_of(*(" ".join(words) for words in aligned.tokens[:2]))
+    found = effects(aligned, training={"A": known, "B": known})
+    everything = range(len(aligned))
     has_entity = [
-        extract_spans(ground.gold[start:end], np.array([0, end - start]), LABELS, strict=True)
-        for start, end in zip(ground.offsets[:-1], ground.offsets[1:], strict=True)
+        extract_spans(aligned.gold[start:end], np.array([0, end - start]), LABELS, strict=True)
+        for start, end in zip(aligned.offsets[:-1], aligned.offsets[1:], strict=True)
     ]
     left = {
-        "duplicates": [i for i in everything if ground.tokens[i] not in ground.tokens[:i]],
-        "train_test_overlap": [i for i in everything if ground.tokens[i] not in ground.tokens[:2]],
+        "duplicates": [i for i in everything if aligned.tokens[i] not in aligned.tokens[:i]],
+        "train_test_overlap": [i for i in everything if aligned.tokens[i] not in aligned.tokens[:2]],
         "entity_free_sentences": [i for i in everything if len(has_entity[i].start)],
     }
     assert list(found) == NAMES
     for name, kept in left.items():
         effect = found[name]
-        assert effect["count"] == len(ground) - len(kept)
-        assert effect["share"] == pytest.approx(effect["count"] / len(ground))
-        for model in ground.models:
+        assert effect["count"] == len(aligned) - len(kept)
+        assert effect["share"] == pytest.approx(effect["count"] / len(aligned))
+        for model in aligned.models:
             scores = effect["scores"][model]
-            assert scores["with"] == pytest.approx(f1_of(ground, model, everything))
+            assert scores["with"] == pytest.approx(f1_of(aligned, model, everything))
             if kept:
-                assert scores["without"] == pytest.approx(f1_of(ground, model, kept))
+                assert scores["without"] == pytest.approx(f1_of(aligned, model, kept))
                 assert scores["difference"] == scores["with"] - scores["without"]
             else:
                 assert scores["without"] is None and "no sentence" in effect["why"]
@@ -66,17 +66,17 @@ def test_scores_without_are_those_of_the_sentences_that_are_left(ground):
             assert gap["without"] == scores["B"]["without"] - scores["A"]["without"]
 
 
-@given(ground=grounds())
-def test_invalid_transitions_are_read_strictly_and_leniently(ground):
-    effect = effects(ground, training={})["invalid_transitions"]
+@given(aligned=grounds())
+def test_invalid_transitions_are_read_strictly_and_leniently(aligned):
+    effect = effects(aligned, training={})["invalid_transitions"]
     invalid = 0
-    for model in ground.models:
-        everything = range(len(ground))
-        assert effect["scores"][model]["with"] == pytest.approx(f1_of(ground, model, everything))
-        lenient = f1_of(ground, model, everything, strict=False)
+    for model in aligned.models:
+        everything = range(len(aligned))
+        assert effect["scores"][model]["with"] == pytest.approx(f1_of(aligned, model, everything))
+        lenient = f1_of(aligned, model, everything, strict=False)
         assert effect["scores"][model]["without"] == pytest.approx(lenient)
-        for run in ground.predicted[model]:
-            for start, end in zip(ground.offsets[:-1], ground.offsets[1:], strict=True):
+        for run in aligned.predicted[model]:
+            for start, end in zip(aligned.offsets[:-1], aligned.offsets[1:], strict=True):
                 tags = [LABELS.tags[i] for i in run[start:end]]
                 invalid += sum(
                     tag[0] == "I" and before[1:] != tag[1:]
@@ -86,14 +86,14 @@ def test_invalid_transitions_are_read_strictly_and_leniently(ground):
 
 
 def test_a_score_that_duplicates_flatter():
-    ground = written(
+    aligned = written(
         ["B-PER", "B-PER", "B-PER", "B-LOC"],
         [["B-PER", "B-PER", "B-PER", "O"]],
         [["O", "O", "O", "B-LOC"]],
         unit=[0, 0, 0, 1],
         tokens=["Anna", "Anna", "Anna", "Paris"],
     )
-    effect = effects(ground, training={"A": training_of("Anna")})["duplicates"]
+    effect = effects(aligned, training={"A": training_of("Anna")})["duplicates"]
     assert (effect["count"], effect["share"]) == (2, 0.5)
     assert effect["scores"]["A"]["difference"] == pytest.approx(6 / 7 - 2 / 3)
     assert effect["gap"]["with"] == pytest.approx(2 / 5 - 6 / 7)
@@ -118,9 +118,9 @@ def test_what_cannot_be_known_says_why():
 def test_what_any_model_was_trained_on_is_left_out_for_all():
     gold = ["B-PER", "B-LOC", "B-ORG"]
     said = [["B-PER", "O", "O"]], [["O", "B-LOC", "B-ORG"]]
-    ground = written(gold, *said, [gold], tokens=["Anna", "Paris", "Berg"])
+    aligned = written(gold, *said, [gold], tokens=["Anna", "Paris", "Berg"])
     training = {"A": training_of("Anna"), "B": training_of("Paris"), "C": NO_RUN}
-    effect = effects(ground, training=training)["train_test_overlap"]
+    effect = effects(aligned, training=training)["train_test_overlap"]
     assert (effect["count"], effect["why"]) == (2, None)
     assert [effect["scores"][model]["without"] for model in "ABC"] == [0, 1, 1]
     assert effect["what"].endswith(
@@ -130,8 +130,8 @@ def test_what_any_model_was_trained_on_is_left_out_for_all():
 
 
 def test_copies_that_are_known_without_words_are_counted():
-    ground = written(["B-PER", "B-PER"], [["B-PER", "B-PER"]], unit=[0, 0])
-    assert effects(ground, training={})["duplicates"]["count"] == 1
+    aligned = written(["B-PER", "B-PER"], [["B-PER", "B-PER"]], unit=[0, 0])
+    assert effects(aligned, training={})["duplicates"]["count"] == 1
 
 
 def test_one_model_has_no_gap():
@@ -139,8 +139,8 @@ def test_one_model_has_no_gap():
         assert effect["gap"] == {"with": None, "without": None}
 
 
-@given(ground=grounds())
-def test_a_model_against_itself_has_no_gap_under_any_effect(ground):
-    same = replace(ground, predicted={"A": ground.predicted["A"], "B": ground.predicted["A"]})
+@given(aligned=grounds())
+def test_a_model_against_itself_has_no_gap_under_any_effect(aligned):
+    same = replace(aligned, predicted={"A": aligned.predicted["A"], "B": aligned.predicted["A"]})
     for effect in effects(same, training={"A": training_of("Anna")}).values():
         assert set(effect["gap"].values()) <= {0.0, None}

@@ -9,9 +9,9 @@ from hypothesis import given
 from seqeval.metrics import v1
 from seqeval.scheme import IOB2
 
-from ner_dist.comparison.aligned import same_ground
+from ner_dist.comparison.aligned import align_predictions
 from ner_dist.comparison.decomposition import decomposition
-from ner_dist.comparison.predictions import mean, score, spread
+from ner_dist.comparison.predictions import mean, spread, strict_scores
 from tests.comparison.made_files import corpora, predictions, some_types, two_files
 
 PARTS = ("label_set", "sentences", "model")
@@ -19,23 +19,26 @@ PARTS = ("label_set", "sentences", "model")
 
 def apart(a, b):
     own = {"A": [a], "B": [b]}
-    ground, _ = same_ground(own, {"A": [None], "B": [None]})
-    return decomposition(own, ground)["B"], ground
+    aligned, _ = align_predictions(own, {"A": [None], "B": [None]})
+    return decomposition(own, aligned)["B"], aligned
 
 
 def whole_score(file):
-    return score(file.gold, file.predicted, file.offsets, file.labels)
+    return strict_scores(file.gold, file.predicted, file.offsets, file.labels)
 
 
 @given(files=two_files())
 def test_the_parts_add_up_to_the_gap_between_the_headlines(files):
-    gap, ground = apart(*files)
+    gap, aligned = apart(*files)
     headline = [whole_score(file)["f1"] for file in files]
     assert gap["gap"] == headline[1] - headline[0]
     assert sum(gap[part] for part in PARTS) == pytest.approx(gap["gap"], abs=1e-12)
     steps = [step["f1"] for step in gap["steps"]]
     assert (steps[0], steps[-1]) == (headline[0], headline[1])
-    shared = [score(ground.gold, ground.predicted[m][0], ground.offsets, ground.labels)["f1"] for m in "AB"]
+    shared = [
+        strict_scores(aligned.gold, aligned.predicted[m][0], aligned.offsets, aligned.labels)["f1"]
+        for m in "AB"
+    ]
     assert steps[2:4] == shared
 
 
@@ -70,18 +73,18 @@ def test_projection_then_scoring_is_scoring_then_restricting(corpus, types):
 
 @given(files=two_files())
 def test_the_same_ground_is_scored_as_seqeval_does(files):
-    _, ground = apart(*files)
+    _, aligned = apart(*files)
 
     def tags(flat):
-        names = [ground.labels.tags[tag] for tag in flat]
-        return [names[i:j] for i, j in zip(ground.offsets, ground.offsets[1:], strict=False)]
+        names = [aligned.labels.tags[tag] for tag in flat]
+        return [names[i:j] for i, j in zip(aligned.offsets, aligned.offsets[1:], strict=False)]
 
-    for (predicted,) in ground.predicted.values():
-        ours = score(ground.gold, predicted, ground.offsets, ground.labels)
+    for (predicted,) in aligned.predicted.values():
+        ours = strict_scores(aligned.gold, predicted, aligned.offsets, aligned.labels)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             theirs = v1.precision_recall_fscore_support(
-                tags(ground.gold), tags(predicted), average="micro", scheme=IOB2
+                tags(aligned.gold), tags(predicted), average="micro", scheme=IOB2
             )
         assert (ours["precision"], ours["recall"], ours["f1"]) == theirs[:3]
 

@@ -16,8 +16,8 @@ from ner_dist.labels import extract_spans
 from tests.comparison.grounds import LABELS, grounds, written
 
 
-def entities(tags, ground, sentence):
-    start, end = ground.offsets[sentence : sentence + 2]
+def entities(tags, aligned, sentence):
+    start, end = aligned.offsets[sentence : sentence + 2]
     spans = extract_spans(tags[start:end], np.array([0, end - start]), LABELS, strict=True)
     return [
         [LABELS.types[kind], first, behind]
@@ -27,18 +27,18 @@ def entities(tags, ground, sentence):
     ]
 
 
-@given(ground=grounds(models=3))
-def test_every_unit_with_an_error_is_shown_once_and_as_it_is(ground):
-    shown = disagreements(ground)
-    first = {model: runs[0] for model, runs in ground.predicted.items()}
-    gold = [entities(ground.gold, ground, i) for i in range(len(ground))]
-    said = {m: [entities(tags, ground, i) for i in range(len(ground))] for m, tags in first.items()}
-    worth = {ground.unit[i] for i in range(len(ground)) if any(said[m][i] != gold[i] for m in said)}
-    assert sorted(ground.unit[each["id"]] for each in shown) == sorted(worth)
+@given(aligned=grounds(models=3))
+def test_every_unit_with_an_error_is_shown_once_and_as_it_is(aligned):
+    shown = disagreements(aligned)
+    first = {model: runs[0] for model, runs in aligned.predicted.items()}
+    gold = [entities(aligned.gold, aligned, i) for i in range(len(aligned))]
+    said = {m: [entities(tags, aligned, i) for i in range(len(aligned))] for m, tags in first.items()}
+    worth = {aligned.unit[i] for i in range(len(aligned)) if any(said[m][i] != gold[i] for m in said)}
+    assert sorted(aligned.unit[each["id"]] for each in shown) == sorted(worth)
     for each in shown:
         i = each["id"]
-        assert each["tokens"] == ground.tokens[i] and each["words"] == len(ground.tokens[i])
-        assert each["copies"] == (ground.unit == ground.unit[i]).sum()
+        assert each["tokens"] == aligned.tokens[i] and each["words"] == len(aligned.tokens[i])
+        assert each["copies"] == (aligned.unit == aligned.unit[i]).sum()
         assert each["gold"] == gold[i]
         assert each["predicted"] == {model: said[model][i] for model in said}
         assert each["disagree"] == any(said[model][i] != said["A"][i] for model in said)
@@ -48,13 +48,13 @@ def test_every_unit_with_an_error_is_shown_once_and_as_it_is(ground):
             assert [error[1:] for error in each["errors"][model]] == wrong
 
 
-@given(ground=grounds(models=2))
-def test_the_kinds_of_errors_are_those_that_are_counted(ground):
-    ground = replace(ground, unit=np.arange(len(ground)))
-    shown = disagreements(ground)
-    for model, runs in ground.predicted.items():
+@given(aligned=grounds(models=2))
+def test_the_kinds_of_errors_are_those_that_are_counted(aligned):
+    aligned = replace(aligned, unit=np.arange(len(aligned)))
+    shown = disagreements(aligned)
+    for model, runs in aligned.predicted.items():
         told = Counter(kind for each in shown for kind, *_ in each["errors"][model])
-        counted = outcome(ground.gold, runs[0], ground.offsets, ground.labels).kinds()
+        counted = outcome(aligned.gold, runs[0], aligned.offsets, aligned.labels).kinds()
         # Both entities of a pair are there; what has no partner is there once.
         sides = {"missed": 1, "spurious": 1}
         assert told == +Counter(
@@ -62,27 +62,27 @@ def test_the_kinds_of_errors_are_those_that_are_counted(ground):
         )
 
 
-@given(ground=grounds(models=2), limit=st.integers(0, 4))
-def test_disagreements_come_first_then_the_order_of_the_data(ground, limit):
-    shown = disagreements(ground)
+@given(aligned=grounds(models=2), limit=st.integers(0, 4))
+def test_disagreements_come_first_then_the_order_of_the_data(aligned, limit):
+    shown = disagreements(aligned)
     assert shown == sorted(shown, key=lambda each: (not each["disagree"], each["id"]))
-    assert disagreements(ground, limit=limit) == shown[:limit]
+    assert disagreements(aligned, limit=limit) == shown[:limit]
 
 
 def test_a_copy_with_an_error_is_shown_where_the_first_has_none():
-    ground = written(["B-PER", "O"], [["B-PER", "B-PER"]], unit=[0, 0], tokens=["Anna", "Anna"])
-    (shown,) = disagreements(ground)
+    aligned = written(["B-PER", "O"], [["B-PER", "B-PER"]], unit=[0, 0], tokens=["Anna", "Anna"])
+    (shown,) = disagreements(aligned)
     assert (shown["id"], shown["copies"]) == (2, 2), "sentences without ids are counted from 1"
     assert shown["errors"] == {"A": [["spurious", "PER", 0, 1]]}
 
 
 def test_an_error_keeps_its_kind_type_and_place_together():
-    ground = written(
+    aligned = written(
         ["B-PER O B-LOC O O B-PER I-PER B-LOC"],
         [["B-PER O B-ORG O B-PER B-PER I-PER I-PER"]],
         [["B-PER O B-LOC O O B-PER I-PER B-LOC"]],
     )
-    (shown,) = disagreements(ground)
+    (shown,) = disagreements(aligned)
     assert shown["errors"]["B"] == [] and shown["tokens"] is None
     assert shown["errors"]["A"] == [
         ["wrong_type", "LOC", 2, 3],
@@ -94,11 +94,11 @@ def test_an_error_keeps_its_kind_type_and_place_together():
     ]
 
 
-@given(ground=grounds(models=1))
-def test_the_gold_against_itself_shows_nothing(ground):
-    assert disagreements(replace(ground, predicted={"A": [ground.gold], "B": [ground.gold]})) == []
+@given(aligned=grounds(models=1))
+def test_the_gold_against_itself_shows_nothing(aligned):
+    assert disagreements(replace(aligned, predicted={"A": [aligned.gold], "B": [aligned.gold]})) == []
 
 
 def test_what_is_shown_can_be_written_as_json():
-    ground = written(["B-PER O", "O"], [["O B-LOC", "O"]], tokens=["Anna .", "so"])
-    assert json.loads(json.dumps(disagreements(ground)))[0]["words"] == 2
+    aligned = written(["B-PER O", "O"], [["O B-LOC", "O"]], tokens=["Anna .", "so"])
+    assert json.loads(json.dumps(disagreements(aligned)))[0]["words"] == 2

@@ -10,36 +10,39 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from ner_dist.comparison.aligned import Ground
+from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.comparison.error_analysis import errors
-from ner_dist.comparison.training_overlap import NO_TRAINING, Training
+from ner_dist.comparison.training_overlap import NO_TRAINING, TrainingText
 from ner_dist.evaluation import metrics
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
 from tests.comparison.grounds import grounds, written
 
-TRAINING = Training(
+TRAINING = TrainingText(
     forms={"Anna": frozenset({"PER"}), "Paris": frozenset({"LOC", "ORG"})}, sentences=frozenset()
 )
 
 
-def counted(ground, model):
+def counted(aligned, model):
     """True positives, predicted and gold by type, over the model's runs."""
     return sum(
-        metrics.count(ground.gold, run, ground.offsets, ground.labels, strict=True).as_array()
-        for run in ground.predicted[model]
+        metrics.count(aligned.gold, run, aligned.offsets, aligned.labels, strict=True).as_array()
+        for run in aligned.predicted[model]
     )
 
 
-@given(ground=grounds())
-def test_kinds_sum_to_gold_and_to_predicted(ground):
-    for model in ground.models:
-        found, (right, predicted, gold) = errors(ground, model, training=NO_TRAINING), counted(ground, model)
+@given(aligned=grounds())
+def test_kinds_sum_to_gold_and_to_predicted(aligned):
+    for model in aligned.models:
+        found, (right, predicted, gold) = (
+            errors(aligned, model, training=NO_TRAINING),
+            counted(aligned, model),
+        )
         kinds = found["kinds"]
-        assert found["runs"] == len(ground.predicted[model])
+        assert found["runs"] == len(aligned.predicted[model])
         assert kinds["correct"] == right.sum()
         assert sum(kinds.values()) - kinds["spurious"] == gold.sum()
         assert sum(kinds.values()) - kinds["missed"] == predicted.sum()
-        for i, name in enumerate(ground.labels.types):
+        for i, name in enumerate(aligned.labels.types):
             of_type = found["kinds_per_type"][name]
             assert of_type["correct"] == right[i]
             assert sum(of_type.values()) - of_type["spurious"] == gold[i]
@@ -47,27 +50,27 @@ def test_kinds_sum_to_gold_and_to_predicted(ground):
             assert sum(of_type[kind] for of_type in found["kinds_per_type"].values()) == number
 
 
-@given(ground=grounds())
-def test_strict_is_what_metrics_says(ground):
-    for model in ground.models:
-        scores = metrics.scores(metrics.Counts.from_array(counted(ground, model)), ground.labels.types)
-        strict = errors(ground, model, training=NO_TRAINING)["strict"]
+@given(aligned=grounds())
+def test_strict_is_what_metrics_says(aligned):
+    for model in aligned.models:
+        scores = metrics.scores(metrics.Counts.from_array(counted(aligned, model)), aligned.labels.types)
+        strict = errors(aligned, model, training=NO_TRAINING)["strict"]
         assert strict == {name: scores[name] for name in ("precision", "recall", "f1")}
 
 
-@given(ground=grounds())
-def test_more_credit_is_no_lower_score(ground):
-    found = errors(ground, "A", training=NO_TRAINING)
+@given(aligned=grounds())
+def test_more_credit_is_no_lower_score(aligned):
+    found = errors(aligned, "A", training=NO_TRAINING)
     for figure in ("precision", "recall", "f1"):
         assert found["strict"][figure] <= found["exact"][figure] <= found["partial"][figure]
         assert found["strict"][figure] <= found["type"][figure] <= 1
 
 
-@given(ground=grounds())
-def test_confusion_holds_every_entity_once(ground):
-    found, (_, predicted, gold) = errors(ground, "A", training=NO_TRAINING), counted(ground, "A")
+@given(aligned=grounds())
+def test_confusion_holds_every_entity_once(aligned):
+    found, (_, predicted, gold) = errors(aligned, "A", training=NO_TRAINING), counted(aligned, "A")
     types, counts = found["confusion"]["types"], np.array(found["confusion"]["counts"])
-    assert types == [*ground.labels.types, "O"] and counts[-1, -1] == 0
+    assert types == [*aligned.labels.types, "O"] and counts[-1, -1] == 0
     assert counts[:-1].sum(axis=1).tolist() == gold.tolist()
     assert counts[:, :-1].sum(axis=0).tolist() == predicted.tolist()
     kinds = found["kinds"]
@@ -75,9 +78,9 @@ def test_confusion_holds_every_entity_once(ground):
     assert np.trace(counts) == kinds["correct"] + kinds["wrong_boundary"]
 
 
-@given(ground=grounds())
-def test_breakdowns_sum_to_the_whole(ground):
-    found, (right, predicted, gold) = errors(ground, "A", training=TRAINING), counted(ground, "A")
+@given(aligned=grounds())
+def test_breakdowns_sum_to_the_whole(aligned):
+    found, (right, predicted, gold) = errors(aligned, "A", training=TRAINING), counted(aligned, "A")
     for name in ("by_entity_length", "by_sentence_length", "by_seen"):
         parts = found[name]
         assert sum(part["support"] for part in parts) == gold.sum()
@@ -89,11 +92,11 @@ def test_breakdowns_sum_to_the_whole(ground):
 
 def test_scores_with_credit_by_hand():
     """One entity of each kind: COR 1, and a wrong type, a wrong boundary, both, one missed, one spurious."""
-    ground = written(
+    aligned = written(
         ["B-PER O", "B-PER O", "B-PER I-PER", "B-PER I-PER", "B-PER O", "O O"],
         [["B-PER O", "B-LOC O", "B-PER O", "O B-LOC", "O O", "B-ORG O"]],
     )
-    found = errors(ground, "A", training=NO_TRAINING)
+    found = errors(aligned, "A", training=NO_TRAINING)
     assert set(found["kinds"].values()) == {1}
     # Of 5 gold and 5 predicted entities: strict 1, exact 1 + 1, partial 2 + 2 / 2, type 1 + 1.
     expected = {"strict": 1 / 5, "exact": 2 / 5, "partial": 3 / 5, "type": 2 / 5}
@@ -104,11 +107,11 @@ def test_scores_with_credit_by_hand():
 
 
 def test_buckets_by_length():
-    ground = written(
+    aligned = written(
         ["B-PER", "B-PER I-PER I-PER I-PER", "B-LOC" + " I-LOC" * 10, "O " * 59 + "B-ORG"],
         [["B-PER", "B-PER I-PER I-PER O", "B-LOC" + " I-LOC" * 10, "O " * 60]],
     )
-    found = errors(ground, "A", training=NO_TRAINING)
+    found = errors(aligned, "A", training=NO_TRAINING)
     by_length = {part["bucket"]: part for part in found["by_entity_length"]}
     assert list(by_length) == ["1", "2", "3", "4", "5+"]
     assert [part["support"] for part in by_length.values()] == [2, 0, 0, 1, 1]
@@ -119,12 +122,12 @@ def test_buckets_by_length():
 
 
 def test_buckets_by_what_training_shows():
-    ground = written(
+    aligned = written(
         ["B-PER O B-LOC", "B-PER I-PER O", "B-PER O O"],
         [["B-PER O B-LOC", "O O O", "O O O"]],
         tokens=["Anna in Paris", "Anna Berg .", "Paris met anna"],
     )
-    found = errors(ground, "A", training=TRAINING)
+    found = errors(aligned, "A", training=TRAINING)
     assert found["by_seen"] == [
         {"bucket": "seen", "recall": 1.0, "support": 2},
         {"bucket": "seen with another type", "recall": 0.0, "support": 1},
@@ -153,9 +156,11 @@ def test_a_test_set_of_32864_sentences_takes_no_more_than_a_second():
     n = int(offsets[-1])
     gold = np.where(rng.random(n) < 0.1, rng.integers(0, len(labels), n), 0).astype(np.int16)
     said = np.where(rng.random(n) < 0.05, rng.integers(0, len(labels), n), gold).astype(np.int16)
-    ground = Ground(labels, gold, offsets, {"A": [said]}, {"A": [1]}, unit=np.arange(len(offsets) - 1))
+    aligned = AlignedPredictions(
+        labels, gold, offsets, {"A": [said]}, {"A": [1]}, unit=np.arange(len(offsets) - 1)
+    )
     began = time.process_time()
-    found = errors(ground, "A", training=NO_TRAINING)
+    found = errors(aligned, "A", training=NO_TRAINING)
     assert time.process_time() - began < 1
     assert found["kinds"]["correct"] > 10_000
 
@@ -171,8 +176,10 @@ def test_real_predictions_score_as_in_nervaluate(real_data):
         for column in ("gold", "pred")
     )
     offsets = np.cumsum([0, *(len(row["gold"]) for row in rows)])
-    ground = Ground(labels, gold, offsets, {"A": [said]}, {"A": [None]}, unit=np.arange(len(rows)))
-    found = errors(ground, "A", training=NO_TRAINING)
+    aligned = AlignedPredictions(
+        labels, gold, offsets, {"A": [said]}, {"A": [None]}, unit=np.arange(len(rows))
+    )
+    found = errors(aligned, "A", training=NO_TRAINING)
     kinds = found["kinds"]
     assert kinds["correct"] == 48_451 and kinds["missed"] == 1_602 and kinds["spurious"] == 2_336
     assert kinds["wrong_type"] == 48_989 - 48_451

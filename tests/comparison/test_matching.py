@@ -12,8 +12,8 @@ from tests.comparison.grounds import LABELS, grounds, ids_of, written
 
 def fates(gold, predicted):
     """Kinds by name, of the gold entities and of the predicted ones."""
-    ground = written([gold], [[predicted]])
-    found = outcome(ground.gold, ground.predicted["A"][0], ground.offsets, LABELS)
+    aligned = written([gold], [[predicted]])
+    found = outcome(aligned.gold, aligned.predicted["A"][0], aligned.offsets, LABELS)
     return [[KINDS[kind] for kind in side] for side in (found.kind_of_gold, found.kind_of_predicted)]
 
 
@@ -43,8 +43,8 @@ def test_examples(gold, predicted, of_gold, of_predicted):
 
 
 def test_entities_of_neighbouring_sentences_do_not_meet():
-    ground = written(["O B-PER", "O O"], [["O O", "B-PER O"]])
-    found = outcome(ground.gold, ground.predicted["A"][0], ground.offsets, LABELS)
+    aligned = written(["O B-PER", "O O"], [["O O", "B-PER O"]])
+    found = outcome(aligned.gold, aligned.predicted["A"][0], aligned.offsets, LABELS)
     assert found.kinds()[[MISSED, SPURIOUS]].tolist() == [1, 1]
 
 
@@ -66,17 +66,17 @@ def one_by_one(found):
     return [partner.get(i, -1) for i in range(len(gold.start))]
 
 
-@given(ground=grounds(models=1))
-def test_the_matching_is_a_walk_along_the_documented_order(ground):
-    for run in ground.predicted["A"]:
-        found = outcome(ground.gold, run, ground.offsets, ground.labels)
+@given(aligned=grounds(models=1))
+def test_the_matching_is_a_walk_along_the_documented_order(aligned):
+    for run in aligned.predicted["A"]:
+        found = outcome(aligned.gold, run, aligned.offsets, aligned.labels)
         assert found.partner.tolist() == one_by_one(found)
 
 
-@given(ground=grounds(models=1))
-def test_kinds_agree_on_both_sides_and_nobody_is_used_twice(ground):
-    for run in ground.predicted["A"]:
-        found = outcome(ground.gold, run, ground.offsets, ground.labels)
+@given(aligned=grounds(models=1))
+def test_kinds_agree_on_both_sides_and_nobody_is_used_twice(aligned):
+    for run in aligned.predicted["A"]:
+        found = outcome(aligned.gold, run, aligned.offsets, aligned.labels)
         gold, predicted = found.pairs()
         assert len(set(predicted.tolist())) == len(predicted)
         assert (found.kind_of_gold[gold] == found.kind_of_predicted[predicted]).all()
@@ -87,19 +87,19 @@ def test_kinds_agree_on_both_sides_and_nobody_is_used_twice(ground):
         assert kinds.sum() - kinds[MISSED] == len(found.predicted.start)
 
 
-@given(ground=grounds(models=1))
-def test_gold_and_prediction_changing_places_changes_missed_and_spurious_alone(ground):
-    run = ground.predicted["A"][0]
-    here = outcome(ground.gold, run, ground.offsets, ground.labels).kinds()
-    there = outcome(run, ground.gold, ground.offsets, ground.labels).kinds()
+@given(aligned=grounds(models=1))
+def test_gold_and_prediction_changing_places_changes_missed_and_spurious_alone(aligned):
+    run = aligned.predicted["A"][0]
+    here = outcome(aligned.gold, run, aligned.offsets, aligned.labels).kinds()
+    there = outcome(run, aligned.gold, aligned.offsets, aligned.labels).kinds()
     swapped = here.copy()
     swapped[[MISSED, SPURIOUS]] = here[[SPURIOUS, MISSED]]
     assert there.tolist() == swapped.tolist()
 
 
-@given(ground=grounds(models=1))
-def test_the_gold_itself_is_correct(ground):
-    kinds = outcome(ground.gold, ground.gold, ground.offsets, ground.labels).kinds()
+@given(aligned=grounds(models=1))
+def test_the_gold_itself_is_correct(aligned):
+    kinds = outcome(aligned.gold, aligned.gold, aligned.offsets, aligned.labels).kinds()
     assert kinds[CORRECT] == kinds.sum()
 
 

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from ner_dist.comparison.training_overlap import NO_TRAINING, Training, of_run
+from ner_dist.comparison.training_overlap import NO_TRAINING, TrainingText, of_run
 from ner_dist.data.prepare import prepare, prepared_folder
 from ner_dist.data.sources import load_corpus
 from ner_dist.recipe_file import load_recipe
@@ -103,7 +103,7 @@ def test_the_embedded_corpus_is_made_again(tmp_path):
 
 def test_case_and_the_borders_of_words_matter():
     tags = ids_of(["B-PER I-PER"])
-    training = Training.from_split([["New York", "City"]], tags, np.array([0, 2]), LABELS)
+    training = TrainingText.from_split([["New York", "City"]], tags, np.array([0, 2]), LABELS)
     assert training.types_of(["New York", "City"]) == {"PER"}
     assert training.types_of(["new York", "City"]) == training.types_of(["City"]) == frozenset()
     assert training.holds(["New York", "City"]) and not training.holds(["New", "York", "City"])

@@ -58,19 +58,19 @@ def test_shape_of_the_table():
 
 
 def test_three_models_make_three_pairs():
-    ground = simulated.two_models(0, sentences=40)
-    ground.predicted["C"], ground.seeds["C"] = [ground.gold], [None]
-    pairs = uncertainty(ground, resamples=20)["differences"]
+    aligned = simulated.two_models(0, sentences=40)
+    aligned.predicted["C"], aligned.seeds["C"] = [aligned.gold], [None]
+    pairs = uncertainty(aligned, resamples=20)["differences"]
     assert [(pair["of"], pair["to"]) for pair in pairs] == [("B", "A"), ("C", "A"), ("C", "B")]
 
 
 def test_intervals_agree_with_scipy():
     """SciPy's bootstrap over sentence numbers, scored from the counts of the drawn sentences."""
-    ground = simulated.two_models(1, sentences=400, errors=(0.2, 0.12))
+    aligned = simulated.two_models(1, sentences=400, errors=(0.2, 0.12))
     labels = LabelSet.from_types(simulated.TYPES)
     counts = {
-        model: count_per_sentence(ground.gold, runs[0], ground.offsets, labels, strict=True)
-        for model, runs in ground.predicted.items()
+        model: count_per_sentence(aligned.gold, runs[0], aligned.offsets, labels, strict=True)
+        for model, runs in aligned.predicted.items()
     }
 
     def f1(model: str, sentences: np.ndarray, types: slice) -> np.ndarray:
@@ -79,7 +79,7 @@ def test_intervals_agree_with_scipy():
         )
         return 2 * true_positive / (predicted + gold)
 
-    figures = uncertainty(ground, resamples=10_000)
+    figures = uncertainty(aligned, resamples=10_000)
     for types, where in [(slice(None), ("micro", "f1")), (slice(3, 4), ("per_type", "DIS", "f1"))]:
 
         def statistic(sentences, axis, types=types):
@@ -98,11 +98,11 @@ def test_intervals_agree_with_scipy():
 
 def test_randomisation_agrees_with_all_swaps_enumerated():
     """Eleven sentences that differ, so 2^11 ways to swap."""
-    ground = simulated.two_models(4, sentences=30, errors=(0.3, 0.1))
+    aligned = simulated.two_models(4, sentences=30, errors=(0.3, 0.1))
     labels = LabelSet.from_types(simulated.TYPES)
     a, b = (
-        count_per_sentence(ground.gold, runs[0], ground.offsets, labels, strict=True).sum(axis=2)
-        for runs in ground.predicted.values()
+        count_per_sentence(aligned.gold, runs[0], aligned.offsets, labels, strict=True).sum(axis=2)
+        for runs in aligned.predicted.values()
     )
     differ = np.flatnonzero((a != b).any(axis=1))
     assert 5 < len(differ) < 16
@@ -112,7 +112,7 @@ def test_randomisation_agrees_with_all_swaps_enumerated():
     f1 = [2 * t[:, 0] / (t[:, 1] + t[:, 2]) for t in (ta, tb)]
     difference = f1[1] - f1[0]
     exact = (np.abs(difference) >= abs(difference[0]) - 1e-12).mean()
-    p = only_pair(uncertainty(ground, resamples=10_000))["micro", "f1"]["p_randomisation"]
+    p = only_pair(uncertainty(aligned, resamples=10_000))["micro", "f1"]["p_randomisation"]
     assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 10_000) + 1e-4)
 
 
@@ -133,10 +133,10 @@ def test_p_values_are_never_zero():
 @pytest.mark.parametrize("fewer", [0, 1])
 def test_resamples_that_are_needed_are_just_enough_for_a_type_to_be_shown(fewer):
     """A always fails where B never does: no difference is clearer."""
-    ground = simulated.two_models(0, errors=(0.9, 0.0))
+    aligned = simulated.two_models(0, errors=(0.9, 0.0))
     needed = resamples_needed(len(simulated.TYPES), 0.95)
     assert needed == 200
-    figures = uncertainty(ground, resamples=needed - fewer)
+    figures = uncertainty(aligned, resamples=needed - fewer)
     shown = [c["real"] for where, c in only_pair(figures).items() if where[0::2] == ("per_type", "f1")]
     assert shown == [not fewer] * 5
     assert ("200 resamples are needed" in figures["method"]) == bool(fewer)
@@ -214,7 +214,7 @@ def with_luck(seed: int, runs: int, *, known: bool = True):
         model: [simulated.said(rng, gold, offsets, error=rng.uniform(0.05, 0.35)) for _ in range(runs)]
         for model in "AB"
     }
-    return simulated.ground(
+    return simulated.aligned(
         gold, offsets, predicted, seeds=None if known else {model: [None] * runs for model in "AB"}
     )
 
@@ -238,7 +238,7 @@ def test_no_type_is_called_real_too_often_where_trainings_have_luck_with_types()
             model: [simulated.said(rng, gold, offsets, error=rng.uniform(0.02, 0.6, 5)) for _ in range(3)]
             for model in "AB"
         }
-        return simulated.ground(gold, offsets, predicted)
+        return simulated.aligned(gold, offsets, predicted)
 
     false = [
         any(cell["real"] for where, cell in figures.items() if where[0::2] == ("per_type", "f1"))
@@ -260,11 +260,11 @@ def test_seeds_find_a_difference_that_all_trainings_show():
 @settings(max_examples=15)
 @given(seeds, st.integers(1, 3), st.booleans())
 def test_model_against_itself(seed, runs, known):
-    ground = simulated.two_models(seed, sentences=60, runs=runs)
-    ground.predicted["B"] = [run.copy() for run in ground.predicted["A"]]
+    aligned = simulated.two_models(seed, sentences=60, runs=runs)
+    aligned.predicted["B"] = [run.copy() for run in aligned.predicted["A"]]
     if not known:
-        ground.seeds["A"], ground.seeds["B"] = [None] * runs, [None] * runs
-    for cell in only_pair(uncertainty(ground, resamples=40)).values():
+        aligned.seeds["A"], aligned.seeds["B"] = [None] * runs, [None] * runs
+    for cell in only_pair(uncertainty(aligned, resamples=40)).values():
         assert cell.pop("p_holm", 1) == 1
         assert cell == {"difference": 0, "low": 0, "high": 0, "p": 1, "p_randomisation": 1, "real": False}
 
@@ -279,7 +279,7 @@ def test_order_of_models_flips_signs_only(seed, runs, known):
     one, other = (
         only_pair(
             uncertainty(
-                simulated.ground(
+                simulated.aligned(
                     gold,
                     offsets,
                     {"A": said[a], "B": said[1 - a]},
@@ -301,14 +301,14 @@ def test_order_of_models_flips_signs_only(seed, runs, known):
 
 def test_copies_are_one_unit():
     """Every sentence twice leaves intervals and p-values as they are; taken for new sentences they narrow."""
-    ground = simulated.two_models(5, errors=(0.2, 0.15))
+    aligned = simulated.two_models(5, errors=(0.2, 0.15))
     twice = np.repeat(np.arange(300), 2)
     once, copies = (
-        only_pair(uncertainty(g, resamples=2_000)) for g in (ground, simulated.copied(ground, twice))
+        only_pair(uncertainty(g, resamples=2_000)) for g in (aligned, simulated.copied(aligned, twice))
     )
     for where, cell in once.items():
         assert cell == pytest.approx(copies[where], abs=1e-12)
-    own = only_pair(uncertainty(simulated.copied(ground, twice, own_units=True), resamples=2_000))
+    own = only_pair(uncertainty(simulated.copied(aligned, twice, own_units=True), resamples=2_000))
     narrow, wide = (cell["micro", "f1"]["high"] - cell["micro", "f1"]["low"] for cell in (own, once))
     assert narrow / wide == pytest.approx(np.sqrt(1 / 2), abs=0.05)
 
@@ -316,20 +316,20 @@ def test_copies_are_one_unit():
 @settings(max_examples=15)
 @given(seeds)
 def test_seed_decides(seed):
-    ground = simulated.two_models(seed % 1000, sentences=50, runs=2)
-    one, again, other = (uncertainty(ground, resamples=50, seed=s) for s in (seed, seed, seed + 1))
+    aligned = simulated.two_models(seed % 1000, sentences=50, runs=2)
+    one, again, other = (uncertainty(aligned, resamples=50, seed=s) for s in (seed, seed, seed + 1))
     assert one == again
     assert one["differences"] != other["differences"]
 
 
 def test_copies_of_runs_add_nothing_known():
     """Three times the same run: no spread, the figures of one, and the interval of its sentences."""
-    ground = simulated.two_models(6)
-    one = only_pair(uncertainty(ground, resamples=300))
+    aligned = simulated.two_models(6)
+    one = only_pair(uncertainty(aligned, resamples=300))
     for model in "AB":
-        ground.predicted[model] = ground.predicted[model] * 3
-        ground.seeds[model] = [1, 2, 3]
-    for where, cell in only_pair(uncertainty(ground, resamples=300)).items():
+        aligned.predicted[model] = aligned.predicted[model] * 3
+        aligned.seeds[model] = [1, 2, 3]
+    for where, cell in only_pair(uncertainty(aligned, resamples=300)).items():
         assert cell == pytest.approx(one[where], abs=1e-12)
 
 
@@ -343,13 +343,13 @@ def test_pairing_by_seed_takes_out_what_seeds_share():
     order = [2, 0, 3, 1]
     widths = {}
     for name, of_b in (("paired", [[1, 2, 3, 4][i] for i in order]), ("independent", [5, 6, 7, 8])):
-        ground = simulated.ground(
+        aligned = simulated.aligned(
             gold,
             offsets,
             {"A": luck, "B": [better[i] for i in order]},
             seeds={"A": [1, 2, 3, 4], "B": of_b},
         )
-        figures = uncertainty(ground, resamples=1_000)
+        figures = uncertainty(aligned, resamples=1_000)
         cell = only_pair(figures)["micro", "f1"]
         widths[name] = cell["high"] - cell["low"]
         assert ("drawn in pairs" in figures["method"]) == (name == "paired")
@@ -361,16 +361,16 @@ def test_few_sentences_that_all_speak_for_one_are_not_enough():
     gold = np.tile(np.array([1, 0], dtype=np.int16), 40)
     worse = gold.copy()
     worse[:8] = 0
-    ground = simulated.ground(gold, np.arange(0, 81, 2), {"A": [worse], "B": [gold]})
-    cell = only_pair(uncertainty(ground))["micro", "f1"]
+    aligned = simulated.aligned(gold, np.arange(0, 81, 2), {"A": [worse], "B": [gold]})
+    cell = only_pair(uncertainty(aligned))["micro", "f1"]
     assert cell["p"] < 0.05 and cell["low"] > 0
     assert cell["p_randomisation"] == pytest.approx(1 / 8, abs=0.015) and not cell["real"]
 
 
 def test_types_that_occur_for_nobody_weigh_nothing_in_the_correction():
-    ground = simulated.two_models(0, errors=(0.3, 0.15))
+    aligned = simulated.two_models(0, errors=(0.3, 0.15))
     more = LabelSet.from_types((*simulated.TYPES, *(f"T{i}" for i in range(30))))
-    few, many = (only_pair(uncertainty(g, resamples=300)) for g in (ground, replace(ground, labels=more)))
+    few, many = (only_pair(uncertainty(g, resamples=300)) for g in (aligned, replace(aligned, labels=more)))
     assert many["per_type", "T3", "f1"]["p_holm"] == 1
     assert many["per_type", "PER", "f1"] == few["per_type", "PER", "f1"]
 
@@ -380,16 +380,16 @@ def test_p_randomisation_counts_ties_that_rounding_hides():
 
 
 def test_types_that_a_third_model_alone_predicts_weigh_nothing_between_two():
-    ground = simulated.two_models(0, errors=(0.3, 0.15))
+    aligned = simulated.two_models(0, errors=(0.3, 0.15))
     labels = LabelSet.from_types((*simulated.TYPES, *(f"T{i}" for i in range(30))))
-    fanciful = np.zeros_like(ground.gold)
+    fanciful = np.zeros_like(aligned.gold)
     begins = np.arange(30)
     fanciful[begins] = [labels.label2id[f"B-T{i}"] for i in begins]
     three = replace(
-        ground,
+        aligned,
         labels=labels,
-        predicted=ground.predicted | {"C": [fanciful]},
-        seeds=ground.seeds | {"C": [1]},
+        predicted=aligned.predicted | {"C": [fanciful]},
+        seeds=aligned.seeds | {"C": [1]},
     )
     figures = uncertainty(three, resamples=300)
     between = next(pair for pair in figures["differences"] if (pair["of"], pair["to"]) == ("B", "A"))

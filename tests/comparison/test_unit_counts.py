@@ -22,19 +22,19 @@ def cell(scores: dict, name: tuple[str, ...]) -> float:
 
 @given(seeds, st.integers(1, 40), st.integers(1, 3))
 def test_figures_are_those_of_the_metrics(seed, sentences, runs):
-    ground = simulated.two_models(seed, sentences=sentences, runs=runs)
-    counted = UnitCounts.of(ground)
-    said = [run for of_model in ground.predicted.values() for run in of_model]
+    aligned = simulated.two_models(seed, sentences=sentences, runs=runs)
+    counted = UnitCounts.of(aligned)
+    said = [run for of_model in aligned.predicted.values() for run in of_model]
     for figures, predicted in zip(counted.observed, said, strict=True):
-        counts = metrics.count(ground.gold, predicted, ground.offsets, ground.labels, strict=True)
-        scores = metrics.scores(counts, ground.labels.types)
-        scores["accuracy"] = metrics.token_accuracy(ground.gold, predicted)
+        counts = metrics.count(aligned.gold, predicted, aligned.offsets, aligned.labels, strict=True)
+        scores = metrics.scores(counts, aligned.labels.types)
+        scores["accuracy"] = metrics.token_accuracy(aligned.gold, predicted)
         assert figures == pytest.approx([cell(scores, name) for name in counted.names], abs=1e-14)
 
 
 def test_nothing_predicted_and_nothing_there_is_zero():
     gold, offsets = np.zeros(6, dtype=np.int16), np.array([0, 2, 6])
-    counted = UnitCounts.of(simulated.ground(gold, offsets, {"A": [gold], "B": [gold]}))
+    counted = UnitCounts.of(simulated.aligned(gold, offsets, {"A": [gold], "B": [gold]}))
     figures = dict(zip(counted.names, counted.observed[0], strict=True))
     assert figures.pop(("accuracy",)) == 1
     assert set(figures.values()) == {0.0}
@@ -42,11 +42,11 @@ def test_nothing_predicted_and_nothing_there_is_zero():
 
 
 def test_runs_stand_in_the_order_of_the_models_and_seeds():
-    ground = simulated.two_models(3, runs=2)
-    counted = UnitCounts.of(ground)
+    aligned = simulated.two_models(3, runs=2)
+    counted = UnitCounts.of(aligned)
     assert counted.runs == {"A": slice(0, 2), "B": slice(2, 4)}
-    ground.seeds["B"] = [9, 4]
-    assert (UnitCounts.of(ground).observed == counted.observed[[0, 1, 3, 2]]).all()
+    aligned.seeds["B"] = [9, 4]
+    assert (UnitCounts.of(aligned).observed == counted.observed[[0, 1, 3, 2]]).all()
 
 
 @given(
@@ -67,9 +67,9 @@ def test_groups_are_the_distinct_rows_and_their_numbers(rows):
 
 @given(seeds)
 def test_copies_are_counted_with_their_unit(seed):
-    ground = simulated.two_models(seed, sentences=30)
+    aligned = simulated.two_models(seed, sentences=30)
     rng = np.random.default_rng(seed)
-    copied = simulated.copied(ground, np.sort(rng.integers(0, 30, size=50)))
+    copied = simulated.copied(aligned, np.sort(rng.integers(0, 30, size=50)))
     counted = UnitCounts.of(copied)
     assert counted.entities.units == counted.words.units == copied.units < len(copied)
     assert counted.words.total[0] == len(copied.gold)

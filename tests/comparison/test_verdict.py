@@ -187,11 +187,11 @@ def test_three_models_are_told_in_pairs(figures):
 
 
 def test_verdict_reads_what_uncertainty_writes(figures):
-    ground = simulated.two_models(3, errors=(0.3, 0.1))
+    aligned = simulated.two_models(3, errors=(0.3, 0.1))
     figures["shared"]["types"] = list(simulated.TYPES)
     for model in "AB":
         figures["shared"][model]["per_type"] = {name: {"support": 50} for name in simulated.TYPES}
-    figures["uncertainty"] = uncertainty(ground, resamples=500)
+    figures["uncertainty"] = uncertainty(aligned, resamples=500)
     lines = verdict(figures)["lines"]
     assert len(lines) == 1 + len(simulated.TYPES)
     assert lines[0].startswith("B is better on all types together (F1 +0.")

@@ -96,7 +96,7 @@ def test_the_same_two_sentences(read, text, lines):
     rows = read(text)
     assert sentences(rows) == TWO
     assert lines_of(rows) == lines
-    assert rows.numbers.tolist() == [lines[0], lines[2]]
+    assert rows.line_numbers.tolist() == [lines[0], lines[2]]
 
 
 def conllu(*misc: str, name: str = "d.conllu") -> tuple[str, str]:

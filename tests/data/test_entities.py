@@ -43,7 +43,7 @@ def test_no_entity_in_train(tmp_path, kind):
         "set data.tags_column=fine, which holds tags of entities"
     )
     corpus = load_corpus(Data(path=str(tmp_path), splits=ALONE, tags_column="fine"))
-    assert corpus.report["train_entities"] == 1
+    assert corpus.counts["train_entities"] == 1
 
 
 def test_no_entity_in_train_and_no_column_that_has_some(tmp_path):
@@ -66,7 +66,7 @@ def test_validation_and_test_may_have_none(tmp_path):
     for split in ("validation", "test"):
         (tmp_path / f"{split}.conll").write_text("In O\n")
     corpus = load_corpus(Data(path=str(tmp_path)))
-    assert [corpus.report[f"{split}_entities"] for split in corpus.splits] == [1, 0, 0]
+    assert [corpus.counts[f"{split}_entities"] for split in corpus.splits] == [1, 0, 0]
 
 
 LABELS = LabelSet.from_types(["PER", "LOC", "ORG"])

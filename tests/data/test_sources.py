@@ -235,7 +235,7 @@ class TestLanguage:
         with caplog.at_level(logging.INFO):
             corpus = load_corpus(only_train(tmp_path, language="en"))
         assert sentences(corpus, "train") == [A, C]
-        assert (corpus.report["train_rows"], corpus.report["train_other_language"]) == (3, 1)
+        assert (corpus.counts["train_rows"], corpus.counts["train_other_language"]) == (3, 1)
         assert "train: 2 of 3 rows are in en" in caplog.text
 
     def test_none_is_left(self, tmp_path):
@@ -260,7 +260,7 @@ class TestRepeats:
             corpus = load_corpus(data(folder))
         assert sentences(corpus, "train") == [A, B]
         assert corpus.splits["train"].origin == [f"{folder}/train.jsonl:1", f"{folder}/train.jsonl:2"]
-        assert corpus.report == {
+        assert corpus.counts == {
             **{"train_rows": 5, "train_other_language": 0, "train_without_words": 1},
             **{"train_duplicates": 2, "train_duplicates_with_other_tags": 1},
             **{"train_sentences": 2, "train_words": 4},
@@ -289,14 +289,14 @@ class TestRepeats:
         with caplog.at_level(logging.INFO):
             corpus = load_corpus(data(folder, deduplicate=False))
         assert len(corpus.splits["train"]) == 4
-        assert corpus.report["train_duplicates"] == 2
+        assert corpus.counts["train_duplicates"] == 2
         assert "kept (data.deduplicate is false)" in caplog.text
 
     @pytest.mark.parametrize("splits", [None, ["train"]])
     def test_held_out_sentences_can_be_dropped_from_training(self, folder, splits):
         corpus = load_corpus(data(folder, drop_test_sentences_from_train=True), splits=splits)
         assert sentences(corpus, "train") == [B]
-        assert corpus.report["train_dropped_as_held_out"] == 1
+        assert corpus.counts["train_dropped_as_held_out"] == 1
         assert list(corpus.splits) == (splits or ["train", "validation", "test"])
 
     @given(st.lists(st.tuples(st.text("ab", max_size=2), st.integers(0, 1)), max_size=12), st.data())
@@ -358,7 +358,7 @@ class TestIdentity:
 def test_the_embedded_corpus(caplog):
     small = Synthetic(train=60, validation=10, test=20)
     corpus = load_corpus(data("synthetic", synthetic=small, language="en"))
-    assert [corpus.report[f"{split}_rows"] for split in corpus.splits] == [60, 10, 20]
+    assert [corpus.counts[f"{split}_rows"] for split in corpus.splits] == [60, 10, 20]
     assert corpus.splits["test"].origin[0] == "synthetic test:sentence 1"
     assert set(corpus.labels.types) <= set(MULTINERD_TYPES)
     assert "data.language has no effect on the embedded corpus" in caplog.text
@@ -432,8 +432,8 @@ class TestHubLayout:
             (["Rain"], [tags[0]]),
         ]
         counts = ("rows", "other_language", "duplicates", "sentences")
-        assert [corpus.report[f"train_{what}"] for what in counts] == [8, 2, 3, 3]
-        assert corpus.report["test_in_train"] == 1
+        assert [corpus.counts[f"train_{what}"] for what in counts] == [8, 2, 3, 3]
+        assert corpus.counts["test_in_train"] == 1
 
     @pytest.mark.parametrize("names", [None, NAMES])
     def test_through_the_hub_s_library(self, tmp_path, offline_hub, names):
@@ -550,14 +550,14 @@ class TestHub:
 class TestRealData:
     def test_multiconer(self, real_data):
         corpus = load_corpus(data(real_data / "multiconer_v2_en"))
-        assert [corpus.report[f"{split}_words"] for split in corpus.splits] == [226214, 25269, 13323]
+        assert [corpus.counts[f"{split}_words"] for split in corpus.splits] == [226214, 25269, 13323]
         assert len(corpus.labels) == 67
         assert corpus.labels.types[14] == "Medication/Vaccine"
 
     def test_crossner_repeats_itself(self, real_data):
-        report = load_corpus(data(real_data / "crossner_science")).report
-        assert [report[f"{split}_sentences"] for split in ("train", "validation", "test")] == [199, 446, 532]
-        assert (report["validation_in_train"], report["test_in_train"], report["test_in_validation"]) == (
+        counts = load_corpus(data(real_data / "crossner_science")).counts
+        assert [counts[f"{split}_sentences"] for split in ("train", "validation", "test")] == [199, 446, 532]
+        assert (counts["validation_in_train"], counts["test_in_train"], counts["test_in_validation"]) == (
             4,
             1,
             11,

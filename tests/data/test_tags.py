@@ -54,7 +54,7 @@ def test_sound_iob2_is_read_without_a_word(load):
     corpus, said = load(train=sentences)
     assert (tags(corpus), said) == (sentences, [])
     keys = ("train_scheme", "train_stray_i", "train_stray_i_words")
-    assert [corpus.report[key] for key in keys] == ["IOB2", 0, 0]
+    assert [corpus.counts[key] for key in keys] == ["IOB2", 0, 0]
 
 
 def test_iob1(load):
@@ -67,7 +67,7 @@ def test_iob1(load):
             ": read as IOB2",
         )
     ]
-    assert (corpus.report["train_scheme"], corpus.report["train_stray_i"]) == ("IOB1", 0)
+    assert (corpus.counts["train_scheme"], corpus.counts["train_stray_i"]) == ("IOB1", 0)
 
 
 def test_iob1_that_is_damaged_keeps_every_entity(load):
@@ -93,12 +93,12 @@ def test_iob2_that_is_damaged_is_counted_and_can_be_repaired(load):
     assert said == [
         ("WARNING", count + "strict scoring leaves them out; data.repair=begin reads them as entities")
     ]
-    assert (corpus.report["train_stray_i"], corpus.report["train_stray_i_words"]) == (1, 2)
+    assert (corpus.counts["train_stray_i"], corpus.counts["train_stray_i_words"]) == (1, 2)
 
     repaired, said = load(train=sentences, repair="begin")
     assert tags(repaired) == [["B-PER", "I-PER"], ["B-LOC", "I-LOC", "O"], ["B-LOC"]]
     assert said == [("INFO", count + "read as entities (data.repair=begin)")]
-    assert repaired.report["train_stray_i"] == 1
+    assert repaired.counts["train_stray_i"] == 1
 
 
 def test_iobes_and_its_kin(load):
@@ -139,7 +139,7 @@ def test_each_file_is_read_in_its_own_scheme(load):
         [["B-PER"], ["B-LOC"]],
         [["O", "B-LOC"]],
     ]
-    assert [corpus.report[f"{name}_scheme"] for name in corpus.splits] == ["IOB2", "IOB1", "IO"]
+    assert [corpus.counts[f"{name}_scheme"] for name in corpus.splits] == ["IOB2", "IOB1", "IO"]
     assert said[-1] == (
         "INFO",
         "tags are in different schemes (train.jsonl IOB2, validation.jsonl IOB1, test.jsonl IO): each file "
@@ -215,7 +215,7 @@ def test_names_of_ids_in_other_schemes(load):
         (["O", " S-PER", "E-LOC", "B-LOC"], [["B-PER", "B-PER", "O"], ["I-LOC"]], "IOBES"),
     ):
         corpus, _ = load(train=ids, label_names=names)
-        assert (tags(corpus), corpus.report["train_scheme"]) == (expected, scheme)
+        assert (tags(corpus), corpus.counts["train_scheme"]) == (expected, scheme)
     corpus, said = load(train=[[1, 2, 0], [1]], label_names=["O", "I-PER", "B-PER"])
     assert corpus.labels.tags == ("O", "I-PER", "B-PER")  # ids stay what they are
     assert tags(corpus) == [["B-PER", "B-PER", "O"], ["B-PER"]]
@@ -255,7 +255,7 @@ def test_a_corpus_is_the_same_in_every_scheme(tmp_path_factory, sentences, schem
 @pytest.mark.real_data
 def test_stray_words_of_real_data_stay_as_they_are(real_data, caplog):
     corpus = load_corpus(Data(path=str(real_data / "wikineural_en_resplit")), splits=["validation", "test"])
-    counts = [corpus.report[f"{name}_stray_i"] for name in ("validation", "test")]
+    counts = [corpus.counts[f"{name}_stray_i"] for name in ("validation", "test")]
     assert counts == [240, 319]
-    assert corpus.report["test_scheme"] == "IOB2"
+    assert corpus.counts["test_scheme"] == "IOB2"
     assert "test.jsonl: 319 of 9,912 entities (3.2 %, 578 words) begin with an I-" in caplog.text

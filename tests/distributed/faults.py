@@ -31,14 +31,14 @@ def fault(function: Callable[..., None], **settings: Any) -> Fault:
 
 def slow_steps_and_saves(rank: int) -> None:
     """So that a signal finds the ranks at work."""
-    write, update = checkpoint_files.ShardWriter._write, loop.Training._update
-    checkpoint_files.ShardWriter._write = lambda *all: (time.sleep(0.03), write(*all))[1]
-    loop.Training._update = lambda *all: (time.sleep(0.05), update(*all))[1]
+    write, update = checkpoint_files.CheckpointWriter._write, loop.TrainLoop._update
+    checkpoint_files.CheckpointWriter._write = lambda *all: (time.sleep(0.03), write(*all))[1]
+    loop.TrainLoop._update = lambda *all: (time.sleep(0.05), update(*all))[1]
 
 
 def warn_after(rank: int, *, step: int) -> None:
     """A scheduler's warning after a step."""
-    steps = loop.Training.steps
+    steps = loop.TrainLoop.steps
 
     def warned(self):
         for each in steps(self):
@@ -46,7 +46,7 @@ def warn_after(rank: int, *, step: int) -> None:
             if each.number == step:
                 os.kill(os.getpid(), signal.SIGUSR1)
 
-    loop.Training.steps = warned
+    loop.TrainLoop.steps = warned
 
 
 def after_checkpoint(step: int, do: Callable[[], None]) -> None:
@@ -105,15 +105,15 @@ def break_batch(rank: int, *, of_rank: int, number: int, out_of_memory: bool = F
 
 def wait_in(rank: int, *, step: int) -> None:
     """Stay in a step until the rank is killed."""
-    update = loop.Training._update
+    update = loop.TrainLoop._update
 
     def wait(self):
-        if self.position == step - 1:
+        if self.step == step - 1:
             print("waiting", flush=True)
             time.sleep(100)
         return update(self)
 
-    loop.Training._update = wait
+    loop.TrainLoop._update = wait
 
 
 def wait_in_preparation(rank: int) -> None:
@@ -126,11 +126,11 @@ def count_held_tensors(rank: int, *, out: str) -> None:
     sys.path.insert(0, str(REPOSITORY / "benchmarks"))
     import measured_run
 
-    build = trainer.Session.build_model
+    build = trainer.Trainer.build_model
 
-    def counting(session):
-        build(session)
-        held = measured_run.Held(session)
+    def counting(trainer):
+        build(trainer)
+        held = measured_run.Held(trainer)
         count = held._count
 
         def noted():
@@ -140,4 +140,4 @@ def count_held_tensors(rank: int, *, out: str) -> None:
 
         held._count = noted
 
-    trainer.Session.build_model = counting
+    trainer.Trainer.build_model = counting

@@ -19,7 +19,7 @@ SCRIPT = """
 import sys
 
 from ner_dist.recipe_file import load_recipe
-from ner_dist.evaluation.command import score
+from ner_dist.evaluation.command import evaluate_model
 from ner_dist.train import train
 
 recipe, own, model, out = sys.argv[1:]

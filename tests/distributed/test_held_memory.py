@@ -8,7 +8,7 @@ import pytest
 
 from ner_dist.launch import LAUNCHES
 from ner_dist.recipe_file import load_recipe
-from ner_dist.sizing.memory import memory_of, numbers_of
+from ner_dist.sizing.memory import dtypes_of, memory_of
 from ner_dist.sizing.model_shape import model_shape
 from tests.distributed import faults
 from tests.distributed.faults import fault
@@ -39,7 +39,7 @@ def test_a_rank_holds_what_the_plan_says(server, tmp_path, name, precision):
     launch = next(launch for launch in LAUNCHES if launch.name == f"{name}_bf16")
     recipe = load_recipe(path, overrides)
     shape = model_shape(recipe.model, labels=31)
-    cost = shape.cost(numbers_of(launch, precision), length=40, fused_attention=False)
+    cost = shape.cost(dtypes_of(launch, precision), length=40, fused_attention=False)
     foretold = memory_of(launch, shape, cost, precision=precision, world=2, tokens=64, on_gpu=False)
     for rank in (0, 1):
         held = json.loads((tmp_path / f"{rank}.json").read_text())

@@ -23,34 +23,34 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory):
-    return small.session(small.recipe(tmp_path_factory.mktemp("results")))
+def trainer(tmp_path_factory):
+    return small.trainer(small.recipe(tmp_path_factory.mktemp("results")))
 
 
 @pytest.fixture(scope="module")
-def saved(session):
+def saved(trainer):
     """The folder of the session's model, saved over an older one."""
-    weights = small.weights_of(session.training.model)
-    session.run.model.mkdir()
-    (session.run.model / "of-an-older-run.txt").touch()
+    weights = small.weights_of(trainer.loop.model)
+    trainer.run.model.mkdir()
+    (trainer.run.model / "of-an-older-run.txt").touch()
     save_model(
-        session.run,
+        trainer.run,
         weights=weights,
-        config=session.config,
-        tokenizer=session.data.tokenizer,
+        config=trainer.config,
+        tokenizer=trainer.data.tokenizer,
         card="# a card\n",
     )
-    return session.run.model
+    return trainer.run.model
 
 
-def test_the_saved_model_is_the_one_in_memory(session, saved):
+def test_the_saved_model_is_the_one_in_memory(trainer, saved):
     model = AutoModelForTokenClassification.from_pretrained(saved)
-    trained = session.training.model.state_dict()
+    trained = trainer.loop.model.state_dict()
     assert model.state_dict().keys() == trained.keys()
     assert all(torch.equal(weight, trained[name]) for name, weight in model.state_dict().items())
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
-    assert model.config.id2label == dict(enumerate(session.labels.tags))
-    assert model.config.label2id == session.labels.label2id
+    assert model.config.id2label == dict(enumerate(trainer.labels.tags))
+    assert model.config.label2id == trainer.labels.label2id
     assert model.config.architectures == ["RobertaForTokenClassification"]
 
 
@@ -61,9 +61,9 @@ def test_the_folder_holds_the_model_and_nothing_else(saved):
     assert not list(saved.parent.glob(".model*"))
 
 
-def test_its_tokenizer_cuts_words_as_the_training_did(session, saved):
+def test_its_tokenizer_cuts_words_as_the_training_did(trainer, saved):
     tokenizer = AutoTokenizer.from_pretrained(saved)
-    split = session.data.splits["test"]
+    split = trainer.data.splits["test"]
     encoded, tokens = split.encoded, split.tokens()
     whole = np.flatnonzero(np.bincount(encoded.sentence)[encoded.sentence] == 1)
     assert len(whole) > 50
@@ -73,17 +73,17 @@ def test_its_tokenizer_cuts_words_as_the_training_did(session, saved):
         assert ids == encoded.input_ids[start:end].tolist()
 
 
-def test_a_pipeline_names_the_tags(session, saved):
+def test_a_pipeline_names_the_tags(trainer, saved):
     tag = pipeline("token-classification", str(saved), aggregation_strategy="none", ignore_labels=[])
     found = tag("Anna Berg visits York")
-    assert found and {each["entity"] for each in found} <= set(session.labels.tags)
+    assert found and {each["entity"] for each in found} <= set(trainer.labels.tags)
     grouped = pipeline("token-classification", str(saved), aggregation_strategy="first", ignore_labels=[])
-    assert {each["entity_group"] for each in grouped("Anna Berg visits York")} <= {"O", *session.labels.types}
+    assert {each["entity_group"] for each in grouped("Anna Berg visits York")} <= {"O", *trainer.labels.types}
 
 
-def test_a_tagger_computes_in_the_precision_that_is_asked_for(session, saved):
+def test_a_tagger_computes_in_the_precision_that_is_asked_for(trainer, saved):
     ids = torch.arange(5, 25)[None]
-    trained = session.training.model.eval()
+    trained = trainer.loop.model.eval()
     expected = trained(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         tagger, tags = load_tagger(saved, precision=precision, device=CPU)
@@ -91,7 +91,7 @@ def test_a_tagger_computes_in_the_precision_that_is_asked_for(session, saved):
         assert logits.dtype == dtype
         torch.testing.assert_close(logits.float(), expected, rtol=0.02, atol=0.02)
         assert torch.equal(logits, expected) is (precision == "fp32")
-        assert tags == list(session.labels.tags)
+        assert tags == list(trainer.labels.tags)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from seqeval.scheme import IOB2
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.duplicates import clean
 from ner_dist.evaluation import metrics
-from ner_dist.evaluation.evaluate import Evaluation
+from ner_dist.evaluation.evaluate import EvaluationResult
 from ner_dist.evaluation.repeats import in_words, with_repeats
 from ner_dist.labels import LabelSet
 from ner_dist.recipe import Data
@@ -42,7 +42,7 @@ def scored(gold, predicted, split, labels):
     strict, lenient = (
         metrics.count(gold, predicted, split.offsets, labels, strict=strict) for strict in (True, False)
     )
-    return Evaluation(
+    return EvaluationResult(
         labels=labels,
         strict=strict,
         lenient=lenient,
@@ -59,7 +59,7 @@ def scored(gold, predicted, split, labels):
 @given(published(), st.sampled_from([["PER", "LOC", "BIO"], ["LOC"]]), st.integers(0, 2**32 - 1))
 def test_they_are_seqevals_on_the_split_as_published(case, types, seed):
     words, tags = case
-    kept = clean({"test": split_of(words, tags)}, Data(path="x"), report={})["test"]
+    kept = clean({"test": split_of(words, tags)}, Data(path="x"), counts={})["test"]
     labels = DATA.select(types)
     projection = DATA.projection(labels)
     predicted = np.random.default_rng(seed).integers(0, len(labels), len(kept.tags)).astype(np.int16)
@@ -93,9 +93,9 @@ def test_they_are_seqevals_on_the_split_as_published(case, types, seed):
 
 def test_nothing_is_kept_of_training_sentences_or_where_repeats_stay():
     words, tags = [["a"], ["a"], ["b"]], [[1], [0], [0]]
-    train = clean({"train": split_of(words, tags)}, Data(path="x"), report={})["train"]
+    train = clean({"train": split_of(words, tags)}, Data(path="x"), counts={})["train"]
     assert len(train) == 2 and train.repeats is None
-    whole = clean({"test": split_of(words, tags)}, Data(path="x", deduplicate=False), report={})["test"]
+    whole = clean({"test": split_of(words, tags)}, Data(path="x", deduplicate=False), counts={})["test"]
     assert len(whole) == 3 and with_repeats(SimpleNamespace(), whole, gold_of=lambda tags, _: tags) is None
 
 

@@ -52,7 +52,7 @@ class TestExplorer:
     def test_any_filters_together_find_what_python_counts(self, opened, compared, report):
         found = opened(report)
         page = found.page
-        sentences = disagreements(compared.ground)
+        sentences = disagreements(compared.aligned)
         everything = number_found(page)
         assert everything == len(sentences)
         several = 0
@@ -287,7 +287,7 @@ class TestWords:
 
     def test_marks_say_what_python_counts(self, opened, compared, report):
         marks = opened(report).page.evaluate("checks.marks()")
-        sentences = {str(each["id"]): each for each in disagreements(compared.ground)}
+        sentences = {str(each["id"]): each for each in disagreements(compared.aligned)}
         assert marks.keys() == sentences.keys()
         for name, lines in marks.items():
             assert len(lines) == 3 and lines[0] == sorted(kind for kind, *_ in sentences[name]["gold"])

@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from ner_dist.errors import UserError
-from ner_dist.runtime.ranks import from_main, is_main_process, on_each_machine_first
+from ner_dist.runtime.ranks import is_main_process, local_main_first, on_main_rank
 from tests import small
 
 
@@ -24,14 +24,14 @@ def test_the_main_process_is_known_before_the_group(monkeypatch, rank, main):
     assert is_main_process() is main
 
 
-@pytest.mark.parametrize("way", [from_main, on_each_machine_first])
+@pytest.mark.parametrize("way", [on_main_rank, local_main_first])
 def test_the_work_is_done_once_and_its_answer_returned(accelerator, way):
     done = []
     assert way(accelerator, lambda: done.append(1)) is None
     assert done == [1]
 
 
-@pytest.mark.parametrize("way", [from_main, on_each_machine_first])
+@pytest.mark.parametrize("way", [on_main_rank, local_main_first])
 def test_a_mistake_of_the_user_is_raised_as_it_is(accelerator, way):
     def fail():
         raise UserError("is wrong", where="data.path", fix="mend it")
@@ -46,8 +46,8 @@ def test_a_full_disk_is_the_users_to_mend_and_other_trouble_is_not(accelerator):
         raise OSError(number, "text", "some/file")
 
     with pytest.raises(UserError, match="some/file: text; make room"):
-        from_main(accelerator, lambda: fail(errno.ENOSPC))
+        on_main_rank(accelerator, lambda: fail(errno.ENOSPC))
     with pytest.raises(UserError, match="some/file: text; get permission there"):
-        from_main(accelerator, lambda: fail(errno.EACCES))
+        on_main_rank(accelerator, lambda: fail(errno.EACCES))
     with pytest.raises(OSError, match="text"):
-        from_main(accelerator, lambda: fail(errno.EIO))
+        on_main_rank(accelerator, lambda: fail(errno.EIO))

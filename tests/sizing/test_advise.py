@@ -15,7 +15,7 @@ from ner_dist.recipe import FixedRecipe, Recipe
 from ner_dist.sizing.advise import Hardware, choose, remarks, size, size_all, suitable_micro_batch
 from ner_dist.sizing.communication import Network, Transfer, transfers
 from ner_dist.sizing.devices import GPUS
-from ner_dist.sizing.memory import largest_micro_batch, memory_of, numbers_of
+from ner_dist.sizing.memory import dtypes_of, largest_micro_batch, memory_of
 from ner_dist.sizing.model_shape import model_shape
 from ner_dist.sizing.workload import Workload
 from ner_dist.training.auto import settle
@@ -53,7 +53,7 @@ def shape(name: str = "distilroberta-base"):
 
 def memory(name: str, *, world: int, tokens: int = 512, **options):
     launch, precision = LAUNCH[name], name.rsplit("_", 1)[-1]
-    cost = shape().cost(numbers_of(launch, precision), length=128, fused_attention=True)
+    cost = shape().cost(dtypes_of(launch, precision), length=128, fused_attention=True)
     return memory_of(launch, shape(), cost, precision=precision, world=world, tokens=tokens, **options)
 
 

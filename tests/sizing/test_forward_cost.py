@@ -118,11 +118,11 @@ def test_what_a_training_replaced_does_not_tell(fused):
 
     with cpu_kernels.torchs_own("attention"):
         expected = cost()
-        cpu_kernels.replace("attention")
+        cpu_kernels.install_kernel("attention")
         try:
             assert cost() == expected
         finally:
-            cpu_kernels.restore("attention")
+            cpu_kernels.use_torch_kernel("attention")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from transformers import LongformerConfig
 from ner_dist.data.prepare import prepare
 from ner_dist.errors import UserError
 from ner_dist.recipe_file import load_recipe
-from ner_dist.sizing.plan import Options, bytes_of, plan
+from ner_dist.sizing.plan import PlanOptions, bytes_of, plan
 from ner_dist.sizing.workload import workload_of
 from tests.command_line import ner_dist
 from tests.distributed.launching import RECIPE, REPOSITORY
@@ -127,7 +127,7 @@ def test_the_user_says_how_much_data_there_is():
 def test_the_measured_rates_take_the_place_of_the_assumed_ones(capsys, tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(RECIPE, encoding="utf-8")
-    plan(str(path), [], Options(gpus=1, gpu_memory="8GiB", gpu="cpu", measured=True))
+    plan(str(path), [], PlanOptions(gpus=1, gpu_memory="8GiB", gpu="cpu", measured=True))
     out = capsys.readouterr().out
     assert "as measured on this machine" in " ".join(out.split()) and "take single_gpu" in out
 
@@ -137,7 +137,7 @@ def test_an_encoder_that_cannot_be_counted_is_refused(tmp_path):
     shape = {"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
     LongformerConfig(attention_window=[8], vocab_size=100, **shape).save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"(?s)longformer.*cannot be counted without running it"):
-        plan(FULL, [f"model.name={tmp_path}"], Options(gpus=1, gpu_memory="8GiB"))
+        plan(FULL, [f"model.name={tmp_path}"], PlanOptions(gpus=1, gpu_memory="8GiB"))
 
 
 def test_help_does_not_wait_for_heavy_imports():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ner_dist.recipe import SMALLEST_STEP, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.training import auto
-from ner_dist.training.checkpoint_files import Saved
+from ner_dist.training.checkpoint_files import CheckpointReader
 from tests import small
 from tests.conftest import REPOSITORY
 
@@ -159,21 +159,21 @@ class TestInARun:
         assert any(line.startswith("2 optimiser steps are few") for line in log_lines)
 
     def test_a_run_keeps_its_numbers_when_the_rule_changes(self, tiny, tmp_path, monkeypatch):
-        session = small.session(tiny)
-        with session.recording() as recorder:
-            next(session.steps())
-            session.save_checkpoint(recorder)
-            session.checkpoints.wait()
-        before = session.fixed.train
-        assert Saved(session.checkpoints.steps()[-1]).state["auto"] == session.chosen
+        trainer = small.trainer(tiny)
+        with trainer.open_metrics_log() as metrics_log:
+            next(trainer.steps())
+            trainer.save_checkpoint(metrics_log)
+            trainer.checkpoints.wait()
+        before = trainer.fixed.train
+        assert CheckpointReader(trainer.checkpoints.steps()[-1]).state["auto"] == trainer.chosen
         monkeypatch.setattr(auto, "choose", lambda **_: {**before.model_dump(include=AUTO), "epochs": 99})
-        assert small.session(tiny).fixed.train == before
+        assert small.trainer(tiny).fixed.train == before
 
 
 @pytest.mark.parametrize("every, expected", [("auto", [7, 14, 20]), ("epoch", list(range(1, 21)))])
 def test_short_epochs_are_not_all_scored(tmp_path, monkeypatch, every, expected):
     monkeypatch.setattr("ner_dist.training.trainer.MOST_EVALUATIONS", 3)
-    session = small.session(
+    trainer = small.trainer(
         small.recipe(
             tmp_path,
             "data.synthetic={train: 20, validation: 5, test: 5}",
@@ -181,6 +181,6 @@ def test_short_epochs_are_not_all_scored(tmp_path, monkeypatch, every, expected)
             f"evaluation.every={every}",
         )
     )
-    assert session.training.steps_per_epoch == 1
-    due = [step for step in range(1, 21) if session.evaluation_due(step)]
+    assert trainer.loop.steps_per_epoch == 1
+    due = [step for step in range(1, 21) if trainer.evaluation_due(step)]
     assert due == expected

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from ner_dist.errors import UserError
 from ner_dist.training import checkpoint_files
-from ner_dist.training.checkpoint_files import Saved, ShardWriter, damage
+from ner_dist.training.checkpoint_files import CheckpointReader, CheckpointWriter, find_corruption
 
 TENSORS = {
     "weight/a": torch.arange(12.0).reshape(3, 4),
@@ -26,9 +26,9 @@ TENSORS = {
 }
 
 
-def write(folder: Path, tensors=TENSORS, *, state=None, **options) -> ShardWriter:
+def write(folder: Path, tensors=TENSORS, *, state=None, **options) -> CheckpointWriter:
     """Write a folder and wait until it is there."""
-    writer = ShardWriter(folder, **options)
+    writer = CheckpointWriter(folder, **options)
     for name, tensor in tensors.items():
         writer.add(name, tensor)
     writer.finish(state or {"step": 3}, then=lambda writer: None).result()
@@ -45,7 +45,7 @@ def folder(tmp_path) -> Path:
 
 
 def test_what_was_written_is_read_back_in_fp32(folder):
-    saved = Saved(folder)
+    saved = CheckpointReader(folder)
     assert saved.state == {"step": 3}
     assert "weight/a" in saved and "weight/c" not in saved
     for name, tensor in TENSORS.items():
@@ -71,22 +71,22 @@ def test_no_shard_is_larger_than_allowed_unless_one_tensor_is(tmp_path_factory, 
     for path in folder.glob("*.safetensors"):
         held = load_file(path)
         assert len(held) == 1 or sum(each.nbytes for each in held.values()) <= limit
-    assert all(torch.equal(Saved(folder).tensor(name), tensor) for name, tensor in tensors.items())
+    assert all(torch.equal(CheckpointReader(folder).tensor(name), tensor) for name, tensor in tensors.items())
     shutil.rmtree(folder)
 
 
 def test_training_may_change_a_tensor_that_was_handed_over(tmp_path):
     tensor = torch.ones(4)
-    writer = ShardWriter(tmp_path / "f")
+    writer = CheckpointWriter(tmp_path / "f")
     writer.add("weight/a", tensor)
     tensor.zero_()
     writer.finish({"step": 1}, then=lambda writer: None).result()
-    assert Saved(tmp_path / "f").tensor("weight/a").tolist() == [1, 1, 1, 1]
+    assert CheckpointReader(tmp_path / "f").tensor("weight/a").tolist() == [1, 1, 1, 1]
 
 
 def test_nothing_stands_in_the_folders_place_before_it_is_complete(tmp_path):
     folder = tmp_path / "f"
-    writer = ShardWriter(folder, shard_bytes=4)
+    writer = CheckpointWriter(folder, shard_bytes=4)
     writer.add("weight/a", torch.ones(4))
     writer.add("weight/b", torch.ones(4))
     assert not folder.exists() and [path.name for path in tmp_path.iterdir()] == [".f.part"]
@@ -103,7 +103,7 @@ FILES = [
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("how", ["cut", "cut to nothing", "flipped first", "flipped last", "removed"])
 def test_any_damage_to_any_file_is_found_and_named(folder, name, how):
-    assert damage(folder) is None
+    assert find_corruption(folder) is None
     path = folder / name
     content = bytearray(path.read_bytes())
     if how == "removed":
@@ -113,7 +113,7 @@ def test_any_damage_to_any_file_is_found_and_named(folder, name, how):
     else:
         content[0 if how.endswith("first") else -2] ^= 1
         path.write_bytes(content)
-    found = damage(folder)
+    found = find_corruption(folder)
     assert found is not None
     # A checksum that was flipped blames the file that it belongs to.
     assert name in found or name == checkpoint_files.SUMS
@@ -133,7 +133,7 @@ def test_a_single_flipped_bit_anywhere_is_found(tmp_path_factory, at, bit):
             path.write_bytes(content)
             break
         at -= size
-    assert damage(folder) is not None
+    assert find_corruption(folder) is not None
     shutil.rmtree(folder)
 
 
@@ -145,19 +145,19 @@ def test_a_flipped_bit_in_an_end_of_line_is_found(tmp_path):
     for at in (i for i, byte in enumerate(sound) if byte == ord("\n")):
         for bit in range(8):
             path.write_bytes(sound[:at] + bytes([sound[at] ^ 1 << bit]) + sound[at + 1 :])
-            assert damage(folder) is not None, (at, bit)
+            assert find_corruption(folder) is not None, (at, bit)
 
 
 def test_a_folder_that_is_none_of_ours_is_an_error(tmp_path):
-    assert damage(tmp_path) == f"{checkpoint_files.SUMS} is missing"
+    assert find_corruption(tmp_path) == f"{checkpoint_files.SUMS} is missing"
     with pytest.raises(UserError, match="the checkpoint cannot be read"):
-        Saved(tmp_path)
+        CheckpointReader(tmp_path)
 
 
 def test_a_damaged_folder_is_replaced_by_a_new_one(folder):
     (folder / checkpoint_files.STATE).unlink()
     write(folder, state={"step": 9})
-    assert damage(folder) is None and Saved(folder).state == {"step": 9}
+    assert find_corruption(folder) is None and CheckpointReader(folder).state == {"step": 9}
 
 
 def test_the_state_is_json_and_the_sums_cover_every_file(folder):
@@ -186,7 +186,7 @@ def test_a_full_disk_leaves_nothing_half_written(small_disk, shard_bytes):
     assert writer.error.strerror == "No space left on device"
     assert writer.bytes == 40 * 4 * 4096
     assert [path.name for path in small_disk.iterdir()] == ["small"]
-    assert damage(small_disk / "small") is None
+    assert find_corruption(small_disk / "small") is None
 
 
 def test_a_place_that_cannot_be_written_is_remembered_as_an_error(tmp_path):

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from ner_dist.errors import UserError
-from ner_dist.training.checkpoint_files import Saved
+from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.checkpoints import Checkpoints, _check_grace
-from ner_dist.training.state_dict import MOMENTS, numbers, restore
+from ner_dist.training.state_dict import MOMENTS, optimizer_scalars, restore
 from tests import small
 
 OVERRIDES = ["train.max_steps=8", "checkpoint.every=2", "evaluation.every=3"]
@@ -28,78 +28,80 @@ def start(tmp_path, accelerator):
     """Starts the training of this test's folder, or goes on with it."""
 
     def begin(*overrides):
-        session = small.session(small.recipe(tmp_path, *OVERRIDES, *overrides), accelerator=accelerator)
-        with session.recording() as recorder:
-            session.resume(recorder)
-        return session
+        trainer = small.trainer(small.recipe(tmp_path, *OVERRIDES, *overrides), accelerator=accelerator)
+        with trainer.open_metrics_log() as metrics_log:
+            trainer.resume(metrics_log)
+        return trainer
 
     return begin
 
 
-def run_steps(session, number):
+def run_steps(trainer, number):
     """Losses of the next steps; what is due is saved and scored."""
     losses = []
-    with session.recording() as recorder:
-        for _, step in zip(range(number), session.steps(), strict=False):
-            recorder.add(step)
+    with trainer.open_metrics_log() as metrics_log:
+        for _, step in zip(range(number), trainer.steps(), strict=False):
+            metrics_log.add(step)
             losses.append(step.loss.item())
-            if session.evaluation_due(step.number):
-                session.evaluate(step.number, recorder)
-            if session.checkpoint_due(step.number):
-                session.save_checkpoint(recorder)
-    session.checkpoints.wait()
+            if trainer.evaluation_due(step.number):
+                trainer.evaluate(step.number, metrics_log)
+            if trainer.checkpoint_due(step.number):
+                trainer.save_checkpoint(metrics_log)
+    trainer.checkpoints.wait()
     return losses
 
 
-def names(session):
-    return sorted(path.name for path in session.run.checkpoints.iterdir())
+def names(trainer):
+    return sorted(path.name for path in trainer.run.checkpoints.iterdir())
 
 
 def test_tensors_have_the_names_of_the_model_and_are_exact(start):
-    session = start()
-    run_steps(session, 2)
-    saved = Saved(session.run.checkpoints / "step-000002")
-    expected = small.weights_of(session.training.model)
+    trainer = start()
+    run_steps(trainer, 2)
+    saved = CheckpointReader(trainer.run.checkpoints / "step-000002")
+    expected = small.weights_of(trainer.loop.model)
     assert saved.weights().keys() == expected.keys()
     assert all(torch.equal(weight, expected[name]) for name, weight in saved.weights().items())
-    for name, parameter in session.training.model.named_parameters():
+    for name, parameter in trainer.loop.model.named_parameters():
         for moment in MOMENTS:
-            held = session.training.optimizer.optimizer.state[parameter][moment]
+            held = trainer.loop.optimizer.optimizer.state[parameter][moment]
             assert torch.equal(saved.tensor(f"{moment}/{name}"), held)
 
 
 def test_the_state_says_what_else_there_is(start):
-    session = start()
-    run_steps(session, 4)
-    state = json.loads((session.run.checkpoints / "step-000004/state.json").read_text())
+    trainer = start()
+    run_steps(trainer, 4)
+    state = json.loads((trainer.run.checkpoints / "step-000004/state.json").read_text())
     assert (state["step"], state["adam_step"], state["best_step"], state["evaluated_step"]) == (4, 4, 3, 3)
-    assert state["best_f1"] == session.best_f1 and state["loss_scale"] is None
+    assert state["best_f1"] == trainer.best_f1 and state["loss_scale"] is None
     assert (state["strategy"], state["processes"]) == ("one process", 1)
 
 
 def test_adams_step_is_its_own_count_not_the_position(start):
     """Steps that are not finite are left out of Adam's count, also after going on."""
-    session = start()
-    session.training.settings = session.training.settings.model_copy(update={"max_nonfinite_steps": 9})
-    run_steps(session, 1)
-    parameter = next(session.training.model.parameters())
+    trainer = start()
+    trainer.loop.settings = trainer.loop.settings.model_copy(update={"max_nonfinite_steps": 9})
+    run_steps(trainer, 1)
+    parameter = next(trainer.loop.model.parameters())
     kept = parameter.detach().clone()
     with torch.no_grad():
         parameter.fill_(float("nan"))
-    with session.recording() as recorder:
-        recorder.add(next(session.steps()))
+    with trainer.open_metrics_log() as metrics_log:
+        metrics_log.add(next(trainer.steps()))
     with torch.no_grad():
         parameter.copy_(kept)
-    assert session.training.position == 2
-    assert numbers(session.accelerator, session.training.optimizer)["adam_step"] == 1
+    assert trainer.loop.step == 2
+    assert optimizer_scalars(trainer.accelerator, trainer.loop.optimizer)["adam_step"] == 1
 
 
 def test_the_newest_are_kept_and_the_best_that_they_name(start):
-    session = start()
-    session.best_f1 = -1.0
-    run_steps(session, 8)
-    best = {Saved(session.run.checkpoints / f"step-00000{step}").state["best_step"] for step in (6, 8)}
-    assert names(session) == sorted({f"best-00000{step}" for step in best} | {"step-000006", "step-000008"})
+    trainer = start()
+    trainer.best_f1 = -1.0
+    run_steps(trainer, 8)
+    best = {
+        CheckpointReader(trainer.run.checkpoints / f"step-00000{step}").state["best_step"] for step in (6, 8)
+    }
+    assert names(trainer) == sorted({f"best-00000{step}" for step in best} | {"step-000006", "step-000008"})
 
 
 def test_checkpoints_are_ordered_by_number(tmp_path, accelerator):
@@ -115,71 +117,71 @@ def test_nothing_saved_is_no_checkpoint(tmp_path, accelerator):
 
 def test_the_newest_save_stays_whatever_else_lies_there(start):
     """Checkpoints of a higher number are leftovers: they must not push out what was just saved."""
-    session = start("checkpoint.keep_last=1")
+    trainer = start("checkpoint.keep_last=1")
     for step in (900, 1000):
-        (session.run.checkpoints / f"step-{step:06d}").mkdir(parents=True)
-    run_steps(session, 2)
-    assert "step-000002" in names(session)
+        (trainer.run.checkpoints / f"step-{step:06d}").mkdir(parents=True)
+    run_steps(trainer, 2)
+    assert "step-000002" in names(trainer)
     again = start("checkpoint.keep_last=1")
-    assert again.training.position == 2
+    assert again.loop.step == 2
     assert {"old-1-step-000900", "old-1-step-001000", "step-000002"} <= set(names(again))
 
 
 def test_going_back_to_a_checkpoint_sets_later_ones_aside(start, tmp_path):
-    session = start()
-    run_steps(session, 4)
-    again = start(f"resume={session.run.checkpoints / 'step-000002'}")
-    assert again.training.position == 2
+    trainer = start()
+    run_steps(trainer, 4)
+    again = start(f"resume={trainer.run.checkpoints / 'step-000002'}")
+    assert again.loop.step == 2
     assert "old-1-step-000004" in names(again) and "step-000004" not in names(again)
-    best = Saved(again.run.checkpoints / "old-1-step-000004").state["best_step"]
+    best = CheckpointReader(again.run.checkpoints / "old-1-step-000004").state["best_step"]
     run_steps(again, 2)
     assert f"best-{best:06d}" in names(again), "what was set aside must stay usable"
 
 
 def test_a_copy_that_somebody_made_is_let_be(start):
-    session = start()
-    run_steps(session, 2)
-    copy = session.run.checkpoints / "step-000002.bak"
-    shutil.copytree(session.run.checkpoints / "step-000002", copy)
+    trainer = start()
+    run_steps(trainer, 2)
+    copy = trainer.run.checkpoints / "step-000002.bak"
+    shutil.copytree(trainer.run.checkpoints / "step-000002", copy)
     again = start()
     run_steps(again, 4)
-    assert again.training.position == 6 and copy.exists()
+    assert again.loop.step == 6 and copy.exists()
 
 
 def test_best_weights_that_find_no_room_leave_the_older_best(start, monkeypatch, log_lines):
-    session = start()
-    run_steps(session, 3)
-    best, f1 = session.best_step, session.best_f1
+    trainer = start()
+    run_steps(trainer, 3)
+    best, f1 = trainer.best_step, trainer.best_f1
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patched, session.recording() as recorder:
+    with monkeypatch.context() as patched, trainer.open_metrics_log() as metrics_log:
         patched.setattr("ner_dist.training.checkpoint_files.write_parts", full)
-        session.best_f1 = -1.0
-        session.evaluate(3, recorder)
-    assert session.best_step == best
+        trainer.best_f1 = -1.0
+        trainer.evaluate(3, metrics_log)
+    assert trainer.best_step == best
     assert [line for line in log_lines if "best-000003 could not be written (No space left" in line]
-    session.best_f1 = f1
+    trainer.best_f1 = f1
 
 
 def test_a_checkpoint_without_moments_restores_none(start):
     """Saved before the first step, there is nothing that Adam remembers."""
-    session = start()
-    with session.recording() as recorder:
-        session.training.position = 0
-        session.saved_step = -1
-        session.save_checkpoint(recorder)
-    session.checkpoints.wait()
-    saved = Saved(session.run.checkpoints / "step-000000")
+    trainer = start()
+    with trainer.open_metrics_log() as metrics_log:
+        trainer.loop.step = 0
+        trainer.saved_step = -1
+        trainer.save_checkpoint(metrics_log)
+    trainer.checkpoints.wait()
+    saved = CheckpointReader(trainer.run.checkpoints / "step-000000")
     assert saved.state["adam_step"] == 0
     restore(
         saved,
-        accelerator=session.accelerator,
-        model=session.training.model,
-        optimizer=session.training.optimizer,
+        accelerator=trainer.accelerator,
+        model=trainer.loop.model,
+        optimizer=trainer.loop.optimizer,
     )
-    assert not session.training.optimizer.optimizer.state
+    assert not trainer.loop.optimizer.optimizer.state
 
 
 def test_a_path_that_is_no_checkpoint_is_an_error(start, tmp_path):
@@ -265,9 +267,9 @@ def test_what_the_run_holds_already_needs_no_more_space(space, log_lines):
 
 
 def test_the_space_that_a_training_takes_is_what_was_reckoned(start):
-    session = start("checkpoint.keep_last=1")
-    run_steps(session, 8)
-    weights = sum(4 * parameter.numel() for parameter in session.training.model.parameters())
-    written = sum(path.stat().st_size for path in session.run.checkpoints.rglob("*.safetensors"))
-    best = len(list(session.run.checkpoints.glob("best-*")))
+    trainer = start("checkpoint.keep_last=1")
+    run_steps(trainer, 8)
+    weights = sum(4 * parameter.numel() for parameter in trainer.loop.model.parameters())
+    written = sum(path.stat().st_size for path in trainer.run.checkpoints.rglob("*.safetensors"))
+    best = len(list(trainer.run.checkpoints.glob("best-*")))
     assert written == pytest.approx((3 + best) * weights, rel=0.05)

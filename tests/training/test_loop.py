@@ -12,7 +12,7 @@ import torch
 from ner_dist.data.batch_plan import plan_epoch
 from ner_dist.errors import UserError
 from ner_dist.model.encoder import class_weights
-from ner_dist.training.metrics_log import Recorder
+from ner_dist.training.metrics_log import MetricsLogger
 from ner_dist.training.optimizer import learning_rate
 from tests import small
 
@@ -28,16 +28,16 @@ def start(tmp_path, accelerator):
 
     def start(*overrides: str):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
-        return small.session(small.recipe(tmp_path, *overrides), accelerator=accelerator)
+        return small.trainer(small.recipe(tmp_path, *overrides), accelerator=accelerator)
 
     return start
 
 
-def examples_of_step(session, step):
+def examples_of_step(trainer, step):
     """The examples of one step of the first epoch, by the plan."""
-    settings = session.recipe.train
+    settings = trainer.recipe.train
     plan = plan_epoch(
-        session.data.splits["train"].encoded.lengths,
+        trainer.data.splits["train"].encoded.lengths,
         batch_tokens=settings.batch_tokens,
         micro_batch_tokens=settings.micro_batch_tokens,
         seed=settings.seed,
@@ -46,15 +46,15 @@ def examples_of_step(session, step):
     return plan.step_examples(step)
 
 
-def naive_loss(session, examples):
+def naive_loss(trainer, examples):
     """Summed loss and divisor of some examples: one at a time, no padding, one word after the other."""
-    encoded, tags = session.data.splits["train"].encoded, session.tags("train")
-    settings, weights = session.recipe.train, session.training.loss.weights
+    encoded, tags = trainer.data.splits["train"].encoded, trainer.tags("train")
+    settings, weights = trainer.recipe.train, trainer.loop.loss.weights
     total, divisor = torch.zeros(()), 0.0
     for example in examples:
         start, end = encoded.example_offsets[example : example + 2]
         ids = torch.from_numpy(encoded.input_ids[start:end].astype(np.int64))[None]
-        log_p = session.training.model(input_ids=ids).logits[0].log_softmax(-1)
+        log_p = trainer.loop.model(input_ids=ids).logits[0].log_softmax(-1)
         for place, word in enumerate(encoded.word_index[start:end]):
             if word < 0:
                 continue
@@ -66,17 +66,17 @@ def naive_loss(session, examples):
     return total, divisor
 
 
-def first_step(session):
+def first_step(trainer):
     """The first step, and the gradients that the optimiser was given."""
     gradients = {}
-    named = {id(parameter): name for name, parameter in session.training.model.named_parameters()}
+    named = {id(parameter): name for name, parameter in trainer.loop.model.named_parameters()}
 
     def keep(optimizer, *_):
         for group in optimizer.param_groups:
             gradients.update({named[id(one)]: one.grad.clone() for one in group["params"]})
 
-    hook = session.training.optimizer.optimizer.register_step_pre_hook(keep)
-    step = next(session.training.steps())
+    hook = trainer.loop.optimizer.optimizer.register_step_pre_hook(keep)
+    step = next(trainer.loop.steps())
     hook.remove()
     return step, gradients
 
@@ -92,14 +92,14 @@ def first_step(session):
 )
 @pytest.mark.parametrize("micro_batch_tokens", [768, 384, 256, 100])
 def test_a_steps_gradient_is_that_of_its_words_whatever_the_micro_batches(start, micro_batch_tokens, options):
-    session = start(
+    trainer = start(
         f"train.micro_batch_tokens={micro_batch_tokens}",
         "model.dropout=0.0",
         "train.max_grad_norm=null",
         *options,
     )
-    total, divisor = naive_loss(session, examples_of_step(session, 0))
-    model = session.training.model
+    total, divisor = naive_loss(trainer, examples_of_step(trainer, 0))
+    model = trainer.loop.model
     expected = dict(
         zip(
             (name for name, _ in model.named_parameters()),
@@ -107,7 +107,7 @@ def test_a_steps_gradient_is_that_of_its_words_whatever_the_micro_batches(start,
             strict=True,
         )
     )
-    step, gradients = first_step(session)
+    step, gradients = first_step(trainer)
     for name, gradient in expected.items():
         torch.testing.assert_close(gradients[name], gradient, rtol=1e-3, atol=1e-6, msg=name)
     assert step.weight == pytest.approx(divisor, rel=1e-6)
@@ -129,19 +129,19 @@ def test_the_gradient_is_clipped_and_the_norm_told_is_that_before(start):
 
 
 def test_class_weights_are_those_of_the_training_words(start):
-    session = start("train.class_weights=balanced")
-    expected = class_weights(session.recipe.train, session.labels, session.tags("train"))
-    assert torch.equal(session.training.loss.weights, expected)
+    trainer = start("train.class_weights=balanced")
+    expected = class_weights(trainer.recipe.train, trainer.labels, trainer.tags("train"))
+    assert torch.equal(trainer.loop.loss.weights, expected)
 
 
 def test_a_step_tells_its_words_and_cells(start):
-    session = start()
-    encoded = session.data.splits["train"].encoded
-    for index, step in zip(range(3), session.training.steps(), strict=False):
-        examples = examples_of_step(session, index)
+    trainer = start()
+    encoded = trainer.data.splits["train"].encoded
+    for index, step in zip(range(3), trainer.loop.steps(), strict=False):
+        examples = examples_of_step(trainer, index)
         assert step.words == step.weight == encoded.words_per_example()[examples].sum()
         assert step.subwords == encoded.lengths[examples].sum()
-        assert step.subwords <= step.cells <= session.recipe.train.batch_tokens
+        assert step.subwords <= step.padded_tokens <= trainer.recipe.train.batch_tokens
         assert step.seconds > 0
 
 
@@ -150,44 +150,44 @@ def losses(steps):
 
 
 def test_a_training_goes_on_from_any_position_as_it_did_before(start):
-    session = start("train.max_steps=8")
-    training = session.training
-    steps = training.steps()
+    trainer = start("train.max_steps=8")
+    loop = trainer.loop
+    steps = loop.steps()
     head = losses([next(steps) for _ in range(4)])
-    weights = small.weights_of(training.model)
+    weights = small.weights_of(loop.model)
     moments = [
-        {key: value.clone() for key, value in training.optimizer.optimizer.state[one].items()}
-        for one in training.model.parameters()
+        {key: value.clone() for key, value in loop.optimizer.optimizer.state[one].items()}
+        for one in loop.model.parameters()
     ]
     tail = losses(steps)
     assert (len(head), len(tail)) == (4, 4)
-    end = small.weights_of(training.model)
+    end = small.weights_of(loop.model)
 
     with torch.no_grad():
-        for (name, parameter), state in zip(training.model.named_parameters(), moments, strict=True):
+        for (name, parameter), state in zip(loop.model.named_parameters(), moments, strict=True):
             parameter.copy_(weights[name])
-            training.optimizer.optimizer.state[parameter] = state
-    training.position = 4
+            loop.optimizer.optimizer.state[parameter] = state
+    loop.step = 4
     torch.manual_seed(999)
-    assert losses(training.steps()) == tail
-    assert all(torch.equal(one, end[name]) for name, one in training.model.named_parameters())
+    assert losses(loop.steps()) == tail
+    assert all(torch.equal(one, end[name]) for name, one in loop.model.named_parameters())
 
 
 def test_what_is_done_between_steps_changes_none(start):
-    undisturbed = losses(start("train.max_steps=4").training.steps())
-    training, disturbed = start("train.max_steps=4").training, []
-    for step in training.steps():
+    undisturbed = losses(start("train.max_steps=4").loop.steps())
+    loop, disturbed = start("train.max_steps=4").loop, []
+    for step in loop.steps():
         disturbed.append(step.loss.item())
-        training.model.eval()
+        loop.model.eval()
         torch.manual_seed(5)
     assert disturbed == undisturbed
 
 
 def test_dropout_has_a_seed_of_its_own_for_every_step_and_micro_batch(start):
     def seeds(*overrides):
-        training, seen = start("train.max_steps=20", *overrides).training, []
-        training.model.register_forward_pre_hook(lambda *_: seen.append(torch.initial_seed()))
-        list(training.steps())
+        loop, seen = start("train.max_steps=20", *overrides).loop, []
+        loop.model.register_forward_pre_hook(lambda *_: seen.append(torch.initial_seed()))
+        list(loop.steps())
         return seen
 
     first = seeds()
@@ -198,14 +198,14 @@ def test_dropout_has_a_seed_of_its_own_for_every_step_and_micro_batch(start):
 
 def test_dropout_is_on(start):
     with_dropout, without = (
-        losses(start("train.max_steps=1", f"model.dropout={p}").training.steps()) for p in (0.1, 0.0)
+        losses(start("train.max_steps=1", f"model.dropout={p}").loop.steps()) for p in (0.1, 0.0)
     )
     assert with_dropout[0] != pytest.approx(without[0], rel=1e-4)
 
 
 def test_an_epoch_shows_every_example_once_and_the_next_in_another_order(start):
-    session = start("train.max_steps=34", "train.learning_rate=1.0e-9")
-    encoded = session.data.splits["train"].encoded
+    trainer = start("train.max_steps=34", "train.learning_rate=1.0e-9")
+    encoded = trainer.data.splits["train"].encoded
     shown, learnt = [], []
 
     def show(_, __, inputs):
@@ -217,10 +217,10 @@ def test_an_epoch_shows_every_example_once_and_the_next_in_another_order(start):
         # A pass without labelled words only keeps the ranks in step.
         learnt.extend(shown if len(inputs[1]) else [])
 
-    session.training.model.register_forward_pre_hook(show, with_kwargs=True)
-    session.training.loss.register_forward_pre_hook(learn)
+    trainer.loop.model.register_forward_pre_hook(show, with_kwargs=True)
+    trainer.loop.loss.register_forward_pre_hook(learn)
     epochs = [[], []]
-    for step in session.training.steps():
+    for step in trainer.loop.steps():
         epochs[step.epoch] += learnt
         learnt.clear()
     cuts = encoded.example_offsets[1:-1]
@@ -230,103 +230,103 @@ def test_an_epoch_shows_every_example_once_and_the_next_in_another_order(start):
 
 
 def test_position_and_epoch_are_told_with_every_step(start):
-    training = start("train.max_steps=40", "train.learning_rate=1.0e-9").training
-    assert training.steps_per_epoch == 17
-    for number, step in enumerate(training.steps(), start=1):
-        assert step.number == training.position == number
+    loop = start("train.max_steps=40", "train.learning_rate=1.0e-9").loop
+    assert loop.steps_per_epoch == 17
+    for number, step in enumerate(loop.steps(), start=1):
+        assert step.number == loop.step == number
         assert step.epoch == (number - 1) // 17
         assert step.ends_epoch is (number % 17 == 0)
         assert step.total == 40
-    assert training.position == 40
-    assert list(training.steps()) == []
+    assert loop.step == 40
+    assert list(loop.steps()) == []
 
 
 def test_epochs_say_how_many_steps_where_max_steps_does_not(start):
-    assert start("train.max_steps=null", "train.epochs=3").training.total == 51
+    assert start("train.max_steps=null", "train.epochs=3").loop.total == 51
 
 
 @pytest.mark.parametrize("max_steps", [5, 20])
 def test_max_steps_stretches_the_schedule(start, max_steps):
-    session = start(f"train.max_steps={max_steps}", "train.warmup_ratio=0.2")
-    settings = session.recipe.train
-    rates = [step.learning_rate for step in session.training.steps()]
+    trainer = start(f"train.max_steps={max_steps}", "train.warmup_ratio=0.2")
+    settings = trainer.recipe.train
+    rates = [step.learning_rate for step in trainer.loop.steps()]
     expected = [learning_rate(n, total=max_steps, settings=settings) for n in range(1, max_steps + 1)]
     assert rates == expected
     assert max(rates) == settings.learning_rate and rates[-1] < rates[0]
 
 
 def test_the_rate_of_a_step_is_the_one_that_is_applied(start):
-    session = start("train.layer_decay=0.5")
-    step = next(session.training.steps())
-    for group in session.training.optimizer.param_groups:
+    trainer = start("train.layer_decay=0.5")
+    step = next(trainer.loop.steps())
+    for group in trainer.loop.optimizer.param_groups:
         assert group["lr"] == step.learning_rate * group["lr_scale"]
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_a_gradient_that_is_not_finite_leaves_the_weights_and_moments_as_they_were(start, poison):
-    session = start("train.max_steps=4")
-    training = session.training
-    steps = training.steps()
+    trainer = start("train.max_steps=4")
+    loop = trainer.loop
+    steps = loop.steps()
     next(steps)
-    before = small.weights_of(training.model)
-    state = training.optimizer.optimizer.state
-    moments = {name: state[one]["exp_avg"].clone() for name, one in training.model.named_parameters()}
-    hook = training.model.classifier.register_forward_hook(lambda module, inputs, output: output * poison)
+    before = small.weights_of(loop.model)
+    state = loop.optimizer.optimizer.state
+    moments = {name: state[one]["exp_avg"].clone() for name, one in loop.model.named_parameters()}
+    hook = loop.model.classifier.register_forward_hook(lambda module, inputs, output: output * poison)
     assert not np.isfinite(float(next(steps).grad_norm))
     hook.remove()
-    for name, parameter in training.model.named_parameters():
+    for name, parameter in loop.model.named_parameters():
         assert torch.equal(parameter, before[name]), name
         assert torch.equal(state[parameter]["exp_avg"], moments[name]), name
         assert state[parameter]["step"].item() == 1
     assert np.isfinite(float(next(steps).grad_norm))
-    assert not torch.equal(training.model.classifier.weight, before["classifier.weight"])
+    assert not torch.equal(loop.model.classifier.weight, before["classifier.weight"])
 
 
-def poisoned_training(session, steps_poisoned):
+def poisoned_training(trainer, steps_poisoned):
     """Train with logits that are not finite in some steps; how far it came."""
-    poison = session.training.model.classifier.register_forward_hook(
+    poison = trainer.loop.model.classifier.register_forward_hook(
         lambda module, inputs, output: (
-            output * float("nan") if session.training.position + 1 in steps_poisoned else output
+            output * float("nan") if trainer.loop.step + 1 in steps_poisoned else output
         )
     )
     done = 0
     try:
-        with Recorder(session.recipe, session.run, accelerator=session.accelerator) as recorder:
-            for step in session.training.steps():
+        with MetricsLogger(trainer.recipe, trainer.run, accelerator=trainer.accelerator) as metrics_log:
+            for step in trainer.loop.steps():
                 done = step.number
-                recorder.add(step)
+                metrics_log.add(step)
     finally:
         poison.remove()
     return done
 
 
 def test_a_training_stops_after_a_few_steps_in_a_row_that_are_not_finite(start, log_lines):
-    session = start("train.max_steps=12", "train.max_nonfinite_steps=3", "logging.every=1")
+    trainer = start("train.max_steps=12", "train.max_nonfinite_steps=3", "logging.every=1")
     with pytest.raises(UserError, match=r"not finite in 3 steps in a row, up to step 7") as caught:
-        poisoned_training(session, {2, 5, 6, 7, 8})
+        poisoned_training(trainer, {2, 5, 6, 7, 8})
     assert "train.learning_rate" in caught.value.fix
     assert [line for line in log_lines if line.startswith(("step 2:", "step 5:", "step 7:"))] == [
         f"step {number}: loss nan, gradient norm nan: not applied" for number in (2, 5, 7)
     ]
-    assert all(torch.isfinite(parameter).all() for parameter in session.training.model.parameters())
+    assert all(torch.isfinite(parameter).all() for parameter in trainer.loop.model.parameters())
 
 
 def test_steps_that_are_not_finite_here_and_there_stop_nothing(start):
-    session = start("train.max_steps=12", "train.max_nonfinite_steps=3", "logging.every=5")
-    assert poisoned_training(session, {1, 2, 4, 5, 7, 8}) == 12
+    trainer = start("train.max_steps=12", "train.max_nonfinite_steps=3", "logging.every=5")
+    assert poisoned_training(trainer, {1, 2, 4, 5, 7, 8}) == 12
 
 
 def test_bf16_on_a_cpu_trains_fp32_weights_to_about_the_same_losses(start, tmp_path):
-    exact = losses(start("train.max_steps=6").training.steps())
+    exact = losses(start("train.max_steps=6").loop.steps())
     (tmp_path / "bf16").mkdir()
     recipe = small.recipe(tmp_path / "bf16", "train.max_steps=6", "precision=bf16")
     try:
-        session = small.session(recipe, accelerator=small.one_process(precision="bf16"))
-        rounded = losses(session.training.steps())
+        trainer = small.trainer(recipe, accelerator=small.one_process(precision="bf16"))
+        rounded = losses(trainer.loop.steps())
     finally:
         small.one_process()
     assert rounded == pytest.approx(exact, rel=0.02) and rounded != exact
-    assert {parameter.dtype for parameter in session.training.model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in trainer.loop.model.parameters()} == {torch.float32}
 
 
 def test_a_compiled_encoder_trains_to_the_same_losses(start, monkeypatch):
@@ -339,9 +339,9 @@ def test_a_compiled_encoder_trains_to_the_same_losses(start, monkeypatch):
         compile_module(self, backend="aot_eager", **settings)
 
     options = ["train.max_steps=2", "model.dropout=0.0", "model.scratch.layers=1"]
-    expected = losses(start(*options).training.steps())
+    expected = losses(start(*options).loop.steps())
     monkeypatch.setattr(torch.nn.Module, "compile", without_compiler)
-    session = start(*options, "model.compile=true")
-    assert losses(session.training.steps()) == pytest.approx(expected, rel=1e-5)
+    trainer = start(*options, "model.compile=true")
+    assert losses(trainer.loop.steps()) == pytest.approx(expected, rel=1e-5)
     assert calls == [{"dynamic": True}]
-    assert "classifier.weight" in dict(session.training.model.named_parameters())
+    assert "classifier.weight" in dict(trainer.loop.model.named_parameters())

@@ -11,7 +11,7 @@ import torch
 from ner_dist.errors import UserError
 from ner_dist.run.directory import Run
 from ner_dist.training.loop import Step
-from ner_dist.training.metrics_log import Recorder
+from ner_dist.training.metrics_log import MetricsLogger
 from tests import small
 
 KEYS = {"event", "step", "total_steps", "epoch", "loss", "learning_rate", "grad_norm", "words_per_second"}
@@ -30,7 +30,7 @@ def step(number, *, loss=6.0, weight=3.0, total=100, ends_epoch=False, norm: flo
         learning_rate=1e-3 / number,
         words=30,
         subwords=45,
-        cells=50,
+        padded_tokens=50,
         seconds=0.25,
     )
 
@@ -41,7 +41,7 @@ def accelerator():
 
 
 @pytest.fixture
-def recorder(tmp_path, accelerator):
+def metrics_log(tmp_path, accelerator):
     """Makes a recorder with overrides of the tiny recipe; all are closed at the end."""
     made = []
 
@@ -49,7 +49,7 @@ def recorder(tmp_path, accelerator):
         recipe = small.recipe(tmp_path, *overrides)
         run = Run(tmp_path / "run")
         run.folder.mkdir(exist_ok=True)
-        made.append(Recorder(recipe, run, accelerator=accelerator))
+        made.append(MetricsLogger(recipe, run, accelerator=accelerator))
         return made[-1].__enter__()
 
     yield make
@@ -61,8 +61,8 @@ def events(tmp_path):
     return [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_an_event_has_the_documented_keys(recorder, tmp_path):
-    recorder("logging.every=1").add(step(1, epoch=2))
+def test_an_event_has_the_documented_keys(metrics_log, tmp_path):
+    metrics_log("logging.every=1").add(step(1, epoch=2))
     (event,) = events(tmp_path)
     assert event.keys() - {"peak_memory_bytes"} == KEYS
     assert (event["event"], event["step"], event["epoch"]) == ("train", 1, 3)  # epochs count from 1 here
@@ -73,8 +73,8 @@ def test_an_event_has_the_documented_keys(recorder, tmp_path):
     assert abs(datetime.now(timezone.utc) - written) < timedelta(minutes=1)
 
 
-def test_the_loss_is_the_sum_over_the_weight_of_the_steps_since_the_event_before(recorder, tmp_path):
-    record = recorder("logging.every=3")
+def test_the_loss_is_the_sum_over_the_weight_of_the_steps_since_the_event_before(metrics_log, tmp_path):
+    record = metrics_log("logging.every=3")
     values = [(1.0, 2.0), (5.0, 3.0), (9.0, 10.0), (4.0, 8.0), (2.0, 4.0), (1.0, 4.0)]
     for number, (loss, weight) in enumerate(values, start=1):
         record.add(step(number, loss=loss, weight=weight))
@@ -82,8 +82,8 @@ def test_the_loss_is_the_sum_over_the_weight_of_the_steps_since_the_event_before
     assert [event["loss"] for event in events(tmp_path)] == [15 / 15, 7 / 16]
 
 
-def test_rates_and_padding_are_over_all_steps_of_the_event(recorder, tmp_path):
-    record = recorder("logging.every=2")
+def test_rates_and_padding_are_over_all_steps_of_the_event(metrics_log, tmp_path):
+    record = metrics_log("logging.every=2")
     for number in (1, 2):
         record.add(step(number))
     (event,) = events(tmp_path)
@@ -94,8 +94,8 @@ def test_rates_and_padding_are_over_all_steps_of_the_event(recorder, tmp_path):
 
 
 @pytest.mark.parametrize("every", [1, 4, 50])
-def test_events_come_every_so_many_steps_and_at_the_ends_of_no_shorter_epochs(recorder, tmp_path, every):
-    record = recorder(f"logging.every={every}")
+def test_events_come_every_so_many_steps_and_at_the_ends_of_no_shorter_epochs(metrics_log, tmp_path, every):
+    record = metrics_log(f"logging.every={every}")
     for number in range(1, 11):
         record.add(step(number, total=10, ends_epoch=number == 7))
     ends = {7, 10} if every <= 7 else {10}
@@ -103,8 +103,8 @@ def test_events_come_every_so_many_steps_and_at_the_ends_of_no_shorter_epochs(re
     assert [event["step"] for event in events(tmp_path)] == expected
 
 
-def test_what_waits_is_written_when_asked_and_nothing_twice(recorder, tmp_path):
-    record = recorder("logging.every=50")
+def test_what_waits_is_written_when_asked_and_nothing_twice(metrics_log, tmp_path):
+    record = metrics_log("logging.every=50")
     record.add(step(1))
     assert events(tmp_path) == []
     record.flush()
@@ -112,22 +112,22 @@ def test_what_waits_is_written_when_asked_and_nothing_twice(recorder, tmp_path):
     assert len(events(tmp_path)) == 1
 
 
-def test_the_log_says_how_far_it_is(recorder, log_lines):
-    recorder("logging.every=1").add(step(60, total=100, epoch=1))
+def test_the_log_says_how_far_it_is(metrics_log, log_lines):
+    metrics_log("logging.every=1").add(step(60, total=100, epoch=1))
     assert log_lines == [
         "step 60/100  epoch 2  loss 2.0000  lr 1.67e-05  grad norm 0.50  120 words/s  "
         "padding 10.0 %  0:10 left"
     ]
 
 
-def test_an_engine_that_tells_no_norm_is_no_fault(recorder, tmp_path, log_lines):
-    recorder("logging.every=1").add(step(1, norm=None))
+def test_an_engine_that_tells_no_norm_is_no_fault(metrics_log, tmp_path, log_lines):
+    metrics_log("logging.every=1").add(step(1, norm=None))
     assert events(tmp_path)[0]["grad_norm"] is None
     assert "grad norm –" in log_lines[0]
 
 
-def test_the_loss_of_every_epoch_is_kept(recorder):
-    record = recorder("logging.every=50")
+def test_the_loss_of_every_epoch_is_kept(metrics_log):
+    record = metrics_log("logging.every=50")
     record.add(step(1, loss=6.0, weight=4.0))
     record.add(step(2, loss=1.0, weight=1.0, ends_epoch=True))
     record.add(step(3, loss=9.0, weight=2.0, epoch=1))
@@ -135,10 +135,10 @@ def test_the_loss_of_every_epoch_is_kept(recorder):
     assert record.epoch_loss == {0: (7.0, 5.0), 1: (9.0, 2.0)}
 
 
-def test_an_evaluation_is_an_event(recorder, tmp_path, log_lines):
+def test_an_evaluation_is_an_event(metrics_log, tmp_path, log_lines):
     figures = {"loss": 0.25, "precision": 0.5, "recall": 0.75, "f1": 0.6, "accuracy": 0.9}
     figures |= {"words_per_second": 100.0, "scheme": "strict IOB2", "per_type": {}}
-    recorder().evaluation("validation", 40, 1, figures)
+    metrics_log().evaluation("validation", 40, 1, figures)
     (event,) = events(tmp_path)
     assert event.pop("seconds") >= 0 and event.pop("time")
     figures.pop("per_type")
@@ -149,15 +149,15 @@ def test_an_evaluation_is_an_event(recorder, tmp_path, log_lines):
     ]
 
 
-def test_a_run_that_goes_on_adds_to_what_is_there(recorder, tmp_path):
+def test_a_run_that_goes_on_adds_to_what_is_there(metrics_log, tmp_path):
     for number in (1, 2):
-        recorder("logging.every=1").add(step(number))
+        metrics_log("logging.every=1").add(step(number))
     assert [event["step"] for event in events(tmp_path)] == [1, 2]
 
 
 @pytest.mark.parametrize("fault", [{"loss": float("nan")}, {"norm": float("inf")}, {"loss": float("inf")}])
-def test_faults_in_a_row_stop_it_wherever_the_events_fall(recorder, fault):
-    record = recorder("logging.every=4", "train.max_nonfinite_steps=3")
+def test_faults_in_a_row_stop_it_wherever_the_events_fall(metrics_log, fault):
+    record = metrics_log("logging.every=4", "train.max_nonfinite_steps=3")
     for number in range(1, 8):
         # Three in a row, from the end of one event to the middle of the next.
         record.add(step(number, **(fault if number in (1, 2, 4, 5, 6) else {})))
@@ -165,8 +165,8 @@ def test_faults_in_a_row_stop_it_wherever_the_events_fall(recorder, fault):
         record.add(step(8))
 
 
-def test_the_event_of_a_fault_is_written_before_it_stops(recorder, tmp_path):
-    record = recorder("logging.every=1", "train.max_nonfinite_steps=1")
+def test_the_event_of_a_fault_is_written_before_it_stops(metrics_log, tmp_path):
+    record = metrics_log("logging.every=1", "train.max_nonfinite_steps=1")
     with pytest.raises(UserError):
         record.add(step(1, norm=float("nan")))
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
@@ -184,7 +184,7 @@ def test_tensorboard_gets_the_numbers(tmp_path, log_lines):
     accelerator = start(recipe, model_type="roberta")
     run = Run(tmp_path / "run")
     run.folder.mkdir(exist_ok=True)
-    with Recorder(recipe, run, accelerator=accelerator) as record:
+    with MetricsLogger(recipe, run, accelerator=accelerator) as record:
         for number in range(1, 5):
             record.add(step(number, loss=number))
         figures = dict.fromkeys(("loss", "precision", "recall", "f1", "accuracy", "words_per_second"), 0.5)

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from ner_dist.training.trainer import Session
+from ner_dist.training.trainer import Trainer
 from tests import small
 
 OVERRIDES = ["train.max_steps=10", "evaluation.every=3", "checkpoint.keep_last=2", "logging.every=4"]
@@ -25,42 +25,42 @@ class Life:
     def __init__(self, folder: Path, accelerator) -> None:
         recipe = small.recipe(folder, *OVERRIDES)
         self.stack = ExitStack()
-        self.session = Session(recipe, run=small.run_of(recipe), accelerator=accelerator)
-        self.session.find_checkpoint()
-        self.session.load_data()
-        self.session.build_model()
-        self.recorder = self.stack.enter_context(self.session.recording())
-        self.session.resume(self.recorder)
-        self.steps = self.session.steps()
+        self.trainer = Trainer(recipe, run=small.run_of(recipe), accelerator=accelerator)
+        self.trainer.find_checkpoint()
+        self.trainer.load_data()
+        self.trainer.build_model()
+        self.metrics_log = self.stack.enter_context(self.trainer.open_metrics_log())
+        self.trainer.resume(self.metrics_log)
+        self.steps = self.trainer.steps()
 
     def step(self) -> None:
         step = next(self.steps, None)
         if step is not None:
-            self.recorder.add(step)
-            if self.session.evaluation_due(step.number):
-                self.session.evaluate(step.number, self.recorder)
+            self.metrics_log.add(step)
+            if self.trainer.evaluation_due(step.number):
+                self.trainer.evaluate(step.number, self.metrics_log)
 
     def end(self) -> dict:
         """Train to the end; everything that is left of the training."""
-        while self.session.training.position < self.session.training.total:
+        while self.trainer.loop.step < self.trainer.loop.total:
             self.step()
-        self.recorder.flush()
-        session, parameters = self.session, dict(self.session.training.model.named_parameters())
+        self.metrics_log.flush()
+        trainer, parameters = self.trainer, dict(self.trainer.loop.model.named_parameters())
         state = {name: parameter.detach().clone() for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
             state |= {
                 f"{name} {key}": v.clone()
-                for key, v in session.training.optimizer.optimizer.state[parameter].items()
+                for key, v in trainer.loop.optimizer.optimizer.state[parameter].items()
             }
-        state["best"] = (session.best_step, session.best_f1, session.evaluations_without_gain)
-        state["epoch loss"] = self.recorder.epoch_loss
-        best = session.checkpoints.best(session.best_step)
+        state["best"] = (trainer.best_step, trainer.best_f1, trainer.evaluations_without_gain)
+        state["epoch loss"] = self.metrics_log.epoch_loss
+        best = trainer.checkpoints.best(trainer.best_step)
         state["best weights"] = (best / "tensors-00001.safetensors").read_bytes()
         self.kill()
         return state
 
     def kill(self) -> None:
-        self.session.checkpoints.wait()
+        self.trainer.checkpoints.wait()
         self.stack.close()
 
 
@@ -92,7 +92,7 @@ def test_any_sequence_of_events_ends_as_straight_training_does(accelerator, stra
 
         @rule()
         def save(self):
-            self.life.session.save_checkpoint(self.life.recorder)
+            self.life.trainer.save_checkpoint(self.life.metrics_log)
 
         @rule()
         def save_and_go_on_in_another_process(self):
