@@ -34,28 +34,26 @@ def train(recipe: Recipe) -> Run:
     from ner_dist.run.lock import run_lock
     from ner_dist.runtime.accelerator import set_up_logging, start
     from ner_dist.runtime.ranks import is_main_process
-    from ner_dist.training.inputs import check_inputs
+    from ner_dist.training.inputs import already_complete, check_inputs
 
-    ends_at_once = check_output(recipe).complete and recipe.resume != "never"
-    if not ends_at_once:
+    output = check_output(recipe)
+    if not output.run.complete or recipe.resume == "never":
         check_inputs(recipe)
     set_up_logging(main=is_main_process())
     log.info("ner_dist %s: %s, to be trained in %s", __version__, recipe.name, recipe.output_dir)
-    recipe = as_its_run(recipe)
+    recipe = as_its_run(recipe, output)
 
     # What follows takes seconds to import.
     from ner_dist.model.encoder import load_config
     from ner_dist.training.finalize import finalize
     from ner_dist.training.trainer import Trainer
 
-    accelerator = start(recipe, model_type=load_config(recipe.model).model_type)
+    config = load_config(recipe.model)
+    accelerator = start(recipe, model_type=config.model_type)
     with run_lock(recipe, accelerator) as run:
-        trainer = Trainer(recipe, run=run, accelerator=accelerator)
-        if trainer.already_complete():
+        if already_complete(recipe, run, accelerator):
             return run
-        trainer.find_checkpoint()
-        trainer.load_data()
-        trainer.build_model()
+        trainer = Trainer.from_recipe(recipe, config, run=run, accelerator=accelerator)
         with trainer.open_metrics_log() as metrics_log:
             trainer.resume(metrics_log)
             for step in trainer.steps():

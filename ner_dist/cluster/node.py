@@ -68,14 +68,15 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Node:
             fix="pip install 'ner_dist[deepspeed]'",
         )
     check_output(recipe)
+    encoder = load_config(recipe.model)
     device = Device.here()
     precision, why = resolve_precision(
         recipe.precision,
         config.mixed_precision,
         device,
-        model_type=load_config(recipe.model).model_type,
+        model_type=encoder.model_type,
     )
-    data = prepared_folder(recipe)
+    data = prepared_folder(recipe, encoder)
     return Node(
         host=platform.node(),
         recipe=recipe,

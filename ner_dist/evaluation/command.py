@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist import formatting
+from ner_dist.data.labelled import LabelledSplit
 from ner_dist.data.prepare import prepare
 from ner_dist.data.renaming import check as check_renaming
 from ner_dist.data.renaming import guessed, new_names, places, remedy
@@ -19,7 +20,7 @@ from ner_dist.data.report import report_without_subwords, say_notes
 from ner_dist.data.schemes import renamed
 from ner_dist.data.tags import label_ids
 from ner_dist.errors import UserError
-from ner_dist.evaluation.evaluate import evaluate
+from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
 from ner_dist.evaluation.predictions import verify, write_predictions
 from ner_dist.evaluation.repeats import in_words, with_repeats
@@ -88,13 +89,14 @@ def evaluate_model(
         train=load_recipe(run.recipe).train if run.recipe.exists() else _ANY_TRAINING,
         precision=precision,
     )
-    accelerator = start(recipe, model_type=load_config(recipe.model).model_type)
+    config = load_config(recipe.model)
+    accelerator = start(recipe, model_type=config.model_type)
     tagger, written = load_tagger(folder, precision=precision_of(accelerator), device=accelerator.device)
     spelt = spell_model(written, folder=folder, given=tags)
     # All splits of a run's own data: their labels are those that it learnt.
     whole = data is None and getattr(recipe.data.splits, split) is not None
     splits = None if whole else [split]
-    prepared = local_main_first(accelerator, lambda: prepare(recipe, splits=splits))
+    prepared = local_main_first(accelerator, lambda: prepare(recipe, config, splits=splits))
     say_notes(prepared)
     renaming = renaming or {}
     check_renaming(renaming, {"the model knows": spelt.names, "the data has": prepared.labels.types})
@@ -106,34 +108,32 @@ def evaluate_model(
         labels=labels,
         iob2=tags is None and predicts_iob2(run),
     )
-    scored = prepared.splits[split]
+    sentences = prepared.splits[split]
 
     def gold_ids(tags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         return _gold(tags, offsets, known=prepared.labels, renaming=renaming, labels=labels)
 
-    gold = gold_ids(scored.tags, scored.offsets)
-    report_without_subwords(split, scored, gold, labels)
+    gold = gold_ids(sentences.tags, sentences.offsets)
+    labelled = LabelledSplit(sentences, tags=gold, labels=labels, pad_id=prepared.pad_id)
+    report_without_subwords(split, labelled)
     evaluation = evaluate(
         tagger,
-        prepared.splits[split],
-        gold,
-        labels=labels,
+        labelled,
         accelerator=accelerator,
         batch_tokens=batch_tokens,
-        pad_id=prepared.pad_id,
         decoder=None if decoder.iob2 and decoder.one_to_one else decoder,
-        with_predictions=out is not None or scored.repeats is not None,
+        with_predictions=out is not None or sentences.repeats is not None,
     )
     figures: dict[str, Any] = {
         "model": model,
         "data": recipe.data.path,
         "split": split,
         "labels": list(labels.types),
+        **evaluation.as_dict(),
     }
-    figures |= evaluation.as_dict()
     if math.isnan(evaluation.loss_sum):
         figures["loss"] = None
-    published = with_repeats(evaluation, scored, gold_of=gold_ids)
+    published = with_repeats(evaluation, sentences, gold_of=gold_ids)
     if published is not None:
         figures["with_repeats"] = published
     figures["predicted_scheme"] = evaluation.scheme
@@ -141,20 +141,19 @@ def evaluate_model(
         figures["map"] = dict(renaming)
     _say_scheme(written, decoder, evaluation.scheme, model)
     if out is not None and accelerator.is_main_process:
-        assert evaluation.predicted is not None
-        target = Run(Path(out))
-        path = target.predictions(split)
-        write_predictions(
-            path,
-            prepared.splits[split],
-            gold,
-            evaluation.predicted,
-            labels=labels,
-            confidence=evaluation.confidence,
-        )
-        verify(path, figures)
-        write_atomically(target.results, json.dumps(figures, indent=1) + "\n")
+        _write(Run(Path(out)), labelled, evaluation, figures)
     return figures
+
+
+def _write(
+    target: Run, labelled: LabelledSplit, evaluation: EvaluationResult, figures: dict[str, Any]
+) -> None:
+    """Write the predictions, check the figures against them, and write the figures."""
+    assert evaluation.predicted is not None
+    path = target.predictions(figures["split"])
+    write_predictions(path, labelled, evaluation.predicted, confidence=evaluation.confidence)
+    verify(path, figures)
+    write_atomically(target.results, json.dumps(figures, indent=1) + "\n")
 
 
 def print_figures(figures: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,19 +30,14 @@ _POSITIONS_AFTER_PADDING = {
 }  # fmt: skip
 
 
-def load_config(settings: Model, *, vocab_size: int | None = None) -> PretrainedConfig:
-    """The encoder's configuration, from the hub, a local folder, or the recipe's `model.scratch`.
-
-    Args:
-        settings: the recipe's `model`.
-        vocab_size: number of subwords, for a model from scratch only.
-    """
+def load_config(settings: Model) -> PretrainedConfig:
+    """The encoder's configuration, from the hub, a local folder, or the recipe's `model.scratch`."""
     from transformers import AutoConfig, RobertaConfig
 
     if settings.name == SCRATCH:
         shape = settings.scratch
         return RobertaConfig(
-            vocab_size=vocab_size or shape.vocab_size,
+            vocab_size=shape.vocab_size,
             hidden_size=shape.hidden_size,
             num_hidden_layers=shape.layers,
             num_attention_heads=shape.heads,
@@ -79,18 +75,29 @@ def width(config: PretrainedConfig) -> int:
     return int(config.get_text_config().hidden_size)
 
 
-def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int) -> PreTrainedModel:
-    """A tagging model in fp32, the same on every rank; what is new in it is drawn from `seed`."""
+def load_model(
+    settings: Model, config: PretrainedConfig, labels: LabelSet, *, seed: int, vocab_size: int
+) -> PreTrainedModel:
+    """A tagging model in fp32, the same on every rank.
+
+    Args:
+        settings: the recipe's `model`.
+        config: the encoder's, from `load_config`; it stays as it is.
+        labels: one row of the output layer for each.
+        seed: what is new in the model is drawn from it.
+        vocab_size: number of subwords that the tokenizer knows.
+    """
     from transformers import AutoModelForTokenClassification
 
     disable_zero3_init()
-    config = load_config(settings, vocab_size=vocab_size)
+    config = copy.deepcopy(config)
     if settings.dropout is not None:
         # Every family has names of its own for them.
         for name in [name for name in config.to_dict() if "dropout" in name]:
             setattr(config, name, settings.dropout)
     torch.manual_seed(seed)
     if settings.name == SCRATCH:
+        config.vocab_size = vocab_size
         _set_labels(config, labels)
         model = AutoModelForTokenClassification.from_config(config)
     else:
@@ -115,6 +122,7 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
 
 def _pretrained(settings: Model, config: PretrainedConfig, labels: LabelSet) -> PreTrainedModel:
     """The encoder with a head for the labels: rows of a trained head by their names, the rest drawn."""
+    as_trained = copy.deepcopy(config)
     labels_before = {int(row): str(tag) for row, tag in (config.id2label or {}).items()}
     _set_labels(config, labels)
     model, missing, misfits = _from_pretrained(settings, config)
@@ -136,7 +144,7 @@ def _pretrained(settings: Model, config: PretrainedConfig, labels: LabelSet) -> 
         copied: list[str] = list(labels.tags) if same and fits else []
         if not copied and set(labels_before.values()) & set(labels.tags):
             # Loaded once more, as it was trained: transformers leaves out what does not fit.
-            trained, _, misfits = _from_pretrained(settings, load_config(settings))
+            trained, _, misfits = _from_pretrained(settings, as_trained)
             if head not in misfits:
                 copied = copy_rows(trained, labels_before, model, labels)
         report_head(model, settings.name, labels=labels, copied=copied, before=labels_before)

@@ -15,10 +15,12 @@ import os
 import shutil
 import time
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError, writing
+from ner_dist.files import atomic_folder
 from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.training.checkpoint_files import CheckpointReader, CheckpointWriter, find_corruption
@@ -77,6 +79,20 @@ class Checkpoints:
         self._join()
         self.accelerator.wait_for_everyone()
 
+    def choose(self, recipe: Recipe) -> CheckpointReader | None:
+        """The checkpoint that the training continues from, the same on all ranks; None for none.
+
+        Raises:
+            UserError: the recipe names a checkpoint that is damaged, or of another recipe.
+        """
+        named = None if recipe.resume in ("auto", "never") else Path(recipe.resume)
+        goes_back = named is not None and named.resolve().parent == self.folder.resolve()
+        folder = None if goes_back else self.newest()
+        if named is not None and folder is None:
+            on_main_rank(self.accelerator, partial(self.adopt, named, recipe))
+            folder = named
+        return None if folder is None else CheckpointReader(folder)
+
     def newest(self) -> Path | None:
         """The newest whole checkpoint, the same for all ranks; damaged ones are named in the log."""
         return on_main_rank(self.accelerator, self._newest)
@@ -100,10 +116,8 @@ class Checkpoints:
             )
         best = CheckpointReader(folder).state["best_step"]
         if best is not None and not self.best(best).exists():
-            aside = self.folder / f".{self.best(best).name}.part"
-            with writing(self.best(best)):
+            with writing(self.best(best)), atomic_folder(self.best(best)) as aside:
                 shutil.copytree(folder.with_name(self.best(best).name), aside, dirs_exist_ok=True)
-                aside.rename(self.best(best))
 
     def check_space(self, parameters: int, *, every: int | None, steps: int) -> None:
         """Find out before the training, not in it, that the disk cannot hold what it saves; for rank 0.

@@ -13,6 +13,7 @@ from transformers import LongformerConfig
 
 from ner_dist.data.prepare import prepare
 from ner_dist.errors import UserError
+from ner_dist.model.encoder import load_config
 from ner_dist.recipe_file import load_recipe
 from ner_dist.sizing.plan import PlanOptions, bytes_of, plan
 from ner_dist.sizing.workload import workload_of
@@ -104,7 +105,7 @@ def test_prepared_data_is_counted(tmp_path):
     path.write_text(RECIPE, encoding="utf-8")
     recipe = load_recipe(path, [f"data.cache_dir={tmp_path}"])
     assert workload_of(recipe).source.startswith("the embedded corpus's size")
-    data = prepare(recipe)
+    data = prepare(recipe, load_config(recipe.model))
     found = workload_of(recipe)
     train = data.splits["train"]
     assert found.source == "counted in the prepared data"
