@@ -193,13 +193,13 @@ def warm_up(recipe: Any) -> None:
     import torch
     from transformers import AutoModelForTokenClassification
 
-    from ner_dist.model.encoder import disable_zero3_init, load_config
+    from ner_dist.model.encoder import load_config, whole_models
 
-    disable_zero3_init()
     small = recipe.model.model_copy(
         update={"scratch": recipe.model.scratch.model_copy(update=MODELS["tiny"])}
     )
-    model = AutoModelForTokenClassification.from_config(load_config(small))
+    with whole_models():
+        model = AutoModelForTokenClassification.from_config(load_config(small))
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     for _ in range(2):
         model(input_ids=torch.ones(2, 16, dtype=torch.int64)).logits.sum().backward()

@@ -32,7 +32,7 @@ def train(recipe: Recipe) -> Run:
     """
     from ner_dist.run.directory import as_its_run, check_output
     from ner_dist.run.lock import run_lock
-    from ner_dist.runtime.accelerator import set_up_logging, start
+    from ner_dist.runtime.accelerator import running, set_up_logging
     from ner_dist.runtime.ranks import is_main_process
     from ner_dist.training.inputs import already_complete, check_inputs
 
@@ -49,8 +49,10 @@ def train(recipe: Recipe) -> Run:
     from ner_dist.training.trainer import Trainer
 
     config = load_config(recipe.model)
-    accelerator = start(recipe, model_type=config.model_type)
-    with run_lock(recipe, accelerator) as run:
+    with (
+        running(recipe, model_type=config.model_type) as accelerator,
+        run_lock(recipe, accelerator) as run,
+    ):
         if already_complete(recipe, run, accelerator):
             return run
         trainer = Trainer.from_recipe(recipe, config, run=run, accelerator=accelerator)

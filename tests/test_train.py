@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -23,6 +26,7 @@ from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
 from ner_dist.training import trainer as session_module
 from ner_dist.training.checkpoint_files import CheckpointReader
 from tests import small
+from tests.conftest import REPOSITORY
 
 SHORT = ["train.max_steps=3", "train.warmup_ratio=0.0"]
 
@@ -450,3 +454,30 @@ def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path, log_
     )
     assert results(dropped)["data"]["train_sentences"] == 19
     assert len(lines(dropped)) == 7
+
+
+def test_a_training_leaves_torch_as_it_was_and_another_may_follow(tmp_path):
+    """In a process of its own, whose first training this is."""
+    code = f"""
+import torch, transformers
+from pathlib import Path
+from ner_dist.train import train
+from tests import small
+from tests.conftest import REPOSITORY
+
+def drawn():
+    torch.manual_seed(3)
+    return torch.empty(1000).bernoulli_(0.5)
+
+before = drawn(), None, transformers.logging.get_verbosity()
+torch.set_num_threads(1)
+for precision in ("fp32", "bf16"):
+    folder = Path({str(tmp_path)!r}) / precision
+    folder.mkdir()
+    train(small.recipe(folder, "train.max_steps=1", f"precision={{precision}}"))
+assert torch.equal(drawn(), before[0])
+assert (torch.get_num_threads(), transformers.logging.get_verbosity()) == (1, before[2])
+"""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

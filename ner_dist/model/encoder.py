@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from ner_dist.model.tokenizer import check_model_name
 from ner_dist.recipe import SCRATCH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from transformers import PretrainedConfig, PreTrainedModel
 
     from ner_dist.labels import LabelSet
@@ -75,6 +78,29 @@ def width(config: PretrainedConfig) -> int:
     return int(config.get_text_config().hidden_size)
 
 
+@contextmanager
+def whole_models() -> Iterator[None]:
+    """Disable transformers' ZeRO-3 partitioned loading, its warnings and its progress bars in the block.
+
+    It partitions whatever is loaded while a ZeRO-3 engine lives: a model that is only to be scored then has
+    empty weights, and encoders gain nothing from it.
+    """
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+    from transformers.utils import logging
+
+    unset_hf_deepspeed_config()
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@whole_models()
 def load_model(
     settings: Model, config: PretrainedConfig, labels: LabelSet, *, seed: int, vocab_size: int
 ) -> PreTrainedModel:
@@ -89,7 +115,6 @@ def load_model(
     """
     from transformers import AutoModelForTokenClassification
 
-    disable_zero3_init()
     config = copy.deepcopy(config)
     if settings.dropout is not None:
         # Every family has names of its own for them.
@@ -205,20 +230,6 @@ def _is_causal(model: PreTrainedModel) -> bool:
     )
     model.train(was_training)
     return bool(torch.equal(one[:, 0], other[:, 0]) and not torch.equal(one[:, -1], other[:, -1]))
-
-
-def disable_zero3_init() -> None:
-    """Have transformers load whole models on every rank, under ZeRO-3 too, and without a word.
-
-    Otherwise it partitions whatever is loaded while a ZeRO-3 engine lives: a model that is only to be scored
-    then has empty weights, and encoders gain nothing from it.
-    """
-    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-    from transformers.utils import logging
-
-    unset_hf_deepspeed_config()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
 
 
 def cannot_load(settings: Model, error: Exception) -> UserError:

@@ -9,7 +9,7 @@ import torch
 
 from ner_dist.errors import UserError
 from ner_dist.files import atomic_folder, write_tensors
-from ner_dist.model.encoder import disable_zero3_init, max_length
+from ner_dist.model.encoder import max_length, whole_models
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -30,6 +30,7 @@ class Tagger(torch.nn.Module):
             return self.model(input_ids=input_ids, attention_mask=attention_mask)
 
 
+@whole_models()
 def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> tuple[Tagger, list[str]]:
     """A trained token-classification model and its labels by id, as its config writes them.
 
@@ -40,7 +41,6 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
     """
     from transformers import AutoModelForTokenClassification
 
-    disable_zero3_init()
     try:
         model, info = AutoModelForTokenClassification.from_pretrained(
             str(folder), dtype=torch.float32, output_loading_info=True

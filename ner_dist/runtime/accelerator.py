@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -22,6 +23,8 @@ from ner_dist.runtime.ranks import COLLECTIVE_TIMEOUT
 from ner_dist.runtime.threads import choose_threads, load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from accelerate import Accelerator
 
     from ner_dist.recipe import Recipe
@@ -127,6 +130,23 @@ def _obstacle(precision: str, device: Device, *, model_type: str) -> str | None:
     if precision == "fp16" and "deberta" in model_type:
         return "DeBERTa's attention overflows in fp16 and gives NaN"
     return None
+
+
+@contextmanager
+def running(recipe: Recipe, *, model_type: str) -> Iterator[Accelerator]:
+    """`start`, for a training or scoring that leaves torch as it was and can be followed by another."""
+    from accelerate.state import AcceleratorState
+
+    from ner_dist.runtime.cpu_kernels import kernels_restored
+
+    with kernels_restored():
+        accelerator = start(recipe, model_type=model_type)
+        try:
+            yield accelerator
+        finally:
+            if accelerator.num_processes == 1:
+                # Accelerate allows one precision a process, until its state is forgotten.
+                AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def start(recipe: Recipe, *, model_type: str) -> Accelerator:
