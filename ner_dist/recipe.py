@@ -249,7 +249,17 @@ class Logging(Section):
 
 
 class Recipe(Section):
-    """One training run: everything that decides what is learnt."""
+    """One training run: everything that decides what is learnt.
+
+    Recipes are frozen: `load_recipe` reads one, with overrides, and one can be built from values.
+
+    Example:
+        >>> import ner_dist
+        >>> values = {"name": "mine", "output_dir": "runs/mine", "data": {"path": "synthetic"}}
+        >>> recipe = ner_dist.Recipe.model_validate(values)
+        >>> recipe.labels, recipe.train.schedule
+        ('all', 'linear')
+    """
 
     name: Annotated[str, Field(min_length=1, pattern=r"^[\w.-]+$")]
     """What to call the run: letters, digits, `_`, `.` and `-`."""

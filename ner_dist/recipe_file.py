@@ -40,6 +40,18 @@ def load_recipe(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     """Read a recipe, what it extends, and `dotted.key=value` overrides, in this order of precedence.
 
     The `provenance` that a run writes into its `recipe.yaml` is ignored, so that such a file is a recipe too.
+
+    Args:
+        path: the YAML file.
+        overrides: such as `train.epochs=3`.
+
+    Raises:
+        UserError: a file cannot be read, or a key or value is wrong; says where.
+
+    Example:
+        >>> import ner_dist
+        >>> ner_dist.load_recipe("tiny.yaml", ["train.learning_rate=3e-5"]).train.learning_rate
+        3e-05
     """
     values, origin, tuned = _read_with_parents(Path(path), seen=())
     values.pop("provenance", None)
