@@ -20,7 +20,7 @@ _PIPE_WIDTH = 200
 _STYLES = {"running": "green", "failed": "red", "complete": "dim"}
 
 
-def show_status(folders: list[str], *, as_json: bool, every: float | None) -> None:
+def show_status(folders: list[str], *, as_json: bool, every: float | None = None) -> None:
     """Print the status of all runs below some folders.
 
     Args:

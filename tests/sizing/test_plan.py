@@ -82,7 +82,6 @@ def test_json_holds_the_whole_plan(capsys):
         (["--gpus", "8", "--gpu-memory", "16GiB", "train.epochs=0"], "train.epochs"),
         (["--gpus", "8", "--gpu-memory", "16GiB", "data.path=elsewhere"], "say --sentences N"),
         (["--gpus", "8", "--gpu-memory", "16GiB", "model.name=some/model"], "cannot load the model"),
-        (["--gpus", "8", "--gpu-memory", "16GiB", "--measure", "--flops", "1"], "say the same thing twice"),
     ],
 )
 def test_mistakes_are_one_line(capsys, arguments, said):
