@@ -78,7 +78,7 @@ def check(
 
 def _foretold(recipe: dict, name: str, processes: int, *, of_memory: bool) -> float:
     """The planner's figure for one strategy on this machine's CPU."""
-    from ner_dist.launch import LAUNCHES
+    from ner_dist.launch import shipped_config
     from ner_dist.recipe import Recipe
     from ner_dist.sizing.advise import Hardware, size
     from ner_dist.sizing.communication import Network
@@ -91,7 +91,7 @@ def _foretold(recipe: dict, name: str, processes: int, *, of_memory: bool) -> fl
     shape = shape_of_recipe(recipe)
     network = Network(intra=1e9, inter=1e9, alpha=1e-5, per_machine=8)
     hardware = Hardware(processes, 1e12, find_gpu("cpu"), network)
-    launch = next(launch for launch in LAUNCHES if launch.name == CONFIGS[name][settings.precision != "fp32"])
+    launch = shipped_config(CONFIGS[name][settings.precision != "fp32"])
     if not of_memory:
         hardware = with_measurement(launch, settings, shape, workload, hardware, threads=1)
     sized = size(launch, settings, shape, workload, hardware)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
-from ner_dist.launch import LAUNCHES, Launch, launch_command
+from ner_dist.launch import LaunchConfig, launch_command, shipped_configs
 from ner_dist.runtime.accelerator import Device, resolve_precision
 from ner_dist.sizing.memory import Memory, dtypes_of, largest_micro_batch, memory_of
 from ner_dist.sizing.step_time import (
@@ -57,7 +57,7 @@ class Hardware:
 class Sized:
     """One launch config on the hardware."""
 
-    launch: Launch
+    launch: LaunchConfig
     world: int
     refused: str | None = None
     """Why it cannot run; all that follows is then absent."""
@@ -83,19 +83,30 @@ class Sized:
 
 
 def size_all(recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
-    """Every launch config that suits the number of machines, in the order of launch/'s table."""
-    suiting = "several" if hardware.machines > 1 else "one"
-    launches = [launch for launch in LAUNCHES if launch.machines in ("any", suiting)]
+    """Size every shipped launch config that suits the number of machines, the simplest first."""
+    launches = _suiting(shipped_configs(), machines=hardware.machines)
     return [size(launch, recipe, shape, workload, hardware) for launch in launches]
 
 
+def _suiting(launches: list[LaunchConfig], *, machines: int) -> list[LaunchConfig]:
+    """On one machine the configs written for one; on several, one written for several replaces its equal."""
+    if machines == 1:
+        return [launch for launch in launches if launch.machines == 1]
+    replaced = {_kind(launch) for launch in launches if launch.machines > 1}
+    return [launch for launch in launches if launch.machines > 1 or _kind(launch) not in replaced]
+
+
+def _kind(launch: LaunchConfig) -> tuple[str, int, bool, str | None]:
+    return launch.strategy, launch.stage, launch.offload, launch.precision
+
+
 def size(
-    launch: Launch, recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
+    launch: LaunchConfig, recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
 ) -> Sized:
     """Memory and time of one launch config, with the micro-batch that suits its ranks."""
     gpu = hardware.gpu
-    on_gpu = gpu.is_gpu and launch.on_gpus
-    world = 1 if launch.strategy == "one" else hardware.gpus if launch.on_gpus or not gpu.is_gpu else 2
+    on_gpu = gpu.is_gpu and launch.for_gpus
+    world = 1 if launch.strategy == "one" else hardware.gpus if launch.for_gpus or not gpu.is_gpu else 2
     nothing = Sized(launch, world)
     device = Device(gpu.name, is_gpu=on_gpu, native_bf16=gpu.native_bf16)
     try:

@@ -32,7 +32,7 @@ from ner_dist.sizing.workload import Workload, workload_of
 from ner_dist.training.auto import settle
 
 if TYPE_CHECKING:
-    from ner_dist.launch import Launch
+    from ner_dist.launch import LaunchConfig
     from ner_dist.recipe import FixedRecipe
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -167,7 +167,7 @@ def _size_measured(
 
 
 def with_measurement(
-    launch: Launch,
+    launch: LaunchConfig,
     recipe: FixedRecipe,
     shape: ModelShape,
     workload: Workload,
