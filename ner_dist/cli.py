@@ -7,10 +7,9 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from typer.core import TyperCommand
 
 from ner_dist.errors import UserError, disk_error, show
 from ner_dist.runtime.threads import wait_considerately
@@ -21,7 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-WATCH_SECONDS = 10
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's YAML file.")]
 Overrides = Annotated[
@@ -152,9 +150,6 @@ def plan_command(
     latency: Annotated[float, typer.Option(help="Microseconds that a message takes at least.")] = 10.0,
     sentences: Annotated[int | None, typer.Option(help="Of the training split, if not prepared.")] = None,
     words: Annotated[int | None, typer.Option(help="Of the training split, if not prepared.")] = None,
-    measure: Annotated[
-        bool, typer.Option("--measure", help="Measure this machine's rates instead of assuming them.")
-    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     overrides: Overrides = None,
 ) -> None:
@@ -176,7 +171,6 @@ def plan_command(
         latency=latency,
         sentences=sentences,
         words=words,
-        measured=measure,
         json=as_json,
     )
     plan(recipe, overrides or [], options)
@@ -336,40 +330,20 @@ def report_command(
         print(f"written to {printable(path)}")
 
 
-class _OptionalSeconds(TyperCommand):
-    """A command whose `--watch` may have a number behind it."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        words: list[str] = []
-        for word in args:
-            if words and words[-1] == "--watch" and word.replace(".", "", 1).isdigit():
-                words[-1] = f"--watch={word}"
-            else:
-                words.append(word)
-        words = [f"--watch={WATCH_SECONDS}" if word == "--watch" else word for word in words]
-        return super().parse_args(ctx, words)
-
-
-@app.command("status", cls=_OptionalSeconds)
+@app.command("status")
 def status_command(
     folders: Annotated[
         list[str], typer.Argument(metavar="DIR...", help="A run, an experiment, or a folder of runs.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print every fact as JSON.")] = False,
-    watch: Annotated[
-        float | None,
-        typer.Option(
-            metavar="[SECONDS]", min=0.1, help=f"Look again every so often, {WATCH_SECONDS} if not given."
-        ),
-    ] = None,
 ) -> None:
     """Say what runs, how far it is, at what speed, and when it will end."""
     from ner_dist.cluster.status_table import show_status
 
     try:
-        show_status(folders, as_json=as_json, every=watch)
+        show_status(folders, as_json=as_json)
     except KeyboardInterrupt:
-        sys.exit(0 if watch is not None else 130)
+        sys.exit(130)
 
 
 @app.command("slurm")

@@ -12,9 +12,9 @@ from ner_dist.launch import LaunchConfig, launch_command, shipped_configs
 from ner_dist.runtime.accelerator import Device, resolve_precision
 from ner_dist.sizing.memory import Memory, dtypes_of, largest_micro_batch, memory_of
 from ner_dist.sizing.step_time import (
+    Rates,
     StepTime,
     micro_batch_seconds,
-    passes_of,
     rates_of,
     step_time,
     turns_of,
@@ -23,7 +23,6 @@ from ner_dist.sizing.step_time import (
 
 if TYPE_CHECKING:
     from ner_dist.recipe import FixedRecipe
-    from ner_dist.sizing.calibrate import Measured
     from ner_dist.sizing.communication import Network
     from ner_dist.sizing.devices import Gpu
     from ner_dist.sizing.model_shape import ModelShape
@@ -46,7 +45,8 @@ class Hardware:
     network: Network
     flops: float | None = None
     """Operations per second that a GPU reaches, where the user knows it."""
-    measured: Measured | None = None
+    rates: Rates | None = None
+    """Measured rates; they replace those of the data sheet and `flops`."""
 
     @property
     def machines(self) -> int:
@@ -153,10 +153,7 @@ def size(
 def _timed(
     sized: Sized, recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
 ) -> Sized:
-    rates = rates_of(hardware.gpu, precision=sized.precision, flops=hardware.flops)
-    measured = hardware.measured
-    if measured is not None:
-        rates = replace(rates, memory=measured.memory, fresh=measured.fresh)
+    rates = hardware.rates or rates_of(hardware.gpu, precision=sized.precision, flops=hardware.flops)
     train, checkpointing = recipe.train, recipe.model.gradient_checkpointing
     dtypes = dtypes_of(sized.launch, sized.precision)
     cost = shape.cost(
@@ -166,14 +163,7 @@ def _timed(
     )
     # A micro-batch of the plan is cut to an equal share of the step.
     tokens = train.batch_tokens / math.ceil(train.batch_tokens / sized.micro_batch_tokens)
-    if measured is not None:
-        micro_batch = (
-            measured.micro_batch * tokens / measured.tokens * passes_of(checkpointing) / passes_of(False)
-        )
-    else:
-        micro_batch = micro_batch_seconds(
-            shape, cost, tokens=tokens, rates=rates, checkpointing=checkpointing
-        )
+    micro_batch = micro_batch_seconds(shape, cost, tokens=tokens, rates=rates, checkpointing=checkpointing)
     micro_batch = with_hooks(micro_batch, sized.launch, shape, rates=rates)
     time = step_time(
         sized.launch, shape, micro_batch=micro_batch, turns=sized.turns, world=sized.world,
@@ -282,8 +272,6 @@ def remarks(
     shape: ModelShape,
     workload: Workload,
     hardware: Hardware,
-    *,
-    with_fewer: bool = True,
 ) -> list[str]:
     """What else the user should know: idle ranks, memory of the host, what to do where nothing fits."""
     train, notes = recipe.train, []
@@ -315,7 +303,7 @@ def remarks(
             f"raise train.batch_tokens to {longest * world} (which changes what is trained), lower "
             f"data.max_length, or take {room} GPUs"
         )
-    fewer = _enough_gpus(chosen, recipe, shape, workload, hardware) if with_fewer else None
+    fewer = _enough_gpus(chosen, recipe, shape, workload, hardware)
     if fewer is not None:
         notes.append(
             f"a step of {train.batch_tokens} subwords is small for {hardware.gpus} GPUs: {fewer.world} would "
