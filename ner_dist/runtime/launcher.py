@@ -79,7 +79,7 @@ def launch(
         log.info("starting %s", counted(count, "process", "processes"))
         logging.disable(logging.ERROR)  # the launchers' own lines, in this process
         try:
-            return _one(words) if settings.distributed_type == "NO" else _several(words, settings)
+            return _one(words) if settings.strategy == "one" else _several(words, settings)
         except (ValueError, TypeError, KeyError, ImportError) as error:
             # How Accelerate refuses a config file.
             raise UserError(
@@ -123,7 +123,7 @@ def _check(settings: LaunchConfig, processes: int) -> None:
             where=f"launch config {settings.path}",
             fix="ner-dist launch-help prints what to type on each machine, and ner-dist slurm submits it",
         )
-    if settings.distributed_type == "DEEPSPEED" and importlib.util.find_spec("deepspeed") is None:
+    if settings.strategy == "zero" and importlib.util.find_spec("deepspeed") is None:
         raise UserError(
             "the launch config asks for DeepSpeed, which is not installed",
             fix="pip install 'ner_dist[deepspeed]'",

@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from transformers import LongformerConfig
 
 from ner_dist.data.prepare import prepare
@@ -120,15 +119,6 @@ def test_the_user_says_how_much_data_there_is():
     assert (found.sentences, found.words) == (1000, 30_000)
     with pytest.raises(UserError, match="not known before it is prepared"):
         workload_of(recipe)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="measures the CPU, and there is a GPU")
-def test_the_measured_rates_take_the_place_of_the_assumed_ones(capsys, tmp_path):
-    path = tmp_path / "tiny.yaml"
-    path.write_text(RECIPE, encoding="utf-8")
-    plan(str(path), [], PlanOptions(gpus=1, gpu_memory="8GiB", gpu="cpu", measured=True))
-    out = capsys.readouterr().out
-    assert "as measured on this machine" in " ".join(out.split()) and "take single_gpu" in out
 
 
 def test_an_encoder_that_cannot_be_counted_is_refused(tmp_path):
