@@ -18,6 +18,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "train": training.train,
+    "recipes": training.recipes,
     "new": training.new,
     "settings": training.settings,
     "prepare": training.prepare,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from ner_dist.errors import UserError
+from ner_dist.shipped import launch_file, launch_folder
 
 Strategy = Literal["one", "ddp", "zero"]
 _STRATEGIES: dict[str, Strategy] = {"NO": "one", "MULTI_GPU": "ddp", "DEEPSPEED": "zero"}
@@ -46,9 +47,13 @@ class LaunchConfig:
     def read(cls, path: str | Path) -> LaunchConfig:
         """Read one of Accelerate's config files.
 
+        Args:
+            path: the file, or the name of a shipped one, such as `zero2_bf16`.
+
         Raises:
             UserError: there is no such file, or ner_dist cannot train under it.
         """
+        path = launch_file(path)
         values = _read_yaml(path)
         kind = values.get("distributed_type")
         if kind not in _STRATEGIES:
@@ -63,7 +68,7 @@ class LaunchConfig:
         offloads = [zero.get(f"offload_{part}_device") for part in ("optimizer", "param")]
         precision = values.get("mixed_precision")
         return cls(
-            str(path),
+            path,
             strategy,
             stage=zero.get("zero_stage", _DEFAULT_ZERO_STAGE) if strategy == "zero" else 0,
             offload=any(device not in (None, "none") for device in offloads),
@@ -124,12 +129,6 @@ def _read_yaml(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"is not YAML: {error}", where=f"launch config {path}") from None
     return values if isinstance(values, dict) else {}
-
-
-def launch_folder() -> Path:
-    """The folder of the shipped launch configs: launch/ of the current folder, else of the checkout."""
-    here = Path("launch")
-    return here if (here / "single_gpu.yaml").is_file() else Path(__file__).parents[1] / "launch"
 
 
 def shipped_config(name: str) -> LaunchConfig:

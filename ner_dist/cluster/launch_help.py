@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
-from ner_dist.launch import LaunchConfig, launch_command, launch_folder, shipped_config
+from ner_dist.launch import LaunchConfig, launch_command, shipped_config
 from ner_dist.recipe_file import load_recipe
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def _launch_for(where: Where, path: str | None, recipe: Recipe) -> tuple[LaunchC
         name = "single_gpu" if where.world == 1 else "ddp_bf16" if where.gpus else "cpu"
         launch = shipped_config(name)
         if name == "ddp_bf16":
-            older = launch_folder() / "ddp_fp16.yaml"
-            notes.append(f"V100 and older: --launch-config {older}. Which fits: ner-dist plan")
+            notes.append("V100 and older: --launch-config ddp_fp16. Which fits: ner-dist plan")
     else:
         launch = LaunchConfig.read(path)
     launch.check(machines=len(where.hosts), per_machine=where.processes, gpus=where.gpus)

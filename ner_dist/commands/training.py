@@ -1,4 +1,4 @@
-"""`ner-dist train` and what is typed before it: prepare, new, settings."""
+"""`ner-dist train` and what is typed before it: recipes, new, settings, prepare."""
 
 from __future__ import annotations
 
@@ -77,13 +77,32 @@ def new(
     set_up_logging()
     text = new_recipe(data, settings or [], model=model, file=out or "mine.yaml")
     if out is None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # a file is read as that, whatever the terminal shows
-        print(text, end="")
+        _print_file(text)
         return
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     Path(out).write_text(text, encoding="utf-8")
     print(f"written to {out}; next: ner-dist train {out}")
+
+
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Recipe to print; all are listed if not given.")
+    ] = None,
+) -> None:
+    """List the recipes that come with ner_dist, or copy one: ner-dist recipes full > mine.yaml"""
+    from ner_dist.commands.recipes import overview, recipe_text
+
+    if name is None:
+        print(overview())
+    else:
+        _print_file(recipe_text(name))
+
+
+def _print_file(text: str) -> None:
+    """Print what is to become a file: in UTF-8, whatever the terminal shows."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    print(text, end="")
 
 
 def settings(

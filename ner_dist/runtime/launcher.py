@@ -38,7 +38,7 @@ _ORPHANS_GRACE = 40
 _OTHERS_WAIT = 20
 """Seconds for which a rank with an error that all meet leaves the word to the first."""
 
-# As launch/cpu.yaml; that folder is not part of the installed package.
+# As launch/cpu.yaml, whatever a user made of that file.
 _SEVERAL_PROCESSES = """\
 compute_environment: LOCAL_MACHINE
 distributed_type: MULTI_GPU
@@ -73,7 +73,7 @@ def launch(
         settings = LaunchConfig.read(path)
         count = _number(settings) if processes is None else processes
         _check(settings, count)
-        words = ["--config_file", path, "--num_processes", str(count), "--main_process_port", "0"]
+        words = ["--config_file", settings.path, "--num_processes", str(count), "--main_process_port", "0"]
         words += ["-m", "ner_dist.train", recipe, *overrides]
         set_up_logging()
         log.info("starting %s", counted(count, "process", "processes"))
