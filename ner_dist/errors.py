@@ -29,6 +29,14 @@ class UserError(Exception):
         where: a file, `file:line` or dotted recipe key.
         fix: what to do about it.
         everywhere: whether the other ranks of the machine meet the same error, so that one of them tells it.
+
+    Example:
+        >>> import ner_dist
+        >>> try:
+        ...     ner_dist.load_recipe("tiny.yaml", ["train.epoch=3"])
+        ... except ner_dist.UserError as error:
+        ...     print(error)
+        override train.epoch=3: unknown key `train.epoch`; did you mean `train.epochs`?
     """
 
     def __init__(

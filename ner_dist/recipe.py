@@ -250,7 +250,17 @@ class Logging(Section):
 
 
 class Recipe(Section):
-    """All settings of one training run."""
+    """All settings of one training run.
+
+    Recipes are immutable. `load_recipe` reads one from a file, with overrides.
+
+    Example:
+        >>> import ner_dist
+        >>> values = {"name": "mine", "output_dir": "runs/mine", "data": {"path": "synthetic"}}
+        >>> recipe = ner_dist.Recipe.model_validate(values)
+        >>> recipe.labels, recipe.train.schedule
+        ('all', 'linear')
+    """
 
     name: Annotated[str, Field(min_length=1, pattern=r"^[\w.-]+$")]
     """Name of the run: letters, digits, `_`, `.` and `-`."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from ner_dist.files import check_folder
 from ner_dist.launch import LaunchConfig
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import check_output
+from ner_dist.shipped import shipped_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,6 +134,7 @@ def plan_experiment(
     paths, overrides = _sorted_out(arguments)
     if options.launch_config is not None:
         config = LaunchConfig.read(options.launch_config)
+        options = replace(options, launch_config=config.path)
         if options.gpus_per_node:
             gpus = options.gpus_per_node
             config.check(machines=options.nodes or 1, per_machine=gpus, gpus=gpus)
@@ -249,16 +251,16 @@ def read_runs(path: Path) -> list[list[str]]:
 
 
 def find_script(name: str) -> str:
-    """A batch script of launch/slurm/: of the current folder, else of the checkout that the package lies in.
+    """A batch script of launch/slurm/: of the current folder, else the one that comes with ner_dist.
 
     Raises:
-        UserError: it is in neither.
+        UserError: there is no such script.
     """
-    here, checkout = SCRIPTS / name, Path(__file__).parents[2] / SCRIPTS / name
-    for path in (here, checkout):
+    here, shipped = SCRIPTS / name, shipped_folder("launch") / "slurm" / name
+    for path in (here, shipped):
         if path.is_file():
             return str(path)
     raise UserError(
-        f"there is no {here}, neither in the current folder nor beside the package",
+        f"there is no {here}, neither in the current folder nor with ner_dist",
         fix="give the command in a checkout of the repository",
     )

@@ -61,7 +61,7 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Node:
             f"the allocation has {gpus} GPUs here, and torch {torch.__version__} sees {there}",
             fix="compare `nvidia-smi` with `python -c 'import torch; print(torch.version.cuda)'` on the node",
         )
-    if config.distributed_type == "DEEPSPEED" and importlib.util.find_spec("deepspeed") is None:
+    if config.strategy == "zero" and importlib.util.find_spec("deepspeed") is None:
         raise UserError(
             "asks for DeepSpeed, which is not installed",
             where=f"launch config {config.path}",
@@ -72,7 +72,7 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Node:
     device = Device.here()
     precision, why = resolve_precision(
         recipe.precision,
-        config.mixed_precision,
+        config.precision,
         device,
         model_type=encoder.model_type,
     )

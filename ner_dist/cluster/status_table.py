@@ -1,10 +1,9 @@
-"""The status of runs as a table for people, once or again and again, and as JSON for machines."""
+"""The status of runs as a table for people and as JSON for machines."""
 
 from __future__ import annotations
 
 import json
 import math
-import time
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
@@ -13,20 +12,19 @@ from typing import TYPE_CHECKING, Any
 from ner_dist.cluster.status import STATES, ComparisonStatus, Overview, RunStatus, overview
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Group
 
 # Wide enough that nothing is folded where there is no terminal.
 _PIPE_WIDTH = 200
 _STYLES = {"running": "green", "failed": "red", "complete": "dim"}
 
 
-def show_status(folders: list[str], *, as_json: bool, every: float | None) -> None:
+def show_status(folders: list[str], *, as_json: bool) -> None:
     """Print the status of all runs below some folders.
 
     Args:
         folders: runs, experiments, or folders with runs below.
-        as_json: print every fact as JSON; with `every`, a line each time.
-        every: seconds after which to look and print again, until Ctrl-C.
+        as_json: print every fact as JSON.
 
     Raises:
         UserError: a folder is none, or holds no run.
@@ -34,37 +32,12 @@ def show_status(folders: list[str], *, as_json: bool, every: float | None) -> No
     from rich.console import Console
 
     if as_json:
-        print(json.dumps(as_dict(overview(folders)), indent=1 if every is None else None), flush=True)
-        while every is not None:
-            time.sleep(every)
-            print(json.dumps(as_dict(overview(folders))), flush=True)
+        print(json.dumps(as_dict(overview(folders)), indent=1))
         return
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_PIPE_WIDTH)
-    if every is None:
-        console.print(_page(overview(folders)))
-    elif console.is_terminal:
-        _watch(console, folders, every)
-    else:
-        while True:
-            console.print(_page(overview(folders)))
-            time.sleep(every)
-
-
-def _watch(console: Console, folders: list[str], every: float) -> None:
-    """Fill the terminal until Ctrl-C; what was seen last stays."""
-    from rich.live import Live
-
-    page = _page(overview(folders))
-    try:
-        with Live(page, console=console, screen=True, auto_refresh=False) as live:
-            while True:
-                time.sleep(every)
-                page = _page(overview(folders))
-                live.update(page, refresh=True)
-    finally:
-        console.print(page)
+    console.print(_page(overview(folders)))
 
 
 def _page(seen: Overview) -> Group:

@@ -62,7 +62,14 @@ class AlignedPredictions:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models are called A, B, ... in the order in which they were named."""
+    """What `compare` found. Models are called A, B, ... in the order in which they were named.
+
+    Example:
+        >>> import ner_dist
+        >>> comparison = ner_dist.compare("runs/full", "runs/subset", out="comparison", resamples=100)
+        >>> comparison.aligned.models, comparison.figures["runs"]["B"]["labels"]
+        (['A', 'B'], ['PER', 'LOC'])
+    """
 
     figures: dict[str, Any]
     """What compare.json holds."""

@@ -35,7 +35,17 @@ PROBE = ".preflight"
 
 @dataclass(frozen=True)
 class Run:
-    """The paths of one output directory."""
+    """The paths of one output directory.
+
+    Example:
+        >>> import json, ner_dist
+        >>> from pathlib import Path
+        >>> run = ner_dist.Run(Path("runs/full"))
+        >>> run.complete, run.model.name
+        (True, 'model')
+        >>> sorted(json.loads(run.results.read_text())["test"]["macro"])
+        ['f1', 'precision', 'recall']
+    """
 
     folder: Path
 

@@ -331,31 +331,10 @@ def test_nothing_is_folded_where_there_is_no_terminal(complete, tmp_path):
     assert name.rstrip("/") in cli(str(tmp_path)).stdout
 
 
-def test_watching_repeats_until_it_is_interrupted(complete, tmp_path):
-    command = [sys.executable, "-m", "ner_dist.cli", "status", str(complete), "--watch", "0.2"]
-    process = subprocess.Popen(
-        command,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-        # A shell starts what it runs in the background with the signal ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        lines = []
-        while sum("1 run: 1 complete" in line for line in lines) < 3:
-            lines.append(process.stdout.readline())
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-    finally:
-        process.kill()
-
-
 def test_neither_torch_nor_transformers_is_imported(complete):
     code = (
         "import sys; from ner_dist.cluster.status_table import show_status;"
-        f"show_status([{str(complete)!r}], as_json=False, every=None);"
+        f"show_status([{str(complete)!r}], as_json=False);"
         "assert not {'torch', 'transformers', 'accelerate'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], env=environment(), check=True, stdout=subprocess.DEVNULL)

@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from transformers import LongformerConfig
 
 from ner_dist.data.prepare import prepare
@@ -83,7 +82,6 @@ def test_json_holds_the_whole_plan(capsys):
         (["--gpus", "8", "--gpu-memory", "16GiB", "train.epochs=0"], "train.epochs"),
         (["--gpus", "8", "--gpu-memory", "16GiB", "data.path=elsewhere"], "say --sentences N"),
         (["--gpus", "8", "--gpu-memory", "16GiB", "model.name=some/model"], "cannot load the model"),
-        (["--gpus", "8", "--gpu-memory", "16GiB", "--measure", "--flops", "1"], "say the same thing twice"),
     ],
 )
 def test_mistakes_are_one_line(capsys, arguments, said):
@@ -122,15 +120,6 @@ def test_the_user_says_how_much_data_there_is():
     assert (found.sentences, found.words) == (1000, 30_000)
     with pytest.raises(UserError, match="not known before it is prepared"):
         workload_of(recipe)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="measures the CPU, and there is a GPU")
-def test_the_measured_rates_take_the_place_of_the_assumed_ones(capsys, tmp_path):
-    path = tmp_path / "tiny.yaml"
-    path.write_text(RECIPE, encoding="utf-8")
-    plan(str(path), [], PlanOptions(gpus=1, gpu_memory="8GiB", gpu="cpu", measured=True))
-    out = capsys.readouterr().out
-    assert "as measured on this machine" in " ".join(out.split()) and "take single_gpu" in out
 
 
 def test_an_encoder_that_cannot_be_counted_is_refused(tmp_path):
