@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ner_dist.comparison.alignment import by_words
 from ner_dist.comparison.calibration import calibration
 from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.prediction_files import read_run
+from ner_dist.comparison.results import Calibration, ErrorAnalysis, ModelInfo
 from ner_dist.comparison.training_overlap import of_run
 from ner_dist.errors import UserError
 from ner_dist.evaluation.metrics import standing
@@ -69,6 +70,25 @@ class _Results:
     damage: str = ""
 
 
+@dataclass(frozen=True)
+class _Analysis:
+    """The error analysis of one run, in the form of a comparison's.
+
+    Attributes:
+        runs: the run, which is the only model.
+        errors: empty if there is no analysis.
+        calibration: likewise.
+        aligned: what was analysed; None if nothing was.
+        notes: why nothing was.
+    """
+
+    runs: dict[str, ModelInfo]
+    errors: dict[str, ErrorAnalysis] = field(default_factory=dict)
+    calibration: dict[str, Calibration | None] = field(default_factory=dict)
+    aligned: AlignedPredictions | None = None
+    notes: list[str] = field(default_factory=list)
+
+
 def check_run(run: Run) -> None:
     """Refuse a folder without a run.
 
@@ -89,9 +109,9 @@ def run_page(run: Run) -> str:
     settings, end, events = _settings(run), _results(run), read_events(run.metrics)
     results = end.figures
     name = str(results.get("name") or settings.get("name") or run.folder.name)
-    figures, aligned, notes = _errors(run, end, name)
-    parts = error_parts(figures)
-    explorer = explorer_parts(aligned, {name: name})
+    analysis = _analysis(run, end, name)
+    parts = error_parts(analysis)
+    explorer = explorer_parts(analysis.aligned, {name: name})
     drawn, cost = {name: [events]}, (*curves.COST, curves.GRADIENT)
     charts = parts["charts"] | {
         "learning": curves.curves(drawn, curves.LEARNING, [name]),
@@ -117,7 +137,7 @@ def run_page(run: Run) -> str:
         sections=[(key, title) for key, title in _SECTIONS.items() if not absent.get(key)],
         state=_state(run, end, events),
         keys=_keys(results, events),
-        notes=notes,
+        notes=analysis.notes,
         no_steps=(
             f"No step is known: {run.metrics.name} holds none."
             if end.complete
@@ -145,27 +165,25 @@ def _results(run: Run) -> _Results:
         return _Results(complete=True, figures={}, damage=error.what)
 
 
-def _errors(
-    run: Run, end: _Results, name: str
-) -> tuple[dict[str, Any], AlignedPredictions | None, list[str]]:
-    """Figures as a comparison of this run alone has them; what it said; and why there is none of it."""
-    figures: dict[str, Any] = {"runs": {name: {"name": name, "paths": [str(run.folder)], "labels": []}}}
+def _analysis(run: Run, end: _Results, name: str) -> _Analysis:
+    runs = {name: ModelInfo(name, [str(run.folder)], seeds=[None], labels=[], sentences=0)}
     if missing := _missing(run, end):
-        return figures, None, [missing]
-    labels = end.figures["labels"]
+        return _Analysis(runs, notes=[missing])
     try:
-        aligned = _alone(read_run(run, labels), name)
+        aligned = _alone(read_run(run, end.figures["labels"]), name)
     except UserError as error:
         log.warning("%s", error)
-        return figures, None, [f"The predictions cannot be read: {error}."]
-    figures["runs"][name]["labels"] = list(labels)
-    figures["errors"] = {name: errors(aligned, name, training=of_run(run))}
-    figures["calibration"] = {name: calibration(aligned, name)}
-    return figures, aligned, []
+        return _Analysis(runs, notes=[f"The predictions cannot be read: {error}."])
+    return _Analysis(
+        runs,
+        errors={name: errors(aligned, name, training=of_run(run))},
+        calibration={name: calibration(aligned, name)},
+        aligned=aligned,
+    )
 
 
 def _missing(run: Run, end: _Results) -> str:
-    """Why it cannot be told what a run gets wrong; empty if it can."""
+    """Why no error analysis is possible; empty if it is."""
     if not end.complete:
         return "What it gets wrong is shown once it has written its predictions."
     labels, found = end.figures.get("labels"), run.predictions("test").exists()
