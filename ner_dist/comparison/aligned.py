@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.alignment import Alignment, align, by_words, without_words
 from ner_dist.comparison.json_form import OPTIONAL
+from ner_dist.comparison.matching import Outcome, outcome
+from ner_dist.comparison.scores import Scores, scores_of
 from ner_dist.data.renaming import remedy
 from ner_dist.errors import UserError
+from ner_dist.evaluation import metrics
 from ner_dist.labels import LabelSet
 
 if TYPE_CHECKING:
@@ -93,6 +97,43 @@ class AlignedPredictions:
     def __len__(self) -> int:
         """Number of sentences."""
         return len(self.offsets) - 1
+
+    @cached_property
+    def outcomes(self) -> dict[str, list[Outcome]]:
+        """By model and run: the entities of gold and prediction, matched one to one."""
+        return {
+            model: [outcome(self.gold, tags, self.offsets, self.labels) for tags in runs]
+            for model, runs in self.predicted.items()
+        }
+
+    @cached_property
+    def counts(self) -> dict[str, list[np.ndarray]]:
+        """By model and run: the counts of each sentence in strict IOB2, int32 [N, 3, types].
+
+        The three are true positives, predicted and gold entities.
+        """
+        return {
+            model: [
+                metrics.count_per_sentence(self.gold, tags, self.offsets, self.labels, strict=True)
+                for tags in runs
+            ]
+            for model, runs in self.predicted.items()
+        }
+
+    @cached_property
+    def scores(self) -> dict[str, list[Scores]]:
+        """By model and run: the scores over all sentences in strict IOB2."""
+        return {
+            model: [
+                scores_of(
+                    metrics.Counts.from_array(counts.sum(axis=0)),
+                    self.labels,
+                    metrics.token_accuracy(self.gold, tags),
+                )
+                for counts, tags in zip(self.counts[model], runs, strict=True)
+            ]
+            for model, runs in self.predicted.items()
+        }
 
 
 def align_predictions(

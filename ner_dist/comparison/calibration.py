@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ner_dist.comparison.matching import CORRECT, outcome
+from ner_dist.comparison.matching import CORRECT
 from ner_dist.comparison.results import Calibration, Reliability, ReliabilityBin
 
 if TYPE_CHECKING:
@@ -31,17 +31,19 @@ def calibration(aligned: AlignedPredictions, model: str) -> Calibration | None:
     """
     stored = aligned.confidence.get(model) or []
     runs = [
-        (tags, confidence)
-        for tags, confidence in zip(aligned.predicted[model], stored, strict=False)
+        (tags, outcome, confidence)
+        for tags, outcome, confidence in zip(
+            aligned.predicted[model], aligned.outcomes[model], stored, strict=False
+        )
         if confidence is not None
     ]
     if not runs:
         return None
-    entities = []
-    for tags, confidence in runs:
-        found = outcome(aligned.gold, tags, aligned.offsets, aligned.labels)
-        entities.append((_of_entities(found, confidence), found.kind_of_predicted == CORRECT))
-    words = [(confidence, tags == aligned.gold) for tags, confidence in runs]
+    entities = [
+        (_of_entities(outcome, confidence), outcome.kind_of_predicted == CORRECT)
+        for _, outcome, confidence in runs
+    ]
+    words = [(confidence, tags == aligned.gold) for tags, _, confidence in runs]
     return Calibration(
         runs=len(runs),
         words=reliability(*map(np.concatenate, zip(*words, strict=True))),

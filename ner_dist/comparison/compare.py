@@ -19,7 +19,7 @@ from ner_dist.comparison.decomposition import decomposition
 from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.models import ComparedModel, models_of
 from ner_dist.comparison.results import Comparison, Headline, ModelInfo, SharedScores
-from ner_dist.comparison.scores import mean, std, strict_scores
+from ner_dist.comparison.scores import mean, std
 from ner_dist.comparison.training_overlap import NO_RUN, of_run
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import Findings, verdict
@@ -126,15 +126,11 @@ def _described(model: ComparedModel) -> ModelInfo:
 
 
 def _on_same_ground(aligned: AlignedPredictions) -> SharedScores:
-    scores = {
-        model: [strict_scores(aligned.gold, tags, aligned.offsets, aligned.labels) for tags in runs]
-        for model, runs in aligned.predicted.items()
-    }
     return SharedScores(
         types=list(aligned.labels.types),
         sentences=len(aligned),
-        models={model: mean(runs) for model, runs in scores.items()},
-        std={model: std(runs) for model, runs in scores.items()},
+        models={model: mean(runs) for model, runs in aligned.scores.items()},
+        std={model: std(runs) for model, runs in aligned.scores.items()},
     )
 
 

@@ -47,8 +47,9 @@ def effects(
         Of `invalid_transitions`, `count` and `share` are of the entities predicted in the lenient reading by
         all runs; `gap` is None of one model.
     """
-    per_sentence = {
-        model: [_counts(aligned, run) for run in runs] for model, runs in aligned.predicted.items()
+    per_sentence = {  # true positives, predicted and gold entities, int64 [N, 3]
+        model: [counts.sum(axis=2, dtype=np.int64) for counts in runs]
+        for model, runs in aligned.counts.items()
     }
     everything = np.ones(len(aligned), dtype=bool)
 
@@ -126,14 +127,11 @@ def _invalid_transitions(aligned: AlignedPredictions, strict: dict[str, float]) 
     lenient, invalid, entities = {}, 0, 0
     for model, runs in aligned.predicted.items():
         scores = []
-        for run in runs:
-            counts, of_strict = (
-                metrics.count(aligned.gold, run, aligned.offsets, aligned.labels, strict=reading)
-                for reading in (False, True)
-            )
+        for run, of_strict in zip(runs, aligned.counts[model], strict=True):
+            counts = metrics.count(aligned.gold, run, aligned.offsets, aligned.labels, strict=False)
             scores.append(_f1(counts.as_array().sum(axis=1)))
             # The two readings differ in nothing else.
-            invalid += int(counts.predicted.sum() - of_strict.predicted.sum())
+            invalid += int(counts.predicted.sum() - of_strict[:, 1].sum())
             entities += int(counts.predicted.sum())
         lenient[model] = float(np.mean(scores))
     effect = _effect("invalid_transitions", strict, lenient)
@@ -167,12 +165,6 @@ def _gap(f1: dict[str, float] | None) -> float | None:
         return None
     first, second, *_ = f1.values()
     return second - first
-
-
-def _counts(aligned: AlignedPredictions, predicted: np.ndarray) -> np.ndarray:
-    """True positives, predicted and gold entities of each sentence, int64 [N, 3]."""
-    counts = metrics.count_per_sentence(aligned.gold, predicted, aligned.offsets, aligned.labels, strict=True)
-    return counts.sum(axis=2, dtype=np.int64)
 
 
 def _f1(counts: np.ndarray) -> float:

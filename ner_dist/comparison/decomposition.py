@@ -33,11 +33,7 @@ def _way(own: list[Predictions], aligned: AlignedPredictions, model: str) -> lis
     for run in own:
         onto = run.labels.projection(aligned.labels)
         projected.append(strict_scores(onto[run.gold], onto[run.predicted], run.offsets, aligned.labels))
-    shared = [
-        strict_scores(aligned.gold, tags, aligned.offsets, aligned.labels)
-        for tags in aligned.predicted[model]
-    ]
-    return [statistics.fmean(run.f1 for run in runs) for runs in (whole, projected, shared)]
+    return [statistics.fmean(run.f1 for run in runs) for runs in (whole, projected, aligned.scores[model])]
 
 
 def _gap(a: str, way_of_a: list[float], b: str, way_of_b: list[float]) -> Decomposition:

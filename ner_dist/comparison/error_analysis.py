@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.comparison.buckets import by_entity_length, by_seen, by_sentence_length
-from ner_dist.comparison.matching import KINDS, MISSED, SPURIOUS, outcome
+from ner_dist.comparison.matching import KINDS, MISSED, SPURIOUS
 from ner_dist.comparison.muc import muc
 from ner_dist.comparison.results import Confusion, ErrorAnalysis
 from ner_dist.comparison.training_overlap import NO_WORDS
@@ -32,9 +32,7 @@ def errors(aligned: AlignedPredictions, model: str, *, training: TrainingText | 
         model: its name there.
         training: the model's training split, or why it is not known.
     """
-    outcomes = [
-        outcome(aligned.gold, run, aligned.offsets, aligned.labels) for run in aligned.predicted[model]
-    ]
+    outcomes = aligned.outcomes[model]
     types = aligned.labels.types
     per_type = _kinds_per_type(outcomes, len(types))
     why = NO_WORDS if aligned.tokens is None else training if isinstance(training, str) else None
