@@ -19,10 +19,11 @@ from ner_dist.comparison.results import Calibration, ErrorAnalysis, ModelInfo
 from ner_dist.comparison.training_overlap import of_run
 from ner_dist.errors import UserError
 from ner_dist.evaluation.metrics import standing
+from ner_dist.report import run_tables
 from ner_dist.report.charts import curves
 from ner_dist.report.render import page
+from ner_dist.report.run_tables import part
 from ner_dist.report.sections import error_parts, explorer_parts
-from ner_dist.report.tables import FIGURES, Table
 from ner_dist.run.directory import is_run, read_results
 from ner_dist.run.events import read_events
 from ner_dist.run.lock import lock_holder
@@ -45,14 +46,6 @@ _SECTIONS = {
     "sentences": "Sentences",
     "recipe": "Recipe",
 }
-_SETTINGS = (
-    "model.name", "data.path", "data.language", "labels", "precision", "train.epochs", "train.max_steps",
-    "train.batch_tokens", "train.micro_batch_tokens", "train.learning_rate", "train.schedule",
-    "train.warmup_ratio", "train.weight_decay", "train.class_weights", "train.label_smoothing", "train.seed",
-    "evaluation.every", "evaluation.early_stopping", "checkpoint.every", "provenance.started",
-    "provenance.command", "provenance.strategy", "provenance.processes", "provenance.git_commit",
-)  # fmt: skip
-_SHOWN_EVALUATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -118,10 +111,10 @@ def run_page(run: Run) -> str:
         "cost": curves.curves(drawn, cost, [name]),
     }
     own = parts["tables"] | {
-        "scores": _scores(results),
-        "evaluations": _evaluations(events),
-        "per_type": _per_type(results),
-        "recipe": _recipe(settings),
+        "scores": run_tables.scores(results),
+        "evaluations": run_tables.evaluations(events),
+        "per_type": run_tables.per_type(results),
+        "recipe": run_tables.recipe(settings),
     }
     absent = {
         "types": not own["per_type"],
@@ -215,7 +208,7 @@ def _alone(said: Predictions, name: str) -> AlignedPredictions:
 def _state(run: Run, end: _Results, events: list[Event]) -> str:
     """What the run is doing, in a sentence or two."""
     if end.complete and not end.damage:
-        train, test = _part(end.figures, "train"), _part(end.figures, "test")
+        train, test = part(end.figures, "train"), part(end.figures, "test")
         text = "Complete"
         if formatting.known(train.get("steps")):
             text += (
@@ -258,12 +251,12 @@ def _newest(events: Sequence[Event], kind: str) -> Event:
 def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
     """The newest numbers."""
     train = _newest(events, "train")
-    spent = _part(results, "train").get("seconds") or train.get("seconds")
+    spent = part(results, "train").get("seconds") or train.get("seconds")
     scored = [each for each in events if formatting.known(each.get("f1"))]
     # Of those that stand alike the last, as the training keeps it.
     best = max(reversed(scored), key=_standing, default=None)
     found = [
-        ("test F1", formatting.score(_part(results, "test").get("f1")), ""),
+        ("test F1", formatting.score(part(results, "test").get("f1")), ""),
         (
             "best validation F1",
             formatting.score(best["f1"] if best else None),
@@ -291,68 +284,3 @@ def _standing(event: Event) -> tuple[float, float]:
 
 def _rounded(value: Any) -> Any:
     return round(value) if formatting.known(value) else value
-
-
-def _part(results: dict[str, Any], name: str) -> dict[str, Any]:
-    found = results.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _scores(results: dict[str, Any]) -> Table | None:
-    """The final figures."""
-    rows = []
-    for split in ("validation", "test"):
-        if found := _part(results, split):
-            scores = [found.get(key) for key in ("loss", *FIGURES)] + [_part(found, "macro").get("f1")]
-            rows.append([split, *map(formatting.score, scores)])
-    columns = ["split", "loss", *FIGURES.values(), "macro F1"]
-    return Table("Scores of the saved model", columns, rows) if rows else None
-
-
-def _evaluations(events: list[Event]) -> Table | None:
-    """The scores on the validation split while it trains."""
-    found = [each for each in events if each["event"] == "evaluation"]
-    rows = [
-        [
-            formatting.count(each["step"]),
-            formatting.count(each.get("epoch")),
-            *(formatting.score(each.get(key)) for key in ("loss", *FIGURES)),
-        ]
-        for each in found[-_SHOWN_EVALUATIONS:]
-    ]
-    left = len(found) - len(rows)
-    note = f"{formatting.count(left)} earlier ones are left out." if left else None
-    columns = ["step", "epoch", "loss", *FIGURES.values()]
-    return Table("Scores on the validation split", columns, rows, note=note) if rows else None
-
-
-def _per_type(results: dict[str, Any]) -> Table | None:
-    """The final figures of each type."""
-    found = _part(_part(results, "test"), "per_type")
-    rows = [
-        [
-            name,
-            formatting.count(_part(found, name).get("support")),
-            *(formatting.score(_part(found, name).get(key)) for key in ("precision", "recall", "f1")),
-        ]
-        for name in found
-    ]
-    columns = ["type", "support", "precision", "recall", "F1"]
-    return Table("Each type, on the test split", columns, rows) if rows else None
-
-
-def _recipe(settings: dict[str, Any]) -> Table | None:
-    """The settings that tell most of what was trained, with what."""
-    rows = []
-    for key in _SETTINGS:
-        value: Any = settings
-        for name in key.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
-        if value is not None:
-            shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-            chosen = _part(_part(settings, "provenance"), "auto").get(key.removeprefix("train."))
-            if value == "auto" and chosen is not None:
-                shown = f"auto: {chosen}"
-            rows.append([key.removeprefix("provenance."), shown])
-    words = frozenset({0, 1})
-    return Table("The recipe's main settings", ["key", "value"], rows, words=words) if rows else None
