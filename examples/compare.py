@@ -10,10 +10,11 @@ import ner_dist
 
 def main(a: str, b: str, out: str) -> None:
     comparison = ner_dist.compare(a, b, out=out, names={"A": a, "B": b})
-    shared = comparison.figures["shared"]
-    print(f"{shared['sentences']} sentences, types {', '.join(shared['types'])}")
-    print(f"{a}: F1 {shared['A']['f1']:.4f}")
-    print(f"{b}: F1 {shared['B']['f1']:.4f} ({shared['B']['f1'] - shared['A']['f1']:+.4f})")
+    shared = comparison.shared
+    first, second = shared.models["A"].f1, shared.models["B"].f1
+    print(f"{shared.sentences} sentences, types {', '.join(shared.types)}")
+    print(f"{a}: F1 {first:.4f}")
+    print(f"{b}: F1 {second:.4f} ({second - first:+.4f})")
     print(f"the report is in {out}/report.html")
 
 

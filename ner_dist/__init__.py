@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ner_dist.api import compare, evaluate, train_recipe
-    from ner_dist.comparison.aligned import Comparison
+    from ner_dist.comparison.results import Comparison
     from ner_dist.errors import UserError
     from ner_dist.evaluation.tag import Tagger, load_tagger
     from ner_dist.labels import LabelSet
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Comparison": "comparison.aligned",
+    "Comparison": "comparison.results",
     "LabelSet": "labels",
     "Recipe": "recipe",
     "Run": "run.directory",

@@ -13,7 +13,7 @@ from ner_dist.report.write import write_report
 from ner_dist.train import train
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.aligned import Comparison
+    from ner_dist.comparison.results import Comparison
     from ner_dist.recipe import Precision, Recipe
     from ner_dist.run.directory import Run
 
@@ -125,7 +125,7 @@ def compare(
     Example:
         >>> import ner_dist
         >>> comparison = ner_dist.compare("runs/full", "runs/subset", out="comparison", resamples=100)
-        >>> comparison.figures["shared"]["types"]
+        >>> comparison.shared.types
         ['PER', 'LOC']
     """
     comparison = compare_models(

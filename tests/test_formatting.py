@@ -56,18 +56,16 @@ def test_a_score_has_its_deviation_where_there_is_one():
 
 
 @pytest.mark.parametrize(
-    ("figures", "sign", "shown"),
+    ("low", "high", "sign", "shown"),
     [
-        ({"low": 0.5, "high": 0.61234}, False, "0.5000 to 0.6123"),
-        ({"low": -0.5, "high": 0.61234}, True, "−0.5000 to +0.6123"),
-        ({"low": 0.5, "high": None}, False, "–"),
-        ({"high": 0.5}, True, "–"),
-        ({}, False, "–"),
-        (None, False, "–"),
+        (0.5, 0.61234, False, "0.5000 to 0.6123"),
+        (-0.5, 0.61234, True, "−0.5000 to +0.6123"),
+        (0.5, None, False, "–"),
+        (float("nan"), 0.5, True, "–"),
     ],
 )
-def test_intervals(figures, sign, shown):
-    assert formatting.interval(figures, sign=sign) == shown
+def test_intervals(low, high, sign, shown):
+    assert formatting.interval(low, high, sign=sign) == shown
 
 
 @pytest.mark.parametrize(

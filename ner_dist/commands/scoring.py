@@ -97,9 +97,9 @@ def compare(
     Of more than two runs, those whose recipes differ in nothing but train.seed are seeds of one model.
     """
     from ner_dist.comparison.compare import compare as compare_models
-    from ner_dist.comparison.tables import print_tables
     from ner_dist.data.renaming import parse
     from ner_dist.files import printable
+    from ner_dist.report.terminal import print_tables
     from ner_dist.report.write import write_report
     from ner_dist.runtime.accelerator import set_up_logging
 
