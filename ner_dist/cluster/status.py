@@ -257,8 +257,8 @@ def _running(status: RunStatus, slurm: dict[str, Any], now: datetime) -> None:
 
 
 def _left_from_checkpoint(status: RunStatus) -> float | None:
-    """What is left once it goes on: what came after its newest checkpoint was lost."""
-    return replace(status.pace, step=min(status.pace.step, status.checkpoint or 0)).left()
+    """Seconds left once it is started again: the steps after its newest checkpoint are lost."""
+    return status.pace.left_from(status.checkpoint or 0)
 
 
 def _check_limit(status: RunStatus, available: float | None, limit: float | None) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.cluster.status import STATES, ComparisonStatus, Overview, RunStatus, overview
+from ner_dist.formatting import duration
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -91,8 +92,8 @@ def _cells(run: RunStatus, now: datetime) -> dict[str, str]:
         "F1": _format_cell(pace.f1, ".3f"),
         "best": _format_cell(pace.best_f1, ".3f"),
         "words/s": _format_cell(pace.words_per_second, ",.0f"),
-        "took": _shown_duration(run.elapsed),
-        "left": _shown_duration(run.left) if run.state != "complete" else "",
+        "took": _duration_cell(run.elapsed),
+        "left": _duration_cell(run.left) if run.state != "complete" else "",
         "ends": "" if run.ends is None else clock(run.ends, now),
         "job": run.job_name or "",
     }
@@ -165,21 +166,8 @@ def _format_cell(value: float | None, how: str) -> str:
     return "" if value is None else format(value, how)
 
 
-def _shown_duration(seconds: float | None) -> str:
+def _duration_cell(seconds: float | None) -> str:
     return "" if seconds is None else duration(seconds)
-
-
-def duration(seconds: float) -> str:
-    """A length of time in its two largest units at most: `42s`, `12m`, `3h05`, `2d04h`."""
-    minutes = round(seconds / 60)
-    if seconds < 99.5:
-        return f"{round(seconds)}s"
-    if minutes < 100:
-        return f"{minutes}m"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours}h{minutes:02}"
-    return f"{hours // 24}d{hours % 24:02}h"
 
 
 def clock(moment: datetime, now: datetime) -> str:

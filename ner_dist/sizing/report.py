@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ner_dist.formatting import duration
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ner_dist.sizing.advise import Sized
 
-WIDTH = 110
+WIDTH = 116
+"""Columns of the terminal; no cell is cut, whatever the number of machines."""
 
 
 def print_plan(
@@ -61,7 +64,7 @@ def _cells(one: Sized) -> list[str]:
         _seconds(one.time.total),
         f"{share:.0%}",
         f"{one.words_per_second:,.0f}",
-        _long(one.hours),
+        duration(3600 * one.hours),
     ]
 
 
@@ -71,12 +74,6 @@ def _gib(size: float) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.3f}" if value < 10 else f"{value:.1f}"
-
-
-def _long(hours: float) -> str:
-    if hours < 1:
-        return f"{60 * hours:.1f} min"
-    return f"{hours:.1f} h" if hours < 100 else f"{hours:,.0f} h"
 
 
 def as_json(one: Sized) -> dict[str, Any]:
