@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ner_dist.errors import UserError, disk_error, show
+from ner_dist.errors import UserError, disk_errors, show
 from ner_dist.runtime.threads import wait_considerately
 
 app = typer.Typer(
@@ -414,14 +414,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        with disk_errors():
+            app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UserError as error:
         sys.exit(show(error))
-    except OSError as error:
-        mended = disk_error(error)
-        if mended is None:
-            raise
-        sys.exit(show(mended))
     except Exception as error:
         # typer's name for a wrong command line differs between its versions; anything else is a bug of ours.
         if not hasattr(error, "format_message"):

@@ -17,10 +17,9 @@ from typing import Any
 from ner_dist.cluster.eta import Pace, read_pace
 from ner_dist.cluster.experiment import LOGS
 from ner_dist.cluster.queue import Job, Queue, ask_queue
-from ner_dist.cluster.restarts import newest_step
 from ner_dist.cluster.status_files import Found, Submitted, read_time, search
 from ner_dist.files import read_json
-from ner_dist.run.directory import Run
+from ner_dist.run.directory import Run, best_weights
 from ner_dist.run.lock import LockHolder, lock_holder
 
 STATES = ("running", "pending", "failed", "stopped", "not started", "complete")
@@ -128,7 +127,7 @@ def _status(found: Found, queue: Queue, now: datetime) -> RunStatus:
         job_name=_job_name(found, slurm, job),
         holder=holder,
         restarts=slurm["starts"][-1]["restart"] if slurm.get("starts") else None,
-        checkpoint=newest_step(run) or None,
+        checkpoint=run.newest_step or None,
     )
     status.pace = replace(status.pace, best_f1=_best_f1(run, status.pace))
     status.elapsed = status.pace.trained or None
@@ -168,7 +167,7 @@ def _job_name(found: Found, slurm: dict[str, Any], job: Job | None) -> str | Non
 
 def _best_f1(run: Run, pace: Pace) -> float | None:
     """The best validation F1 of the whole run; the best weights know theirs, however long ago it was."""
-    known = [read_json(path / "state.json").get("f1") for path in run.checkpoints.glob("best-*")]
+    known = [read_json(path / "state.json").get("f1") for path in best_weights(run.checkpoints)]
     return max((f1 for f1 in [*known, pace.best_f1] if f1 is not None), default=None)
 
 

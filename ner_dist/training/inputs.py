@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import SCRATCH
-from ner_dist.run.directory import Run
+from ner_dist.run.directory import Run, step_checkpoints
 
 if TYPE_CHECKING:
     from ner_dist.data.prepare import Prepared
@@ -34,7 +34,7 @@ def check_inputs(recipe: Recipe) -> None:
     if recipe.resume in ("auto", "never") or Path(recipe.resume).is_dir():
         return
     own = Run(Path(recipe.output_dir)).checkpoints
-    if Path(recipe.resume).resolve().parent == own.resolve() or not any(own.glob("step-*")):
+    if Path(recipe.resume).resolve().parent == own.resolve() or not step_checkpoints(own):
         raise UserError(
             "there is no such checkpoint",
             where=f"resume {recipe.resume}",
