@@ -11,7 +11,7 @@ import typer
 
 from ner_dist import __version__
 from ner_dist.commands import cluster, scoring, training
-from ner_dist.errors import UserError, disk_error, show
+from ner_dist.errors import UserError, disk_errors, show
 from ner_dist.runtime.threads import wait_considerately
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -59,14 +59,10 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     words = sys.argv[1:] or ["--help"]
     try:
-        app(words, standalone_mode=False)
+        with disk_errors():
+            app(words, standalone_mode=False)
     except UserError as error:
         sys.exit(show(error))
-    except OSError as error:
-        refused = disk_error(error)
-        if refused is None:
-            raise
-        sys.exit(show(refused))
     except Exception as error:
         # typer's name for a wrong command line differs between its versions; anything else is a bug of ours.
         if not hasattr(error, "format_message"):

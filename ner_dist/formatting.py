@@ -78,12 +78,17 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 def duration(seconds: Any) -> str:
-    """Hours, minutes and seconds."""
+    """A length of time in its two largest units at most: `41 s`, `5 min 07 s`, `12 min`, `1 h 02 min`."""
     if not known(seconds):
         return NOTHING
     minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+    if minutes < 10:
+        return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} d {hours:02} h"
 
 
 def joined(names: Sequence[str], *, most: int | None = None) -> str:

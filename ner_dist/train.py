@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ner_dist import __version__
-from ner_dist.errors import UserError, disk_error, show
+from ner_dist.errors import UserError, disk_errors, show
 from ner_dist.runtime import signals
 from ner_dist.runtime.threads import wait_considerately
 
@@ -94,17 +94,14 @@ def main(arguments: list[str] | None = None) -> int:
     signals.exit_on_signals()
     launcher.end_with_launcher()
     try:
-        train(load_recipe(arguments[0], arguments[1:]))
+        # What no collective call has shared is an error of this rank alone.
+        with disk_errors(everywhere=False):
+            train(load_recipe(arguments[0], arguments[1:]))
     except UserError as error:
         if error.everywhere:
             launcher.leave_the_word()
             leave()
         return show(error)
-    except OSError as error:
-        mended = disk_error(error)
-        if mended is None:
-            raise
-        return show(mended)
     except signals.Stopped as stopped:
         if is_main_process():
             print(f"{stopped}: the same command goes on from there", file=sys.stderr)

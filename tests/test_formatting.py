@@ -29,7 +29,13 @@ from ner_dist import formatting
         (formatting.count, 32864, "32,864"),
         (formatting.count, 2.5, "2.5"),
         (formatting.count, 10**400, "–"),
+        (formatting.duration, 0.4, "0 s"),
+        (formatting.duration, 41, "41 s"),
         (formatting.duration, 59.6, "1 min 00 s"),
+        (formatting.duration, 307, "5 min 07 s"),
+        (formatting.duration, 599.6, "10 min"),
+        (formatting.duration, 3580, "1 h 00 min"),
+        (formatting.duration, 187_000, "2 d 04 h"),
         (formatting.duration, 7260, "2 h 01 min"),
     ],
 )

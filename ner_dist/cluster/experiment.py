@@ -138,8 +138,8 @@ def plan_experiment(
         if options.gpus_per_node:
             gpus = options.gpus_per_node
             config.check(machines=options.nodes or 1, per_machine=gpus, gpus=gpus)
-    numbers = None if seeds is None else _seeds(seeds)
-    for name, option in (("output_dir", "--out"), *([("train.seed", "--seeds")] if numbers else [])):
+    seed_list = None if seeds is None else _read_seeds(seeds)
+    for name, option in (("output_dir", "--out"), *([("train.seed", "--seeds")] if seed_list else [])):
         if given := [text for text in overrides if text.startswith(f"{name}=")]:
             raise UserError(f"`{given[0]}` contradicts {option}", fix=f"leave it to {option}")
     check_folder(folder, where="--out")
@@ -147,7 +147,7 @@ def plan_experiment(
     _check_names(recipes, paths)
     runs: list[PlannedRun] = []
     for path, recipe in zip(paths, recipes, strict=True):
-        for seed in numbers or [recipe.train.seed]:
+        for seed in seed_list or [recipe.train.seed]:
             run_folder = str(folder / recipe.name / f"seed-{seed}")
             own = (*overrides, f"output_dir={_as_yaml(run_folder)}", f"train.seed={seed}")
             runs.append(PlannedRun(len(runs), recipe.name, path, seed, run_folder, own))
@@ -181,14 +181,14 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _seeds(text: str) -> list[int]:
+def _read_seeds(text: str) -> list[int]:
     try:
-        numbers = [int(word) for word in text.split(",")]
+        seeds = [int(word) for word in text.split(",")]
     except ValueError:
         raise UserError(f"`{text}` is no list of numbers", where="--seeds", fix="write 1,2,3") from None
-    if len(set(numbers)) < len(numbers):
-        raise UserError("a seed stands twice", where=f"--seeds {text}")
-    return numbers
+    if len(set(seeds)) < len(seeds):
+        raise UserError("a seed is named twice", where=f"--seeds {text}")
+    return seeds
 
 
 def _check_names(recipes: list[Recipe], paths: list[str]) -> None:

@@ -233,8 +233,7 @@ def _state(run: Run, end: _Results, events: list[Event]) -> str:
         return f"Training: {where}."
     if holder is not None and holder.alive is None:
         return f"Training on {holder.host}, as far as can be seen from here: {where}."
-    saved = run.checkpoints.is_dir() and any(run.checkpoints.glob("step-[0-9]*"))
-    then = "goes on from its last checkpoint" if saved else "begins anew: there is no checkpoint"
+    then = "goes on from its last checkpoint" if run.newest_step else "begins anew: there is no checkpoint"
     if end.damage:
         return (
             f"Whether it is complete is not known: {run.results.name} {end.damage}. "

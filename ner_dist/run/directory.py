@@ -62,6 +62,11 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def newest_step(self) -> int:
+        """Step of the newest checkpoint, 0 if there is none."""
+        return max(map(step_of, step_checkpoints(self.checkpoints)), default=0)
+
+    @property
     def model(self) -> Path:
         return self.folder / "model"
 
@@ -79,6 +84,22 @@ class Run:
     @property
     def complete(self) -> bool:
         return self.results.exists()
+
+
+def step_checkpoints(checkpoints: Path) -> list[Path]:
+    """The periodic checkpoints in RUN/checkpoints, oldest first; not those that were set aside."""
+    found = [folder for folder in checkpoints.glob("step-*") if folder.name.removeprefix("step-").isdigit()]
+    return sorted(found, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step after which a periodic checkpoint was saved."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def best_weights(checkpoints: Path) -> list[Path]:
+    """The folders of best weights in RUN/checkpoints."""
+    return list(checkpoints.glob("best-*"))
 
 
 def find_run(path: str | Path) -> Run:

@@ -23,7 +23,8 @@ from ner_dist.sizing.advise import (
 )
 from ner_dist.sizing.communication import Network
 from ner_dist.sizing.model_shape import KNOWN, ModelShape, model_shape
-from ner_dist.sizing.report import as_json, print_plan
+from ner_dist.sizing.report import print_plan
+from ner_dist.sizing.result import Plan, PlannedModel, planned
 from ner_dist.sizing.workload import Workload, workload_of
 from ner_dist.training.auto import settle
 
@@ -69,19 +70,15 @@ def plan(path: str, overrides: list[str], options: PlanOptions) -> None:
     if chosen is not None:
         command = command_for(chosen, fixed, path=path, given=overrides, hardware=hardware)
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "model": {"name": shape.name, "parameters": shape.parameters, "layers": shape.layers},
-                    "data": dataclasses.asdict(workload),
-                    "configs": [as_json(one) for one in sized],
-                    "take": None if chosen is None else chosen.launch.name,
-                    "command": command,
-                    "remarks": notes,
-                },
-                indent=1,
-            )
+        result = Plan(
+            model=PlannedModel(shape.name, shape.parameters, shape.layers),
+            data=workload,
+            configs=[planned(one) for one in sized],
+            take=None if chosen is None else chosen.launch.name,
+            command=command,
+            remarks=notes,
         )
+        print(json.dumps(dataclasses.asdict(result), indent=1))
         return
     advice = [f"note: {note}" for note in notes]
     if chosen is not None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ner_dist.errors import UserError, writing
 from ner_dist.files import atomic_folder
 from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.run.directory import best_weights, step_checkpoints, step_of
 from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.training.checkpoint_files import CheckpointReader, CheckpointWriter, find_corruption
 from ner_dist.training.state_dict import tensors
@@ -71,8 +72,7 @@ class Checkpoints:
 
     def steps(self) -> list[Path]:
         """The folders of the periodic checkpoints, oldest first; not those that were set aside."""
-        found = [folder for folder in self.folder.glob("step-*") if folder.name[len("step-") :].isdigit()]
-        return sorted(found, key=_step_of)
+        return step_checkpoints(self.folder)
 
     def wait(self) -> None:
         """Return once what was saved is on the disk, or was given up; all ranks wait for rank 0."""
@@ -131,7 +131,7 @@ class Checkpoints:
             UserError: not even the best weights and the model made of them find room.
         """
         run = self.folder.parent
-        folders = (*self.folder.glob("step-*"), *self.folder.glob("best-*"), run / "model")
+        folders = (*self.steps(), *best_weights(self.folder), run / "model")
         there = sum(path.stat().st_size for folder in folders for path in folder.glob("*"))
         room = shutil.disk_usage(self.folder).free + there
         weights = 4 * parameters
@@ -168,7 +168,7 @@ class Checkpoints:
     def set_later_aside(self, step: int) -> None:
         """Have the checkpoints after `step` no longer count, for a run that goes back; for rank 0."""
         for folder in self.steps():
-            if _step_of(folder) > step:
+            if step_of(folder) > step:
                 log.info("going back: %s stays as %s", folder, _set_aside(folder).name)
 
     def _newest(self) -> Path | None:
@@ -252,7 +252,7 @@ class Checkpoints:
 
     def _prune(self, newest: dict[str, Any]) -> None:
         """Remove all but the newest `keep_last` checkpoints, and best weights that none of these names."""
-        steps = [folder for folder in self.steps() if _step_of(folder) <= newest["step"]]
+        steps = [folder for folder in self.steps() if step_of(folder) <= newest["step"]]
         for folder in steps[: -self.keep_last]:
             shutil.rmtree(folder, ignore_errors=True)
         named = {newest["best_step"]}
@@ -260,17 +260,13 @@ class Checkpoints:
             with contextlib.suppress(UserError):
                 named.add(CheckpointReader(folder).state["best_step"])
         kept = {self.best(step) for step in named if step is not None}
-        for folder in self.folder.glob("best-*"):
+        for folder in best_weights(self.folder):
             if folder not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _size(number: int) -> str:
     return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
-
-
-def _step_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-"))
 
 
 def _set_aside(folder: Path) -> Path:

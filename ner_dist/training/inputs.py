@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import SCRATCH
-from ner_dist.run.directory import Run, read_results
+from ner_dist.run.directory import Run, read_results, step_checkpoints
 from ner_dist.run.provenance import provenance_of
 from ner_dist.runtime.ranks import on_main_rank
 
@@ -38,7 +38,7 @@ def check_inputs(recipe: Recipe) -> None:
     if recipe.resume in ("auto", "never") or Path(recipe.resume).is_dir():
         return
     own = Run(Path(recipe.output_dir)).checkpoints
-    if Path(recipe.resume).resolve().parent == own.resolve() or not any(own.glob("step-*")):
+    if Path(recipe.resume).resolve().parent == own.resolve() or not step_checkpoints(own):
         raise UserError(
             "there is no such checkpoint",
             where=f"resume {recipe.resume}",

@@ -15,6 +15,7 @@ from ner_dist.errors import UserError
 from ner_dist.model.encoder import load_config
 from ner_dist.recipe_file import load_recipe
 from ner_dist.sizing.plan import PlanOptions, bytes_of, plan
+from ner_dist.sizing.report import WIDTH
 from ner_dist.sizing.workload import workload_of
 from tests.command_line import ner_dist
 from tests.distributed.launching import RECIPE, REPOSITORY
@@ -36,11 +37,16 @@ def test_the_table_fits_a_terminal_and_ends_with_the_command(capsys):
     lines = out.splitlines()
     assert lines[-1].startswith("  accelerate launch --config_file launch/")
     assert f"-m ner_dist.train {FULL} {' '.join(SMALL)}" in lines[-1]
-    assert all(len(line) <= 110 for line in lines[:-1])
+    assert all(len(line) <= WIDTH for line in lines[:-1])
     for name in ("single_gpu", "ddp_bf16", "zero1_fp16", "zero2_bf16", "zero3_offload_bf16", "cpu"):
         assert any(line.startswith(f"{name} ") for line in lines)
     said = " ".join(out.split())
     assert "assumed: MultiNERD" in said and "modelled: " in said and "take " in said
+
+
+def test_no_cell_is_cut_on_several_machines(capsys):
+    _, out, _ = run(capsys, FULL, "--gpus", "16", "--gpu-memory", "40GiB", "model.name=roberta-base")
+    assert "multi_node_zero2_bf16" in out and "…" not in out
 
 
 def test_the_command_that_is_advised_loads_the_recipe(capsys):
