@@ -14,11 +14,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Nothing below needs a model hub.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help install demo test lint format
+.PHONY: help install demo test soak lint format
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
-	@echo "targets: demo test lint format install"
+	@echo "targets: demo test soak lint format install"
 
 install: .venv/.installed
 
@@ -35,7 +35,11 @@ demo: install
 	ner-dist compare runs/demo_full runs/demo_subset --out runs/demo_comparison
 
 test: install
-	python -m pytest -q -n 2 --durations=15 $(ARGS)
+	python -m pytest -q -n 2 -m "not soak" --durations=15 $(ARGS)
+
+# What only long runs can prove.
+soak: install
+	python -m pytest -q -n 2 -m soak --durations=15 $(ARGS)
 
 lint: install
 	ruff check .

@@ -79,6 +79,10 @@ _FIRST = ("slurm", "distributed", "real_data")
 """Marks of the tests that take longest: where several workers share the tests, what comes last is short."""
 
 
+_SHARING = ("tests/slurm", "tests/distributed")
+"""Folders whose tests share what is dear: a Slurm cluster, the undisturbed run of each strategy."""
+
+
 def pytest_collection_modifyitems(items):
     import torch
 
@@ -90,13 +94,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """A worker takes a file at a time, since its tests share fixtures, or all that need the Slurm cluster."""
+    """A worker takes a file at a time, since its tests share fixtures, or a whole folder that shares some."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFixtures(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            return "tests/slurm" if path.startswith("tests/slurm/") else path
+            return next((folder for folder in _SHARING if path.startswith(f"{folder}/")), path)
 
     config.option.loadscopereorder = False  # the order is that of _FIRST
     return ByFixtures(config, log)

@@ -12,6 +12,8 @@ import pytest
 
 from tests.distributed.launching import environment
 
+pytestmark = pytest.mark.soak
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 

@@ -17,7 +17,12 @@ from seqeval.scheme import IOB2
 from tests.conftest import REPOSITORY
 from tests.distributed.launching import environment, train
 
-pytestmark = [pytest.mark.real_data, pytest.mark.encoder, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.real_data,
+    pytest.mark.encoder,
+    pytest.mark.soak,
+    pytest.mark.timeout(900),
+]
 
 FIVE = ["Disease", "ORG", "HumanSettlement", "Artist", "Politician"]
 FIGURES = ("precision", "recall", "f1")

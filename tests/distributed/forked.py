@@ -38,7 +38,7 @@ def child(rank, request):
     out = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(out, 1), os.dup2(out, 2)
     os.environ.update(request["environment"])
-    if request["environment"]:
+    if "WORLD_SIZE" in request["environment"]:
         os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
     code = 1
     try:
@@ -183,7 +183,7 @@ class Server:
 def launch_environment(config: str, processes: int) -> dict[str, str]:
     """What `accelerate launch` and torchrun add to the environment of every rank."""
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
-    from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
+    from accelerate.utils import launch
 
     words = [
         "--config_file",
@@ -194,16 +194,20 @@ def launch_environment(config: str, processes: int) -> dict[str, str]:
         "ner_dist.train",
     ]
     arguments, defaults, _ = _validate_launch_command(launch_command_parser().parse_args(words))
-    arguments.deepspeed_fields_from_accelerate_config = ",".join(defaults.deepspeed_config)
-    prepared = (
-        prepare_deepspeed_cmd_env(arguments)[1]
-        if arguments.use_deepspeed
-        else prepare_multi_gpu_env(arguments)
-    )
+    if arguments.use_deepspeed:
+        arguments.deepspeed_fields_from_accelerate_config = ",".join(defaults.deepspeed_config)
+        prepared = launch.prepare_deepspeed_cmd_env(arguments)[1]
+    elif arguments.multi_gpu:
+        prepared = launch.prepare_multi_gpu_env(arguments)
+    else:
+        prepared = launch.prepare_simple_launcher_cmd_env(arguments)[1]
+    added = {name: value for name, value in prepared.items() if os.environ.get(name) != value}
+    if not arguments.use_deepspeed and not arguments.multi_gpu:
+        return added
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return {name: value for name, value in prepared.items() if os.environ.get(name) != value} | {
+    return added | {
         "WORLD_SIZE": str(processes),
         "LOCAL_WORLD_SIZE": str(processes),
         "MASTER_ADDR": "127.0.0.1",

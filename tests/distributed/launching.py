@@ -25,6 +25,8 @@ precision: fp32
 train: {max_steps: 20, learning_rate: 1.0e-3, batch_tokens: 768, micro_batch_tokens: 256}
 logging: {every: 1}
 """
+# Of the runs that all distributed tests share.
+STEPS = 24
 
 
 def environment() -> dict[str, str]:

@@ -49,53 +49,60 @@ def recipe(tmp_path_factory):
     return path
 
 
-# zero2_bf16 is trained under in test_processes.py.
 @pytest.mark.distributed
 @pytest.mark.parametrize(
-    "name",
-    [name for name in CONFIGS if "fp16" not in name and name not in ("multi_node_zero2_bf16", "zero2_bf16")],
+    "name", [name for name in CONFIGS if "fp16" not in name and name != "multi_node_zero2_bf16"]
 )
-def test_config_trains_on_cpu_processes_and_says_so(recipe, tmp_path, name):
-    processes = None if name in ("cpu", "single_gpu") else 2
-    done = train(
-        recipe, f"output_dir={tmp_path / name}", "train.max_steps=3", config=name, processes=processes
+def test_config_trains_on_cpu_processes_and_says_so(server, recipe, tmp_path, name):
+    """Accelerate's own parser reads the config; test_processes.py has `accelerate launch` read zero2_bf16."""
+    processes = 1 if name == "single_gpu" else 2
+    job = server.start(
+        recipe, f"output_dir={tmp_path}/run", "train.max_steps=3", config=name, processes=processes
     )
-    assert "no GPU" in done.stderr
-    written = results(tmp_path / name)["environment"]
+    assert set(job.wait()) == {0}, job.text()
+    assert "no GPU" in job.text()
+    written = results(tmp_path / "run")["environment"]
     assert written["strategy"] == STRATEGY[name.removesuffix("_bf16")]
-    assert written["processes"] == (1 if name == "single_gpu" else 2)
+    assert written["processes"] == processes
 
 
 @pytest.mark.distributed
-def test_a_complete_run_is_left_alone_and_no_rank_complains(recipe, tmp_path):
-    """Ranks that end at once once aborted, with threads of the process group still running."""
+def test_accelerate_launch_trains_and_leaves_a_complete_run_alone(recipe, tmp_path):
+    """The second time the ranks end at once, with threads of the process group still running."""
     options = [f"output_dir={tmp_path / 'run'}", "train.max_steps=2"]
-    train(recipe, *options, config="cpu")
+    first = train(recipe, *options, config="cpu")
+    assert "DDP on CPU, 2 processes" in first.stderr
     before = (tmp_path / "run/results.json").read_bytes()
     again = train(recipe, *options, config="cpu")
     assert "holds this run, complete" in again.stderr
     assert (tmp_path / "run/results.json").read_bytes() == before
 
 
-@pytest.mark.distributed
-@pytest.mark.parametrize("name", ["ddp_fp16", "zero2_fp16", "zero3_offload_fp16"])
-def test_fp16_without_a_gpu_is_refused_with_the_config_to_use(recipe, tmp_path, name):
-    done = train(recipe, f"output_dir={tmp_path / name}", config=name, processes=2, check=False)
-    assert done.returncode != 0
-    line = next(line for line in done.stderr.splitlines() if line.startswith("error:"))
+def assert_refuses_fp16(text: str, name: str) -> None:
+    line = next(line for line in text.splitlines() if line.startswith("error:"))
     assert f"launch/{name.replace('fp16', 'bf16')}.yaml" in line
-    assert "ner_dist/train.py" not in done.stderr  # no traceback of ours
+    assert "ner_dist/train.py" not in text  # no traceback of ours
 
 
 @pytest.mark.distributed
-def test_fp32_of_the_recipe_wins_over_fp16_of_the_launch_config(recipe, tmp_path):
-    done = train(
-        recipe,
-        f"output_dir={tmp_path / 'run'}",
-        "precision=fp32",
-        "train.max_steps=2",
-        config="ddp_fp16",
-        processes=2,
-    )
-    assert "wins over fp16 of the launch config" in done.stderr
+def test_accelerate_launch_shows_why_fp16_is_refused_without_a_gpu(recipe, tmp_path):
+    done = train(recipe, f"output_dir={tmp_path}/run", config="zero2_fp16", processes=2, check=False)
+    assert done.returncode != 0
+    assert_refuses_fp16(done.stderr, "zero2_fp16")
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize("name", [name for name in CONFIGS if "fp16" in name])
+def test_fp16_without_a_gpu_is_refused_with_the_config_to_use(server, recipe, tmp_path, name):
+    job = server.start(recipe, f"output_dir={tmp_path}/run", config=name, processes=2)
+    assert 2 in job.wait()
+    assert_refuses_fp16(job.text(), name)
+
+
+@pytest.mark.distributed
+def test_fp32_of_the_recipe_wins_over_fp16_of_the_launch_config(server, recipe, tmp_path):
+    options = [f"output_dir={tmp_path}/run", "precision=fp32", "train.max_steps=2"]
+    job = server.start(recipe, *options, config="ddp_fp16", processes=2)
+    assert set(job.wait()) == {0}, job.text()
+    assert "wins over fp16 of the launch config" in job.text()
     assert results(tmp_path / "run")["environment"]["precision"] == "fp32"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -17,31 +18,22 @@ from safetensors.torch import load_file
 from ner_dist.runtime.signals import EXIT_RESUME
 from tests.distributed import faults
 from tests.distributed.faults import fault
-from tests.distributed.forked import STRATEGIES, trained_once
-from tests.distributed.launching import RECIPE, environment, events, launch_arguments, train
+from tests.distributed.forked import STRATEGIES
+from tests.distributed.launching import STEPS, environment, events, launch_arguments
 
 pytestmark = pytest.mark.distributed
 
-STEPS = 24
 # Few words and steps: bf16 is slow where a CPU has to emulate it.
-SMALL = ["train.batch_tokens=192", "train.micro_batch_tokens=64", "train.max_steps=14"]
+SMALL = ["train.batch_tokens=192", "train.micro_batch_tokens=64", "train.max_steps=10"]
 SMALL += ["data.synthetic.validation=10", "data.synthetic.test=10"]
 
 
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    path.write_text(
-        RECIPE.replace("max_steps: 20", f"max_steps: {STEPS}")
-        + "checkpoint: {every: 4}\nevaluation: {every: 6}\n"
-    )
-    return path
-
-
-@pytest.fixture(scope="module")
-def undisturbed(server, recipe, tmp_path_factory):
-    """The run of each strategy that nothing happened to, trained when first asked for."""
-    return trained_once(server, recipe, tmp_path_factory.mktemp("undisturbed"))
+def tensors_of(checkpoint):
+    """Every tensor of a checkpoint by its name, from all its files."""
+    tensors = {}
+    for path in checkpoint.glob("tensors-*.safetensors"):
+        tensors |= load_file(path)
+    return tensors
 
 
 def assert_same_end(run, reference):
@@ -59,17 +51,25 @@ def assert_same_end(run, reference):
     ).read_bytes()
 
 
-@pytest.mark.parametrize("strategy", ["one", "ddp", "zero2"])
+@pytest.mark.parametrize(
+    ("strategy", "kills"),
+    [
+        ("one", 3),
+        ("ddp", 4),
+        ("zero2", 4),
+        *(pytest.param(name, 12, marks=pytest.mark.soak) for name in ("one", "ddp", "zero2", "zero3")),
+    ],
+)
 def test_killed_at_random_moments_it_ends_as_if_nothing_had_happened(
-    server, recipe, undisturbed, tmp_path, strategy
+    server, tiny_recipe, undisturbed, tmp_path, strategy, kills
 ):
-    """Eight kills each: of one rank, of all, and by SIGTERM, while it trains, saves, evaluates or starts."""
+    """By SIGTERM, all ranks at once, and one rank alone, while it trains, saves, evaluates or starts."""
     config, processes = STRATEGIES[strategy]
     reference, folder, chance = undisturbed(strategy), tmp_path / "run", random.Random(strategy)
     found = set()
-    for kind in ["term", "all", "one rank"] * 2 + ["term", "all"]:
+    for kind in itertools.islice(itertools.cycle(["term", "all", "one rank"]), kills):
         job = server.start(
-            recipe,
+            tiny_recipe,
             f"output_dir={folder}",
             config=config,
             processes=processes,
@@ -87,85 +87,133 @@ def test_killed_at_random_moments_it_ends_as_if_nothing_had_happened(
         assert set(codes) <= ({EXIT_RESUME, 0} if kind == "term" else {-9, 1}), job.text()
         found.add(kind)
     assert found >= {"term", "all"}
-    job = server.start(recipe, f"output_dir={folder}", config=config, processes=processes)
+    job = server.start(tiny_recipe, f"output_dir={folder}", config=config, processes=processes)
     assert set(job.wait()) == {0}, job.text()
     assert_same_end(folder, reference)
 
 
-@pytest.mark.parametrize("before", STRATEGIES)
-def test_any_strategy_goes_on_from_any_other(server, recipe, undisturbed, tmp_path, before):
-    """The matrix: every pair, with the losses of the undisturbed run; bit for bit where nothing changed."""
-    config, processes = STRATEGIES[before]
-    start = tmp_path / "start"
+@pytest.fixture(scope="module")
+def stopped(self, server, tiny_recipe, tmp_path_factory):
+    """A run of two ranks under ZeRO-2 that a scheduler's warning ended after step 10."""
+    config, processes = STRATEGIES["zero2"]
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    warned = fault(faults.warn_after, step=10)
     job = server.start(
-        recipe,
-        f"output_dir={start}",
-        config=config,
-        processes=processes,
-        faults=[fault(faults.warn_after, step=10)],
+        tiny_recipe, f"output_dir={folder}", config=config, processes=processes, faults=[warned]
     )
     assert set(job.wait()) == {EXIT_RESUME}, job.text()
-    saved = sorted((start / "checkpoints").glob("step-*"))[-1]
-    at = int(saved.name.removeprefix("step-"))
-    assert 10 <= at <= 12, job.text()
-    expected = {event["step"]: event for event in events(undisturbed("one"))}
-    for after, (config, processes) in STRATEGIES.items():
-        folder = tmp_path / after
-        shutil.copytree(start, folder)
-        job = server.start(recipe, f"output_dir={folder}", config=config, processes=processes)
+    return folder
+
+
+class TestAnyStrategyGoesOnFromAnyOther:
+    """A checkpoint is a file: what goes from one strategy to another goes through it.
+
+    So that all of them save the same, and each goes on from one, is as good as every pair.
+    """
+
+    SAVED = "step-000012"
+
+    @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "one"])
+    def test_all_save_the_same(self, undisturbed, strategy):
+        folders = [undisturbed(name) / "checkpoints" / self.SAVED for name in ("one", strategy)]
+        one, other = map(tensors_of, folders)
+        assert {name.split("/")[0] for name in one} == {"weight", "exp_avg", "exp_avg_sq"}
+        assert other.keys() == one.keys()
+        for name, tensor in one.items():
+            torch.testing.assert_close(
+                other[name], tensor, rtol=1e-3, atol=1e-5, msg=lambda text, n=name: f"{n}: {text}"
+            )
+        one, other = (json.loads((folder / "state.json").read_text()) for folder in folders)
+        assert other["best_loss"] == pytest.approx(one["best_loss"], rel=1e-4)
+        ours, theirs = dict(one["epoch_loss"]), dict(other["epoch_loss"])
+        assert theirs == {epoch: pytest.approx(sums, rel=1e-4) for epoch, sums in ours.items()}
+        for name in ("best_loss", "epoch_loss", "seconds", "strategy", "processes"):
+            del one[name], other[name]
+        assert other == one
+
+    @pytest.mark.parametrize("after", STRATEGIES)
+    def test_each_goes_on_from_one(self, server, tiny_recipe, undisturbed, stopped, tmp_path, after):
+        saved = max((stopped / "checkpoints").glob("step-*"))
+        at = int(saved.name.removeprefix("step-"))
+        assert 10 <= at <= 12
+        folder = shutil.copytree(stopped, tmp_path / "run")
+        job = self._train(server, tiny_recipe, f"output_dir={folder}", strategy=after)
+        self._assert_goes_on(folder, job, at, undisturbed("one"))
+        if after == "zero2":
+            assert_same_end(folder, undisturbed("zero2"))
+
+    @pytest.mark.parametrize(("before", "after"), [("one", "zero3"), ("zero3", "ddp")])
+    def test_a_pair_that_shards_otherwise(self, server, tiny_recipe, undisturbed, tmp_path, before, after):
+        begin = f"resume={undisturbed(before) / 'checkpoints' / self.SAVED}"
+        folder = tmp_path / "run"
+        job = self._train(server, tiny_recipe, f"output_dir={folder}", begin, strategy=after)
+        self._assert_goes_on(folder, job, 12, undisturbed("one"))
+
+    def _train(self, server, recipe, *overrides, strategy):
+        config, processes = STRATEGIES[strategy]
+        job = server.start(recipe, *overrides, config=config, processes=processes)
         assert set(job.wait()) == {0}, job.text()
+        return job
+
+    def _assert_goes_on(self, run, job, at, reference):
+        """The later steps are those of the undisturbed run."""
         assert f"resuming after step {at} of {STEPS}" in job.text()
-        later = [event for event in events(folder) if event["step"] > at]
+        later = [event for event in events(run) if event["step"] > at]
+        expected = [event for event in events(reference) if event["step"] > at]
         assert [event["step"] for event in later] == list(range(at + 1, STEPS + 1))
-        for event in later:
-            assert event["loss"] == pytest.approx(expected[event["step"]]["loss"], rel=1e-4), (before, after)
-            assert event["learning_rate"] == expected[event["step"]]["learning_rate"]
-        if before == after:
-            assert_same_end(folder, undisturbed(before))
+        for event, wanted in zip(later, expected, strict=True):
+            assert event["loss"] == pytest.approx(wanted["loss"], rel=1e-4), event["step"]
+            assert event["learning_rate"] == wanted["learning_rate"]
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "zero1", "zero2", "zero3", "zero3, sharded"])
-def test_bf16_goes_on_bit_for_bit(server, recipe, tmp_path, strategy):
-    """ZeRO-3 shards only parameters of 100,000 elements and more: the last case has such."""
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "ddp",
+        "zero2",
+        "zero3, sharded",
+        pytest.param("zero1", marks=pytest.mark.soak),
+        pytest.param("zero3", marks=pytest.mark.soak),
+    ],
+)
+def test_bf16_goes_on_bit_for_bit(server, tiny_recipe, tmp_path, strategy):
+    """ZeRO-3 shards only parameters of 100,000 elements and more: one case has such."""
     config, processes = STRATEGIES[strategy.split(",")[0]]
     options = {"config": config.replace("cpu", "ddp_bf16"), "processes": processes}
     settings = ["precision=bf16", *SMALL]
     settings += ["model.scratch.hidden_size=160"] if "sharded" in strategy else []
     straight, folder = tmp_path / "straight", tmp_path / "run"
-    assert set(server.start(recipe, f"output_dir={straight}", *settings, **options).wait()) == {0}
-    job = server.start(
-        recipe,
-        f"output_dir={folder}",
-        *settings,
-        faults=[fault(faults.die_after_checkpoint, step=12)],
-        **options,
-    )
-    assert 9 in job.wait()
-    job = server.start(recipe, f"output_dir={folder}", *settings, **options)
+    job = server.start(tiny_recipe, f"output_dir={straight}", *settings, **options)
     assert set(job.wait()) == {0}, job.text()
-    assert "resuming after step 12" in job.text()
+    begin = f"resume={straight / 'checkpoints/step-000008'}"
+    job = server.start(tiny_recipe, f"output_dir={folder}", *settings, begin, **options)
+    assert set(job.wait()) == {0}, job.text()
+    assert "resuming after step 8 of 10" in job.text()
     assert_same_end(folder, straight)
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "zero2", "zero3"])
-def test_it_can_be_stopped_before_adam_has_moments(server, recipe, tmp_path, strategy):
+def test_it_can_be_stopped_before_adam_has_moments(server, tiny_recipe, tmp_path, strategy):
     config, processes = STRATEGIES[strategy]
     where = {"config": config, "processes": processes}
+    options = [f"output_dir={tmp_path / 'run'}", "train.max_steps=6"]
     job = server.start(
-        recipe,
-        f"output_dir={tmp_path / 'run'}",
+        tiny_recipe,
+        *options,
         faults=[fault(faults.warn_after, step=1), fault(faults.no_finite_loss_in, passes=6)],
         **where,
     )
     assert set(job.wait()) == {EXIT_RESUME}, job.text()
-    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", **where)
+    job = server.start(tiny_recipe, *options, **where)
     assert set(job.wait()) == {0}, job.text()
     assert "resuming after step" in job.text()
 
 
-def test_sigterm_to_accelerate_launch_saves_and_the_same_command_goes_on(recipe, undisturbed, tmp_path):
+def test_sigterm_to_accelerate_launch_saves_and_the_same_command_goes_on(
+    server, tiny_recipe, undisturbed, tmp_path
+):
     folder = tmp_path / "run"
-    words = [*launch_arguments("cpu"), "-m", "ner_dist.train", str(recipe), f"output_dir={folder}"]
+    words = [*launch_arguments("cpu"), "-m", "ner_dist.train", str(tiny_recipe), f"output_dir={folder}"]
     process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if "step 3/" in line:
@@ -175,14 +223,15 @@ def test_sigterm_to_accelerate_launch_saves_and_the_same_command_goes_on(recipe,
     assert process.wait() != 0
     assert "SIGTERM: saving after step" in text
     assert "the same command goes on from there" in text
-    done = train(recipe, f"output_dir={folder}", config="cpu")
-    assert "resuming after step" in done.stderr
+    job = server.start(tiny_recipe, f"output_dir={folder}", config="cpu", processes=2)
+    assert job.wait() == [0, 0], job.text()
+    assert "resuming after step" in job.text()
     assert_same_end(folder, undisturbed("ddp"))
 
 
-def test_a_rank_that_fails_names_step_and_sentences_and_nobody_hangs(server, recipe, tmp_path):
+def test_a_rank_that_fails_names_step_and_sentences_and_nobody_hangs(server, tiny_recipe, tmp_path):
     job = server.start(
-        recipe,
+        tiny_recipe,
         f"output_dir={tmp_path / 'run'}",
         config="cpu",
         processes=2,
@@ -195,9 +244,11 @@ def test_a_rank_that_fails_names_step_and_sentences_and_nobody_hangs(server, rec
     assert "step 3" in line and "training sentences" in line and "a broken batch" in line
 
 
-def test_a_rank_without_memory_says_what_to_change(server, recipe, tmp_path):
+def test_a_rank_without_memory_says_what_to_change(server, tiny_recipe, tmp_path):
     broken = fault(faults.break_batch, of_rank=1, number=6, out_of_memory=True)
-    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", config="cpu", processes=2, faults=[broken])
+    job = server.start(
+        tiny_recipe, f"output_dir={tmp_path / 'run'}", config="cpu", processes=2, faults=[broken]
+    )
     codes = job.wait(60)
     assert codes[1] == 2 and codes[0] in (1, 2)
     (line,) = [line for line in job.text().splitlines() if line.startswith("error: rank 1")]

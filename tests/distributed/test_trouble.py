@@ -69,18 +69,12 @@ def error_line(text: str) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("name", ["tensors-00001.safetensors", "state.json", "SHA256SUMS"])
-@pytest.mark.parametrize("how", ["cut", "flipped", "removed"])
-def test_the_checkpoint_before_a_damaged_one_is_used(server, recipe, finished, killed, name, how):
-    path = killed / "checkpoints/step-000004" / name
+def test_the_checkpoint_before_a_damaged_one_is_used(server, recipe, finished, killed):
+    """That any damage to any file is found is shown in tests/training/test_checkpoint_files.py."""
+    path = killed / "checkpoints/step-000004/tensors-00001.safetensors"
     content = bytearray(path.read_bytes())
-    if how == "removed":
-        path.unlink()
-    elif how == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    else:
-        content[len(content) // 2] ^= 4
-        path.write_bytes(content)
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
     job = server.start(recipe, f"output_dir={killed}")
     assert job.wait() == [0], job.text()
     assert re.search(

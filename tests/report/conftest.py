@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,9 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def opened(chromium) -> Iterator[Callable[..., Opened]]:
-    """Opens a file at a width, in a colour scheme."""
+@contextmanager
+def opening(chromium) -> Iterator[Callable[..., Opened]]:
+    """Opens files at a width, in a colour scheme, until the block ends."""
     contexts = []
 
     def open_page(path: Path, *, width: int = 1400, scheme: str = "light") -> Opened:
@@ -57,6 +58,15 @@ def opened(chromium) -> Iterator[Callable[..., Opened]]:
         found.page.evaluate(CHECKS)
         return found
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    try:
+        yield open_page
+    finally:
+        for context in contexts:
+            context.close()
+
+
+@pytest.fixture
+def opened(chromium) -> Iterator[Callable[..., Opened]]:
+    """Opens a file at a width, in a colour scheme, for one test."""
+    with opening(chromium) as open_page:
+        yield open_page

@@ -10,7 +10,7 @@ from ner_dist.cluster.launch_help import launch_help
 from tests.distributed.launching import RECIPE, REPOSITORY, environment, events, results, train
 from tests.slurm.machines import Machines, why_not
 
-pytestmark = [pytest.mark.slurm, pytest.mark.distributed]
+pytestmark = [pytest.mark.slurm, pytest.mark.distributed, pytest.mark.soak]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.slurm.cluster import Cluster
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.soak]
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -21,7 +21,7 @@ output_dir: unset
 model: {name: scratch, scratch: {vocab_size: 400, hidden_size: 16, layers: 1, heads: 2, max_length: 48}}
 data: {path: synthetic, synthetic: {train: 200, validation: 20, test: 40}}
 precision: fp32
-train: {max_steps: 4, batch_tokens: 512, micro_batch_tokens: 512}
+train: {max_steps: 2, batch_tokens: 512, micro_batch_tokens: 512}
 """
 FINISHED_SECONDS = 180
 TOO_MANY = ("--gpus-per-node", "9", "--launch-config", str(LAUNCH / "ddp_bf16.yaml"))
@@ -92,12 +92,13 @@ def test_one_command_trains_two_models_with_two_seeds_and_compares_them(cluster,
     assert f"array job {jobs['array']}" in said and f"job {jobs['compare']}: compares" in said
     assert said.endswith("next: ner-dist status 'my exp'\n")
 
-    _submit_again(cluster, here, ner_dist_slurm, jobs)
 
-
-def _submit_again(cluster, here, ner_dist_slurm, earlier):
-    """The same command once more: the runs are complete, so that nothing is trained."""
+@pytest.mark.soak
+def test_the_same_command_once_more_trains_nothing(cluster, here, ner_dist_slurm):
+    ner_dist_slurm("--seeds", "1,2", "--out", "my exp")
     folder = here / "my exp"
+    earlier = jobs_of(folder)
+    cluster.wait(earlier["compare"], timeout=FINISHED_SECONDS)
     runs = [here / run["folder"] / "results.json" for run in earlier["runs"]]
     trained = [path.stat().st_mtime_ns for path in runs]
     text = (folder / "comparison/compare.json").read_text()
@@ -109,6 +110,7 @@ def _submit_again(cluster, here, ner_dist_slurm, earlier):
     assert (folder / "comparison/compare.json").read_text() == text
 
 
+@pytest.mark.soak
 def test_runs_that_did_not_end_well_are_named_by_the_comparison(cluster, here, ner_dist_slurm):
     ner_dist_slurm("--out", "exp", "--sbatch=--hold")
     jobs = jobs_of(here / "exp")
@@ -127,6 +129,7 @@ def test_runs_that_did_not_end_well_are_named_by_the_comparison(cluster, here, n
     assert line.startswith("error: 2 of 2 runs are not complete: exp/full/seed-13, exp/subset/seed-13; ")
 
 
+@pytest.mark.soak
 def test_what_slurm_refuses_is_said_in_its_words_and_leaves_nothing(cluster, here, ner_dist_slurm):
     start = time.monotonic()
     refused = ner_dist_slurm("--out", "exp", *TOO_MANY, "--no-prepare", check=False)
@@ -137,6 +140,7 @@ def test_what_slurm_refuses_is_said_in_its_words_and_leaves_nothing(cluster, her
     assert queue(cluster) == []
 
 
+@pytest.mark.soak
 def test_a_comparison_that_slurm_refuses_takes_the_trainings_with_it(cluster, here, ner_dist_slurm):
     scripts = here / "launch/slurm"
     scripts.mkdir(parents=True)
@@ -153,6 +157,7 @@ def test_a_comparison_that_slurm_refuses_takes_the_trainings_with_it(cluster, he
     assert [line for line in queue(cluster) if not line.endswith(" COMPLETING")] == []
 
 
+@pytest.mark.soak
 def test_the_comparison_finds_its_environment_and_says_when_it_does_not(cluster, here):
     script = REPOSITORY / "launch/slurm/compare.sbatch"
     (here / "launch/slurm").mkdir(parents=True)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.distributed.launching import RECIPE, environment
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.soak]
 
 JOB = """#!/bin/bash
 #SBATCH --output=exp/logs/%x-%A_%a.log

@@ -1,4 +1,16 @@
-"""`sbatch launch/slurm/train.sbatch` on a real cluster: two nodes, warnings, lost nodes, bad submissions."""
+"""`sbatch launch/slurm/train.sbatch` on a real cluster: two nodes, warnings, lost nodes, bad submissions.
+
+What happens, in time:
+
+    warned       trains 20 steps, held still .................... warned, requeued, ends
+    outside        trained without Slurm, undisturbed
+    ddp, zero2                              two jobs of two nodes, at the same time
+    disturbed                               signalled, requeued, | node n2 lost, requeued, ends
+    cancelled                               cancelled, again     |
+    array                                   task 1 warned ...... | preempted once all others ended
+
+Node n2 is killed only after ddp and zero2 have ended (the bar).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +27,7 @@ from tests.conftest import REPOSITORY
 from tests.distributed.launching import events, results, train
 from tests.slurm.jobs import OPTIONS, SCRIPT, STEPS, Jobs, same_weights
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slurm, pytest.mark.soak, pytest.mark.timeout(900)]
 
 PATIENCE = 300
 """Seconds, for what takes ten where a core is free."""
