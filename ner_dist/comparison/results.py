@@ -353,4 +353,5 @@ class Comparison:
     @property
     def figures(self) -> dict[str, Any]:
         """What compare.json holds."""
-        return {"format": FORMAT} | as_json(self)
+        figures: dict[str, Any] = {"format": FORMAT} | as_json(self)
+        return figures

@@ -92,7 +92,8 @@ def mean(trees: Sequence[Tree]) -> Tree:
 
     Trees are dataclasses and dictionaries of figures.
     """
-    return _over(trees, _mean)
+    averaged: Tree = _over(trees, _mean)
+    return averaged
 
 
 def std(trees: Sequence[Tree]) -> Tree | None:

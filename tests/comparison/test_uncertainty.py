@@ -345,9 +345,8 @@ def test_copies_of_runs_add_nothing_known():
     """Three times the same run: no deviation, the figures of one, and the interval of its sentences."""
     aligned = simulated.two_models(6)
     one = only_pair(uncertainty(aligned, resamples=300))
-    for model in "AB":
-        aligned.predicted[model] = aligned.predicted[model] * 3
-        aligned.seeds[model] = [1, 2, 3]
+    predicted = {model: runs * 3 for model, runs in aligned.predicted.items()}
+    aligned = replace(aligned, predicted=predicted, seeds={model: [1, 2, 3] for model in "AB"})
     for where, cell in only_pair(uncertainty(aligned, resamples=300)).items():
         assert asdict(cell) == pytest.approx(asdict(one[where]), abs=1e-12)
 
