@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.comparison.alignment import Alignment, align, by_words, without_words
-from ner_dist.comparison.json_form import OPTIONAL
 from ner_dist.comparison.matching import Outcome, outcome
 from ner_dist.comparison.scores import Scores, scores_of
 from ner_dist.data.renaming import remedy
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
+from ner_dist.evaluation.json_form import OPTIONAL
 from ner_dist.labels import LabelSet
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ner_dist.files import atomic_file
 
 if TYPE_CHECKING:
     from ner_dist.data.labelled import LabelledSplit
+    from ner_dist.evaluation.figures import SplitFigures
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def write_predictions(
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def verify(path: Path, figures: dict[str, Any]) -> None:
+def verify(path: Path, figures: SplitFigures) -> None:
     """Recompute the headline figures with seqeval from the written predictions.
 
     Raises:
@@ -74,10 +75,14 @@ def verify(path: Path, figures: dict[str, Any]) -> None:
             "strict": v1.precision_recall_fscore_support(gold, predicted, average="micro", scheme=IOB2),
             "lenient": sequence_labeling.precision_recall_fscore_support(gold, predicted, average="micro"),
         }
-    for mode, ours in (("strict", figures), ("lenient", figures["lenient"])):
+    for mode, ours in (("strict", figures), ("lenient", figures.lenient)):
         theirs = dict(zip(("precision", "recall", "f1"), map(float, answers[mode]), strict=False))
-        differing = {name: (ours[name], value) for name, value in theirs.items() if ours[name] != value}
+        differing = {
+            name: (getattr(ours, name), value)
+            for name, value in theirs.items()
+            if getattr(ours, name) != value
+        }
         assert not differing, f"{path}: {mode} figures differ from seqeval's: {differing}"
     words = sum(len(line["gold"]) for line in lines)
     correct = sum(a == b for line in lines for a, b in zip(line["gold"], line["predicted"], strict=True))
-    assert figures["accuracy"] == correct / max(words, 1), f"{path}: accuracy differs"
+    assert figures.accuracy == correct / max(words, 1), f"{path}: accuracy differs"

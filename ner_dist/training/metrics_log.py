@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from accelerate import Accelerator
 
+    from ner_dist.evaluation.figures import SplitFigures
     from ner_dist.recipe import Recipe
     from ner_dist.run.directory import Run
     from ner_dist.training.loop import Step
@@ -213,29 +214,29 @@ class MetricsLogger:
                 )
 
     def evaluation(
-        self, split: str, step: int, epoch: int, figures: dict[str, Any], *, best: bool = False
+        self, split: str, step: int, epoch: int, figures: SplitFigures, *, best: bool = False
     ) -> None:
         """Write the scores of the validation split, and whether no earlier ones were better."""
         seconds = self.seconds
         self.time_left.evaluated(step, seconds)
-        self.best_f1 = max(self.best_f1, figures["f1"])
+        self.best_f1 = max(self.best_f1, figures.f1)
         keys = ("loss", "precision", "recall", "f1", "accuracy", "words_per_second")
         event = {
             "event": "evaluation",
             "split": split,
             "step": step,
             "epoch": epoch + 1,
-            "scheme": figures["scheme"],
+            "scheme": figures.scheme,
         }
-        event |= {key: figures[key] for key in keys}
+        event |= {key: getattr(figures, key) for key in keys}
         event["seconds_left"] = self.time_left.seconds_left(self.total_steps)
         self.write(event | {"seconds": seconds})
         log.info(
             "%s at step %d: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s)%s",
             split,
             step,
-            *(figures[key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
-            figures["scheme"],
+            *(getattr(figures, key) for key in ("f1", "precision", "recall", "accuracy", "loss")),
+            figures.scheme,
             ", best so far" if best else "",
         )
 

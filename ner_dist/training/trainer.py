@@ -278,8 +278,8 @@ class Trainer:
     def evaluate(self, step: int, metrics_log: MetricsLogger) -> None:
         """Score the validation split after a step; keep the weights if they are the best so far."""
         metrics_log.flush()
-        figures = self.evaluate_split(self.loop.model, "validation", metrics_log).as_dict()
-        f1, loss = figures["f1"], figures["loss"]
+        figures = self.evaluate_split(self.loop.model, "validation", metrics_log).figures
+        f1, loss = figures.f1, float("nan") if figures.loss is None else figures.loss
         # Decided once for all ranks: they save together.
         best = on_main_rank(
             self.accelerator, lambda: standing(f1, loss) >= standing(self.best_f1, self.best_loss)

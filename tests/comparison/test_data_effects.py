@@ -31,7 +31,7 @@ def f1_of(aligned, model, sentences, *, strict=True):
         metrics.count(aligned.gold[words], run[words], offsets, aligned.labels, strict=strict)
         for run in aligned.predicted[model]
     ]
-    return np.mean([metrics.scores(each, aligned.labels.types)["f1"] for each in counts])
+    return np.mean([metrics.scores(each, aligned.labels.types).f1 for each in counts])
 
 
 @given(aligned=grounds())

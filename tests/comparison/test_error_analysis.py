@@ -57,7 +57,7 @@ def test_strict_is_what_metrics_says(aligned):
     for model in aligned.models:
         scores = metrics.scores(metrics.Counts.from_array(counted(aligned, model)), aligned.labels.types)
         strict = errors(aligned, model, training=NO_TRAINING).strict
-        assert asdict(strict) == {name: scores[name] for name in ("precision", "recall", "f1")}
+        assert asdict(strict) == {name: getattr(scores, name) for name in ("precision", "recall", "f1")}
 
 
 @given(aligned=grounds())

@@ -123,7 +123,7 @@ def test_a_run_is_scored_in_the_windows_of_its_training_on_any_data(here):
     scored = evaluate_model(
         str(here / "windows"), data=str(here / "data"), split="test", settings=[], precision="fp32"
     )
-    assert scored["loss"] == pytest.approx(results["test"]["loss"], rel=1e-6)
+    assert scored.scores.loss == pytest.approx(results["test"]["loss"], rel=1e-6)
 
 
 def test_a_finished_model_is_trained_further_as_the_message_says(here, capsys):
