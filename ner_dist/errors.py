@@ -22,13 +22,13 @@ EXIT_USER_ERROR = 2
 
 
 class UserError(Exception):
-    """What is wrong, where, and what to do, on one line.
+    """A mistake of the user on one line: what is wrong, where, and how to fix it.
 
     Args:
-        what: what is wrong, in words of the user's world.
+        what: what is wrong, in the user's terms.
         where: a file, `file:line` or dotted recipe key.
         fix: what to do about it.
-        everywhere: whether the other ranks of the machine meet the same error, so that one of them tells it.
+        everywhere: whether the other ranks of the machine meet the same error, so that one of them prints it.
 
     Example:
         >>> import ner_dist

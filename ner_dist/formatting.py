@@ -1,4 +1,4 @@
-"""Numbers as people read them: as many digits as can be told apart, and – where there is none."""
+"""Format numbers for people: significant digits only, and – where there is no number."""
 
 from __future__ import annotations
 

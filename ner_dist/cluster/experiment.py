@@ -66,13 +66,13 @@ class PlannedRun:
     """All that changes the recipe, `output_dir` and `train.seed` included."""
 
     def recorded(self) -> dict[str, Any]:
-        """What jobs.json says of it."""
+        """Its entry in jobs.json."""
         return {key: value for key, value in asdict(self).items() if key != "overrides"}
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is to be submitted. Nothing is written before `submit`."""
+    """An experiment to submit. Nothing is written before `submit`."""
 
     folder: Path
     runs: list[PlannedRun]
@@ -185,7 +185,7 @@ def _read_seeds(text: str) -> list[int]:
     try:
         seeds = [int(word) for word in text.split(",")]
     except ValueError:
-        raise UserError(f"`{text}` is no list of numbers", where="--seeds", fix="write 1,2,3") from None
+        raise UserError(f"`{text}` is not a list of seeds", where="--seeds", fix="write 1,2,3") from None
     if len(set(seeds)) < len(seeds):
         raise UserError("a seed is named twice", where=f"--seeds {text}")
     return seeds
@@ -219,7 +219,7 @@ def _check_content(experiment: Experiment) -> None:
             [[run.recipe, *run.overrides] for run in experiment.runs]
         ):
             raise UserError(
-                f"holds another experiment: recipes, seeds or settings in {file} are others",
+                f"holds another experiment: its recipes, seeds or settings in {file} differ",
                 where=f"--out {folder}",
                 fix="name another folder",
             )
@@ -238,7 +238,7 @@ def _same_runs(rows: list[list[str]]) -> list[list[str]]:
 
 
 def runs_text(runs: Sequence[PlannedRun]) -> str:
-    """What runs.tsv holds."""
+    """The content of runs.tsv."""
     return "".join("\t".join([run.recipe, *run.overrides]) + "\n" for run in runs)
 
 

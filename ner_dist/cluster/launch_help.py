@@ -1,6 +1,6 @@
 """`ner-dist launch-help`: what to type on each machine where no Slurm starts the processes.
 
-What is printed can be pasted into a shell: lines are commands, everything else is a comment.
+The output can be pasted into a shell: everything but the commands is a comment.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _summary(where: Where, launch: LaunchConfig, notes: list[str]) -> str:
 
 
 def _conditions(where: Where, recipe: Recipe) -> str:
-    """What must hold on all machines before the commands are typed."""
+    """Conditions on all machines, as comments above the commands."""
     if len(where.hosts) == 1:
         return "# Type it in the repository's folder, with the environment active."
     first = where.hosts[0]

@@ -31,7 +31,7 @@ def as_event(line: bytes) -> Event | None:
 
 
 def starts(events: Iterable[Event]) -> list[list[Event]]:
-    """The events of each start of the training; one that began anew says so by its smaller step alone."""
+    """Split the events by start of the training; a restart from step 0 shows only by its smaller step."""
     found: list[list[Event]] = []
     for each in events:
         if not found or each["event"] == "resume" or each["step"] < found[-1][-1]["step"]:
@@ -60,7 +60,7 @@ def read_events(path: Path) -> list[Event]:
     kept: list[Event] = []
     for start in starts(on_the_clock):
         first = start[0]
-        # A resumed training goes on behind its step; one that began anew does this step again.
+        # A resumed training begins after its step; one that restarted from step 0 repeats this step.
         last = first["step"] if first["event"] == "resume" else first["step"] - 1
         kept = [each for each in kept if each["step"] <= last] + start
     return list({(each["event"], each.get("split"), each["step"]): each for each in kept}.values())

@@ -1,4 +1,4 @@
-"""What a training says while it runs: metrics.jsonl, the log, a progress bar, trackers.
+"""Metrics of a running training: metrics.jsonl, the log, a progress bar, trackers.
 
 Steps arrive with their tensors still on the device. They are read, and summed over the ranks, once every
 `logging.every` steps; only then does the host wait for the device.
@@ -49,10 +49,10 @@ class MetricsLogger:
     ) -> None:
         """
         Args:
-            recipe: its `logging` section decides how often and whom to tell.
+            recipe: its `logging` section decides how often to log, and to which trackers.
             run: where metrics.jsonl lies.
             accelerator: the process group.
-            resumed: the state of the checkpoint that training goes on from.
+            resumed: the state of the checkpoint that training continues from.
         """
         self.settings, self.run, self.accelerator = recipe.logging, run, accelerator
         self.max_nonfinite = recipe.train.max_nonfinite_steps
@@ -79,7 +79,7 @@ class MetricsLogger:
             config = {key: str(value) for key, value in recipe.model_dump(mode="json").items()}
             ids = resumed["trackers"] if resumed is not None else {}
             options = {name: _tracker_options(name, ids[name]) for name in ids}
-            # A run that goes on has its settings there already, and MLflow refuses other values for them.
+            # The tracker knows the settings of a resumed run, and MLflow refuses other values for them.
             accelerator.init_trackers(
                 self.settings.project, config=None if options else config, init_kwargs=options
             )
@@ -122,11 +122,11 @@ class MetricsLogger:
 
     @property
     def seconds(self) -> float:
-        """Time that training took so far, over all its starts."""
+        """Training time so far, over all starts."""
         return self.seconds_before + time.perf_counter() - self.began
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of this, as JSON."""
+        """The part of this that a checkpoint saves, as JSON."""
         return {
             "seconds": self.seconds,
             "epoch_loss": list(self.epoch_loss.items()),
@@ -270,5 +270,5 @@ def _tracker_ids(accelerator: Accelerator, names: Sequence[str]) -> dict[str, st
 
 
 def _tracker_options(name: str, run_id: str) -> dict[str, str]:
-    """What has a tracker go on with a run of its own."""
+    """Options with which a tracker continues one of its runs."""
     return {"id": run_id, "resume": "allow"} if name == "wandb" else {"run_id": run_id}

@@ -168,7 +168,7 @@ class TestRefusals:
             ([FULL, "output_dir=x"], {}, "`output_dir=x` contradicts --out"),
             ([FULL, "train.seed=1"], {"seeds": "1,2"}, "`train.seed=1` contradicts --seeds"),
             ([FULL, "data.path=a\tb"], {}, "holds a tab"),
-            ([FULL], {"seeds": "1,x"}, "--seeds: `1,x` is no list of numbers; write 1,2,3"),
+            ([FULL], {"seeds": "1,x"}, "--seeds: `1,x` is not a list of seeds; write 1,2,3"),
             ([FULL], {"seeds": "1,2,1"}, "--seeds 1,2,1: a seed is named twice"),
             ([FULL], {"launch_config": "none.yaml"}, "launch config none.yaml: cannot be read: No such file"),
             (
@@ -188,7 +188,7 @@ class TestRefusals:
         with pytest.raises(SystemExit) as stop:
             cli.main()
         assert stop.value.code == 2
-        assert capsys.readouterr().err == "error: --seeds: `one` is no list of numbers; write 1,2,3\n"
+        assert capsys.readouterr().err == "error: --seeds: `one` is not a list of seeds; write 1,2,3\n"
 
 
 class TestTheSameFolderAgain:
@@ -210,7 +210,7 @@ class TestTheSameFolderAgain:
     def test_another_experiment_is_refused(self, arguments, seeds):
         said = refused(*arguments, seeds=seeds)
         assert said.startswith(
-            "--out exp: holds another experiment: recipes, seeds or settings in exp/runs.tsv"
+            "--out exp: holds another experiment: its recipes, seeds or settings in exp/runs.tsv"
         )
 
     def test_a_recipe_that_was_changed_since_its_run_began_is_refused(self, here):

@@ -140,7 +140,7 @@ class TestBeforeAnythingIsStarted:
 
     def test_a_launch_config_for_one_process(self, refused):
         said = refused("--launch-config", str(LAUNCH / "single_gpu.yaml"), "--processes", "2")
-        assert "starts one process, and this is 1 node x 2 processes; take one of launch/" in said
+        assert "starts one process, and this is 1 node x 2 processes; use one of launch/" in said
 
     def test_deepspeed_that_is_not_installed(self, refused, monkeypatch):
         monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: None)
