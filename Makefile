@@ -45,6 +45,7 @@ lint: install
 	ruff check .
 	ruff format --check .
 	mypy ner_dist
+	git ls-files -z | xargs -0 codespell
 
 format: install
 	ruff format .

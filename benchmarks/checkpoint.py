@@ -21,12 +21,14 @@ from pathlib import Path
 
 import torch
 
+from ner_dist.model.encoder import load_config
 from ner_dist.recipe import Recipe
 from ner_dist.run.directory import Run
 from ner_dist.runtime.accelerator import describe, start
 from ner_dist.training.checkpoint_files import CheckpointReader, damage
 from ner_dist.training.checkpoints import Checkpoints
 from ner_dist.training.state_dict import restore
+from ner_dist.training.task import load_task
 from ner_dist.training.trainer import Trainer
 
 BASE = {"hidden_size": 768, "layers": 12, "heads": 12, "vocab_size": 50265, "max_length": 512}
@@ -57,12 +59,13 @@ def measure(recipe: Recipe, *, interval: int) -> None:
     """Train a little, save and load."""
     accelerator = start(recipe, model_type="roberta")
     folder = _shared_folder(recipe)
-    trainer = Trainer(recipe, run=Run(folder), accelerator=accelerator)
-    trainer.load_data()
+    task = load_task(recipe, load_config(recipe.model), accelerator=accelerator)
     if recipe.model.scratch.layers == BASE["layers"]:
         # The embedded corpus has fewer words than RoBERTa's vocabulary: give its table the full size.
-        trainer.data = dataclasses.replace(trainer.data, vocab_size=BASE["vocab_size"])
-    trainer.build_model()
+        data = dataclasses.replace(task.data, vocab_size=BASE["vocab_size"])
+        task = dataclasses.replace(task, data=data)
+    checkpoints = Checkpoints(folder, accelerator=accelerator, keep_last=1)
+    trainer = Trainer(task, run=Run(folder), accelerator=accelerator, checkpoints=checkpoints)
     step_seconds = [step.seconds for _, step in zip(range(3), trainer.steps(), strict=False)]
     saves = []
     with trainer.open_metrics_log() as metrics_log:

@@ -73,13 +73,9 @@ def training(options: argparse.Namespace, folder: str) -> Iterator[Step]:
             },
         }
     )
-    trainer = Trainer(
-        recipe,
-        run=Run(Path(folder)),
-        accelerator=start(recipe, model_type=load_config(recipe.model).model_type),
-    )
-    trainer.load_data()
-    trainer.build_model()
+    config = load_config(recipe.model)
+    accelerator = start(recipe, model_type=config.model_type)
+    trainer = Trainer.from_recipe(recipe, config, run=Run(Path(folder)), accelerator=accelerator)
     return trainer.steps()
 
 

@@ -131,10 +131,13 @@ def main() -> None:
     """What a rank does: train and write its figures into the folder that `run` made."""
     import torch
 
+    from ner_dist.model.encoder import load_config
     from ner_dist.recipe import Recipe
     from ner_dist.run.directory import Run
     from ner_dist.runtime.accelerator import start
     from ner_dist.runtime.ranks import leave
+    from ner_dist.training.checkpoints import Checkpoints
+    from ner_dist.training.task import load_task
     from ner_dist.training.trainer import Trainer
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -146,13 +149,15 @@ def main() -> None:
     accelerator = start(recipe, model_type="roberta")
     if accelerator.device.type == "cpu":
         torch.set_num_threads(1)
-    trainer = Trainer(recipe, run=Run(folder / "run"), accelerator=accelerator)
-    trainer.load_data()
-    trainer.data = dataclasses.replace(trainer.data, vocab_size=recipe.model.scratch.vocab_size)
+    task = load_task(recipe, load_config(recipe.model), accelerator=accelerator)
+    data = dataclasses.replace(task.data, vocab_size=recipe.model.scratch.vocab_size)
+    task = dataclasses.replace(task, data=data)
+    run = Run(folder / "run")
+    checkpoints = Checkpoints(run.checkpoints, accelerator=accelerator, keep_last=1)
     on_gpu = accelerator.device.type == "cuda"
     warm_up(recipe)
     memory = Memory(on_gpu)
-    trainer.build_model()
+    trainer = Trainer(task, run=run, accelerator=accelerator, checkpoints=checkpoints)
     held = Held(trainer)
     with trainer.open_metrics_log():
         steps = []
@@ -188,13 +193,13 @@ def warm_up(recipe: Any) -> None:
     import torch
     from transformers import AutoModelForTokenClassification
 
-    from ner_dist.model.encoder import disable_zero3_init, load_config
+    from ner_dist.model.encoder import load_config, whole_models
 
-    disable_zero3_init()
     small = recipe.model.model_copy(
         update={"scratch": recipe.model.scratch.model_copy(update=MODELS["tiny"])}
     )
-    model = AutoModelForTokenClassification.from_config(load_config(small))
+    with whole_models():
+        model = AutoModelForTokenClassification.from_config(load_config(small))
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     for _ in range(2):
         model(input_ids=torch.ones(2, 16, dtype=torch.int64)).logits.sum().backward()

@@ -5,8 +5,8 @@
     python benchmarks/plan_check.py --hooks        what DeepSpeed's Python costs for each parameter tensor
 
 Memory is the peak of resident memory above what the process held before the model was built, the C library
-being told to give back what is freed. Time is foretold with the rates that `--measure` finds on this machine:
-of a layer's forward and backward pass, AdamW and an all-reduce, none of which is a training.
+being told to give back what is freed. Time is foretold with the rates that device_rates.py finds on this
+machine: of a layer's forward and backward pass, AdamW and an all-reduce, none of which is a training.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 
+from device_rates import measured_hardware
 from measured_run import CONFIGS, MODELS, run, settings, shape_of_recipe
 
 HOOK_LAYERS = (2, 8)
@@ -78,22 +79,23 @@ def check(
 
 def _foretold(recipe: dict, name: str, processes: int, *, of_memory: bool) -> float:
     """The planner's figure for one strategy on this machine's CPU."""
-    from ner_dist.launch import LAUNCHES
+    from ner_dist.launch import shipped_config
     from ner_dist.recipe import Recipe
     from ner_dist.sizing.advise import Hardware, size
     from ner_dist.sizing.communication import Network
     from ner_dist.sizing.devices import find_gpu
-    from ner_dist.sizing.plan import with_measurement
     from ner_dist.sizing.workload import workload_of
+    from ner_dist.training.auto import settle
 
-    settings = Recipe.model_validate(recipe)
-    workload = workload_of(settings)
+    made = Recipe.model_validate(recipe)
+    workload = workload_of(made)
     shape = shape_of_recipe(recipe)
+    settings = settle(made, subwords=workload.subwords, width=shape.hidden)
     network = Network(intra=1e9, inter=1e9, alpha=1e-5, per_machine=8)
     hardware = Hardware(processes, 1e12, find_gpu("cpu"), network)
-    launch = next(launch for launch in LAUNCHES if launch.name == CONFIGS[name][settings.precision != "fp32"])
+    launch = shipped_config(CONFIGS[name][settings.precision != "fp32"])
     if not of_memory:
-        hardware = with_measurement(launch, settings, shape, workload, hardware, threads=1)
+        hardware = measured_hardware(launch, settings, shape, workload, hardware, threads=1)
     sized = size(launch, settings, shape, workload, hardware)
     assert sized.memory is not None and sized.time is not None, sized.refused
     return sized.memory.total if of_memory else sized.time.total

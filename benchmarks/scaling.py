@@ -79,13 +79,12 @@ def scaling(options: argparse.Namespace) -> None:
 
 def sent(options: argparse.Namespace) -> None:
     """Bytes that rank 0 sends in a step, as its process wrote them, and as the planner has them."""
-    from ner_dist.launch import LAUNCHES
+    from ner_dist.launch import shipped_config
     from ner_dist.sizing.communication import transfers
     from ner_dist.sizing.step_time import turns_of
 
     turns = turns_of(options.batch_tokens, options.micro_batch_tokens, 2)
     shape = shape_of_recipe(recipe(options))
-    launches = {launch.name: launch for launch in LAUNCHES}
     print(f"{shape.parameters:,} parameters (P), {turns} micro-batches a rank, 2 ranks; MB a step")
     print("| | written by the process | of it, P * | theory | with gloo's reduce-scatter | deviation |")
     print("|---|---|---|---|---|---|")
@@ -93,9 +92,10 @@ def sent(options: argparse.Namespace) -> None:
         ranks = run(recipe(options), strategy=name, processes=2, steps=options.steps)
         wire = statistics.median(step["wire_bytes"] for step in ranks[0]["steps"])
         half = name != "DDP" and options.precision != "fp32"
-        expected = transfers(launches[CONFIGS[name][1]], shape, half=half, turns=turns)
+        launch = shipped_config(CONFIGS[name][1])
+        expected = transfers(launch, shape, half=half, turns=turns)
         theory = sum(transfer.sent(2) for transfer in expected)
-        here = transfers(launches[CONFIGS[name][1]], shape, half=half, turns=turns, gloo=True)
+        here = transfers(launch, shape, half=half, turns=turns, gloo=True)
         on_gloo = sum(transfer.sent(2) for transfer in here)
         print(
             f"| {name} | {wire / 1e6:.2f} | {wire / shape.parameters:.3f} | {theory / 1e6:.2f} "

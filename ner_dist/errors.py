@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend.
+"""The one exception for mistakes that a user can fix.
 
 Everything that is wrong with a recipe, a data file, a launch config or a folder is raised as
 `UserError`. The entrypoints print it as a single line and exit with code 2; a traceback means a
@@ -29,6 +29,14 @@ class UserError(Exception):
         where: a file, `file:line` or dotted recipe key.
         fix: what to do about it.
         everywhere: whether the other ranks of the machine meet the same error, so that one of them tells it.
+
+    Example:
+        >>> import ner_dist
+        >>> try:
+        ...     ner_dist.load_recipe("tiny.yaml", ["train.epoch=3"])
+        ... except ner_dist.UserError as error:
+        ...     print(error)
+        override train.epoch=3: unknown key `train.epoch`; did you mean `train.epochs`?
     """
 
     def __init__(
@@ -43,7 +51,7 @@ class UserError(Exception):
 
 _MAKE_ROOM = "make room and give the same command again: what was saved is still there"
 _GET_ACCESS = "get permission there, or name another place"
-_MENDED_BY = {
+_FIXES = {
     errno.ENOSPC: _MAKE_ROOM,
     errno.EDQUOT: _MAKE_ROOM,
     errno.EROFS: _GET_ACCESS,
@@ -54,26 +62,35 @@ _MENDED_BY = {
 }
 
 
-def disk_error(error: OSError) -> UserError | None:
-    """The error for a disk that takes no more, or not there; None for an `OSError` of any other kind."""
-    if error.errno not in _MENDED_BY:
-        return None
-    return UserError(
-        error.strerror or "the disk takes no more",
-        where=str(error.filename) if error.filename else None,
-        fix=_MENDED_BY[error.errno],
-    )
+@contextmanager
+def disk_errors(*, everywhere: bool = True) -> Iterator[None]:
+    """Raise an `OSError` for a full, read-only or forbidden path as a `UserError`; leave any other as it is.
+
+    Args:
+        everywhere: whether the other ranks of the machine meet the same error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FIXES:
+            raise
+        raise UserError(
+            error.strerror or "the disk takes no more",
+            where=str(error.filename) if error.filename else None,
+            fix=_FIXES[error.errno],
+            everywhere=everywhere,
+        ) from error
 
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Have what the disk refuses while the block writes be an `OSError` that names the file.
+    """Make what the disk refuses while the block writes an `OSError` that names the file.
 
     A full disk names none, `numpy.save` and `shutil.copytree` leave out the number, and libraries written in
     Rust (tokenizers, safetensors) raise exceptions of their own.
 
     Args:
-        path: the file or folder that a user knows, whatever stands aside until it is whole.
+        path: the file or folder that a user knows, not the one beside it that is written first.
     """
     try:
         yield
@@ -83,7 +100,7 @@ def writing(path: str | Path) -> Iterator[None]:
             number = int(match[1])
         if number is None and re.search(r"\d+ requested and \d+ written", str(error)):
             number = errno.ENOSPC
-        if number not in _MENDED_BY:
+        if number not in _FIXES:
             raise
         raise OSError(number, os.strerror(number), str(path)) from error
 

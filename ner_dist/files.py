@@ -6,14 +6,16 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import torch
 
@@ -76,13 +78,17 @@ def _why_not_writable(folder: Path, files: Sequence[str]) -> str | None:
     return f"holds a folder called {taken[0]}, which is to be a file" if taken else None
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
+@contextmanager
+def atomic_file(path: Path) -> Iterator[TextIO]:
+    """A text file to write, which a reader or a crash sees whole or as it was before.
+
+    It is written aside, synced and renamed when the block ends; if the block fails, nothing is left of it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
     try:
         with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
@@ -92,6 +98,33 @@ def write_atomically(path: Path, text: str) -> None:
         raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
+    with atomic_file(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which replaces `folder` when the block ends and everything in it is synced.
+
+    If the block fails, `folder` is as it was before.
+    """
+    aside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        for path in (*aside.rglob("*"), aside):
+            sync(path)
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+        sync(folder.parent)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> str:

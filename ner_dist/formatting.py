@@ -18,11 +18,11 @@ def known(value: Any) -> TypeGuard[float]:
     return abs(value) <= sys.float_info.max
 
 
-def score(value: Any, spread: Any = None) -> str:
+def score(value: Any, std: Any = None) -> str:
     """A share or a loss, with its standard deviation over seeds where there is one."""
     if not known(value):
         return NOTHING
-    return f"{value:.4f}" + (f" ± {spread:.4f}" if known(spread) else "")
+    return f"{value:.4f}" + (f" ± {std:.4f}" if known(std) else "")
 
 
 def signed(value: Any, digits: int = 4) -> str:
@@ -35,9 +35,8 @@ def signed(value: Any, digits: int = 4) -> str:
     return ("+" if value > 0 else MINUS) + text
 
 
-def interval(figures: dict[str, Any] | None, *, sign: bool = False) -> str:
-    """The bounds of `low` and `high`."""
-    low, high = (figures or {}).get("low"), (figures or {}).get("high")
+def interval(low: Any, high: Any, *, sign: bool = False) -> str:
+    """The bounds of an interval, of scores or, with a `sign`, of differences."""
     if not (known(low) and known(high)):
         return NOTHING
     show = signed if sign else score
@@ -79,12 +78,17 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 def duration(seconds: Any) -> str:
-    """Hours, minutes and seconds."""
+    """A length of time in its two largest units at most: `41 s`, `5 min 07 s`, `12 min`, `1 h 02 min`."""
     if not known(seconds):
         return NOTHING
     minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+    if minutes < 10:
+        return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} d {hours:02} h"
 
 
 def joined(names: Sequence[str], *, most: int | None = None) -> str:

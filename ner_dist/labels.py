@@ -44,7 +44,16 @@ def split_tag(tag: str) -> tuple[str, str | None]:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The tags that a model or a data set knows; a tag's place is its id."""
+    """The tags that a model or a data set knows; a tag's place is its id.
+
+    Example:
+        >>> import ner_dist
+        >>> labels = ner_dist.LabelSet.from_types(["PER", "LOC"])
+        >>> labels.tags
+        ('O', 'B-PER', 'I-PER', 'B-LOC', 'I-LOC')
+        >>> labels.projection(labels.select(["LOC"])).tolist()
+        [0, 0, 0, 1, 2]
+    """
 
     tags: tuple[str, ...]
 

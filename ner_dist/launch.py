@@ -1,147 +1,97 @@
-"""The launch configs of launch/, as far as memory and time depend on them."""
+"""Launch configs: Accelerate's YAML files in launch/, which say where and with which strategy to train."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
 from ner_dist.errors import UserError
+from ner_dist.shipped import launch_file, launch_folder
 
 Strategy = Literal["one", "ddp", "zero"]
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One file of launch/."""
-
-    name: str
-    strategy: Strategy
-    precision: Literal["bf16", "fp16"] | None = None
-    """What the file names; None leaves it to the recipe and the hardware."""
-    stage: int = 0
-    offload: bool = False
-    machines: Literal["one", "several", "any"] = "any"
-    """Where it is the config to take: some are written for one machine, one for several."""
-    on_gpus: bool = True
-    processes: int | None = 8
-    """What the file starts if nothing else is said; None if that is not known."""
-    file: str = ""
-    """Where it is, unless in launch/."""
-
-    @property
-    def path(self) -> str:
-        return self.file or f"launch/{self.name}.yaml"
-
-
-def _both(prefix: str, strategy: Strategy, **options) -> list[Launch]:
-    return [Launch(f"{prefix}_{precision}", strategy, precision, **options) for precision in ("bf16", "fp16")]
-
-
-LAUNCHES = (
-    Launch("single_gpu", "one", processes=1),
-    Launch("cpu", "ddp", on_gpus=False, processes=2),
-    *_both("ddp", "ddp"),
-    *_both("zero1", "zero", stage=1),
-    Launch("zero2_bf16", "zero", "bf16", stage=2, machines="one"),
-    Launch("multi_node_zero2_bf16", "zero", "bf16", stage=2, machines="several", processes=16),
-    Launch("zero2_fp16", "zero", "fp16", stage=2),
-    *_both("zero3", "zero", stage=3),
-    *_both("zero3_offload", "zero", stage=3, offload=True),
-)
-
-
-def launch_command(
-    launch: Launch,
-    recipe: str,
-    overrides: list[str],
-    *,
-    world: int,
-    machines: int,
-    rank: int | str = "R",
-    host: str = "HOST_OF_RANK_0",
-    port: int = 29500,
-) -> str:
-    """The command to type; on several machines, on each of them with its own rank.
-
-    Args:
-        launch: the config.
-        recipe: the recipe's file, as the user gave it.
-        overrides: `key=value`.
-        world: number of processes over all machines.
-        machines: number of machines.
-        rank: of the machine on which it is typed.
-        host: the machine of rank 0, as all of them reach it.
-        port: where that one listens; on one machine the config decides.
-    """
-    words = ["accelerate launch --config_file", shlex.quote(launch.path)]
-    if machines > 1:
-        if launch.machines != "several" or machines != 2:
-            words.append(f"--num_machines {machines}")
-        if launch.strategy == "zero" and launch.machines != "several":
-            words.append("--deepspeed_multinode_launcher standard")
-        words.append(f"--machine_rank {rank} --main_process_ip {host}")
-        if launch.machines != "several" or port != 29500:
-            words.append(f"--main_process_port {port}")
-    if launch.strategy != "one" and world != launch.processes:
-        words.append(f"--num_processes {world}")
-    return " ".join([*words, "-m ner_dist.train", shlex.quote(recipe), *map(shlex.quote, overrides)])
-
-
-_TYPES = ("NO", "MULTI_GPU", "DEEPSPEED")
+_STRATEGIES: dict[str, Strategy] = {"NO": "one", "MULTI_GPU": "ddp", "DEEPSPEED": "zero"}
+_DEFAULT_ZERO_STAGE = 2
+"""Accelerate's, for a file that names none."""
 
 
 @dataclass(frozen=True)
 class LaunchConfig:
-    """What of an accelerate config file matters before it is used."""
+    """One launch config, as far as checks, memory and time depend on it."""
 
     path: str
-    distributed_type: str
-    """`NO` (one process), `MULTI_GPU` (DDP; on CPUs too) or `DEEPSPEED`."""
-    mixed_precision: str | None
-    use_cpu: bool
-    machines: int
-    """What it is written for: sizes are those of the allocation, but a config for several is no slip."""
-    processes: int | None
-    """What it starts, over all machines, if nothing else is said."""
+    """The file, as a command line names it."""
+    strategy: Strategy
+    """One process, DDP (on CPUs too), or DeepSpeed's ZeRO."""
+    stage: int = 0
+    """ZeRO stage; 0 for the other strategies."""
+    offload: bool = False
+    """Whether optimizer state or weights are kept in host memory."""
+    precision: str | None = None
+    """`bf16` or `fp16`; None leaves the precision to the recipe and the hardware."""
+    machines: int = 1
+    """Number of machines the file is written for; `accelerate launch --num_machines` overrides it."""
+    processes: int | None = None
+    """Number of processes over all machines; None if the file does not say."""
+    use_cpu: bool = False
+    """Whether the file forbids GPUs."""
+    port: int | None = None
+    """Port on which rank 0 listens."""
+    standard_launcher: bool = False
+    """Whether DeepSpeed is started on each machine by hand; its own launchers would use ssh."""
 
     @classmethod
-    def read(cls, path: str) -> LaunchConfig:
-        """
+    def read(cls, path: str | Path) -> LaunchConfig:
+        """Read one of Accelerate's config files.
+
+        Args:
+            path: the file, or the name of a shipped one, such as `zero2_bf16`.
+
         Raises:
-            UserError: there is no such file, or it is no config of a kind that ner_dist trains under.
+            UserError: there is no such file, or ner_dist cannot train under it.
         """
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
+        path = launch_file(path)
+        values = _read_yaml(path)
+        kind = values.get("distributed_type")
+        if kind not in _STRATEGIES:
             raise UserError(
-                f"cannot be read: {error.strerror}",
-                where=f"launch config {path}",
-                fix="name a file of launch/, such as launch/ddp_bf16.yaml",
-            ) from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"is not YAML: {error}", where=f"launch config {path}") from None
-        kind = values.get("distributed_type") if isinstance(values, dict) else None
-        if kind not in _TYPES:
-            raise UserError(
-                f"distributed_type is {kind}, and ner_dist trains under {', '.join(_TYPES)}",
+                f"distributed_type is {kind}, and ner_dist trains under {', '.join(_STRATEGIES)}",
                 where=f"launch config {path}",
                 fix="name a file of launch/",
             )
+        strategy = _STRATEGIES[kind]
+        zero = values.get("deepspeed_config") if strategy == "zero" else None
+        zero = zero if isinstance(zero, dict) else {}
+        offloads = [zero.get(f"offload_{part}_device") for part in ("optimizer", "param")]
+        precision = values.get("mixed_precision")
         return cls(
             path,
-            kind,
-            mixed_precision=values.get("mixed_precision"),
-            use_cpu=bool(values.get("use_cpu")),
+            strategy,
+            stage=zero.get("zero_stage", _DEFAULT_ZERO_STAGE) if strategy == "zero" else 0,
+            offload=any(device not in (None, "none") for device in offloads),
+            precision=precision if precision in ("bf16", "fp16") else None,
             machines=values.get("num_machines") or 1,
             processes=values.get("num_processes"),
+            use_cpu=bool(values.get("use_cpu")),
+            port=values.get("main_process_port"),
+            standard_launcher=zero.get("deepspeed_multinode_launcher") == "standard",
         )
 
+    @property
+    def name(self) -> str:
+        """The file's name without `.yaml`."""
+        return Path(self.path).stem
+
+    @property
+    def for_gpus(self) -> bool:
+        """Whether it is meant for GPUs. DDP that names neither bf16 nor fp16 is meant for CPU processes."""
+        return not self.use_cpu and (self.strategy != "ddp" or self.precision is not None)
+
     def check(self, *, machines: int, per_machine: int, gpus: int) -> None:
-        """Whether it starts one process for each GPU, or for each CPU task, of an allocation.
+        """Check that it starts one process for each GPU, or for each CPU task, of an allocation.
 
         Args:
             machines: number of nodes.
@@ -154,7 +104,7 @@ class LaunchConfig:
         world = machines * per_machine
         place = f"{machines} node{'s' * (machines > 1)} x {per_machine} {'GPU' if gpus else 'process'}"
         place += ("s" if gpus else "es") * (per_machine > 1)
-        if self.distributed_type == "NO" and world > 1:
+        if self.strategy == "one" and world > 1:
             self._contradicts(f"starts one process, and this is {place}", "ddp_bf16 or zero2_bf16")
         if self.use_cpu and gpus:
             self._contradicts(f"computes on CPUs (use_cpu), and this is {place}", "ddp_bf16")
@@ -163,5 +113,91 @@ class LaunchConfig:
 
     def _contradicts(self, what: str, better: str) -> None:
         raise UserError(
-            what, where=f"launch config {self.path}", fix=f"take one of launch/ for that, such as {better}"
+            what, where=f"launch config {self.path}", fix=f"use one of launch/ for that, such as {better}"
         )
+
+
+def _read_yaml(path: str | Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"cannot be read: {error.strerror}",
+            where=f"launch config {path}",
+            fix="name a file of launch/, such as launch/ddp_bf16.yaml",
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"is not YAML: {error}", where=f"launch config {path}") from None
+    return values if isinstance(values, dict) else {}
+
+
+def shipped_config(name: str) -> LaunchConfig:
+    """The shipped launch config of a name, such as `ddp_bf16`.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    return LaunchConfig.read(launch_folder() / f"{name}.yaml")
+
+
+def shipped_configs() -> list[LaunchConfig]:
+    """All shipped launch configs, from the simplest strategy to the most involved."""
+    order: list[Strategy] = ["one", "ddp", "zero"]
+    configs = [LaunchConfig.read(path) for path in launch_folder().glob("*.yaml")]
+    return sorted(
+        configs,
+        key=lambda each: (
+            order.index(each.strategy),
+            each.stage,
+            each.offload,
+            each.precision or "",
+            each.machines,
+        ),
+    )
+
+
+def find_config(strategy: Strategy, *, stage: int, offload: bool, precision: str) -> LaunchConfig | None:
+    """The shipped config for one machine that runs a strategy in a precision; None if there is none."""
+    for config in shipped_configs():
+        same = (config.strategy, config.stage, config.offload) == (strategy, stage, offload)
+        # The config for one process leaves the precision to the recipe.
+        if same and config.machines == 1 and (strategy == "one" or config.precision == precision):
+            return config
+    return None
+
+
+def launch_command(
+    launch: LaunchConfig,
+    recipe: str,
+    overrides: list[str],
+    *,
+    world: int,
+    machines: int,
+    rank: int | str = "R",
+    host: str = "HOST_OF_RANK_0",
+    port: int = 29500,
+) -> str:
+    """The `accelerate launch` command; on several machines, the one to type on the machine of `rank`.
+
+    Args:
+        launch: the config.
+        recipe: the recipe's file, as the user gave it.
+        overrides: `key=value`.
+        world: number of processes over all machines.
+        machines: number of machines.
+        rank: of the machine on which it is typed.
+        host: the machine of rank 0, as all of them reach it.
+        port: where rank 0 listens; on one machine the config decides.
+    """
+    words = ["accelerate launch --config_file", shlex.quote(launch.path)]
+    if machines > 1:
+        if launch.machines != machines:
+            words.append(f"--num_machines {machines}")
+        if launch.strategy == "zero" and not launch.standard_launcher:
+            words.append("--deepspeed_multinode_launcher standard")
+        words.append(f"--machine_rank {rank} --main_process_ip {host}")
+        if launch.port != port:
+            words.append(f"--main_process_port {port}")
+    if launch.strategy != "one" and world != launch.processes:
+        words.append(f"--num_processes {world}")
+    return " ".join([*words, "-m ner_dist.train", shlex.quote(recipe), *map(shlex.quote, overrides)])

@@ -1,4 +1,4 @@
-"""Recipes: every setting that decides what is trained, with its type, its default and what it means.
+"""The recipe schema: every setting of a training, with its type, default and meaning.
 
 The classes below are the keys of a recipe's YAML file, section by section; `recipe_file.py` reads them.
 """
@@ -17,7 +17,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, values are frozen once read."""
+    """One section of a recipe. Unknown keys are refused; values are immutable."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -25,18 +25,18 @@ class Section(BaseModel):
 
 
 SCRATCH = "scratch"
-"""`model.name` of an encoder that is trained from random weights."""
+"""The `model.name` that trains an encoder from random weights."""
 AUTO_KEYS = ("epochs", "batch_tokens", "learning_rate")
-"""The keys of `train` that may be `auto`, since their numbers suit one data set."""
+"""The keys of `train` that may be `auto`, because a good value depends on the data set."""
 SMALLEST_STEP = 1024
 """Padded subwords of the smallest step that `train.batch_tokens: auto` chooses."""
 
 
 class ScratchModel(Section):
-    """The shape of a RoBERTa that is trained from random weights (`model.name: scratch`)."""
+    """Shape of the RoBERTa model that `model.name: scratch` trains from random weights."""
 
     vocab_size: Annotated[int, Field(ge=300)] = 4000
-    """Size of the byte-level BPE vocabulary learnt from the training split, in subwords."""
+    """Number of subwords in the byte-level BPE vocabulary, which is trained on the training split."""
     hidden_size: Positive = 128
     """Width of the hidden states; a multiple of `heads`."""
     layers: Positive = 2
@@ -54,136 +54,136 @@ class ScratchModel(Section):
 
 
 class Model(Section):
-    """The encoder that is fine-tuned."""
+    """The encoder to fine-tune."""
 
     name: Annotated[str, Field(min_length=1)] = "roberta-base"
-    """Hub name, local folder, or `scratch` for random weights and a tokenizer of its own."""
+    """Model name on the Hugging Face hub, a local folder, or `scratch` to train a small model from random
+    weights."""
     revision: str | None = None
-    """Branch, tag or commit of the model on the hub; null takes the newest."""
+    """Branch, tag or commit of the model on the hub. null: the newest."""
     dropout: Fraction | None = None
-    """Dropout of hidden states, attention and classifier; null keeps what the model came with."""
+    """Dropout rate of hidden states, attention and classifier. null: the model's own."""
     gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more compute."""
+    """Recompute activations in the backward pass. Saves memory and adds about a third to the compute."""
     compile: bool = False
-    """Run the encoder through `torch.compile`: slow to start, then faster on a GPU."""
+    """Compile the encoder with `torch.compile`. Starts more slowly, then trains faster on a GPU."""
     scratch: ScratchModel = ScratchModel()
-    """Shape of the model that `name: scratch` trains."""
+    """Shape of the model if `name` is `scratch`."""
 
 
 class SplitNames(Section):
-    """What the data calls its splits; null for a split that is not to be used."""
+    """Names of the splits in the data. null: do not use this split."""
 
     train: str = "train"
-    """Name of the split to train on."""
+    """Split to train on."""
     validation: str | None = "validation"
-    """Name of the split that chooses the best weights; null keeps those of the last step."""
+    """Split that selects the best weights. null: keep the weights of the last step."""
     test: str | None = "test"
-    """Name of the split that is scored at the end; null scores none."""
+    """Split to score at the end. null: score none."""
 
 
 class Synthetic(Section):
-    """Size and seed of the embedded corpus (`data.path: synthetic`)."""
+    """Size and seed of the built-in synthetic corpus (`data.path: synthetic`)."""
 
     seed: int = 0
-    """Seed of the generator: another one gives another corpus."""
+    """Random seed of the corpus; another seed gives another corpus."""
     train: Positive = 6000
-    """Sentences to train on."""
+    """Number of training sentences."""
     validation: Positive = 800
-    """Sentences of the validation split."""
+    """Number of validation sentences."""
     test: Positive = 1200
-    """Sentences of the test split."""
+    """Number of test sentences."""
 
 
 class Data(Section):
-    """Where the sentences come from and how they are read."""
+    """The data set and how to read it."""
 
     path: Annotated[str, Field(min_length=1)]
-    """Hub name, local folder (of files, or as `DatasetDict.save_to_disk` writes it), local file, or
-    `synthetic`."""
+    """Data set name on the hub, a local folder (of files, or written by `DatasetDict.save_to_disk`), a local
+    file, or `synthetic`."""
     name: str | None = None
-    """Configuration of a hub dataset, where it has several."""
+    """Configuration of a hub data set that has several."""
     revision: str | None = None
-    """Branch, tag or commit of the data set on the hub; null takes the newest."""
+    """Branch, tag or commit of the data set on the hub. null: the newest."""
     splits: SplitNames = SplitNames()
-    """What the data calls its splits."""
+    """Names of the splits in the data."""
     files: dict[Literal["train", "validation", "test"], str] = {}
-    """File of each split, relative to `path`, where the folder's file names do not say it."""
+    """File of each split, relative to `path`, if the file names do not show which split they hold."""
     format: Literal["auto", "jsonl", "json", "parquet", "conll"] = "auto"
-    """Format of local files; auto goes by the file's ending, or by how it begins where that says nothing."""
+    """Format of local files. auto: decide by the file extension, else by the content."""
     language: str | None = None
-    """Keep the sentences whose `language_column` holds this; null keeps all."""
+    """Keep only sentences whose `language_column` has this value. null: keep all."""
     language_column: str = "lang"
-    """Name of the column of languages."""
+    """Column that holds the language."""
     tokens_column: str | int = "tokens"
-    """Name of the column of words. In CoNLL files its number from 0, or its name where a header or
-    `# global.columns` gives one; the default is the first column that does not number words or sentences, in
-    CoNLL-U FORM."""
+    """Column that holds the words. In CoNLL files: its number from 0, or its name if a header or
+    `# global.columns` gives one. Default for CoNLL: the first column that does not number words or sentences;
+    in CoNLL-U, FORM."""
     tags_column: str | int = "ner_tags"
-    """Name of the column of tags. In CoNLL files its number (-1 is the last) or name, or `MISC:NER` for an
-    attribute of CoNLL-U's column MISC; the default is the last column, or the only one that holds tags."""
+    """Column that holds the tags. In CoNLL files: its number (-1 is the last), its name, or `MISC:NER` for an
+    attribute in CoNLL-U's MISC column. Default for CoNLL: the last column, or the only one with tags."""
     separator: Annotated[str, Field(min_length=1)] | None = None
-    """What stands between CoNLL columns: `tab`, `whitespace`, or the text itself; null is tabs where the
-    lines hold tabs, else white space."""
+    """Separator of CoNLL columns: `tab`, `whitespace`, or any other text. null: tabs if lines contain tabs,
+    otherwise whitespace."""
     label_names: list[str] | None = None
-    """Tag of each id, where tags are numbers and the data does not name them."""
+    """Tag of each id, in order, if tags are stored as numbers and the data does not name them."""
     repair: Literal["none", "begin"] = "none"
-    """What becomes of an I- that continues no entity, in data whose entities begin with B-: `none` keeps it,
-    and strict scoring counts no entity there; `begin` has an entity begin with it."""
+    """What to do with an I- tag that continues no entity, in data whose entities start with B-. `none`: keep
+    it; strict scoring counts no entity there. `begin`: start an entity with it."""
     deduplicate: bool = True
     """Drop exact repeats of a sentence within a split."""
     drop_test_sentences_from_train: bool = False
-    """Drop training sentences that also stand in validation or test (they are counted in any case)."""
+    """Drop training sentences that also occur in validation or test. They are counted in any case."""
     max_length: Annotated[int, Field(ge=8)] | None = None
-    """Longest window in subwords, special tokens included; null is what the model can take."""
+    """Longest input in subwords, special tokens included. null: the longest that the model accepts."""
     window_overlap: Annotated[int, Field(ge=0)] = 64
-    """Subwords that neighbouring windows of one long sentence share."""
+    """Number of subwords shared by neighbouring windows of a sentence that is too long for one input."""
     cache_dir: str | None = None
-    """Where prepared data is kept; null is $NER_DIST_CACHE or ~/.cache/ner_dist."""
+    """Folder for prepared data. null: $NER_DIST_CACHE or ~/.cache/ner_dist."""
     synthetic: Synthetic = Synthetic()
-    """Size and seed of the embedded corpus, which `path: synthetic` names."""
+    """Size and seed of the corpus if `path` is `synthetic`."""
 
 
 class Train(Section):
-    """The optimisation, in terms that do not depend on the hardware.
+    """Optimisation settings, independent of the hardware.
 
     `auto` chooses from the number of subwords in the training split and the width of the encoder; see
-    `training/auto.py` for the rule. The numbers chosen are in the log, in RUN/recipe.yaml and in
-    results.json.
+    `training/auto.py` for the rule. The log, RUN/recipe.yaml and results.json show the chosen values.
     """
 
     epochs: Positive | Auto = "auto"
-    """Passes over the training split, or `auto`."""
+    """Number of passes over the training split, or `auto`."""
     max_steps: Positive | None = None
-    """Train this many steps instead of `epochs`; the schedule is stretched over them."""
+    """Number of steps to train, instead of `epochs`. The schedule spans these steps."""
     batch_tokens: Positive | Auto = "auto"
-    """Padded subwords an optimiser step holds, over all processes, or `auto`."""
+    """Padded subwords in one optimiser step, over all processes, or `auto`."""
     micro_batch_tokens: Positive = 2048
-    """Padded subwords one forward pass holds, at most half a step if `batch_tokens` is `auto`; lower it if a
-    GPU's memory is too small."""
+    """Padded subwords in one forward pass; at most half a step if `batch_tokens` is `auto`. Lower it if GPU
+    memory runs out."""
     learning_rate: Rate | Auto = "auto"
-    """Peak learning rate of AdamW, reached at the end of the warm-up, or `auto`."""
+    """Peak learning rate of AdamW, reached at the end of warm-up, or `auto`."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How the learning rate falls after the warm-up: in a line, as half a cosine, or not at all."""
+    """Decay of the learning rate after warm-up: to zero in a line, to zero along half a cosine, or none."""
     warmup_ratio: Fraction = 0.1
-    """Share of all steps in which the learning rate rises from 0."""
+    """Fraction of all steps used for warm-up, in which the learning rate rises from 0."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """AdamW's decay of the weights; biases and layer norms are spared."""
+    """Weight decay of AdamW. Not applied to biases and layer norms."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Factor on the learning rate from each layer to the one below; 1 switches it off."""
+    """Layer-wise learning rate decay: the factor from each layer to the one below it. 1: off."""
     adam_betas: Annotated[tuple[Fraction, Fraction], Field(strict=False)] = (0.9, 0.999)
-    """AdamW's decay rates of the running means of the gradient and of its square."""
+    """Decay rates of AdamW's running means of the gradient and of its square (beta1, beta2)."""
     adam_epsilon: Annotated[float, Field(gt=0)] = 1e-8
-    """AdamW's addend to the denominator."""
+    """Term added to AdamW's denominator for numerical stability."""
     max_grad_norm: Annotated[float, Field(gt=0)] | None = 1.0
-    """Norm that a step's gradient is clipped to; null never clips."""
+    """Clip the gradient of a step to this norm. null: do not clip."""
     label_smoothing: Fraction = 0.0
-    """Share of the target probability that is spread evenly over all labels."""
+    """Fraction of the target probability that is distributed evenly over all labels."""
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]] | None = None
-    """Weight of each type in the loss (`O` too; 1 where not named), or `balanced` for inverse frequency."""
+    """Weight of each entity type, or `O`, in the loss (default 1), or `balanced` for inverse frequency."""
     max_nonfinite_steps: Positive = 5
-    """Stop after this many steps in a row with a loss or gradient that is not finite."""
+    """Stop with an error after this many consecutive steps whose loss or gradient is not finite."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 13
-    """Seed of the order of sentences, of dropout and of new weights."""
+    """Random seed for the order of sentences, dropout and new weights."""
 
     @model_validator(mode="after")
     def _micro_batch_fits_batch(self) -> Train:
@@ -217,77 +217,89 @@ class FixedTrain(Train):
 
 
 class Evaluation(Section):
-    """When and how the model is scored on the validation split while it trains."""
+    """When and how to score the validation split during training."""
 
     every: Positive | Literal["auto", "epoch"] = "auto"
-    """Steps between evaluations, `epoch`, or `auto`: every epoch, but at most 20 times in a training."""
+    """Steps between evaluations, `epoch`, or `auto`: every epoch, but at most 20 times in all."""
     early_stopping: Positive | None = None
-    """Stop after this many evaluations without a better F1. The same F1 at a lower loss makes better weights,
-    which are kept, but does not count as better here."""
+    """Stop after this many evaluations without a higher F1. Weights with the same F1 and a lower loss are
+    kept as the best, but do not count as an improvement here."""
     batch_tokens: Positive = 8192
-    """Padded subwords a forward pass holds; changes the speed alone."""
+    """Padded subwords in one forward pass of an evaluation. Affects speed only."""
 
 
 class Checkpoint(Section):
-    """When the training state is saved."""
+    """When to save the training state."""
 
     every: Positive | None = 500
-    """Steps between checkpoints; null for none but the best weights: a killed run starts over."""
+    """Steps between checkpoints. null: save only the best weights, so a killed run restarts from step 0."""
     keep_last: Positive = 2
-    """Number of checkpoints that stay, beside the best weights."""
+    """Number of checkpoints to keep, in addition to the best weights."""
 
 
 class Logging(Section):
-    """What is reported while training."""
+    """What to report during training."""
 
     every: Positive = 10
     """Steps between lines in the log and in metrics.jsonl."""
     trackers: list[Literal["tensorboard", "wandb", "mlflow"]] = []
-    """Trackers that get the figures too, as `[tensorboard]`; `pip install 'ner_dist[tracking]'` has all."""
+    """Trackers to send metrics to, e.g. `[tensorboard]`.
+    `pip install 'ner_dist[tracking]'` installs all three."""
     project: str = "ner_dist"
-    """Project name that the trackers are given."""
+    """Project name in the trackers."""
 
 
 class Recipe(Section):
-    """One training run: everything that decides what is learnt."""
+    """All settings of one training run.
+
+    Recipes are immutable. `load_recipe` reads one from a file, with overrides.
+
+    Example:
+        >>> import ner_dist
+        >>> values = {"name": "mine", "output_dir": "runs/mine", "data": {"path": "synthetic"}}
+        >>> recipe = ner_dist.Recipe.model_validate(values)
+        >>> recipe.labels, recipe.train.schedule
+        ('all', 'linear')
+    """
 
     name: Annotated[str, Field(min_length=1, pattern=r"^[\w.-]+$")]
-    """What to call the run: letters, digits, `_`, `.` and `-`."""
+    """Name of the run: letters, digits, `_`, `.` and `-`."""
     output_dir: Annotated[str, Field(min_length=1)]
-    """Folder that the run writes into."""
+    """Folder to write the run to."""
     overwrite: bool = False
-    """Move another recipe's run out of `output_dir` (to `<output_dir>.old-N`) instead of refusing."""
+    """If `output_dir` holds the run of another recipe, move it to `<output_dir>.old-N` instead of
+    refusing."""
     resume: Annotated[str, Field(min_length=1)] = "auto"
-    """`auto` goes on from the newest checkpoint in `output_dir`; `never` moves the run there aside and starts
-    over; a checkpoint's folder is where a run begins that has none of its own. A checkpoint of the run itself
-    has it go back there, at every start: give it once, then `auto` again."""
+    """`auto`: continue from the newest checkpoint in `output_dir`. `never`: move the existing run aside and
+    start over. A checkpoint folder: start from it; if it belongs to this run, later checkpoints are set aside
+    every time, so pass it once and then use `auto`."""
     model: Model = Model()
-    """The encoder that is fine-tuned."""
+    """The encoder to fine-tune."""
     data: Data
-    """Where the sentences come from and how they are read."""
+    """The data set and how to read it."""
     labels: Literal["all"] | list[str] = "all"
-    """Entity types to learn; every other type becomes `O`."""
+    """Entity types to learn. All other types become `O`."""
     precision: Precision = "auto"
-    """Number format to compute in; auto goes by the launch config, then by the hardware."""
+    """Number format to compute in. auto: decided by the launch config, else by the hardware."""
     train: Train = Train()
-    """The optimisation, in terms that do not depend on the hardware."""
+    """Optimisation settings, independent of the hardware."""
     evaluation: Evaluation = Evaluation()
-    """When the model is scored on the validation split while it trains."""
+    """When to score the validation split during training."""
     checkpoint: Checkpoint = Checkpoint()
-    """When the training state is saved."""
+    """When to save the training state."""
     logging: Logging = Logging()
-    """What is reported while training."""
+    """What to report during training."""
 
     _other_data: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def numbers_of_other_data(self) -> dict[str, str]:
-        """Keys of `train` whose number a recipe file chose for other data, and that data's `data.path`."""
+        """Keys of `train` whose value a recipe file chose for other data, with that data's `data.path`."""
         return self._other_data
 
 
 class FixedRecipe(Recipe):
-    """A recipe without `auto` in how it trains."""
+    """A recipe with a number for every `auto` in `train`."""
 
     train: FixedTrain
 

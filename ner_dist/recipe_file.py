@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import AUTO_KEYS, Data, Recipe, as_begun
+from ner_dist.shipped import shipped_recipes
 
 # Keys that may differ between two starts of one run: where it writes, what it reports, how fast it scores.
 _RUNTIME_ONLY_KEYS = (
@@ -40,6 +41,18 @@ def load_recipe(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     """Read a recipe, what it extends, and `dotted.key=value` overrides, in this order of precedence.
 
     The `provenance` that a run writes into its `recipe.yaml` is ignored, so that such a file is a recipe too.
+
+    Args:
+        path: the YAML file.
+        overrides: such as `train.epochs=3`.
+
+    Raises:
+        UserError: a file cannot be read, or a key or value is wrong; says where.
+
+    Example:
+        >>> import ner_dist
+        >>> ner_dist.load_recipe("tiny.yaml", ["train.learning_rate=3e-5"]).train.learning_rate
+        3e-05
     """
     values, origin, tuned = _read_with_parents(Path(path), seen=())
     values.pop("provenance", None)
@@ -77,6 +90,13 @@ def to_yaml(recipe: Recipe, **extra: Any) -> str:
     """The recipe with every default written out, and `extra` top-level keys, as YAML."""
     values = recipe.model_dump(mode="json") | extra
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def values_as_yaml(path: Path) -> str:
+    """The keys that a recipe and what it extends set, merged, as YAML without defaults."""
+    values, _, _ = _read_with_parents(path, seen=())
+    style: dict[str, Any] = {"default_flow_style": None, "sort_keys": False, "width": 110}
+    return yaml.dump(values, Dumper=_Dumper, allow_unicode=True, **style)
 
 
 def flow(value: Any) -> str:
@@ -384,6 +404,8 @@ def _relative(path: Path) -> str:
 
 
 def _recipes_nearby(path: Path) -> str:
+    if path.stem in shipped_recipes():
+        return f"write it with `ner-dist recipes {path.stem} > {path.stem}.yaml`"
     folder = path.parent if path.parent.is_dir() else Path("recipes")
     names = sorted(item.name for item in folder.glob("*.yaml"))
     return f"{folder} holds {', '.join(names)}" if names else "name a YAML file, such as recipes/full.yaml"

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ner_dist import __version__
-from ner_dist.errors import UserError, disk_error, show
+from ner_dist.errors import UserError, disk_errors, show
 from ner_dist.runtime import signals
 from ner_dist.runtime.threads import wait_considerately
 
@@ -32,30 +32,30 @@ def train(recipe: Recipe) -> Run:
     """
     from ner_dist.run.directory import as_its_run, check_output
     from ner_dist.run.lock import run_lock
-    from ner_dist.runtime.accelerator import set_up_logging, start
+    from ner_dist.runtime.accelerator import running, set_up_logging
     from ner_dist.runtime.ranks import is_main_process
-    from ner_dist.training.inputs import check_inputs
+    from ner_dist.training.inputs import already_complete, check_inputs
 
-    ends_at_once = check_output(recipe).complete and recipe.resume != "never"
-    if not ends_at_once:
+    output = check_output(recipe)
+    if not output.run.complete or recipe.resume == "never":
         check_inputs(recipe)
     set_up_logging(main=is_main_process())
     log.info("ner_dist %s: %s, to be trained in %s", __version__, recipe.name, recipe.output_dir)
-    recipe = as_its_run(recipe)
+    recipe = as_its_run(recipe, output)
 
     # What follows takes seconds to import.
     from ner_dist.model.encoder import load_config
     from ner_dist.training.finalize import finalize
     from ner_dist.training.trainer import Trainer
 
-    accelerator = start(recipe, model_type=load_config(recipe.model).model_type)
-    with run_lock(recipe, accelerator) as run:
-        trainer = Trainer(recipe, run=run, accelerator=accelerator)
-        if trainer.already_complete():
+    config = load_config(recipe.model)
+    with (
+        running(recipe, model_type=config.model_type) as accelerator,
+        run_lock(recipe, accelerator) as run,
+    ):
+        if already_complete(recipe, run, accelerator):
             return run
-        trainer.find_checkpoint()
-        trainer.load_data()
-        trainer.build_model()
+        trainer = Trainer.from_recipe(recipe, config, run=run, accelerator=accelerator)
         with trainer.open_metrics_log() as metrics_log:
             trainer.resume(metrics_log)
             for step in trainer.steps():
@@ -94,17 +94,14 @@ def main(arguments: list[str] | None = None) -> int:
     signals.exit_on_signals()
     launcher.end_with_launcher()
     try:
-        train(load_recipe(arguments[0], arguments[1:]))
+        # What no collective call has shared is an error of this rank alone.
+        with disk_errors(everywhere=False):
+            train(load_recipe(arguments[0], arguments[1:]))
     except UserError as error:
         if error.everywhere:
             launcher.leave_the_word()
             leave()
         return show(error)
-    except OSError as error:
-        mended = disk_error(error)
-        if mended is None:
-            raise
-        return show(mended)
     except signals.Stopped as stopped:
         if is_main_process():
             print(f"{stopped}: the same command goes on from there", file=sys.stderr)

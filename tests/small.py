@@ -41,13 +41,15 @@ def one_process(*, precision: str = "no", **settings) -> Accelerator:
 
 def trainer(settings: Recipe, *, accelerator: Accelerator | None = None) -> Trainer:
     """A training that is ready for its next step."""
+    from ner_dist.model.encoder import load_config
     from ner_dist.training.trainer import Trainer
 
-    ready = Trainer(settings, run=run_of(settings), accelerator=accelerator or one_process())
-    ready.find_checkpoint()
-    ready.load_data()
-    ready.build_model()
-    return ready
+    return Trainer.from_recipe(
+        settings,
+        load_config(settings.model),
+        run=run_of(settings),
+        accelerator=accelerator or one_process(),
+    )
 
 
 def run_of(settings: Recipe) -> Run:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer, models
 
-from ner_dist.errors import disk_error, writing
+from ner_dist.errors import UserError, disk_errors, writing
 
 FULL = Path("/dev/full")
 pytestmark = pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
@@ -48,9 +48,9 @@ def test_a_full_disk_is_named_with_the_file(tmp_path, write):
     (tmp_path / "to" / "weights").symlink_to(FULL)
     aside = tmp_path / ".part"
     aside.symlink_to(FULL)
-    with pytest.raises(OSError) as caught, writing("runs/x/model"):
+    with pytest.raises(UserError) as caught, disk_errors(), writing("runs/x/model"):
         write(aside)
-    assert str(disk_error(caught.value)) == (
+    assert str(caught.value) == (
         "runs/x/model: No space left on device; "
         "make room and give the same command again: what was saved is still there"
     )
@@ -60,6 +60,6 @@ def test_a_full_disk_is_named_with_the_file(tmp_path, write):
     "error", [ValueError("7 requested"), FileNotFoundError(errno.ENOENT, "gone", "a"), KeyError("tokenizer")]
 )
 def test_other_trouble_stays_what_it_is(error):
-    with pytest.raises(type(error)) as caught, writing("runs/x/model"):
+    with pytest.raises(type(error)) as caught, disk_errors(), writing("runs/x/model"):
         raise error
     assert caught.value is error

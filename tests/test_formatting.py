@@ -29,7 +29,13 @@ from ner_dist import formatting
         (formatting.count, 32864, "32,864"),
         (formatting.count, 2.5, "2.5"),
         (formatting.count, 10**400, "–"),
+        (formatting.duration, 0.4, "0 s"),
+        (formatting.duration, 41, "41 s"),
         (formatting.duration, 59.6, "1 min 00 s"),
+        (formatting.duration, 307, "5 min 07 s"),
+        (formatting.duration, 599.6, "10 min"),
+        (formatting.duration, 3580, "1 h 00 min"),
+        (formatting.duration, 187_000, "2 d 04 h"),
         (formatting.duration, 7260, "2 h 01 min"),
     ],
 )
@@ -56,18 +62,16 @@ def test_a_score_has_its_deviation_where_there_is_one():
 
 
 @pytest.mark.parametrize(
-    ("figures", "sign", "shown"),
+    ("low", "high", "sign", "shown"),
     [
-        ({"low": 0.5, "high": 0.61234}, False, "0.5000 to 0.6123"),
-        ({"low": -0.5, "high": 0.61234}, True, "−0.5000 to +0.6123"),
-        ({"low": 0.5, "high": None}, False, "–"),
-        ({"high": 0.5}, True, "–"),
-        ({}, False, "–"),
-        (None, False, "–"),
+        (0.5, 0.61234, False, "0.5000 to 0.6123"),
+        (-0.5, 0.61234, True, "−0.5000 to +0.6123"),
+        (0.5, None, False, "–"),
+        (float("nan"), 0.5, True, "–"),
     ],
 )
-def test_intervals(figures, sign, shown):
-    assert formatting.interval(figures, sign=sign) == shown
+def test_intervals(low, high, sign, shown):
+    assert formatting.interval(low, high, sign=sign) == shown
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -18,10 +21,12 @@ from transformers import pipeline
 from ner_dist.errors import UserError
 from ner_dist.evaluation.command import evaluate_model
 from ner_dist.evaluation.predictions import verify
+from ner_dist.model.encoder import load_config
 from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
 from ner_dist.training import trainer as session_module
 from ner_dist.training.checkpoint_files import CheckpointReader
 from tests import small
+from tests.conftest import REPOSITORY
 
 SHORT = ["train.max_steps=3", "train.warmup_ratio=0.0"]
 
@@ -120,7 +125,7 @@ def test_predictions_are_all_there_in_data_order_and_belong_to_the_figures(finis
     recipe, run = finished
     from ner_dist.data.prepare import prepare
 
-    data = prepare(recipe)
+    data = prepare(recipe, load_config(recipe.model))
     for split in ("validation", "test"):
         written = lines(run, split)
         assert [line["id"] for line in written] == list(range(len(written)))
@@ -160,7 +165,7 @@ def test_a_disk_that_fills_up_at_the_end_is_named_with_the_file(tmp_path):
     assert str(caught.value).startswith(
         f"{tmp_path / 'run'}/predictions/test.jsonl: No space left on device; make room"
     )
-    aside.unlink()
+    assert not aside.is_symlink(), "nothing is left of it"
     assert results(small.train(recipe))["test"]["sentences"] == 83
 
 
@@ -205,7 +210,7 @@ def test_training_again_does_nothing_and_says_so(finished, log_lines):
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     f1 = results(run)["test"]["f1"]
     (line,) = [line for line in log_lines if "holds this run" in line]
-    assert f"complete, test F1 {f1:.4f}; resume=never trains it anew" in line
+    assert f"complete, test F1 {f1:.4f}; resume=never trains it again" in line
     assert not [line for line in log_lines if line.startswith("step ")]
 
 
@@ -463,3 +468,30 @@ def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path, log_
     )
     assert results(dropped)["data"]["train_sentences"] == 19
     assert len(lines(dropped)) == 7
+
+
+def test_a_training_leaves_torch_as_it_was_and_another_may_follow(tmp_path):
+    """In a process of its own, whose first training this is."""
+    code = f"""
+import torch, transformers
+from pathlib import Path
+from ner_dist.train import train
+from tests import small
+from tests.conftest import REPOSITORY
+
+def drawn():
+    torch.manual_seed(3)
+    return torch.empty(1000).bernoulli_(0.5)
+
+before = drawn(), None, transformers.logging.get_verbosity()
+torch.set_num_threads(1)
+for precision in ("fp32", "bf16"):
+    folder = Path({str(tmp_path)!r}) / precision
+    folder.mkdir()
+    train(small.recipe(folder, "train.max_steps=1", f"precision={{precision}}"))
+assert torch.equal(drawn(), before[0])
+assert (torch.get_num_threads(), transformers.logging.get_verbosity()) == (1, before[2])
+"""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -155,7 +155,7 @@ class TestRecipes:
             ),
             (
                 "precision=fp16",
-                "precision: fp16 trains only on a GPU, and there is none here; launch with launch/",
+                "precision: fp16 trains only on a GPU, and there is none here; launch with ",
             ),
             (
                 "logging.trackers=[comet]",

@@ -44,10 +44,10 @@ def measure(settings: SimpleNamespace) -> dict[str, Any]:
             },
         }
     )
-    accelerator = start(recipe, model_type=load_config(recipe.model).model_type)
-    trainer = Trainer(recipe, run=Run(Path(settings.scratch)), accelerator=accelerator)
-    trainer.load_data()
-    trainer.build_model()
+    config = load_config(recipe.model)
+    accelerator = start(recipe, model_type=config.model_type)
+    run = Run(Path(settings.scratch))
+    trainer = Trainer.from_recipe(recipe, config, run=run, accelerator=accelerator)
     watch = Watch(trainer.loop.model)
     for _ in itertools.islice(trainer.steps(), settings.warmup):
         pass

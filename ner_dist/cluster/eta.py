@@ -1,4 +1,4 @@
-"""How far a training is and when it will end, from the end of its metrics.jsonl.
+"""How far a training is and when it will end, as the last lines of its metrics.jsonl say.
 
 The file may be large and may be written to at this moment: it is read from its end, as far as needed, and a
 line that is only half there is left out.
@@ -6,7 +6,6 @@ line that is only half there is left out.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import pairwise
@@ -16,24 +15,23 @@ from typing import Any
 from ner_dist.run.events import as_event, starts
 
 _FIRST_READ, _MOST_READ = 1 << 17, 1 << 24
-_ENOUGH_EVENTS = 200
 # The clock of training runs through these; a checkpoint's seconds are the time that it took.
 _ON_THE_CLOCK = ("train", "evaluation", "resume")
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What the events tell. None where they do not tell it yet; durations in seconds.
+    """Progress by the newest events. None where they do not say; durations in seconds.
 
     Attributes:
         step: of the newest event, total: steps of the whole training.
         epoch, loss, words_per_second: of the newest training event; epochs count from 1.
-        f1: of the newest scoring of the validation split, best_f1: the best that was read.
+        f1: of the newest scoring of the validation split, best_f1: the best so far.
         trained: time that training took by the newest event, over all its starts.
         last: when the newest event was written.
-        per_step: wall time a step of late, see `_per_step`.
-        scoring: wall time of the newest scoring of the validation split.
-        gap: the longest time between two events of late.
+        per_step: recent wall time of a step, evaluations and checkpoints included.
+        seconds_left: from the newest event to the results, as the training estimated it.
+        gap: the longest time between two of the events that were read.
         stride: steps between two training events.
     """
 
@@ -47,36 +45,36 @@ class Pace:
     trained: float = 0.0
     last: datetime | None = None
     per_step: float | None = None
-    scoring: float | None = None
+    seconds_left: float | None = None
     gap: float | None = None
     stride: int = 1
 
     def left(self, now: datetime | None = None) -> float | None:
         """Seconds until the results are there.
 
-        The steps that are left at the recent pace, evaluations and checkpoints included, and the scoring of
-        two splits at the end, each taken to be as long as the newest evaluation.
-
         Args:
-            now: for a training that runs. It has gone on since its newest event, though by no more steps than
-                there are between two events: one that hangs comes no nearer to its end.
+            now: for a training that runs. Since its newest event it has done more steps, though at most as
+                many as there are between two events: a training that hangs comes no nearer to its end.
         """
-        if self.total is None or self.per_step is None:
-            return None
-        to_go = max(0, self.total - self.step)
-        training, scoring = to_go * self.per_step, 2 * (self.scoring or 0.0)
-        if now is None or self.last is None:
-            return training + scoring
+        left = self.seconds_left
+        if left is None or now is None or self.last is None:
+            return left
         since = max(0.0, (now - self.last).total_seconds())
-        if to_go == 0:
-            return max(0.0, scoring - since)
-        return max(0.0, training - min(since, self.stride * self.per_step)) + scoring
+        if self.total is not None and self.step < self.total:
+            since = min(since, self.stride * (self.per_step or 0.0))
+        return max(0.0, left - since)
+
+    def left_from(self, step: int) -> float | None:
+        """Seconds until the results are there, for a training that is started again after `step`."""
+        if self.seconds_left is None or self.per_step is None:
+            return None
+        return self.seconds_left + max(0, self.step - step) * self.per_step
 
     def patience(self) -> float:
-        """Seconds without an event after which something may be wrong: five times the longest of late."""
+        """Seconds without an event after which something may be wrong: five times the longest gap."""
         usual = self.gap or 0.0
         if self.total is not None and self.step >= self.total:
-            usual += 2 * (self.scoring or 0.0)
+            usual += self.seconds_left or 0.0
         return max(60.0, 5 * usual)
 
 
@@ -92,11 +90,10 @@ def read_pace(path: Path) -> Pace:
         return Pace()
     trains = [event for event in clocked if event["event"] == "train"]
     scores = [event for event in clocked if event["event"] == "evaluation" and event.get("f1") is not None]
-    # A training that has just been resumed goes on at the pace it had, until it has one of its own.
-    trained = [start for start in starts(clocked) if any(event["event"] == "train" for event in start)]
     train: dict[str, Any] = trains[-1] if trains else {}
-    recent = _window(trained[-1]) if trained else []
-    newest = clocked[-1]
+    newest, start = clocked[-1], starts(clocked)[-1]
+    best = [train.get("best_f1"), *(event["f1"] for event in scores)]
+    per_step = train.get("seconds_per_step")
     return Pace(
         step=newest["step"],
         total=train.get("total_steps"),
@@ -104,18 +101,18 @@ def read_pace(path: Path) -> Pace:
         loss=train.get("loss"),
         words_per_second=train.get("words_per_second"),
         f1=scores[-1]["f1"] if scores else None,
-        best_f1=max((event["f1"] for event in scores), default=None),
+        best_f1=max((f1 for f1 in best if f1 is not None), default=None),
         trained=newest["seconds"],
         last=_written(events[-1]) or modified,
-        per_step=_per_step(recent),
-        scoring=_scoring(clocked),
-        gap=max((b["seconds"] - a["seconds"] for a, b in pairwise(recent)), default=None),
-        stride=_stride(recent),
+        per_step=per_step,
+        seconds_left=_seconds_left(clocked, per_step),
+        gap=max((b["seconds"] - a["seconds"] for a, b in pairwise(start)), default=None),
+        stride=max((b["step"] - a["step"] for a, b in pairwise(_trains(start)[-3:])), default=1),
     )
 
 
 def recent_events(path: Path) -> list[dict[str, Any]]:
-    """The events at the end of the file, oldest first: enough for a pace and the newest evaluation.
+    """The events at the end of the file, oldest first: at least the newest training event and evaluation.
 
     Lines that are no whole event are left out: the one that is being written, or one that a killed training
     left.
@@ -129,11 +126,23 @@ def recent_events(path: Path) -> list[dict[str, Any]]:
             lines = file.read(length).split(b"\n")[:-1]
             whole = length >= size
             events = [found for line in (lines if whole else lines[1:]) if (found := _timed(line))]
-            kinds = [each["event"] for each in events]
-            enough = "evaluation" in kinds and kinds.count("train") >= _ENOUGH_EVENTS
+            enough = {"train", "evaluation"} <= {event["event"] for event in events}
             if whole or enough or length >= _MOST_READ:
                 return events
             length *= 4
+
+
+def _seconds_left(clocked: list[dict[str, Any]], per_step: float | None) -> float | None:
+    """The newest estimate of the training; a training that was just resumed has some of its steps again."""
+    newest = clocked[-1]
+    for event in reversed(clocked):
+        if event.get("seconds_left") is not None:
+            return event["seconds_left"] + (event["step"] - newest["step"]) * (per_step or 0.0)
+    return None
+
+
+def _trains(start: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [event for event in start if event["event"] == "train"]
 
 
 def _timed(line: bytes) -> dict[str, Any] | None:
@@ -150,51 +159,3 @@ def _written(event: dict[str, Any]) -> datetime | None:
         return datetime.fromisoformat(event["time"])
     except (KeyError, ValueError):
         return None
-
-
-def _window(start: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The recent part of a start: from one training event to the newest.
-
-    A tenth of the training, rounded up to whole intervals between evaluations, so that the window holds as
-    many evaluations a step as what is left of the training; less if the start is younger.
-    """
-    trains = [index for index, event in enumerate(start) if event["event"] == "train"]
-    last = start[trains[-1]]
-    scored = sorted({event["step"] for event in start if event["event"] == "evaluation"})
-    interval = scored[-1] - (scored[-2] if len(scored) > 1 else 0) if scored else 1
-    tenth = max(20, (last.get("total_steps") or last["step"]) / 10)
-    wanted = last["step"] - interval * math.ceil(tenth / interval)
-    first = max((index for index in trains[:-1] if start[index]["step"] <= wanted), default=trains[0])
-    if first == trains[-1] and first > 0:
-        first -= 1
-    return start[first : trains[-1] + 1]
-
-
-def _per_step(recent: list[dict[str, Any]]) -> float | None:
-    """Wall time a step over the recent part, with the evaluations and the checkpoints that fell into it.
-
-    The rate that a training event states is that of its steps alone, and so too good for a forecast.
-    Measuring begins with the first event of a start, so that compiling does not count, unless it is all there
-    is.
-    """
-    if not recent:
-        return None
-    first, last = recent[0], recent[-1]
-    if len(recent) == 1:
-        # A start whose first event this is, at most: its clock began with step 1.
-        return last["seconds"] / last["step"] if last["step"] > 0 else None
-    steps = last["step"] - first["step"]
-    return (last["seconds"] - first["seconds"]) / steps if steps > 0 else None
-
-
-def _scoring(clocked: list[dict[str, Any]]) -> float | None:
-    """Seconds of the newest evaluation: since the training event of the same step."""
-    for before, event in reversed(list(pairwise(clocked))):
-        if event["event"] == "evaluation" and before["step"] == event["step"]:
-            return event["seconds"] - before["seconds"]
-    return None
-
-
-def _stride(recent: list[dict[str, Any]]) -> int:
-    steps = [event["step"] for event in recent if event["event"] == "train"]
-    return max((b - a for a, b in pairwise(steps)), default=1)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from ner_dist.files import check_folder
 from ner_dist.launch import LaunchConfig
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import check_output
+from ner_dist.shipped import shipped_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,11 +134,12 @@ def plan_experiment(
     paths, overrides = _sorted_out(arguments)
     if options.launch_config is not None:
         config = LaunchConfig.read(options.launch_config)
+        options = replace(options, launch_config=config.path)
         if options.gpus_per_node:
             gpus = options.gpus_per_node
             config.check(machines=options.nodes or 1, per_machine=gpus, gpus=gpus)
-    numbers = None if seeds is None else _seeds(seeds)
-    for name, option in (("output_dir", "--out"), *([("train.seed", "--seeds")] if numbers else [])):
+    seed_list = None if seeds is None else _read_seeds(seeds)
+    for name, option in (("output_dir", "--out"), *([("train.seed", "--seeds")] if seed_list else [])):
         if given := [text for text in overrides if text.startswith(f"{name}=")]:
             raise UserError(f"`{given[0]}` contradicts {option}", fix=f"leave it to {option}")
     check_folder(folder, where="--out")
@@ -145,7 +147,7 @@ def plan_experiment(
     _check_names(recipes, paths)
     runs: list[PlannedRun] = []
     for path, recipe in zip(paths, recipes, strict=True):
-        for seed in numbers or [recipe.train.seed]:
+        for seed in seed_list or [recipe.train.seed]:
             run_folder = str(folder / recipe.name / f"seed-{seed}")
             own = (*overrides, f"output_dir={_as_yaml(run_folder)}", f"train.seed={seed}")
             runs.append(PlannedRun(len(runs), recipe.name, path, seed, run_folder, own))
@@ -179,14 +181,14 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _seeds(text: str) -> list[int]:
+def _read_seeds(text: str) -> list[int]:
     try:
-        numbers = [int(word) for word in text.split(",")]
+        seeds = [int(word) for word in text.split(",")]
     except ValueError:
         raise UserError(f"`{text}` is no list of numbers", where="--seeds", fix="write 1,2,3") from None
-    if len(set(numbers)) < len(numbers):
-        raise UserError("a seed stands twice", where=f"--seeds {text}")
-    return numbers
+    if len(set(seeds)) < len(seeds):
+        raise UserError("a seed is named twice", where=f"--seeds {text}")
+    return seeds
 
 
 def _check_names(recipes: list[Recipe], paths: list[str]) -> None:
@@ -249,16 +251,16 @@ def read_runs(path: Path) -> list[list[str]]:
 
 
 def find_script(name: str) -> str:
-    """A batch script of launch/slurm/: of the current folder, else of the checkout that the package lies in.
+    """A batch script of launch/slurm/: of the current folder, else the one that comes with ner_dist.
 
     Raises:
-        UserError: it is in neither.
+        UserError: there is no such script.
     """
-    here, checkout = SCRIPTS / name, Path(__file__).parents[2] / SCRIPTS / name
-    for path in (here, checkout):
+    here, shipped = SCRIPTS / name, shipped_folder("launch") / "slurm" / name
+    for path in (here, shipped):
         if path.is_file():
             return str(path)
     raise UserError(
-        f"there is no {here}, neither in the current folder nor beside the package",
+        f"there is no {here}, neither in the current folder nor with ner_dist",
         fix="give the command in a checkout of the repository",
     )

@@ -8,17 +8,15 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
-from ner_dist.launch import LAUNCHES, Launch, LaunchConfig, Strategy, launch_command
+from ner_dist.launch import LaunchConfig, launch_command, shipped_config
 from ner_dist.recipe_file import load_recipe
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
 
-_STRATEGIES: dict[str, Strategy] = {"NO": "one", "MULTI_GPU": "ddp", "DEEPSPEED": "zero"}
 # How a launcher that starts one command a machine tells it which machine it is on, and where to learn the
 # name of the first. Only what their manuals promise.
 _ELSEWHERE = (
@@ -118,34 +116,27 @@ def _where(hosts: str, gpus: int, processes: int | None, port: int) -> Where:
     return Where(names, gpus=gpus, processes=gpus or processes or 1, port=port)
 
 
-def _known(config: LaunchConfig) -> Launch:
-    """What is known of a launch config: much of those of launch/, little of the user's own."""
-    for launch in LAUNCHES:
-        if launch.path == str(Path(config.path)):
-            return launch
-    strategy = _STRATEGIES[config.distributed_type]
-    return Launch(Path(config.path).stem, strategy, processes=None, file=config.path)
-
-
-def _launch_for(where: Where, path: str | None, recipe: Recipe) -> tuple[Launch, list[str]]:
-    """The launch config, and what to say about it."""
+def _launch_for(where: Where, path: str | None, recipe: Recipe) -> tuple[LaunchConfig, list[str]]:
+    """The launch config, and notes about it for the user."""
     notes = []
     if path is None:
-        path = "launch/ddp_bf16.yaml" if where.gpus else "launch/cpu.yaml"
-        path = "launch/single_gpu.yaml" if where.world == 1 else path
-        if where.world > 1 and where.gpus:
-            notes.append("V100 and older: --launch-config launch/ddp_fp16.yaml. Which fits: ner-dist plan")
-    config = LaunchConfig.read(path)
-    config.check(machines=len(where.hosts), per_machine=where.processes, gpus=where.gpus)
-    launch = _known(config)
+        name = "single_gpu" if where.world == 1 else "ddp_bf16" if where.gpus else "cpu"
+        launch = shipped_config(name)
+        if name == "ddp_bf16":
+            notes.append("V100 and older: --launch-config ddp_fp16. Which fits: ner-dist plan")
+    else:
+        launch = LaunchConfig.read(path)
+    launch.check(machines=len(where.hosts), per_machine=where.processes, gpus=where.gpus)
+    if launch.precision == "fp16" and not where.gpus and recipe.precision == "auto":
+        raise UserError(
+            "fp16 trains only on a GPU", where=launch.path, fix="use launch/cpu.yaml or precision=fp32"
+        )
     if launch.strategy == "ddp" and where.world == 1:
-        launch, notes = LAUNCHES[0], [f"one process needs no {path}"]
-    if config.mixed_precision == "fp16" and not where.gpus and recipe.precision == "auto":
-        raise UserError("fp16 trains only on a GPU", where=path, fix="take launch/cpu.yaml or precision=fp32")
+        return shipped_config("single_gpu"), [f"one process needs no {launch.path}"]
     return launch, notes
 
 
-def _summary(where: Where, launch: Launch, notes: list[str]) -> str:
+def _summary(where: Where, launch: LaunchConfig, notes: list[str]) -> str:
     machines = "1 machine" if len(where.hosts) == 1 else f"{len(where.hosts)} machines"
     kind = "GPU" if where.gpus else "CPU process"
     plural = "" if where.processes == 1 else "es" if kind.endswith("s") else "s"
@@ -173,7 +164,12 @@ def _conditions(where: Where, recipe: Recipe) -> str:
 
 
 def _commands(
-    launch: Launch, recipe: str, overrides: list[str], where: Where, rank: int | str, host: str | None = None
+    launch: LaunchConfig,
+    recipe: str,
+    overrides: list[str],
+    where: Where,
+    rank: int | str,
+    host: str | None = None,
 ) -> list[str]:
     """The preflight's line and the training's, for the machine of one rank."""
     host = host or where.hosts[0]
@@ -195,7 +191,7 @@ def _commands(
     return [f"{group} {shlex.join(words)}", training]
 
 
-def _elsewhere(launch: Launch, recipe: str, overrides: list[str], where: Where) -> str:
+def _elsewhere(launch: LaunchConfig, recipe: str, overrides: list[str], where: Where) -> str:
     """The same under a scheduler that starts one command on every machine."""
     lines = [
         "# Under another scheduler one script does for all machines. It is started once on each, not once on",

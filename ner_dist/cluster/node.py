@@ -61,21 +61,22 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Node:
             f"the allocation has {gpus} GPUs here, and torch {torch.__version__} sees {there}",
             fix="compare `nvidia-smi` with `python -c 'import torch; print(torch.version.cuda)'` on the node",
         )
-    if config.distributed_type == "DEEPSPEED" and importlib.util.find_spec("deepspeed") is None:
+    if config.strategy == "zero" and importlib.util.find_spec("deepspeed") is None:
         raise UserError(
             "asks for DeepSpeed, which is not installed",
             where=f"launch config {config.path}",
             fix="pip install 'ner_dist[deepspeed]'",
         )
     check_output(recipe)
+    encoder = load_config(recipe.model)
     device = Device.here()
     precision, why = resolve_precision(
         recipe.precision,
-        config.mixed_precision,
+        config.precision,
         device,
-        model_type=load_config(recipe.model).model_type,
+        model_type=encoder.model_type,
     )
-    data = prepared_folder(recipe)
+    data = prepared_folder(recipe, encoder)
     return Node(
         host=platform.node(),
         recipe=recipe,

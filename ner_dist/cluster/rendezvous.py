@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.errors import UserError, disk_error
+from ner_dist.errors import UserError, disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,11 +86,12 @@ class NodeGroup:
         """
         problem = answer = None
         try:
-            answer = work()
+            with disk_errors():
+                answer = work()
         except UserError as error:
             problem = str(error)
         except OSError as error:
-            problem = str(disk_error(error) or f"{error.filename or ''}: {error.strerror or error}")
+            problem = f"{error.filename or ''}: {error.strerror or error}"
         answers: list[Any] = [(platform.node(), answer, problem)]
         if self.number > 1:
             from torch import distributed

@@ -41,16 +41,10 @@ def note_start(run: Run, *, nodes: list[str]) -> dict[str, Any]:
     restart = int(os.environ.get("SLURM_RESTART_COUNT", 0))
     # A start may be told twice, when the batch script was killed before Slurm counted it.
     job["starts"] = [start for start in job["starts"] if start["restart"] < restart]
-    job["starts"].append({"restart": restart, "step": newest_step(run), "at": now(), "nodes": nodes})
+    job["starts"].append({"restart": restart, "step": run.newest_step, "at": now(), "nodes": nodes})
     write_atomically(run.job, json.dumps(job, indent=1) + "\n")
     _stop_going_in_circles(run, job)
     return job
-
-
-def newest_step(run: Run) -> int:
-    """The step of the newest checkpoint, 0 if there is none."""
-    names = (folder.name.removeprefix("step-") for folder in run.checkpoints.glob("step-*"))
-    return max((int(name) for name in names if name.isdigit()), default=0)
 
 
 def _stop_going_in_circles(run: Run, job: dict[str, Any]) -> None:

@@ -17,10 +17,9 @@ from typing import Any
 from ner_dist.cluster.eta import Pace, read_pace
 from ner_dist.cluster.experiment import LOGS
 from ner_dist.cluster.queue import Job, Queue, ask_queue
-from ner_dist.cluster.restarts import newest_step
 from ner_dist.cluster.status_files import Found, Submitted, read_time, search
 from ner_dist.files import read_json
-from ner_dist.run.directory import Run
+from ner_dist.run.directory import Run, best_weights
 from ner_dist.run.lock import LockHolder, lock_holder
 
 STATES = ("running", "pending", "failed", "stopped", "not started", "complete")
@@ -32,9 +31,9 @@ _PREPARATION = 600.0
 _BELIEVED = 3600.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class RunStatus:
-    """What is known of one run. Durations in seconds, None where something is not known.
+    """The state of one run. Durations in seconds; None where something is not known.
 
     Attributes:
         pace: how far it is.
@@ -72,7 +71,7 @@ class RunStatus:
     test_f1: float | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class ComparisonStatus:
     """The job that compares an experiment's runs when they have ended."""
 
@@ -84,20 +83,20 @@ class ComparisonStatus:
     result: str | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Overview:
-    """Everything below the folders that were asked for."""
+    """All runs and comparisons at and below some folders; `ner-dist status --json` prints its fields."""
 
-    asked: datetime
+    time: datetime
+    """When the files and the queue were read."""
     runs: list[RunStatus]
     comparisons: list[ComparisonStatus]
+    counts: dict[str, int]
+    """Number of runs in each of `STATES`."""
+    all_end: datetime | None
+    """When the last run that trains, or whose start is known, will end."""
     problem: str | None
     """Why Slurm's queue is not known."""
-
-    @property
-    def all_end(self) -> datetime | None:
-        """When the last run that trains, or whose start is known, will end."""
-        return max((run.ends for run in self.runs if run.ends), default=None)
 
 
 def overview(folders: list[str]) -> Overview:
@@ -111,7 +110,14 @@ def overview(folders: list[str]) -> Overview:
     runs = [_status(one, queue, now) for one in found]
     runs.sort(key=lambda run: STATES.index(run.state))
     comparisons = [_comparison(one, queue) for one in experiments if one.compare is not None]
-    return Overview(now, runs, comparisons, queue.problem)
+    return Overview(
+        now,
+        runs,
+        comparisons,
+        counts={state: sum(run.state == state for run in runs) for state in STATES},
+        all_end=max((run.ends for run in runs if run.ends), default=None),
+        problem=queue.problem,
+    )
 
 
 def _status(found: Found, queue: Queue, now: datetime) -> RunStatus:
@@ -119,29 +125,31 @@ def _status(found: Found, queue: Queue, now: datetime) -> RunStatus:
     slurm = read_json(run.job)
     job = _job(found, slurm, queue)
     holder = lock_holder(run)
+    pace = read_pace(run.metrics)
     status = RunStatus(
         found.name,
         str(run.folder),
         "not started",
-        read_pace(run.metrics),
+        replace(pace, best_f1=_best_f1(run, pace)),
         job=job,
         job_name=_job_name(found, slurm, job),
         holder=holder,
         restarts=slurm["starts"][-1]["restart"] if slurm.get("starts") else None,
-        checkpoint=newest_step(run) or None,
+        elapsed=pace.trained or None,
+        checkpoint=run.newest_step or None,
     )
-    status.pace = replace(status.pace, best_f1=_best_f1(run, status.pace))
-    status.elapsed = status.pace.trained or None
     if run.complete:
-        _complete(status, run)
-    elif job is not None and job.waits and not (holder and holder.alive):
-        _pending(status, job)
-    elif _trains(status, slurm, queue, now):
-        _running(status, slurm, now)
-    else:
-        status.state, status.left = _ended(status, slurm, queue), _left_from_checkpoint(status)
-        status.log = _log(found, slurm, status.job_name)
-    return status
+        return _complete(status, run)
+    if job is not None and job.waits and not (holder and holder.alive):
+        return _pending(status, job)
+    if _trains(status, slurm, queue, now):
+        return _running(status, slurm, now)
+    return replace(
+        status,
+        state=_ended(status, slurm, queue),
+        left=_left_from_checkpoint(status),
+        log=_log(found, slurm, status.job_name),
+    )
 
 
 def _job(found: Found, slurm: dict[str, Any], queue: Queue) -> Job | None:
@@ -168,25 +176,29 @@ def _job_name(found: Found, slurm: dict[str, Any], job: Job | None) -> str | Non
 
 def _best_f1(run: Run, pace: Pace) -> float | None:
     """The best validation F1 of the whole run; the best weights know theirs, however long ago it was."""
-    known = [read_json(path / "state.json").get("f1") for path in run.checkpoints.glob("best-*")]
+    known = [read_json(path / "state.json").get("f1") for path in best_weights(run.checkpoints)]
     return max((f1 for f1 in [*known, pace.best_f1] if f1 is not None), default=None)
 
 
-def _complete(status: RunStatus, run: Run) -> None:
+def _complete(status: RunStatus, run: Run) -> RunStatus:
     results = read_json(run.results)
-    status.state, status.left = "complete", 0.0
-    status.elapsed = results.get("train", {}).get("seconds", status.elapsed)
-    status.test_f1 = results.get("test", {}).get("f1")
-    steps = results.get("train", {}).get("steps")
-    # Early stopping ends a training before its last step.
-    status.pace = replace(status.pace, step=steps or status.pace.step, total=status.pace.total or steps)
+    train, pace = results.get("train", {}), status.pace
+    steps = train.get("steps")
+    return replace(
+        status,
+        state="complete",
+        left=0.0,
+        elapsed=train.get("seconds", status.elapsed),
+        test_f1=results.get("test", {}).get("f1"),
+        # Early stopping ends a training before its last step.
+        pace=replace(pace, step=steps or pace.step, total=pace.total or steps),
+    )
 
 
-def _pending(status: RunStatus, job: Job) -> None:
-    status.state, status.left = "pending", _left_from_checkpoint(status)
-    if job.start is not None and status.left is not None:
-        status.ends = job.start + timedelta(seconds=status.left)
-    _check_limit(status, job.limit, job.limit)
+def _pending(status: RunStatus, job: Job) -> RunStatus:
+    left = _left_from_checkpoint(status)
+    ends = None if job.start is None or left is None else job.start + timedelta(seconds=left)
+    return _with_limit(replace(status, state="pending", left=left, ends=ends), job.limit, job.limit)
 
 
 def _trains(status: RunStatus, slurm: dict[str, Any], queue: Queue, now: datetime) -> bool:
@@ -227,45 +239,49 @@ def _start_times(slurm: dict[str, Any]) -> list[datetime | None]:
     return [read_time(start.get("at")) for start in slurm.get("starts") or []]
 
 
-def _running(status: RunStatus, slurm: dict[str, Any], now: datetime) -> None:
+def _running(status: RunStatus, slurm: dict[str, Any], now: datetime) -> RunStatus:
     pace, holder, job = status.pace, status.holder, status.job
-    status.state = "running"
+    nodes = ",".join(_nodes(slurm)) or None
     if job is not None and not job.ended and not job.waits:
-        status.nodes = job.nodes or ",".join(_nodes(slurm)) or None
+        nodes = job.nodes or nodes
     elif holder is not None and _short(holder.host) not in _nodes(slurm):
         # Started by hand, whatever job had it before or is to have it.
-        status.job = status.job_name = status.restarts = None
-        status.nodes = holder.host
-    else:
-        status.nodes = ",".join(_nodes(slurm)) or None
+        job, nodes = None, holder.host
+        status = replace(status, job=None, job_name=None, restarts=None)
     last = _last_sign(status, slurm)
-    status.heard = max(0.0, (now - last).total_seconds())
-    patience = pace.patience()
+    heard = max(0.0, (now - last).total_seconds())
+    patience, elapsed = pace.patience(), status.elapsed
     if pace.last is None or last > pace.last:
-        status.phase, patience = "starting", max(_PREPARATION, patience)
-        status.left = _left_from_checkpoint(status)
+        phase, patience = "starting", max(_PREPARATION, patience)
+        left = _left_from_checkpoint(status)
     else:
-        status.left = pace.left(now)
-        status.phase = "scoring" if pace.total is not None and pace.step >= pace.total else "training"
-        status.elapsed = pace.trained + status.heard
-    if status.heard > patience:
-        status.silent = status.heard
-    if status.left is not None:
-        status.ends = now + timedelta(seconds=status.left)
-    if status.job is not None:
-        _check_limit(status, status.job.left, status.job.limit)
+        phase = "scoring" if pace.total is not None and pace.step >= pace.total else "training"
+        left, elapsed = pace.left(now), pace.trained + heard
+    status = replace(
+        status,
+        state="running",
+        phase=phase,
+        nodes=nodes,
+        elapsed=elapsed,
+        left=left,
+        ends=None if left is None else now + timedelta(seconds=left),
+        heard=heard,
+        silent=heard if heard > patience else None,
+    )
+    return status if job is None else _with_limit(status, job.left, job.limit)
 
 
 def _left_from_checkpoint(status: RunStatus) -> float | None:
-    """What is left once it goes on: what came after its newest checkpoint was lost."""
-    return replace(status.pace, step=min(status.pace.step, status.checkpoint or 0)).left()
+    """Seconds left once it is started again: the steps after its newest checkpoint are lost."""
+    return status.pace.left_from(status.checkpoint or 0)
 
 
-def _check_limit(status: RunStatus, available: float | None, limit: float | None) -> None:
-    """Find out whether what is left of the training takes longer than the job may."""
-    if status.left is not None and available is not None and limit and status.left > available:
-        status.over = status.left - available
-        status.resumes = math.ceil(status.over / limit)
+def _with_limit(status: RunStatus, available: float | None, limit: float | None) -> RunStatus:
+    """Add by how much the rest of the training exceeds the time that its job has, if it does."""
+    if status.left is None or available is None or not limit or status.left <= available:
+        return status
+    over = status.left - available
+    return replace(status, over=over, resumes=math.ceil(over / limit))
 
 
 def _ended(status: RunStatus, slurm: dict[str, Any], queue: Queue) -> str:
@@ -282,16 +298,14 @@ def _ended(status: RunStatus, slurm: dict[str, Any], queue: Queue) -> str:
 
 
 def _comparison(experiment: Submitted, queue: Queue) -> ComparisonStatus:
-    job = queue.find(experiment.compare)
-    status = ComparisonStatus(
-        str(experiment.folder), experiment.compare, "unknown", result=experiment.result()
-    )
+    job, result = queue.find(experiment.compare), experiment.result()
+    status = ComparisonStatus(str(experiment.folder), experiment.compare, "unknown", result=result)
     if job is not None and not job.ended:
-        status.state, status.reason = ("pending" if job.waits else "running"), job.reason
-    elif status.result:
-        status.state = "done"
-    elif queue.problem is None:
-        status.state, status.log = "failed", _log_of(experiment, {experiment.compare})
+        return replace(status, state="pending" if job.waits else "running", reason=job.reason)
+    if result:
+        return replace(status, state="done")
+    if queue.problem is None:
+        return replace(status, state="failed", log=_log_of(experiment, {experiment.compare}))
     return status
 
 

@@ -1,32 +1,30 @@
-"""The status of runs as a table for people, once or again and again, and as JSON for machines."""
+"""The status of runs as a table for people and as JSON for machines."""
 
 from __future__ import annotations
 
 import json
 import math
-import time
-from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.cluster.status import STATES, ComparisonStatus, Overview, RunStatus, overview
+from ner_dist.cluster.status import ComparisonStatus, Overview, RunStatus, overview
+from ner_dist.formatting import duration
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Group
 
 # Wide enough that nothing is folded where there is no terminal.
 _PIPE_WIDTH = 200
 _STYLES = {"running": "green", "failed": "red", "complete": "dim"}
 
 
-def show_status(folders: list[str], *, as_json: bool, every: float | None) -> None:
+def show_status(folders: list[str], *, as_json: bool) -> None:
     """Print the status of all runs below some folders.
 
     Args:
         folders: runs, experiments, or folders with runs below.
-        as_json: print every fact as JSON; with `every`, a line each time.
-        every: seconds after which to look and print again, until Ctrl-C.
+        as_json: print every fact as JSON.
 
     Raises:
         UserError: a folder is none, or holds no run.
@@ -34,37 +32,12 @@ def show_status(folders: list[str], *, as_json: bool, every: float | None) -> No
     from rich.console import Console
 
     if as_json:
-        print(json.dumps(as_dict(overview(folders)), indent=1 if every is None else None), flush=True)
-        while every is not None:
-            time.sleep(every)
-            print(json.dumps(as_dict(overview(folders))), flush=True)
+        print(json.dumps(_as_json(asdict(overview(folders))), indent=1))
         return
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_PIPE_WIDTH)
-    if every is None:
-        console.print(_page(overview(folders)))
-    elif console.is_terminal:
-        _watch(console, folders, every)
-    else:
-        while True:
-            console.print(_page(overview(folders)))
-            time.sleep(every)
-
-
-def _watch(console: Console, folders: list[str], every: float) -> None:
-    """Fill the terminal until Ctrl-C; what was seen last stays."""
-    from rich.live import Live
-
-    page = _page(overview(folders))
-    try:
-        with Live(page, console=console, screen=True, auto_refresh=False) as live:
-            while True:
-                time.sleep(every)
-                page = _page(overview(folders))
-                live.update(page, refresh=True)
-    finally:
-        console.print(page)
+    console.print(_page(overview(folders)))
 
 
 def _page(seen: Overview) -> Group:
@@ -73,7 +46,7 @@ def _page(seen: Overview) -> Group:
 
     lines = []
     for run in seen.runs:
-        if text := "; ".join(_notes(run, seen.asked)):
+        if text := "; ".join(_notes(run, seen.time)):
             warns = run.silent is not None or run.over is not None
             lines.append(Text(f"{run.name}: {text}", style="yellow" if warns else ""))
     lines += [Text(_compared(one)) for one in seen.comparisons]
@@ -86,7 +59,7 @@ def _table(seen: Overview) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    rows = [_cells(run, seen.asked) for run in seen.runs]
+    rows = [_cells(run, seen.time) for run in seen.runs]
     # Without lines, all columns and a name of 20 letters fit into 100.
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
     # A column that nothing stands in takes no room.
@@ -118,8 +91,8 @@ def _cells(run: RunStatus, now: datetime) -> dict[str, str]:
         "F1": _format_cell(pace.f1, ".3f"),
         "best": _format_cell(pace.best_f1, ".3f"),
         "words/s": _format_cell(pace.words_per_second, ",.0f"),
-        "took": _shown_duration(run.elapsed),
-        "left": _shown_duration(run.left) if run.state != "complete" else "",
+        "took": _duration_cell(run.elapsed),
+        "left": _duration_cell(run.left) if run.state != "complete" else "",
         "ends": "" if run.ends is None else clock(run.ends, now),
         "job": run.job_name or "",
     }
@@ -178,35 +151,21 @@ def _compared(one: ComparisonStatus) -> str:
 
 def summary(seen: Overview) -> str:
     """How many runs are in which state, and when all will be done, in one line."""
-    counts = Counter(run.state for run in seen.runs)
-    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    states = ", ".join(f"{count} {state}" for state, count in seen.counts.items() if count)
     text = f"{len(seen.runs)} run{'s' if len(seen.runs) != 1 else ''}: {states}"
     if seen.all_end is None:
         return text
     known = all(run.ends or run.state == "complete" for run in seen.runs)
     which = "all done" if known else "those with a known end done"
-    return f"{text}; {which} by about {clock(seen.all_end, seen.asked)}"
+    return f"{text}; {which} by about {clock(seen.all_end, seen.time)}"
 
 
 def _format_cell(value: float | None, how: str) -> str:
     return "" if value is None else format(value, how)
 
 
-def _shown_duration(seconds: float | None) -> str:
+def _duration_cell(seconds: float | None) -> str:
     return "" if seconds is None else duration(seconds)
-
-
-def duration(seconds: float) -> str:
-    """A length of time in its two largest units at most: `42s`, `12m`, `3h05`, `2d04h`."""
-    minutes = round(seconds / 60)
-    if seconds < 99.5:
-        return f"{round(seconds)}s"
-    if minutes < 100:
-        return f"{minutes}m"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours}h{minutes:02}"
-    return f"{hours // 24}d{hours % 24:02}h"
 
 
 def clock(moment: datetime, now: datetime) -> str:
@@ -215,23 +174,10 @@ def clock(moment: datetime, now: datetime) -> str:
     return local.strftime("%H:%M" if local.date() == today else "%b %d %H:%M")
 
 
-def as_dict(seen: Overview) -> dict[str, Any]:
-    """Every fact, as JSON: times in ISO format, durations in seconds."""
-    runs = [_plain(asdict(run)) for run in seen.runs]
-    counts = Counter(run.state for run in seen.runs)
-    return {
-        "time": seen.asked.isoformat(timespec="seconds"),
-        "runs": runs,
-        "comparisons": [asdict(one) for one in seen.comparisons],
-        "counts": {state: counts[state] for state in STATES},
-        "all_end": _plain(seen.all_end),
-        "problem": seen.problem,
-    }
-
-
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
+    """A JSON value: times in ISO format, durations in seconds."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return value
+        return {key: _as_json(inner) for key, inner in value.items()}
+    return [_as_json(inner) for inner in value] if isinstance(value, list) else value

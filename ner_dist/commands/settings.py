@@ -50,7 +50,7 @@ class Group:
 
 def groups() -> list[Group]:
     """All settings, in the order of the schema."""
-    return list(_groups(Recipe, "", "One training run: everything that decides what is learnt."))
+    return list(_groups(Recipe, "", "All settings of one training run."))
 
 
 def _groups(section: type[BaseModel], key: str, meaning: str) -> Iterator[Group]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.alignment import Alignment, align, by_words, without_words
+from ner_dist.comparison.json_form import OPTIONAL
+from ner_dist.comparison.matching import Outcome, outcome
+from ner_dist.comparison.scores import Scores, scores_of
 from ner_dist.data.renaming import remedy
 from ner_dist.errors import UserError
+from ner_dist.evaluation import metrics
 from ner_dist.labels import LabelSet
 
 if TYPE_CHECKING:
     from ner_dist.comparison.predictions import Predictions
-    from ner_dist.run.directory import Run
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +27,41 @@ EXAMPLES = 5
 
 
 SHOWN_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class LeftOutSentence:
+    """A sentence that was not found in every file, by its words or else by its gold tags."""
+
+    id: str | None
+    place: int
+    """In its file, from 1."""
+    tags: str | None = field(default=None, metadata=OPTIONAL)
+    words: str | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """The sentences of a model's first run that are not shared, with a few examples."""
+
+    sentences: int
+    examples: list[LeftOutSentence]
+
+
+@dataclass(frozen=True)
+class AlignmentSummary:
+    """How sentences were aligned, and what could not be."""
+
+    by: str
+    """What decided, as in `alignment.Alignment`."""
+    sentences: int
+    units: int
+    """Distinct sentences."""
+    only_in: dict[str, LeftOut]
+    """By model."""
+    gold_differs_in: int
+    """Words."""
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -59,34 +98,52 @@ class AlignedPredictions:
         """Number of sentences."""
         return len(self.offsets) - 1
 
+    @cached_property
+    def outcomes(self) -> dict[str, list[Outcome]]:
+        """By model and run: the entities of gold and prediction, matched one to one."""
+        return {
+            model: [outcome(self.gold, tags, self.offsets, self.labels) for tags in runs]
+            for model, runs in self.predicted.items()
+        }
 
-@dataclass(frozen=True)
-class Comparison:
-    """Models are called A, B, ... in the order in which they were named."""
+    @cached_property
+    def counts(self) -> dict[str, list[np.ndarray]]:
+        """By model and run: the counts of each sentence in strict IOB2, int32 [N, 3, types].
 
-    figures: dict[str, Any]
-    """What compare.json holds."""
-    own: dict[str, list[Predictions]]
-    """By model: what each run said, on its own labels and sentences."""
-    aligned: AlignedPredictions
-    """What every run said on the shared types and sentences."""
-    runs: dict[str, list[Run | None]]
-    """By model: its runs; None for a plain file."""
+        The three are true positives, predicted and gold entities.
+        """
+        return {
+            model: [
+                metrics.count_per_sentence(self.gold, tags, self.offsets, self.labels, strict=True)
+                for tags in runs
+            ]
+            for model, runs in self.predicted.items()
+        }
+
+    @cached_property
+    def scores(self) -> dict[str, list[Scores]]:
+        """By model and run: the scores over all sentences in strict IOB2."""
+        return {
+            model: [
+                scores_of(
+                    metrics.Counts.from_array(counts.sum(axis=0)),
+                    self.labels,
+                    metrics.token_accuracy(self.gold, tags),
+                )
+                for counts, tags in zip(self.counts[model], runs, strict=True)
+            ]
+            for model, runs in self.predicted.items()
+        }
 
 
 def align_predictions(
     own: dict[str, list[Predictions]], seeds: dict[str, list[int | None]]
-) -> tuple[AlignedPredictions, dict[str, Any]]:
+) -> tuple[AlignedPredictions, AlignmentSummary]:
     """Every run of every model on the shared types, the shared sentences and the gold of the first model.
 
     Args:
         own: by model, the predictions of each run on its own labels and sentences.
         seeds: by model, the seed of each run.
-
-    Returns:
-        The ground, and `alignment` as compare.json holds it: `by`, `sentences`, `units`, `only_in` (by model,
-        how many `sentences` of its first run are not shared, and `examples`), `gold_differs_in` (words) and
-        `notes`.
 
     Raises:
         UserError: the models share no type or no sentence.
@@ -115,15 +172,15 @@ def align_predictions(
         ids=next((run.ids for run in taken if run.ids is not None), None),
         confidence=confidence,
     )
-    figures = {
-        "by": alignment.by,
-        "sentences": len(aligned),
-        "units": aligned.units,
-        "only_in": _only_in(own, alignment),
-        "gold_differs_in": _differing_gold(taken),
-        "notes": [*alignment.notes, *notes],
-    }
-    return aligned, figures
+    summary = AlignmentSummary(
+        by=alignment.by,
+        sentences=len(aligned),
+        units=aligned.units,
+        only_in=_only_in(own, alignment),
+        gold_differs_in=_differing_gold(taken),
+        notes=[*alignment.notes, *notes],
+    )
+    return aligned, summary
 
 
 def _units(
@@ -173,8 +230,8 @@ def _remedy(sets: list[tuple[str, ...]]) -> str:
     return "compare those of them that share a type"
 
 
-def _only_in(own: dict[str, list[Predictions]], alignment: Alignment) -> dict[str, Any]:
-    figures = {}
+def _only_in(own: dict[str, list[Predictions]], alignment: Alignment) -> dict[str, LeftOut]:
+    left_out = {}
     at = 0
     for model, runs in own.items():
         for number, run in enumerate(runs):
@@ -186,21 +243,21 @@ def _only_in(own: dict[str, list[Predictions]], alignment: Alignment) -> dict[st
                 )
             if number == 0:
                 examples = [_example(run, int(place)) for place in alone[:EXAMPLES]]
-                figures[model] = {"sentences": len(alone), "examples": examples}
+                left_out[model] = LeftOut(len(alone), examples)
         at += len(runs)
-    return figures
+    return left_out
 
 
-def _example(run: Predictions, place: int) -> dict[str, Any]:
-    """A sentence by its id, its place in the file from 1, and its words or else its gold tags."""
+def _example(run: Predictions, place: int) -> LeftOutSentence:
     start, end = run.offsets[place : place + 2]
-    tags = [run.labels.tags[tag] for tag in run.gold[start:end]]
-    text = {"tags": " ".join(tags)} if run.tokens is None else {"words": " ".join(run.tokens[place])}
-    return {
-        "id": None if run.ids is None else run.ids[place],
-        "place": place + 1,
-        **{
-            key: shown if len(shown) <= SHOWN_LENGTH else f"{shown[:SHOWN_LENGTH]} …"
-            for key, shown in text.items()
-        },
-    }
+    tags = " ".join(run.labels.tags[tag] for tag in run.gold[start:end])
+    return LeftOutSentence(
+        id=None if run.ids is None else run.ids[place],
+        place=place + 1,
+        tags=_shortened(tags) if run.tokens is None else None,
+        words=None if run.tokens is None else _shortened(" ".join(run.tokens[place])),
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]} …"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.matching import CORRECT
+from ner_dist.comparison.results import Bucket
 from ner_dist.evaluation.metrics import precision_recall_f1, sentence_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.matching import Outcome
@@ -23,7 +24,7 @@ _SENTENCE_LENGTHS = (10, 20, 30, 50)
 SEEN = ("seen", "seen with another type", "unseen")
 
 
-def by_entity_length(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+def by_entity_length(outcomes: Sequence[Outcome]) -> list[Bucket]:
     """Scores by the number of words in an entity: of the gold for recall, of the predicted for precision."""
     return _scores(
         _names(_ENTITY_LENGTHS),
@@ -32,7 +33,7 @@ def by_entity_length(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     )
 
 
-def by_sentence_length(outcomes: Sequence[Outcome], offsets: np.ndarray) -> list[dict[str, Any]]:
+def by_sentence_length(outcomes: Sequence[Outcome], offsets: np.ndarray) -> list[Bucket]:
     """Scores by the number of words in an entity's sentence."""
     bucket = np.searchsorted(_SENTENCE_LENGTHS, np.diff(offsets))
     return _scores(
@@ -42,9 +43,7 @@ def by_sentence_length(outcomes: Sequence[Outcome], offsets: np.ndarray) -> list
     )
 
 
-def by_seen(
-    outcomes: Sequence[Outcome], aligned: AlignedPredictions, training: TrainingText
-) -> list[dict[str, Any]]:
+def by_seen(outcomes: Sequence[Outcome], aligned: AlignedPredictions, training: TrainingText) -> list[Bucket]:
     """Recall by whether the training split shows a gold entity's words as an entity, and of which type.
 
     Precision has no place here: what is predicted where nothing is was not shown by anything. All types of
@@ -52,8 +51,8 @@ def by_seen(
     type" may mean that it was taught to see no entity there.
 
     Args:
-        outcomes: of a model's runs, all on the ground's gold.
-        ground: has tokens.
+        outcomes: of a model's runs, all on the aligned gold.
+        aligned: has tokens.
         training: what the model was trained on, with all types of the data.
     """
     bucket = _seen(outcomes[0].gold, aligned, training)
@@ -61,8 +60,7 @@ def by_seen(
     support = np.bincount(bucket, minlength=len(SEEN)) * len(outcomes)
     recall = precision_recall_f1(np.asarray(right), support, support)["recall"]
     return [
-        {"bucket": name, "recall": float(recall[i]), "support": int(support[i])}
-        for i, name in enumerate(SEEN)
+        Bucket(bucket=name, recall=float(recall[i]), support=int(support[i])) for i, name in enumerate(SEEN)
     ]
 
 
@@ -88,7 +86,9 @@ def _names(ends: Sequence[int]) -> list[str]:
     return [*ranges, f"{begins[-1]}+"]
 
 
-def _scores(names: Sequence[str], outcomes: Sequence[Outcome], bucket_of: Any) -> list[dict[str, Any]]:
+def _scores(
+    names: Sequence[str], outcomes: Sequence[Outcome], bucket_of: Callable[[Spans], np.ndarray]
+) -> list[Bucket]:
     """Scores of each bucket, counts summed over the outcomes.
 
     An entity that is found right lies in the same bucket on both sides.
@@ -100,11 +100,13 @@ def _scores(names: Sequence[str], outcomes: Sequence[Outcome], bucket_of: Any) -
             counts[row] += np.bincount(buckets, minlength=len(names))
     figures = precision_recall_f1(*counts)
     return [
-        {
-            "bucket": name,
-            **{key: float(values[i]) for key, values in figures.items()},
-            "support": int(counts[2, i]),
-            "predicted": int(counts[1, i]),
-        }
+        Bucket(
+            bucket=name,
+            precision=float(figures["precision"][i]),
+            recall=float(figures["recall"][i]),
+            f1=float(figures["f1"][i]),
+            support=int(counts[2, i]),
+            predicted=int(counts[1, i]),
+        )
         for i, name in enumerate(names)
     ]

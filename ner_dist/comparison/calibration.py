@@ -7,11 +7,12 @@ The expected calibration error is the mean gap between the two, each bin weighte
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ner_dist.comparison.matching import CORRECT, outcome
+from ner_dist.comparison.matching import CORRECT
+from ner_dist.comparison.results import Calibration, Reliability, ReliabilityBin
 
 if TYPE_CHECKING:
     from ner_dist.comparison.aligned import AlignedPredictions
@@ -23,46 +24,40 @@ ENTITY_CONFIDENCE = "product of the probabilities of its words' tags"
 to be right or wrong together, so it leans to the low side for long ones."""
 
 
-def calibration(aligned: AlignedPredictions, model: str) -> dict[str, Any] | None:
+def calibration(aligned: AlignedPredictions, model: str) -> Calibration | None:
     """Calibration of a model on the same ground, over all its runs that store probabilities.
 
-    Returns:
-        `runs`, the number of these runs; `words`, where an answer is right if word and gold have the same tag
-        on the shared types; `entities`, where an answer is a predicted entity and right if the gold has it
-        with the same words and type; `entity_confidence`, what an entity's confidence is. Each of the two has
-        `ece` and `bins`. None if no run stores probabilities.
+    Tags are compared on the shared types. None if no run stores probabilities.
     """
     stored = aligned.confidence.get(model) or []
     runs = [
-        (tags, confidence)
-        for tags, confidence in zip(aligned.predicted[model], stored, strict=False)
+        (tags, outcome, confidence)
+        for tags, outcome, confidence in zip(
+            aligned.predicted[model], aligned.outcomes[model], stored, strict=False
+        )
         if confidence is not None
     ]
     if not runs:
         return None
-    entities = []
-    for tags, confidence in runs:
-        found = outcome(aligned.gold, tags, aligned.offsets, aligned.labels)
-        entities.append((_of_entities(found, confidence), found.kind_of_predicted == CORRECT))
-    words = [(confidence, tags == aligned.gold) for tags, confidence in runs]
-    return {
-        "runs": len(runs),
-        "words": reliability(*map(np.concatenate, zip(*words, strict=True))),
-        "entities": reliability(*map(np.concatenate, zip(*entities, strict=True))),
-        "entity_confidence": ENTITY_CONFIDENCE,
-    }
+    entities = [
+        (_of_entities(outcome, confidence), outcome.kind_of_predicted == CORRECT)
+        for _, outcome, confidence in runs
+    ]
+    words = [(confidence, tags == aligned.gold) for tags, _, confidence in runs]
+    return Calibration(
+        runs=len(runs),
+        words=reliability(*map(np.concatenate, zip(*words, strict=True))),
+        entities=reliability(*map(np.concatenate, zip(*entities, strict=True))),
+        entity_confidence=ENTITY_CONFIDENCE,
+    )
 
 
-def reliability(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
     """Expected calibration error and reliability bins.
 
     Args:
         confidence: of each answer, float [n], from 0 to 1.
         right: whether it is, bool [n].
-
-    Returns:
-        `ece` (None without an answer) and `bins`, of each `low` (not in it, but for 0), `high`, `count`, mean
-        `confidence` and `accuracy` (None in a bin without answers).
     """
     # Neither 0.3 in single precision nor 3 * 0.1 is 0.3, and each would end up in the next bin.
     confidence = np.round(np.asarray(confidence, dtype=np.float64), 6)
@@ -72,17 +67,17 @@ def reliability(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     confident = np.bincount(bin_of, weights=confidence, minlength=BINS)
     accurate = np.bincount(bin_of, weights=right, minlength=BINS)
     bins = [
-        {
-            "low": i / BINS,
-            "high": (i + 1) / BINS,
-            "count": int(count[i]),
-            "confidence": float(confident[i] / count[i]) if count[i] else None,
-            "accuracy": float(accurate[i] / count[i]) if count[i] else None,
-        }
+        ReliabilityBin(
+            low=i / BINS,
+            high=(i + 1) / BINS,
+            count=int(count[i]),
+            confidence=float(confident[i] / count[i]) if count[i] else None,
+            accuracy=float(accurate[i] / count[i]) if count[i] else None,
+        )
         for i in range(BINS)
     ]
     ece = float(np.abs(accurate - confident).sum() / len(confidence)) if len(confidence) else None
-    return {"ece": ece, "bins": bins}
+    return Reliability(ece, bins)
 
 
 def _of_entities(found: Outcome, confidence: np.ndarray) -> np.ndarray:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ner_dist.comparison.aligned import Comparison, align_predictions
+from ner_dist.comparison.aligned import align_predictions
 from ner_dist.comparison.calibration import calibration
 from ner_dist.comparison.data_effects import effects
 from ner_dist.comparison.decomposition import decomposition
 from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.models import ComparedModel, models_of
-from ner_dist.comparison.predictions import mean, spread, strict_scores
+from ner_dist.comparison.results import Comparison, Headline, ModelInfo, SharedScores
+from ner_dist.comparison.scores import mean, std
 from ner_dist.comparison.training_overlap import NO_RUN, of_run
 from ner_dist.comparison.uncertainty import uncertainty
-from ner_dist.comparison.verdict import verdict
+from ner_dist.comparison.verdict import Findings, verdict
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
 from ner_dist.files import check_folder, printable, write_atomically
@@ -29,7 +31,7 @@ from ner_dist.run.directory import Run, is_run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ner_dist.comparison.aligned import AlignedPredictions
+    from ner_dist.comparison.aligned import AlignedPredictions, AlignmentSummary
     from ner_dist.comparison.training_overlap import TrainingText
     from ner_dist.data.renaming import Renaming
     from ner_dist.data.tags import Repair
@@ -76,25 +78,36 @@ def compare(
     models = models_of(paths, names, renaming=renaming, repair=repair)
     own = {letter: model.own for letter, model in models.items()}
     aligned, alignment = align_predictions(own, {letter: model.seeds for letter, model in models.items()})
-    _note_plain_files(models, alignment["notes"])
+    alignment = _note_plain_files(models, alignment)
     if repair == "none":  # else its gold is another than the run's
         _check_headlines(models)
-    figures: dict[str, Any] = {
-        "runs": {letter: _described(model) for letter, model in models.items()},
-        "scheme": metrics.STRICT,
-        "headline": {
-            letter: {"mean": mean(model.headline), "spread": spread(model.headline)}
-            for letter, model in models.items()
+    training = {letter: _training(model.runs) for letter, model in models.items()}
+    findings = Findings(
+        runs={letter: _described(model) for letter, model in models.items()},
+        headline={
+            letter: Headline(mean(model.headline), std(model.headline)) for letter, model in models.items()
         },
-        "alignment": alignment,
-        "shared": _on_same_ground(aligned),
-        "decomposition": decomposition(own, aligned),
-    }
-    if renaming:
-        figures["map"] = dict(renaming)
-    comparison = Comparison(figures, own, aligned, {letter: model.runs for letter, model in models.items()})
-    _add_analysis(comparison, resamples)
-    text = json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)
+        shared=_on_same_ground(aligned),
+        decomposition=decomposition(own, aligned),
+        uncertainty=uncertainty(aligned, resamples=resamples),
+    )
+    comparison = Comparison(
+        runs=findings.runs,
+        scheme=metrics.STRICT,
+        headline=findings.headline,
+        alignment=alignment,
+        shared=findings.shared,
+        decomposition=findings.decomposition,
+        renaming=dict(renaming) if renaming else None,
+        uncertainty=findings.uncertainty,
+        verdict=verdict(findings),
+        errors={model: errors(aligned, model, training=training[model]) for model in aligned.models},
+        calibration={model: calibration(aligned, model) for model in aligned.models},
+        effects=effects(aligned, training=training),
+        aligned=aligned,
+        folders={letter: model.runs for letter, model in models.items()},
+    )
+    text = json.dumps(comparison.figures, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(out / COMPARED, text + "\n")
     # They were of other figures: nothing in the folder may contradict what is now there.
     for name in REPORTS:
@@ -102,59 +115,46 @@ def compare(
     return comparison
 
 
-def _described(model: ComparedModel) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "paths": model.paths,
-        "seeds": model.seeds,
-        "labels": list(model.own[0].labels.types),
-        "sentences": len(model.own[0]),
-    }
+def _described(model: ComparedModel) -> ModelInfo:
+    return ModelInfo(
+        name=model.name,
+        paths=model.paths,
+        seeds=model.seeds,
+        labels=list(model.own[0].labels.types),
+        sentences=len(model.own[0]),
+    )
 
 
-def _on_same_ground(aligned: AlignedPredictions) -> dict[str, Any]:
-    scores = {
-        model: [strict_scores(aligned.gold, tags, aligned.offsets, aligned.labels) for tags in runs]
-        for model, runs in aligned.predicted.items()
-    }
-    return {
-        "types": list(aligned.labels.types),
-        "sentences": len(aligned),
-        **{model: mean(runs) for model, runs in scores.items()},
-        "spread": {model: spread(runs) for model, runs in scores.items()},
-    }
+def _on_same_ground(aligned: AlignedPredictions) -> SharedScores:
+    return SharedScores(
+        types=list(aligned.labels.types),
+        sentences=len(aligned),
+        models={model: mean(runs) for model, runs in aligned.scores.items()},
+        std={model: std(runs) for model, runs in aligned.scores.items()},
+    )
 
 
-def _note_plain_files(models: dict[str, ComparedModel], notes: list[str]) -> None:
+def _note_plain_files(models: dict[str, ComparedModel], alignment: AlignmentSummary) -> AlignmentSummary:
     plain = [letter for letter, model in models.items() if model.runs == [None]]
-    if plain:
-        notes.append(
-            f"The labels of {', '.join(plain)} are the types that occur in the file: "
-            "a type that a model knows and that is nowhere in it cannot be seen."
-        )
+    if not plain:
+        return alignment
+    note = (
+        f"The labels of {', '.join(plain)} are the types that occur in the file: "
+        "a type that a model knows and that is nowhere in it cannot be seen."
+    )
+    return replace(alignment, notes=[*alignment.notes, note])
 
 
 def _check_headlines(models: dict[str, ComparedModel]) -> None:
-    """Say so where a run's results.json is not of the predictions that lie beside it."""
+    """Warn where a run's results.json disagrees with its predictions."""
     for model in models.values():
         for path, predictions, said in zip(model.paths, model.own, model.headline, strict=True):
-            f1 = predictions.scores["f1"]
-            if abs(f1 - said["test"]["f1"]) > 1e-9:
+            f1, published = predictions.scores.f1, said.test.f1
+            if published is not None and abs(f1 - published) > 1e-9:
                 log.warning(
                     "%s: results.json says test F1 %.4f, its predictions give %.4f: one of them was replaced",
-                    *(path, said["test"]["f1"], f1),
+                    *(path, published, f1),
                 )
-
-
-def _add_analysis(comparison: Comparison, resamples: int) -> None:
-    """Work out on the same ground: error bars, the verdict, errors, calibration, effects of the data."""
-    figures, aligned = comparison.figures, comparison.aligned
-    training = {model: _training(runs) for model, runs in comparison.runs.items()}
-    figures["uncertainty"] = uncertainty(aligned, resamples=resamples)
-    figures["verdict"] = verdict(figures)
-    figures["errors"] = {model: errors(aligned, model, training=training[model]) for model in aligned.models}
-    figures["calibration"] = {model: calibration(aligned, model) for model in aligned.models}
-    figures["effects"] = effects(aligned, training=training)
 
 
 def _training(runs: list[Run | None]) -> TrainingText | str:

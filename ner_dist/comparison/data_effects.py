@@ -5,10 +5,12 @@ All scores are strict micro F1 on the same ground, the mean over a model's runs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ner_dist.comparison.results import DataEffect, EffectGap, EffectScores
 from ner_dist.comparison.training_overlap import NO_WORDS, TrainingText
 from ner_dist.evaluation import metrics
 from ner_dist.labels import extract_spans
@@ -32,22 +34,22 @@ WHAT = {
 }
 
 
-def effects(aligned: AlignedPredictions, *, training: Mapping[str, TrainingText | str]) -> dict[str, Any]:
+def effects(
+    aligned: AlignedPredictions, *, training: Mapping[str, TrainingText | str]
+) -> dict[str, DataEffect]:
     """Each effect by its name.
 
     Args:
-        ground: the sentences.
+        aligned: the sentences.
         training: by model, its training split, or why that is not known.
 
     Returns:
-        Of each effect `name`; `what` it is; `count` and `share` of the sentences concerned (of
-        `invalid_transitions`: of the entities predicted in the lenient reading by all runs that start that
-        way); `why` these cannot be known, in which case they and all figures without it are None; `scores`
-        by model, `with` and `without` the effect and their `difference`; `gap`, the second model's F1 minus
-        the first's, None of one model.
+        Of `invalid_transitions`, `count` and `share` are of the entities predicted in the lenient reading by
+        all runs; `gap` is None of one model.
     """
-    per_sentence = {
-        model: [_counts(aligned, run) for run in runs] for model, runs in aligned.predicted.items()
+    per_sentence = {  # true positives, predicted and gold entities, int64 [N, 3]
+        model: [counts.sum(axis=2, dtype=np.int64) for counts in runs]
+        for model, runs in aligned.counts.items()
     }
     everything = np.ones(len(aligned), dtype=bool)
 
@@ -64,7 +66,8 @@ def effects(aligned: AlignedPredictions, *, training: Mapping[str, TrainingText 
         "entity_free_sentences": _entity_free(aligned),
     }
     found = {name: _left_out(name, dropped, with_all, f1) for name, dropped in chosen.items()}
-    found["train_test_overlap"]["what"] += _whose(training)
+    overlap = found["train_test_overlap"]
+    found["train_test_overlap"] = replace(overlap, what=overlap.what + _whose(training))
     return found | {"invalid_transitions": _invalid_transitions(aligned, with_all)}
 
 
@@ -110,54 +113,51 @@ def _left_out(
     dropped: np.ndarray | str,
     with_all: dict[str, float],
     f1: Callable[[np.ndarray], dict[str, float]],
-) -> dict[str, Any]:
+) -> DataEffect:
     """The effect of some sentences, bool [N], or of what cannot be known, for the reason given."""
     if isinstance(dropped, str):
         return _effect(name, with_all, why=dropped)
-    count = {"count": int(dropped.sum()), "share": float(dropped.mean()) if len(dropped) else 0.0}
-    if dropped.all():
-        return _effect(name, with_all, why=NOTHING_LEFT) | count
-    return _effect(name, with_all, f1(~dropped)) | count
+    effect = (
+        _effect(name, with_all, why=NOTHING_LEFT) if dropped.all() else _effect(name, with_all, f1(~dropped))
+    )
+    return replace(effect, count=int(dropped.sum()), share=float(dropped.mean()) if len(dropped) else 0.0)
 
 
-def _invalid_transitions(aligned: AlignedPredictions, strict: dict[str, float]) -> dict[str, Any]:
+def _invalid_transitions(aligned: AlignedPredictions, strict: dict[str, float]) -> DataEffect:
     lenient, invalid, entities = {}, 0, 0
     for model, runs in aligned.predicted.items():
         scores = []
-        for run in runs:
-            counts, of_strict = (
-                metrics.count(aligned.gold, run, aligned.offsets, aligned.labels, strict=reading)
-                for reading in (False, True)
-            )
+        for run, of_strict in zip(runs, aligned.counts[model], strict=True):
+            counts = metrics.count(aligned.gold, run, aligned.offsets, aligned.labels, strict=False)
             scores.append(_f1(counts.as_array().sum(axis=1)))
             # The two readings differ in nothing else.
-            invalid += int(counts.predicted.sum() - of_strict.predicted.sum())
+            invalid += int(counts.predicted.sum() - of_strict[:, 1].sum())
             entities += int(counts.predicted.sum())
         lenient[model] = float(np.mean(scores))
-    count = {"count": invalid, "share": invalid / entities if entities else 0.0}
-    return _effect("invalid_transitions", strict, lenient) | count
+    effect = _effect("invalid_transitions", strict, lenient)
+    return replace(effect, count=invalid, share=invalid / entities if entities else 0.0)
 
 
 def _effect(
     name: str, with_it: dict[str, float], without: dict[str, float] | None = None, *, why: str | None = None
-) -> dict[str, Any]:
+) -> DataEffect:
     scores = {
-        model: {
-            "with": value,
-            "without": without[model] if without is not None else None,
-            "difference": value - without[model] if without is not None else None,
-        }
+        model: EffectScores(
+            with_effect=value,
+            without=without[model] if without is not None else None,
+            difference=value - without[model] if without is not None else None,
+        )
         for model, value in with_it.items()
     }
-    return {
-        "name": name,
-        "what": WHAT[name],
-        "count": None,
-        "share": None,
-        "why": why,
-        "scores": scores,
-        "gap": {"with": _gap(with_it), "without": _gap(without)},
-    }
+    return DataEffect(
+        name=name,
+        what=WHAT[name],
+        count=None,
+        share=None,
+        why=why,
+        scores=scores,
+        gap=EffectGap(_gap(with_it), _gap(without)),
+    )
 
 
 def _gap(f1: dict[str, float] | None) -> float | None:
@@ -165,12 +165,6 @@ def _gap(f1: dict[str, float] | None) -> float | None:
         return None
     first, second, *_ = f1.values()
     return second - first
-
-
-def _counts(aligned: AlignedPredictions, predicted: np.ndarray) -> np.ndarray:
-    """True positives, predicted and gold entities of each sentence, int64 [N, 3]."""
-    counts = metrics.count_per_sentence(aligned.gold, predicted, aligned.offsets, aligned.labels, strict=True)
-    return counts.sum(axis=2, dtype=np.int64)
 
 
 def _f1(counts: np.ndarray) -> float:

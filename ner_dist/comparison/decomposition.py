@@ -9,22 +9,18 @@ are; each part is the sum of the steps that change its thing.
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ner_dist.comparison.predictions import strict_scores
+from ner_dist.comparison.results import Decomposition, DecompositionStep
+from ner_dist.comparison.scores import strict_scores
 
 if TYPE_CHECKING:
     from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.predictions import Predictions
 
 
-def decomposition(own: dict[str, list[Predictions]], aligned: AlignedPredictions) -> dict[str, Any]:
-    """The gap of each further model to the first, in F1 (micro, strict IOB2; means over runs), taken apart.
-
-    Returns:
-        By model: `from`, `gap`, its parts `label_set`, `sentences` and `model`, and the `steps` of the path,
-        each with `what` and `f1`. Where the models' gold tags differ, that is part of `sentences`.
-    """
+def decomposition(own: dict[str, list[Predictions]], aligned: AlignedPredictions) -> dict[str, Decomposition]:
+    """By further model, its gap to the first in F1 (micro, strict IOB2; means over runs), taken apart."""
     first, *others = aligned.models
     ways = {model: _way(own[model], aligned, model) for model in aligned.models}
     return {model: _gap(first, ways[first], model, ways[model]) for model in others}
@@ -37,24 +33,20 @@ def _way(own: list[Predictions], aligned: AlignedPredictions, model: str) -> lis
     for run in own:
         onto = run.labels.projection(aligned.labels)
         projected.append(strict_scores(onto[run.gold], onto[run.predicted], run.offsets, aligned.labels))
-    shared = [
-        strict_scores(aligned.gold, tags, aligned.offsets, aligned.labels)
-        for tags in aligned.predicted[model]
-    ]
-    return [statistics.fmean(run["f1"] for run in runs) for runs in (whole, projected, shared)]
+    return [statistics.fmean(run.f1 for run in runs) for runs in (whole, projected, aligned.scores[model])]
 
 
-def _gap(a: str, way_of_a: list[float], b: str, way_of_b: list[float]) -> dict[str, Any]:
+def _gap(a: str, way_of_a: list[float], b: str, way_of_b: list[float]) -> Decomposition:
     a_own, a_projected, a_shared = way_of_a
     b_own, b_projected, b_shared = way_of_b
     grounds = ("on its own labels and sentences", "on the shared types", "on the shared types and sentences")
     path = [(a, aligned, f1) for aligned, f1 in zip(grounds, way_of_a, strict=True)]
     path += [(b, aligned, f1) for aligned, f1 in zip(grounds, way_of_b, strict=True)][::-1]
-    return {
-        "from": a,
-        "gap": b_own - a_own,
-        "label_set": (a_projected - a_own) + (b_own - b_projected),
-        "sentences": (a_shared - a_projected) + (b_projected - b_shared),
-        "model": b_shared - a_shared,
-        "steps": [{"what": f"{model} {aligned}", "f1": f1} for model, aligned, f1 in path],
-    }
+    return Decomposition(
+        base=a,
+        gap=b_own - a_own,
+        label_set=(a_projected - a_own) + (b_own - b_projected),
+        sentences=(a_shared - a_projected) + (b_projected - b_shared),
+        model=b_shared - a_shared,
+        steps=[DecompositionStep(f"{model} {aligned}", f1) for model, aligned, f1 in path],
+    )

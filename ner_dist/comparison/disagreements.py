@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist.comparison.matching import CORRECT, KINDS, outcome
+from ner_dist.comparison.matching import CORRECT, KINDS
 from ner_dist.evaluation.metrics import sentence_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def disagreements(aligned: AlignedPredictions, *, limit: int | None = None) -> l
     Of a sentence's copies the first is shown on which that is so.
 
     Args:
-        ground: the sentences.
+        aligned: the sentences.
         limit: how many at most. Those on which models differ come first; each group is in the data's order.
 
     Returns:
@@ -31,10 +31,7 @@ def disagreements(aligned: AlignedPredictions, *, limit: int | None = None) -> l
         not correct, the gold ones first, so that of a pair that does not match both are there; `disagree`,
         whether models differ.
     """
-    found = {
-        model: outcome(aligned.gold, runs[0], aligned.offsets, aligned.labels)
-        for model, runs in aligned.predicted.items()
-    }
+    found = {model: outcomes[0] for model, outcomes in aligned.outcomes.items()}
     differ = _differ(aligned, list(found.values()))
     err = np.zeros(len(aligned), dtype=bool)
     for each in found.values():

@@ -5,13 +5,14 @@ Everything is counted over entities on the same ground, strict IOB2, and summed 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.buckets import by_entity_length, by_seen, by_sentence_length
-from ner_dist.comparison.matching import KINDS, MISSED, SPURIOUS, outcome
+from ner_dist.comparison.matching import KINDS, MISSED, SPURIOUS
 from ner_dist.comparison.muc import muc
+from ner_dist.comparison.results import Confusion, ErrorAnalysis
 from ner_dist.comparison.training_overlap import NO_WORDS
 from ner_dist.labels import OUTSIDE
 
@@ -23,38 +24,29 @@ if TYPE_CHECKING:
     from ner_dist.comparison.training_overlap import TrainingText
 
 
-def errors(aligned: AlignedPredictions, model: str, *, training: TrainingText | str) -> dict[str, Any]:
+def errors(aligned: AlignedPredictions, model: str, *, training: TrainingText | str) -> ErrorAnalysis:
     """A model's errors on the same ground.
 
     Args:
-        ground: the sentences.
+        aligned: the sentences.
         model: its name there.
         training: the model's training split, or why it is not known.
-
-    Returns:
-        `runs`, the number of runs that counts are summed over; `strict`, `exact`, `partial` and `type` as in
-        `muc.py`; `kinds` and `kinds_per_type` (a spurious entity counts for the type it was given, all others
-        for their gold type); `confusion` of matched entities, gold by predicted type, with what is missed in
-        the column and what is spurious in the row of `O`; `by_entity_length`, `by_sentence_length`; `by_seen`
-        or None, with the reason in `by_seen_why`.
     """
-    outcomes = [
-        outcome(aligned.gold, run, aligned.offsets, aligned.labels) for run in aligned.predicted[model]
-    ]
+    outcomes = aligned.outcomes[model]
     types = aligned.labels.types
     per_type = _kinds_per_type(outcomes, len(types))
     why = NO_WORDS if aligned.tokens is None else training if isinstance(training, str) else None
-    return {
-        "runs": len(outcomes),
+    return ErrorAnalysis(
+        runs=len(outcomes),
         **muc(per_type.sum(axis=0)),
-        "kinds": _named(per_type.sum(axis=0)),
-        "kinds_per_type": {name: _named(per_type[i]) for i, name in enumerate(types)},
-        "confusion": {"types": [*types, OUTSIDE], "counts": _confusion(outcomes, len(types)).tolist()},
-        "by_entity_length": by_entity_length(outcomes),
-        "by_sentence_length": by_sentence_length(outcomes, aligned.offsets),
-        "by_seen": None if isinstance(training, str) or why else by_seen(outcomes, aligned, training),
-        "by_seen_why": why,
-    }
+        kinds=_named(per_type.sum(axis=0)),
+        kinds_per_type={name: _named(per_type[i]) for i, name in enumerate(types)},
+        confusion=Confusion([*types, OUTSIDE], _confusion(outcomes, len(types)).tolist()),
+        by_entity_length=by_entity_length(outcomes),
+        by_sentence_length=by_sentence_length(outcomes, aligned.offsets),
+        by_seen=None if isinstance(training, str) or why else by_seen(outcomes, aligned, training),
+        by_seen_why=why,
+    )
 
 
 def _named(counts: np.ndarray) -> dict[str, int]:

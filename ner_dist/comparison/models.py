@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.comparison.prediction_files import read_file, read_run
-from ner_dist.comparison.predictions import at
+from ner_dist.comparison.results import HeadlineFigures, SplitFigures, TrainFigures
 from ner_dist.data.corpus import check_words
 from ner_dist.data.readers import format_by_ending
 from ner_dist.data.renaming import check as check_renaming
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from ner_dist.data.tags import Repair
     from ner_dist.recipe import Recipe
 
-FIGURES = ("loss", "precision", "recall", "f1", "accuracy")
-
 
 @dataclass
 class ComparedModel:
@@ -43,8 +41,8 @@ class ComparedModel:
     """None for a plain file."""
     seeds: list[int | None]
     own: list[Predictions] = field(default_factory=list)
-    headline: list[dict[str, Any]] = field(default_factory=list)
-    """What each run says of itself; see `_headline`."""
+    headline: list[HeadlineFigures] = field(default_factory=list)
+    """What each run says of itself."""
 
 
 def models_of(
@@ -154,7 +152,7 @@ def _read(sources: list[Run | Path], repair: Repair) -> ComparedModel:
             runs=[None],
             seeds=[None],
             own=[predictions],
-            headline=[_headline({"test": predictions.scores})],
+            headline=[_headline_of_file(predictions)],
         )
     runs = [run for run in sources if isinstance(run, Run)]
     results = [_results(run) for run in runs]
@@ -192,17 +190,36 @@ def _results(run: Run) -> dict[str, Any]:
     return result
 
 
-def _headline(result: dict[str, Any]) -> dict[str, Any]:
-    """The published table's figures: each on its own labels; None where one is not known or no number."""
-    figures: dict[str, Any] = {"train": {"loss": _figure(result, "train", "loss")}}
-    for split in ("validation", "test"):
-        figures[split] = {key: _figure(result, split, key) for key in FIGURES}
-        figures[split]["macro_f1"] = _figure(result, split, "macro", "f1")
-    return figures
+def _headline(result: dict[str, Any]) -> HeadlineFigures:
+    """The figures of results.json; None where one is not known or no number."""
+    return HeadlineFigures(
+        train=TrainFigures(loss=_figure(result, "train", "loss")),
+        validation=_split_figures(result, "validation"),
+        test=_split_figures(result, "test"),
+    )
 
 
-def _figure(result: dict[str, Any], *place: str) -> float | None:
-    value = at(result, place)
+def _split_figures(result: dict[str, Any], split: str) -> SplitFigures:
+    return SplitFigures(
+        loss=_figure(result, split, "loss"),
+        precision=_figure(result, split, "precision"),
+        recall=_figure(result, split, "recall"),
+        f1=_figure(result, split, "f1"),
+        accuracy=_figure(result, split, "accuracy"),
+        macro_f1=_figure(result, split, "macro", "f1"),
+    )
+
+
+def _headline_of_file(predictions: Predictions) -> HeadlineFigures:
+    test = SplitFigures(loss=None, **predictions.scores.overall())
+    return HeadlineFigures(train=TrainFigures(), validation=SplitFigures(), test=test)
+
+
+def _figure(result: dict[str, Any], *path: str) -> float | None:
+    """The number at a path in nested dictionaries; None where there is none."""
+    value: Any = result
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
     return value if known(value) else None
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from ner_dist.comparison.matching import CORRECT, MISSED, SPURIOUS, WRONG_BOTH, WRONG_BOUNDARY, WRONG_TYPE
+from ner_dist.comparison.scores import PrecisionRecallF1
 from ner_dist.evaluation.metrics import precision_recall_f1
 
 # Which kinds of a matched pair are correct, and which earn half; the others are incorrect.
@@ -34,7 +35,7 @@ _CREDIT: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 }
 
 
-def muc(kinds: np.ndarray) -> dict[str, dict[str, float]]:
+def muc(kinds: np.ndarray) -> dict[str, PrecisionRecallF1[float]]:
     """Precision, recall and F1 of each measure; 0/0 is 0.
 
     Args:
@@ -46,5 +47,5 @@ def muc(kinds: np.ndarray) -> dict[str, dict[str, float]]:
     for measure, (correct, partial) in _CREDIT.items():
         credit = kinds[list(correct)].sum() + kinds[list(partial)].sum() / 2
         each = precision_recall_f1(*(np.array([value]) for value in (credit, actual, possible)))
-        figures[measure] = {name: float(value[0]) for name, value in each.items()}
+        figures[measure] = PrecisionRecallF1(**{name: float(value[0]) for name, value in each.items()})
     return figures

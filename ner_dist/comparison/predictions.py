@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ner_dist.comparison.scores import strict_scores
 from ner_dist.data.renaming import new_names, places
 from ner_dist.data.schemes import renamed
 from ner_dist.data.tags import label_ids
-from ner_dist.evaluation import metrics
 from ner_dist.labels import LabelSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
+    from ner_dist.comparison.scores import Scores
     from ner_dist.data.renaming import Renaming
 
 
@@ -48,8 +46,8 @@ class Predictions:
         return len(self.offsets) - 1
 
     @cached_property
-    def scores(self) -> dict[str, Any]:
-        """The figures of all of it, under the types' own names, as `scoring.strict_scores` has them."""
+    def scores(self) -> Scores:
+        """Scores over all sentences, under the types' own names."""
         if self.before is not None:
             return self.before.scores
         return strict_scores(self.gold, self.predicted, self.offsets, self.labels)
@@ -87,43 +85,3 @@ def words_of(sentences: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np
     lengths = np.diff(offsets)[sentences]
     own = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return np.repeat(offsets[:-1][sentences] - own[:-1], lengths) + np.arange(own[-1]), own
-
-
-def strict_scores(
-    gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels: LabelSet
-) -> dict[str, Any]:
-    """`metrics.scores` in strict IOB2, with `accuracy` over words. Tags are int [W], offsets int64 [N+1]."""
-    counts = metrics.count(gold, predicted, offsets, labels, strict=True)
-    return metrics.scores(counts, labels.types) | {"accuracy": metrics.token_accuracy(gold, predicted)}
-
-
-def mean(trees: Sequence[Any]) -> Any:
-    """One tree of figures of the same shape, with the mean at each place; None where any is not known."""
-    return _over(trees, _mean)
-
-
-def spread(trees: Sequence[Any]) -> Any:
-    """The sample standard deviation at each place; None of a single tree."""
-    return _over(trees, _deviation) if len(trees) > 1 else None
-
-
-def _over(trees: Sequence[Any], figure: Callable[[list[Any]], Any]) -> Any:
-    if isinstance(trees[0], dict):
-        return {key: _over([tree[key] for tree in trees], figure) for key in trees[0]}
-    return None if None in trees else figure(list(trees))
-
-
-def _mean(values: list[Any]) -> Any:
-    # Of equal values it is their value: a support stays a whole number, a single run's figures stay its own.
-    return values[0] if values.count(values[0]) == len(values) else statistics.fmean(values)
-
-
-def _deviation(values: list[Any]) -> float:
-    return float(statistics.stdev(values))
-
-
-def at(tree: Any, place: Sequence[str]) -> Any:
-    """The figure at a place in nested dictionaries; None where there is none."""
-    for name in place:
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree

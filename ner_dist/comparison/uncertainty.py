@@ -12,21 +12,30 @@ Phipson & Smyth 2010). `p` inverts the interval: twice the smaller share of resa
 difference (Efron & Tibshirani 1993, section 15.4), so that it is below 0.05 where the 95 % interval leaves
 out 0. `p_randomisation` is the share of swapped resamples with at least the difference that was seen.
 
-**Real** is a difference that both tests find: the larger of the two p-values decides. The larger of two
-valid p-values is valid. The bootstrap alone finds too much where few sentences differ: four that all speak
-for B give p = 0.04, and a coin would do so in one case of eight. Over the types of one pair and figure the
-larger p-value is corrected after Holm (1979): `p_holm`.
+**Significant** is a difference that both tests find: the larger of the two p-values decides. The larger of
+two valid p-values is valid. The bootstrap alone finds too much where few sentences differ: four that all
+speak for B give p = 0.04, and a coin would do so in one case of eight. Over the types of one pair and figure
+the larger p-value is corrected after Holm (1979): `p_holm`.
 """
 
 from __future__ import annotations
 
 import math
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from ner_dist.comparison.resampling import between_runs, bootstrap, same_seeds, swapped
+from ner_dist.comparison.results import (
+    Difference,
+    Estimate,
+    Figures,
+    MacroF1,
+    PairDifferences,
+    Uncertainty,
+)
+from ner_dist.comparison.scores import PrecisionRecallF1
 from ner_dist.comparison.unit_counts import UnitCounts
 
 if TYPE_CHECKING:
@@ -34,25 +43,22 @@ if TYPE_CHECKING:
 
     from ner_dist.comparison.aligned import AlignedPredictions
 
+Cell = TypeVar("Cell")
+
 # Differences that rounding alone makes.
 _NOTHING = 1e-12
 
 
 def uncertainty(
     aligned: AlignedPredictions, *, resamples: int = 10_000, level: float = 0.95, seed: int = 13
-) -> dict[str, Any]:
+) -> Uncertainty:
     """Intervals of each model's figures, and of the differences of each two models with p-values.
 
     Args:
-        ground: units are its distinct sentences; a model's figure is the mean over its runs.
+        aligned: units are its distinct sentences; a model's figure is the mean over its runs.
         resamples: of the bootstrap, and of the randomisation of each pair.
-        level: of the intervals, which hold one by one; 1 - level is the limit for what is real.
+        level: of the intervals, which hold one by one; 1 - level is the limit for what is significant.
         seed: of the resampling.
-
-    Returns:
-        `models` with the figures and their intervals; `differences` of later models to earlier ones, each
-        figure with `difference`, `low`, `high`, `p`, `p_randomisation`, `p_holm` (types only) and `real`;
-        `resamples_needed` for any type to be shown; and how all that was found.
     """
     counted = UnitCounts.of(aligned)
     observed = counted.means(counted.observed)
@@ -61,27 +67,28 @@ def uncertainty(
     models = {}
     for place, model in enumerate(aligned.models):
         low, high = np.clip(interval(drawn[:, place], level), 0, 1)
-        models[model] = _table(counted.names, {"value": observed[place], "low": low, "high": high})
+        columns = observed[place].tolist(), low.tolist(), high.tolist()
+        models[model] = _figures(counted.names, [*map(Estimate, *columns)])
     differences, families = [], []
     for to, of in combinations(range(len(aligned.models)), 2):
-        pair = {"of": aligned.models[of], "to": aligned.models[to]}
-        randomised = swapped(counted, **pair, resamples=resamples, seed=seed) + moved[:, of] - moved[:, to]
+        pair = aligned.models[of], aligned.models[to]
+        randomised = swapped(counted, *pair, resamples=resamples, seed=seed) + moved[:, of] - moved[:, to]
         difference = observed[of] - observed[to]
-        families.append(counted.occurring(*pair.values()))
+        families.append(counted.occurring(*pair))
         apart = drawn[:, of] - drawn[:, to]
-        columns = _tested(difference, apart, randomised, families[-1], counted.names, level)
-        differences.append(pair | _table(counted.names, columns))
+        cells = _tested(difference, apart, randomised, families[-1], counted.names, level)
+        differences.append(PairDifferences(*pair, _figures(counted.names, cells)))
     needed = resamples_needed(max(int(family.sum()) for family in families), level)
-    return {
-        "resamples": resamples,
-        "resamples_needed": needed,
-        "level": level,
-        "units": aligned.units,
-        "seed": seed,
-        "method": _method(aligned, resamples=resamples, needed=needed, level=level),
-        "models": models,
-        "differences": differences,
-    }
+    return Uncertainty(
+        resamples=resamples,
+        resamples_needed=needed,
+        level=level,
+        units=aligned.units,
+        seed=seed,
+        method=_method(aligned, resamples=resamples, needed=needed, level=level),
+        models=models,
+        differences=differences,
+    )
 
 
 def interval(drawn: np.ndarray, level: float) -> np.ndarray:
@@ -122,7 +129,7 @@ def _tested(
     occurring: np.ndarray,
     names: Sequence[tuple[str, ...]],
     level: float,
-) -> dict[str, np.ndarray]:
+) -> list[Difference]:
     """Intervals and p-values of a pair's figures, which are called `names`; of types those `occurring`."""
     low, high = interval(drawn, level)
     p, p_swapped = p_bootstrap(drawn), p_randomisation(difference, randomised)
@@ -135,28 +142,29 @@ def _tested(
         corrected[family] = 1.0
         corrected[tested] = holm(decisive[tested])
     decisive = np.where(np.isnan(corrected), decisive, corrected)
-    return {
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "p": p,
-        "p_randomisation": p_swapped,
-        "p_holm": corrected,
-        # 1 - 0.95 is a little more than 0.05.
-        "real": decisive < round(1 - level, 9),
-    }
+    # 1 - 0.95 is a little more than 0.05.
+    significant = decisive < round(1 - level, 9)
+    columns = (column.tolist() for column in (difference, low, high, p, p_swapped, significant))
+    holm_p = [None if np.isnan(value) else value for value in corrected.tolist()]
+    return [*map(Difference, *columns, holm_p)]
 
 
-def _table(names: Sequence[tuple[str, ...]], columns: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Columns [F] as a tree in which each figure has its place; without the NaN."""
-    tree: dict[str, Any] = {}
-    for i, (*parents, name) in enumerate(names):
-        branch = tree
-        for parent in parents:
-            branch = branch.setdefault(parent, {})
-        cell = {column: values[i].item() for column, values in columns.items()}
-        branch[name] = {column: value for column, value in cell.items() if value == value}
-    return tree
+def _figures(names: Sequence[tuple[str, ...]], cells: Sequence[Cell]) -> Figures[Cell]:
+    """Cells [F] in their places, which are called `names`."""
+    by_name = dict(zip(names, cells, strict=True))
+
+    def cell(*name: str) -> Cell:
+        return by_name[name]
+
+    def three(*parents: str) -> PrecisionRecallF1[Cell]:
+        return PrecisionRecallF1(cell(*parents, "precision"), cell(*parents, "recall"), cell(*parents, "f1"))
+
+    return Figures(
+        micro=three("micro"),
+        macro=MacroF1(cell("macro", "f1")),
+        accuracy=cell("accuracy"),
+        per_type={name[1]: three("per_type", name[1]) for name in names if name[::2] == ("per_type", "f1")},
+    )
 
 
 def _method(aligned: AlignedPredictions, *, resamples: int, needed: int, level: float) -> str:
@@ -167,7 +175,7 @@ def _method(aligned: AlignedPredictions, *, resamples: int, needed: int, level: 
         f"intervals ({100 * level:g} %). p: bootstrap, two-sided. p_randomisation: approximate "
         "randomisation, which "
         "swaps what two models said about a sentence. p_holm: the larger of the two, corrected after Holm "
-        "over the types. A difference is called real if the larger p, for a type the corrected one, is below "
+        "over the types. A difference is significant if the larger p, for a type the corrected one, is below "
         f"{1 - level:.2g}. Intervals are not corrected."
     )
     if resamples < needed:

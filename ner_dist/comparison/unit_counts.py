@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
-from ner_dist.evaluation.metrics import count_per_sentence, precision_recall_f1
+from ner_dist.evaluation.metrics import precision_recall_f1
 
 if TYPE_CHECKING:
     from ner_dist.comparison.aligned import AlignedPredictions
@@ -82,19 +82,15 @@ class UnitCounts:
         """Count all runs of all models, strict IOB2."""
         order = np.argsort(aligned.unit, kind="stable")
         starts = np.unique(aligned.unit[order], return_index=True)[1]
-        predicted = [
-            aligned.predicted[model][run] for model in aligned.models for run in _by_seed(aligned, model)
-        ]
+        runs = [(model, run) for model in aligned.models for run in _by_seed(aligned, model)]
 
         def by_unit(of_sentences: np.ndarray) -> np.ndarray:
             return np.add.reduceat(of_sentences[order], starts, axis=0)
 
         entities: list[np.ndarray] = []
         words = [by_unit(np.diff(aligned.offsets)[:, None])]
-        for tags in predicted:
-            counts = count_per_sentence(
-                aligned.gold, tags, aligned.offsets, aligned.labels, strict=True
-            )  # [N, 3, types]: true positives, predicted, gold
+        for model, run in runs:
+            tags, counts = aligned.predicted[model][run], aligned.counts[model][run]
             if not entities:
                 entities.append(by_unit(counts[:, 2]))
             entities += [by_unit(counts[:, 0]), by_unit(counts[:, 1])]

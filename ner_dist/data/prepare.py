@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,14 +22,14 @@ from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
 from ner_dist.data.notes import Notes, recorded
 from ner_dist.errors import UserError, writing
-from ner_dist.files import read_json
+from ner_dist.files import atomic_folder, read_json
 from ner_dist.labels import LabelSet
 from ner_dist.recipe import SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
     from ner_dist.data.corpus import Corpus
     from ner_dist.recipe import Data, Model, Recipe
@@ -101,11 +100,12 @@ class Prepared:
         return tokenizer
 
 
-def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepared:
+def prepare(recipe: Recipe, config: PretrainedConfig, *, splits: Collection[str] | None = None) -> Prepared:
     """The recipe's data, from the cache if it was prepared before.
 
     Args:
         recipe: its `data` and `model` say what to read and how to cut it.
+        config: of the recipe's encoder, which limits the length of windows.
         splits: `train`, `validation` and `test` as far as wanted; None is all that the recipe names.
 
     Raises:
@@ -113,14 +113,14 @@ def prepare(recipe: Recipe, *, splits: Collection[str] | None = None) -> Prepare
     """
     from filelock import FileLock
 
-    folder = prepared_folder(recipe, splits=splits)
+    folder = prepared_folder(recipe, config, splits=splits)
     just_made = False
     if not (folder / "meta.json").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not (folder / "meta.json").exists():
                 with recorded() as notes:
-                    _build(folder, recipe, splits, notes)
+                    _build(folder, recipe, config, splits, notes)
                 just_made = True
     return replace(_load(folder), just_made=just_made)
 
@@ -140,9 +140,11 @@ def find_prepared(data: Data, *, fingerprint: str) -> Prepared | None:
     return None
 
 
-def prepared_folder(recipe: Recipe, *, splits: Collection[str] | None = None) -> Path:
+def prepared_folder(
+    recipe: Recipe, config: PretrainedConfig, *, splits: Collection[str] | None = None
+) -> Path:
     """Where the recipe's data lies once it is prepared; it need not be there."""
-    return cache_folder(recipe.data) / _key(recipe, splits)
+    return cache_folder(recipe.data) / _key(recipe, config, splits)
 
 
 def cache_folder(data: Data) -> Path:
@@ -151,15 +153,15 @@ def cache_folder(data: Data) -> Path:
     return Path(named).expanduser() / "prepared"
 
 
-def window_limit(recipe: Recipe) -> int:
+def window_limit(recipe: Recipe, config: PretrainedConfig) -> int:
     """Longest window that the recipe and its encoder allow: a micro-batch must hold at least one."""
-    from ner_dist.model.encoder import load_config, max_length
+    from ner_dist.model.encoder import max_length
 
-    encoder = max_length(load_config(recipe.model))
+    encoder = max_length(config)
     return min(recipe.train.longest_example, encoder, recipe.data.max_length or encoder)
 
 
-def _key(recipe: Recipe, splits: Collection[str] | None) -> str:
+def _key(recipe: Recipe, config: PretrainedConfig, splits: Collection[str] | None) -> str:
     from ner_dist.data.sources import source_stamp
 
     data = recipe.data.model_dump(mode="json", exclude={"cache_dir"})
@@ -169,7 +171,7 @@ def _key(recipe: Recipe, splits: Collection[str] | None) -> str:
         "source": source_stamp(recipe.data),
         "splits": sorted(splits) if splits is not None else None,
         "tokenizer": _tokenizer_stamp(recipe.model),
-        "max_length": window_limit(recipe),
+        "max_length": window_limit(recipe, config),
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
 
@@ -184,40 +186,43 @@ def _tokenizer_stamp(model: Model) -> Any:
     return [model.name, model.revision]
 
 
-def _build(folder: Path, recipe: Recipe, splits: Collection[str] | None, notes: Notes) -> None:
+def _build(
+    folder: Path,
+    recipe: Recipe,
+    config: PretrainedConfig,
+    splits: Collection[str] | None,
+    notes: Notes,
+) -> None:
     from ner_dist.data.sources import load_corpus
 
     log.info("reading and tokenising %s", recipe.data.path)
     corpus = load_corpus(recipe.data, splits=splits)
     tokenizer = _tokenizer(recipe.model, corpus)
 
-    # The lock is held: what another process left here, it left when it died.
-    aside = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        _write(aside, recipe, corpus, tokenizer, notes)
-        aside.rename(folder)
-    except OSError:
-        shutil.rmtree(aside, ignore_errors=True)  # others need the room
-        raise
+    limit = min(window_limit(recipe, config), tokenizer.model_max_length)
+    overlap = min(recipe.data.window_overlap, limit // 4)
+    with atomic_folder(folder) as aside:
+        _write(aside, corpus, tokenizer, notes, max_length=limit, overlap=overlap)
 
 
 def _write(
-    aside: Path, recipe: Recipe, corpus: Corpus, tokenizer: PreTrainedTokenizerFast, notes: Notes
+    aside: Path,
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerFast,
+    notes: Notes,
+    *,
+    max_length: int,
+    overlap: int,
 ) -> None:
     from ner_dist.data.encoding import encode
     from ner_dist.model.tokenizer import padding_id
 
-    limit = min(window_limit(recipe), tokenizer.model_max_length)
     with writing(aside.parent):
-        aside.mkdir()
         tokenizer.save_pretrained(aside / "tokenizer")
     counts = dict(corpus.counts)
     for name, split in corpus.splits.items():
         log.info("tokenising %s: %d sentences", name, len(split.offsets) - 1)
-        encoded = encode(
-            split, tokenizer, max_length=limit, overlap=min(recipe.data.window_overlap, limit // 4)
-        )
+        encoded = encode(split, tokenizer, max_length=max_length, overlap=overlap)
         with writing(aside.parent):
             _write_split(aside / name, split, encoded)
         counts[f"{name}_windows"] = len(encoded.example_offsets) - 1

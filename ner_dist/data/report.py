@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.data.entities import entities_by_type, report_entities
+from ner_dist.data.labelled import label_splits
 from ner_dist.data.notes import say_again
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.formatting import counted
 from ner_dist.labels import OUTSIDE
 
 if TYPE_CHECKING:
-    from ner_dist.data.prepare import Prepared, PreparedSplit
+    from ner_dist.data.labelled import LabelledSplit
+    from ner_dist.data.prepare import Prepared
     from ner_dist.labels import LabelSet
 
 log = logging.getLogger(__name__)
@@ -27,13 +29,13 @@ def log_data(data: Prepared, labels: LabelSet) -> None:
         UserError: no entity of a type that is to be learnt stands in train.
     """
     say_notes(data)
-    projection = data.labels.projection(labels)
     begins = labels.coded()[0] == 1
-    for name, split in data.splits.items():
-        tags = projection[split.tags]
-        entities = int(begins[tags].sum())
-        log.info("%s: %d sentences, %d words, %d entities", name, split.n_sentences, len(tags), entities)
-        report_without_subwords(name, split, tags, labels)
+    for name, split in label_splits(data, labels).items():
+        entities = int(begins[split.tags].sum())
+        log.info(
+            "%s: %d sentences, %d words, %d entities", name, split.n_sentences, len(split.tags), entities
+        )
+        report_without_subwords(name, split)
     left_out = [name for name in data.labels.types if name not in labels.types]
     log.info(
         "learning %s: %s%s",
@@ -51,19 +53,12 @@ def say_notes(data: Prepared) -> None:
         say_again(data.notes, log=log)
 
 
-def report_without_subwords(name: str, split: PreparedSplit, tags: np.ndarray, labels: LabelSet) -> None:
-    """Say how many words of a split have no subwords, and what that means for its entities.
-
-    Args:
-        name: the split's.
-        split: the sentences.
-        tags: gold label id of every word in `labels`, int [W].
-        labels: what the ids mean.
-    """
-    total, inside, missed = count_in_entities(split, tags, labels)
+def report_without_subwords(name: str, split: LabelledSplit) -> None:
+    """Say how many words of a split have no subwords, and what that means for its entities."""
+    total, inside, missed = count_in_entities(split)
     if not total:
         return
-    kinds = sorted(set(split.words(split.encoded.without_subwords(len(tags)))))
+    kinds = sorted(set(split.prepared.words(split.without_subwords())))
     says = f"{name}: {total} {'words have' if total > 1 else 'word has'} no subwords"
     says += f" ({', '.join(map(ascii, kinds[:3]))}{', …' if len(kinds) > 3 else ''}), {inside} of them inside"
     says += " gold entities: they carry no loss, and their tags follow from the words around them"
@@ -72,16 +67,12 @@ def report_without_subwords(name: str, split: PreparedSplit, tags: np.ndarray, l
     log.log(logging.WARNING if inside else logging.INFO, "%s", says)
 
 
-def count_in_entities(split: PreparedSplit, tags: np.ndarray, labels: LabelSet) -> tuple[int, int, int]:
-    """Words without subwords, those of them inside gold entities, and those whose gold tag the rule misses.
-
-    Args:
-        split: the sentences.
-        tags: gold label id of every word in `labels`, int [W].
-        labels: what the ids mean.
+def count_in_entities(split: LabelledSplit) -> tuple[int, int, int]:
+    """Words without subwords, those of them inside gold entities, and those whose gold tag the rule
+    misses.
     """
-    gaps = split.encoded.without_subwords(len(tags))
-    ruled = np.array(tags)
-    join_entities(ruled, gaps, split.offsets, labels)
-    inside = tags[gaps] != labels.label2id[OUTSIDE]
-    return len(gaps), int(inside.sum()), int((ruled[gaps] != tags[gaps]).sum())
+    gaps = split.without_subwords()
+    ruled = np.array(split.tags)
+    join_entities(ruled, gaps, split.offsets, split.labels)
+    inside = split.tags[gaps] != split.labels.label2id[OUTSIDE]
+    return len(gaps), int(inside.sum()), int((ruled[gaps] != split.tags[gaps]).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist import formatting
-from ner_dist.data.prepare import prepare
+from ner_dist.data.labelled import LabelledSplit
+from ner_dist.data.prepare import Prepared, prepare
 from ner_dist.data.renaming import check as check_renaming
 from ner_dist.data.renaming import guessed, new_names, places, remedy
 from ner_dist.data.report import report_without_subwords, say_notes
 from ner_dist.data.schemes import renamed
 from ner_dist.data.tags import label_ids
 from ner_dist.errors import UserError
-from ner_dist.evaluation.evaluate import evaluate
+from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
 from ner_dist.evaluation.predictions import verify, write_predictions
 from ner_dist.evaluation.repeats import in_words, with_repeats
@@ -29,12 +31,15 @@ from ner_dist.model.tagger import load_tagger
 from ner_dist.recipe import Data, Model, Precision, Recipe, Train
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
-from ner_dist.runtime.accelerator import precision_of, start
+from ner_dist.runtime.accelerator import precision_of, running
 from ner_dist.runtime.ranks import local_main_first
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
+    from ner_dist.data.notation import Spelt
     from ner_dist.data.renaming import Renaming
     from ner_dist.labels import LabelSet
 
@@ -88,73 +93,85 @@ def evaluate_model(
         train=load_recipe(run.recipe).train if run.recipe.exists() else _ANY_TRAINING,
         precision=precision,
     )
-    accelerator = start(recipe, model_type=load_config(recipe.model).model_type)
-    tagger, written = load_tagger(folder, precision=precision_of(accelerator), device=accelerator.device)
-    spelt = spell_model(written, folder=folder, given=tags)
-    # All splits of a run's own data: their labels are those that it learnt.
+    config = load_config(recipe.model)
+    # All splits of a run's own data: their labels are those that it learned.
     whole = data is None and getattr(recipe.data.splits, split) is not None
-    splits = None if whole else [split]
-    prepared = local_main_first(accelerator, lambda: prepare(recipe, splits=splits))
-    say_notes(prepared)
-    renaming = renaming or {}
-    check_renaming(renaming, {"the model knows": spelt.names, "the data has": prepared.labels.types})
-    known, found = known_labels(spelt, renaming), new_names(prepared.labels.types, renaming)
+    with running(recipe, model_type=config.model_type) as accelerator:
+        tagger, written = load_tagger(folder, precision=precision_of(accelerator), device=accelerator.device)
+        spelt = spell_model(written, folder=folder, given=tags)
+        prepared = local_main_first(
+            accelerator, lambda: prepare(recipe, config, splits=None if whole else [split])
+        )
+        say_notes(prepared)
+        iob2 = tags is None and predicts_iob2(run)
+        scored = _match(spelt, prepared, split, renaming or {}, model=model, iob2=iob2)
+        report_without_subwords(split, scored.split)
+        evaluation = evaluate(
+            tagger,
+            scored.split,
+            accelerator=accelerator,
+            batch_tokens=batch_tokens,
+            decoder=None if scored.decoder.iob2 and scored.decoder.one_to_one else scored.decoder,
+            with_predictions=out is not None or scored.split.prepared.repeats is not None,
+        )
+        _say_scheme(written, scored.decoder, evaluation.scheme, model)
+        figures = {"model": model, "data": recipe.data.path, "split": split} | _figures(evaluation, scored)
+        if renaming:
+            figures["map"] = dict(renaming)
+        if out is not None and accelerator.is_main_process:
+            _write(Run(Path(out)), scored.split, evaluation, figures)
+    return figures
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A split in the labels that model and data share, and what the model's ids mean in them."""
+
+    split: LabelledSplit
+    decoder: Decoder
+    gold_ids: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """Gives ids in the shared labels for the data's own, int [W], and offsets [N+1]."""
+
+
+def _match(
+    spelt: Spelt, data: Prepared, split: str, renaming: Renaming, *, model: str, iob2: bool
+) -> _Scored:
+    """Bring the model's labels and the data's onto the types that both know."""
+    check_renaming(renaming, {"the model knows": spelt.names, "the data has": data.labels.types})
+    known, found = known_labels(spelt, renaming), new_names(data.labels.types, renaming)
     labels = _scored_labels(known, found, where=model)
-    decoder = Decoder(
-        spelt=spelt,
-        to=places(spelt.names, renaming, labels.types),
-        labels=labels,
-        iob2=tags is None and predicts_iob2(run),
-    )
-    scored = prepared.splits[split]
+    decoder = Decoder(spelt=spelt, to=places(spelt.names, renaming, labels.types), labels=labels, iob2=iob2)
 
     def gold_ids(tags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        return _gold(tags, offsets, known=prepared.labels, renaming=renaming, labels=labels)
+        return _gold(tags, offsets, known=data.labels, renaming=renaming, labels=labels)
 
-    gold = gold_ids(scored.tags, scored.offsets)
-    report_without_subwords(split, scored, gold, labels)
-    evaluation = evaluate(
-        tagger,
-        prepared.splits[split],
-        gold,
-        labels=labels,
-        accelerator=accelerator,
-        batch_tokens=batch_tokens,
-        pad_id=prepared.pad_id,
-        decoder=None if decoder.iob2 and decoder.one_to_one else decoder,
-        with_predictions=out is not None or scored.repeats is not None,
-    )
-    figures: dict[str, Any] = {
-        "model": model,
-        "data": recipe.data.path,
-        "split": split,
-        "labels": list(labels.types),
-    }
-    figures |= evaluation.as_dict()
+    sentences = data.splits[split]
+    gold = gold_ids(sentences.tags, sentences.offsets)
+    labelled = LabelledSplit(sentences, tags=gold, labels=labels, pad_id=data.pad_id)
+    return _Scored(labelled, decoder, gold_ids)
+
+
+def _figures(evaluation: EvaluationResult, scored: _Scored) -> dict[str, Any]:
+    """The figures as `results.json` holds them."""
+    figures: dict[str, Any] = {"labels": list(scored.split.labels.types), **evaluation.as_dict()}
     if math.isnan(evaluation.loss_sum):
         figures["loss"] = None
-    published = with_repeats(evaluation, scored, gold_of=gold_ids)
+    published = with_repeats(evaluation, scored.split.prepared, gold_of=scored.gold_ids)
     if published is not None:
         figures["with_repeats"] = published
     figures["predicted_scheme"] = evaluation.scheme
-    if renaming:
-        figures["map"] = dict(renaming)
-    _say_scheme(written, decoder, evaluation.scheme, model)
-    if out is not None and accelerator.is_main_process:
-        assert evaluation.predicted is not None
-        target = Run(Path(out))
-        path = target.predictions(split)
-        write_predictions(
-            path,
-            prepared.splits[split],
-            gold,
-            evaluation.predicted,
-            labels=labels,
-            confidence=evaluation.confidence,
-        )
-        verify(path, figures)
-        write_atomically(target.results, json.dumps(figures, indent=1) + "\n")
     return figures
+
+
+def _write(
+    target: Run, labelled: LabelledSplit, evaluation: EvaluationResult, figures: dict[str, Any]
+) -> None:
+    """Write the predictions, check the figures against them, and write the figures."""
+    assert evaluation.predicted is not None
+    path = target.predictions(figures["split"])
+    write_predictions(path, labelled, evaluation.predicted, confidence=evaluation.confidence)
+    verify(path, figures)
+    write_atomically(target.results, json.dumps(figures, indent=1) + "\n")
 
 
 def print_figures(figures: dict[str, Any]) -> None:

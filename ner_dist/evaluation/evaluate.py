@@ -26,7 +26,7 @@ from ner_dist.runtime.signals import Stopped
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.data.labelled import LabelledSplit
     from ner_dist.evaluation.id2label import Decoder
     from ner_dist.labels import LabelSet
     from ner_dist.runtime.signals import PreemptionFlag
@@ -84,13 +84,10 @@ class EvaluationResult:
 
 def evaluate(
     model: torch.nn.Module,
-    split: PreparedSplit,
-    tags: np.ndarray,
+    split: LabelledSplit,
     *,
-    labels: LabelSet,
     accelerator: Accelerator,
     batch_tokens: int,
-    pad_id: int,
     decoder: Decoder | None = None,
     with_predictions: bool = False,
     stop: PreemptionFlag | None = None,
@@ -99,14 +96,11 @@ def evaluate(
 
     Args:
         model: called as `model(input_ids=, attention_mask=).logits`.
-        split: the sentences.
-        tags: gold label id of every word in `labels`, int [W].
-        labels: the label set that is scored.
+        split: the sentences, with gold tags in the label set that is scored.
         accelerator: the ranks that share the work.
         batch_tokens: padded subwords a forward pass holds.
-        pad_id: subword id of padding.
-        decoder: what the model's ids mean in `labels`, if it is not the same; the loss is NaN then, unless
-            they are one to one and its predictions are in IOB2.
+        decoder: what the model's ids mean in the split's labels, if it is not the same; the loss is NaN
+            then, unless they are one to one and its predictions are in IOB2.
         with_predictions: return the predictions of all words and their confidence, on every rank.
         stop: asked after every forward pass.
 
@@ -115,6 +109,7 @@ def evaluate(
     """
     began = time.perf_counter()
     rank, world = accelerator.process_index, accelerator.num_processes
+    tags, labels = split.tags, split.labels
     plan = plan_evaluation(split.encoded.lengths, split.encoded.sentence, batch_tokens=batch_tokens)
     predicted = np.full(len(tags), labels.label2id["O"], dtype=np.int16)
     scored = np.zeros(len(tags), dtype=np.int8)
@@ -140,7 +135,7 @@ def evaluate(
     with torch.no_grad(), progress("scoring", len(mine)) as show:
         for done, examples in enumerate(mine, start=1):
             batch = collate(
-                split.encoded, examples, tags, pad_id=pad_id, pin=accelerator.device.type == "cuda"
+                split.encoded, examples, tags, pad_id=split.pad_id, pin=accelerator.device.type == "cuda"
             )
             batch = batch.to(accelerator.device)
             logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
@@ -171,7 +166,7 @@ def evaluate(
     answered = {}
     if confidence is not None:
         predicted, confidence = _exchange(predicted, confidence, scored, split, accelerator=accelerator)
-        join_entities(predicted, split.encoded.without_subwords(len(tags)), split.offsets, labels)
+        join_entities(predicted, split.without_subwords(), split.offsets, labels)
         answered = {"predicted": predicted, "confidence": confidence / 10**_DIGITS}
     return EvaluationResult(
         labels=labels,
@@ -278,7 +273,7 @@ def _exchange(
     predicted: np.ndarray,
     confidence: np.ndarray,
     scored: np.ndarray,
-    split: PreparedSplit,
+    split: LabelledSplit,
     *,
     accelerator: Accelerator,
 ) -> tuple[np.ndarray, np.ndarray]:

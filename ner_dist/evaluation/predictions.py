@@ -9,46 +9,39 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ner_dist.data.readers import json_lines, read_text
-from ner_dist.labels import LabelSet
+from ner_dist.files import atomic_file
 
 if TYPE_CHECKING:
-    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.data.labelled import LabelledSplit
 
 log = logging.getLogger(__name__)
 
 
 def write_predictions(
     path: Path,
-    split: PreparedSplit,
-    gold: np.ndarray,
+    split: LabelledSplit,
     predicted: np.ndarray,
     *,
-    labels: LabelSet,
     confidence: np.ndarray | None = None,
 ) -> None:
     """One JSON object a sentence, in the order of the data.
 
     Args:
         path: the file.
-        split: the sentences.
-        gold: label id of every word, int [W].
-        predicted: likewise.
-        labels: what the ids mean.
+        split: the sentences, with gold tags.
+        predicted: label id of every word, int [W].
         confidence: as in `EvaluationResult`; None leaves it out.
     """
-    names = np.array(labels.tags, dtype=object)
-    gold_tags, predicted_tags = names[gold].tolist(), names[predicted].tolist()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    with aside.open("w", encoding="utf-8") as file:
-        for i, tokens in enumerate(split.tokens()):
+    names = np.array(split.labels.tags, dtype=object)
+    gold_tags, predicted_tags = names[split.tags].tolist(), names[predicted].tolist()
+    with atomic_file(path) as file:
+        for i, tokens in enumerate(split.prepared.tokens()):
             start, end = int(split.offsets[i]), int(split.offsets[i + 1])
             line = {
                 "id": i,
@@ -59,9 +52,6 @@ def write_predictions(
             if confidence is not None:
                 line["confidence"] = confidence[start:end].tolist()
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def verify(path: Path, figures: dict[str, Any]) -> None:

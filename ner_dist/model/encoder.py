@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ from ner_dist.model.tokenizer import check_model_name
 from ner_dist.recipe import SCRATCH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from transformers import PretrainedConfig, PreTrainedModel
 
     from ner_dist.labels import LabelSet
@@ -29,19 +33,14 @@ _POSITIONS_AFTER_PADDING = {
 }  # fmt: skip
 
 
-def load_config(settings: Model, *, vocab_size: int | None = None) -> PretrainedConfig:
-    """The encoder's configuration, from the hub, a local folder, or the recipe's `model.scratch`.
-
-    Args:
-        settings: the recipe's `model`.
-        vocab_size: number of subwords, for a model from scratch only.
-    """
+def load_config(settings: Model) -> PretrainedConfig:
+    """The encoder's configuration, from the hub, a local folder, or the recipe's `model.scratch`."""
     from transformers import AutoConfig, RobertaConfig
 
     if settings.name == SCRATCH:
         shape = settings.scratch
         return RobertaConfig(
-            vocab_size=vocab_size or shape.vocab_size,
+            vocab_size=shape.vocab_size,
             hidden_size=shape.hidden_size,
             num_hidden_layers=shape.layers,
             num_attention_heads=shape.heads,
@@ -79,18 +78,51 @@ def width(config: PretrainedConfig) -> int:
     return int(config.get_text_config().hidden_size)
 
 
-def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int) -> PreTrainedModel:
-    """A tagging model in fp32, the same on every rank; what is new in it is drawn from `seed`."""
+@contextmanager
+def whole_models() -> Iterator[None]:
+    """Disable transformers' ZeRO-3 partitioned loading, its warnings and its progress bars in the block.
+
+    It partitions whatever is loaded while a ZeRO-3 engine lives: a model that is only to be scored then has
+    empty weights, and encoders gain nothing from it.
+    """
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+    from transformers.utils import logging
+
+    unset_hf_deepspeed_config()
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@whole_models()
+def load_model(
+    settings: Model, config: PretrainedConfig, labels: LabelSet, *, seed: int, vocab_size: int
+) -> PreTrainedModel:
+    """A tagging model in fp32, the same on every rank.
+
+    Args:
+        settings: the recipe's `model`.
+        config: the encoder's, from `load_config`; it stays as it is.
+        labels: one row of the output layer for each.
+        seed: what is new in the model is drawn from it.
+        vocab_size: number of subwords that the tokenizer knows.
+    """
     from transformers import AutoModelForTokenClassification
 
-    disable_zero3_init()
-    config = load_config(settings, vocab_size=vocab_size)
+    config = copy.deepcopy(config)
     if settings.dropout is not None:
         # Every family has names of its own for them.
         for name in [name for name in config.to_dict() if "dropout" in name]:
             setattr(config, name, settings.dropout)
     torch.manual_seed(seed)
     if settings.name == SCRATCH:
+        config.vocab_size = vocab_size
         _set_labels(config, labels)
         model = AutoModelForTokenClassification.from_config(config)
     else:
@@ -115,6 +147,7 @@ def load_model(settings: Model, labels: LabelSet, *, seed: int, vocab_size: int)
 
 def _pretrained(settings: Model, config: PretrainedConfig, labels: LabelSet) -> PreTrainedModel:
     """The encoder with a head for the labels: rows of a trained head by their names, the rest drawn."""
+    as_trained = copy.deepcopy(config)
     labels_before = {int(row): str(tag) for row, tag in (config.id2label or {}).items()}
     _set_labels(config, labels)
     model, missing, misfits = _from_pretrained(settings, config)
@@ -136,7 +169,7 @@ def _pretrained(settings: Model, config: PretrainedConfig, labels: LabelSet) -> 
         copied: list[str] = list(labels.tags) if same and fits else []
         if not copied and set(labels_before.values()) & set(labels.tags):
             # Loaded once more, as it was trained: transformers leaves out what does not fit.
-            trained, _, misfits = _from_pretrained(settings, load_config(settings))
+            trained, _, misfits = _from_pretrained(settings, as_trained)
             if head not in misfits:
                 copied = copy_rows(trained, labels_before, model, labels)
         report_head(model, settings.name, labels=labels, copied=copied, before=labels_before)
@@ -197,20 +230,6 @@ def _is_causal(model: PreTrainedModel) -> bool:
     )
     model.train(was_training)
     return bool(torch.equal(one[:, 0], other[:, 0]) and not torch.equal(one[:, -1], other[:, -1]))
-
-
-def disable_zero3_init() -> None:
-    """Have transformers load whole models on every rank, under ZeRO-3 too, and without a word.
-
-    Otherwise it partitions whatever is loaded while a ZeRO-3 engine lives: a model that is only to be scored
-    then has empty weights, and encoders gain nothing from it.
-    """
-    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-    from transformers.utils import logging
-
-    unset_hf_deepspeed_config()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
 
 
 def cannot_load(settings: Model, error: Exception) -> UserError:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ner_dist.errors import UserError
-from ner_dist.files import sync, write_tensors
-from ner_dist.model.encoder import disable_zero3_init, max_length
+from ner_dist.files import atomic_folder, write_tensors
+from ner_dist.model.encoder import max_length, whole_models
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -31,6 +30,7 @@ class Tagger(torch.nn.Module):
             return self.model(input_ids=input_ids, attention_mask=attention_mask)
 
 
+@whole_models()
 def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> tuple[Tagger, list[str]]:
     """A trained token-classification model and its labels by id, as its config writes them.
 
@@ -41,7 +41,6 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
     """
     from transformers import AutoModelForTokenClassification
 
-    disable_zero3_init()
     try:
         model, info = AutoModelForTokenClassification.from_pretrained(
             str(folder), dtype=torch.float32, output_loading_info=True
@@ -75,20 +74,13 @@ def save_model(
     card: str,
 ) -> None:
     """Write RUN/model/ in Hugging Face format, from fp32 weights by parameter name."""
-    aside = run.folder / ".model.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    write_tensors(aside / "model.safetensors", weights)
     config.dtype = torch.float32
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
-    config.save_pretrained(aside)
     # Some say nothing of what the model can take, and a pipeline then gives it more.
     tokenizer.model_max_length = min(tokenizer.model_max_length, max_length(config))
-    tokenizer.save_pretrained(aside)
-    (aside / "README.md").write_text(card, encoding="utf-8")
-    for path in (*aside.iterdir(), aside):
-        sync(path)
-    # Made anew from the best weights whenever a run comes to its end.
-    shutil.rmtree(run.model, ignore_errors=True)
-    aside.rename(run.model)
+    with atomic_folder(run.model) as folder:
+        write_tensors(folder / "model.safetensors", weights)
+        config.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        (folder / "README.md").write_text(card, encoding="utf-8")

@@ -12,7 +12,8 @@ from ner_dist.report.render import page
 from ner_dist.report.sections import error_parts, explorer_parts
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.aligned import Comparison
+    from ner_dist.comparison.aligned import LeftOutSentence
+    from ner_dist.comparison.results import Comparison
 
 SECTIONS = {
     "verdict": "Verdict",
@@ -30,40 +31,39 @@ SECTIONS = {
 
 
 _HEADINGS = {"p_randomisation": "p, randomisation", "p_holm": "p (Holm)"}
-"""What the page's tables call what has these keys in compare.json, whose words the method is told in."""
+"""The headings of compare.json's p-values; `_method` puts them into the text of the method."""
 
 
 def comparison_page(comparison: Comparison, title: str) -> str:
     """HTML of the report; `title` names the models."""
-    figures = comparison.figures
-    events = curves.events_of(comparison.runs)
-    models = list(figures["runs"])
-    parts = error_parts(figures)
+    events = curves.events_of(comparison.folders)
+    models = list(comparison.runs)
+    parts = error_parts(comparison)
     charts = parts["charts"] | {
         "waterfalls": [
-            waterfall(figures, model, name=f"waterfall-{i}")
-            for i, model in enumerate(figures["decomposition"])
+            waterfall(comparison, model, name=f"waterfall-{i}")
+            for i, model in enumerate(comparison.decomposition)
         ],
-        "forest_scores": forest.scores(figures),
+        "forest_scores": forest.scores(comparison),
         "forests": [
-            forest.differences(figures, pair, name=f"forest-{i}")
-            for i, pair in enumerate(figures["uncertainty"]["differences"])
+            forest.differences(comparison, pair, name=f"forest-{i}")
+            for i, pair in enumerate(comparison.uncertainty.differences)
         ],
         "learning": curves.curves(events, curves.LEARNING, models),
         "cost": curves.curves(events, curves.COST, models),
     }
     not_drawn = curves.not_drawn(events, (*curves.LEARNING, *curves.COST))
     own = parts["tables"] | {
-        "models": tables.models_table(figures),
-        "headline": tables.headline(figures),
-        "decomposition": tables.decomposition(figures),
-        "steps": [tables.steps(figures, model) for model in figures["decomposition"]],
-        "ground": tables.align_predictions(figures),
-        "differences": tables.differences(figures),
-        "per_type": tables.per_type(figures),
-        "effects": error_tables.effects(figures),
+        "models": tables.models_table(comparison),
+        "headline": tables.headline(comparison),
+        "decomposition": tables.decomposition(comparison),
+        "steps": [tables.steps(comparison, model) for model in comparison.decomposition],
+        "ground": tables.same_ground(comparison),
+        "differences": tables.differences(comparison),
+        "per_type": tables.per_type(comparison),
+        "effects": error_tables.effects(comparison),
     }
-    explorer = explorer_parts(comparison.aligned, tables.titles(figures))
+    explorer = explorer_parts(comparison.aligned, tables.titles(comparison.runs))
     absent = {
         "curves": not (charts["learning"] or charts["cost"] or not_drawn),
         "errors": not own["kinds"],
@@ -76,36 +76,31 @@ def comparison_page(comparison: Comparison, title: str) -> str:
         **parts | explorer | {"charts": charts, "tables": own},
         title=title,
         sections=[(key, name) for key, name in SECTIONS.items() if not absent.get(key)],
-        verdict=figures["verdict"],
-        keys=_keys(figures),
-        alignment=_alignment(figures),
+        verdict=comparison.verdict,
+        keys=_keys(comparison),
+        alignment=_alignment(comparison),
         not_drawn=not_drawn,
-        effects=_effects(figures),
-        method=_method(figures),
+        effects=_effects(comparison),
+        method=_method(comparison),
     )
 
 
-def _keys(figures: dict[str, Any]) -> list[dict[str, Any]]:
+def _keys(comparison: Comparison) -> list[dict[str, Any]]:
     """The few numbers that the verdict rests on, where there are two models."""
-    if len(figures["decomposition"]) != 1:
+    if len(comparison.decomposition) != 1:
         return []
-    ((model, found),) = figures["decomposition"].items()
-    pair = next(
-        each
-        for each in figures["uncertainty"]["differences"]
-        if {each["of"], each["to"]} == {model, found["from"]}
-    )
-    cell = pair["micro"]["f1"]
-    level = formatting.level(figures["uncertainty"]["level"])
+    ((model, gap),) = comparison.decomposition.items()
+    (pair,) = comparison.uncertainty.differences
+    cell, level = pair.figures.micro.f1, formatting.level(comparison.uncertainty.level)
     notes = {
-        "gap": f"F1, {model} − {found['from']}",
-        "model": f"{level} interval: {formatting.interval(cell, sign=True)}",
+        "gap": f"F1, {model} − {gap.base}",
+        "model": f"{level} interval: {formatting.interval(cell.low, cell.high, sign=True)}",
     }
     named = {"gap": "gap as published"} | {key: f"due to the {title}" for key, title in tables.PARTS.items()}
     return [
         {
             "name": title,
-            "value": formatting.signed(found[key]),
+            "value": formatting.signed(getattr(gap, key)),
             "note": notes.get(key, ""),
             "main": key == "model",
         }
@@ -113,50 +108,51 @@ def _keys(figures: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _alignment(figures: dict[str, Any]) -> dict[str, Any]:
+def _alignment(comparison: Comparison) -> dict[str, Any]:
     """What was aligned with what, and what was not."""
-    found = figures["alignment"]
+    alignment, names = comparison.alignment, tables.titles(comparison.runs)
     text = (
-        f"Sentences were aligned by {found['by']}: "
-        f"{formatting.count(found['sentences'])} are in all test sets, "
-        f"{formatting.count(found['units'])} of them distinct."
+        f"Sentences were aligned by {alignment.by}: "
+        f"{formatting.count(alignment.sentences)} are in all test sets, "
+        f"{formatting.count(alignment.units)} of them distinct."
     )
-    alone = {model: each for model, each in (found.get("only_in") or {}).items() if each.get("sentences")}
-    titles = tables.titles(figures)
+    alone = {names[model]: left_out for model, left_out in alignment.only_in.items() if left_out.sentences}
     if alone:
-        counts = [
-            f"{formatting.count(each['sentences'])} of {titles[model]}" for model, each in alone.items()
-        ]
+        counts = [f"{formatting.count(left_out.sentences)} of {name}" for name, left_out in alone.items()]
         text += f" Left out, since they were not found in every file: {formatting.joined(counts)}."
-    if found.get("gold_differs_in"):
-        text += (
-            f" The gold tags of {formatting.count(found['gold_differs_in'])} words differ between the models."
-        )
-    examples = [(titles[model], [_example(each) for each in own["examples"]]) for model, own in alone.items()]
-    return {"text": text, "notes": found.get("notes") or [], "only_in": examples}
+    if alignment.gold_differs_in:
+        words = formatting.count(alignment.gold_differs_in)
+        text += f" The gold tags of {words} words differ between the models."
+    examples = [(name, [_example(each) for each in left_out.examples]) for name, left_out in alone.items()]
+    return {"text": text, "notes": alignment.notes, "only_in": examples}
 
 
-def _example(example: dict[str, Any]) -> str:
+def _example(example: LeftOutSentence) -> str:
     """A sentence that could not be aligned, by whatever is known of it."""
-    return ", ".join(f"{key} {value}" for key, value in example.items() if value is not None)
+    known = {
+        "id": example.id,
+        "place": example.place,
+        "tags": example.tags,
+        "words": example.words,
+    }
+    return ", ".join(f"{key} {value}" for key, value in known.items() if value is not None)
 
 
-def _effects(figures: dict[str, Any]) -> list[dict[str, Any]]:
+def _effects(comparison: Comparison) -> list[dict[str, Any]]:
     return [
-        {"title": error_tables.EFFECTS.get(key, key), "what": each["what"], "why": each.get("why")}
-        for key, each in (figures.get("effects") or {}).items()
-        if each
+        {"title": error_tables.EFFECTS[key], "what": each.what, "why": each.why}
+        for key, each in comparison.effects.items()
     ]
 
 
-def _method(figures: dict[str, Any]) -> list[str]:
-    found = figures["uncertainty"]
-    method = found["method"]
+def _method(comparison: Comparison) -> list[str]:
+    found = comparison.uncertainty
+    method = found.method
     for key, heading in _HEADINGS.items():
         method = method.replace(key, heading)
     return [
-        f"An entity is right if its type, its first and its last word are right ({figures['scheme']}). "
+        f"An entity is right if its type, its first and its last word are right ({comparison.scheme}). "
         "Micro averages are over all entities; macro F1 is the mean over the types.",
         method,
-        f"The seed of the resampling is {found['seed']}. All figures of this page are in compare.json.",
+        f"The seed of the resampling is {found.seed}. All figures of this page are in compare.json.",
     ]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from ner_dist import formatting
 from ner_dist.formatting import NOTHING
 from ner_dist.report.tables import Table, place_of, titles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from ner_dist.comparison.results import (
+        Bucket,
+        Calibration,
+        Comparison,
+        DataEffect,
+        ErrorAnalysis,
+        ModelInfo,
+    )
 
 KINDS = {
     "missed": "missed",
@@ -33,139 +42,136 @@ EFFECTS = {
 }
 
 
-def models_with(figures: dict[str, Any], part: str) -> dict[str, str]:
-    """Titles of the models for which a part of the figures was computed."""
-    found = figures.get(part) or {}
-    return {model: title for model, title in titles(figures).items() if found.get(model)}
+class Analysed(Protocol):
+    """Models whose errors were analysed: those of a comparison, or one run alone."""
+
+    @property
+    def runs(self) -> Mapping[str, ModelInfo]: ...
+
+    @property
+    def errors(self) -> Mapping[str, ErrorAnalysis]: ...
+
+    @property
+    def calibration(self) -> Mapping[str, Calibration | None]: ...
 
 
-def kinds(figures: dict[str, Any]) -> Table:
+def kinds(analysed: Analysed) -> Table:
     """How many entities of each kind, a run."""
-    models = models_with(figures, "errors")
     rows = []
     for key, title in {"correct": "correct", **KINDS}.items():
         row = [title]
-        for model in models:
-            found = figures["errors"][model]
-            number, total = found["kinds"].get(key, 0), sum(found["kinds"].values())
+        for found in analysed.errors.values():
+            number, total = found.kinds[key], sum(found.kinds.values())
             row += [
-                formatting.count(number / found["runs"]),
+                formatting.count(number / found.runs),
                 formatting.share(number / total if total else None),
             ]
         rows.append(row)
+    names = titles(analysed.runs)
     return Table(
-        f"Entities by what became of them, {place_of(figures)}",
-        ["kind", *(column for _ in models for column in ("entities", "share"))],
+        f"Entities by what became of them, {place_of(analysed.runs)}",
+        ["kind", *(column for _ in analysed.errors for column in ("entities", "share"))],
         rows,
-        groups=(("", 1), *((title, 2) for title in models.values())),
-        note=_runs_note(figures, models),
+        groups=(("", 1), *((names[model], 2) for model in analysed.errors)),
+        note=_runs_note(analysed.errors.values()),
     )
 
 
-def _runs_note(figures: dict[str, Any], models: Iterable[str]) -> str | None:
-    several = any(figures["errors"][model]["runs"] > 1 for model in models)
+def _runs_note(errors: Iterable[ErrorAnalysis]) -> str | None:
+    several = any(each.runs > 1 for each in errors)
     return "Entities are counted per run: the mean over the model's runs." if several else None
 
 
-def kinds_per_type(figures: dict[str, Any], model: str) -> Table:
+def kinds_per_type(analysed: Analysed, model: str) -> Table:
     """Kinds of errors by type of the entity."""
-    found = figures["errors"][model]
-    runs = found["runs"]
-    keys = ["correct", *KINDS]
+    found = analysed.errors[model]
     rows = [
-        [name, *(formatting.count(by_kind.get(key, 0) / runs) for key in keys)]
-        for name, by_kind in (found.get("kinds_per_type") or {}).items()
+        [name, *(formatting.count(by_kind[key] / found.runs) for key in ("correct", *KINDS))]
+        for name, by_kind in found.kinds_per_type.items()
     ]
     return Table(
-        f"{titles(figures)[model]}: kinds of errors by type",
+        f"{titles(analysed.runs)[model]}: kinds of errors by type",
         ["type", "correct", *KINDS.values()],
         rows,
-        note=_runs_note(figures, [model]),
+        note=_runs_note([found]),
     )
 
 
-def schemes(figures: dict[str, Any]) -> Table:
+def schemes(analysed: Analysed) -> Table:
     """The scores under each scheme of MUC and SemEval-2013."""
-    models = models_with(figures, "errors")
     rows = []
     for key, title in _SCHEMES.items():
         row = [title]
-        for model in models:
-            scores = figures["errors"][model].get(key) or {}
-            row += [formatting.score(scores.get(name)) for name in ("precision", "recall", "f1")]
+        for found in analysed.errors.values():
+            scores = getattr(found, key)
+            row += map(formatting.score, (scores.precision, scores.recall, scores.f1))
         rows.append(row)
+    names = titles(analysed.runs)
     return Table(
         "Scores by how strictly an entity has to match (MUC, SemEval-2013 task 9.1)",
-        ["scheme", *(column for _ in models for column in ("precision", "recall", "F1"))],
+        ["scheme", *(column for _ in analysed.errors for column in ("precision", "recall", "F1"))],
         rows,
-        groups=(("", 1), *((title, 3) for title in models.values())),
+        groups=(("", 1), *((names[model], 3) for model in analysed.errors)),
     )
 
 
 def buckets(
-    figures: dict[str, Any], key: str, *, caption: str, first: str, scores: tuple[str, ...]
-) -> Table | None:
-    """Scores by a property of the entity or its sentence; None where no model has them.
+    analysed: Analysed,
+    by_model: Mapping[str, list[Bucket]],
+    *,
+    caption: str,
+    first: str,
+    scores: tuple[str, ...],
+) -> Table:
+    """Scores by a property of the entity or its sentence.
 
     Args:
-        figures: of a comparison.
-        key: such as `by_entity_length`.
+        analysed: the models.
+        by_model: the buckets of those models that have them, one model at least.
         caption: what the table shows.
         first: heading of the first column.
         scores: which of precision, recall and f1 there are.
     """
-    models = {
-        model: title
-        for model, title in models_with(figures, "errors").items()
-        if figures["errors"][model].get(key)
-    }
-    if not models:
-        return None
-    by_model = {model: {row["bucket"]: row for row in figures["errors"][model][key]} for model in models}
-    names = list(dict.fromkeys(name for rows in by_model.values() for name in rows))
     rows = []
-    for name in names:
-        present = {model: each[name] for model, each in by_model.items() if name in each}
-        if not any(each.get("support") or each.get("predicted") for each in present.values()):
+    for alike in zip(*by_model.values(), strict=True):
+        if not any(each.support or each.predicted for each in alike):
             continue
-        model, bucket = next(iter(present.items()))
-        row = [str(name), formatting.count((bucket.get("support") or 0) / figures["errors"][model]["runs"])]
-        for each in by_model.values():
-            row += [formatting.score(each.get(name, {}).get(score)) for score in scores]
+        runs = analysed.errors[next(iter(by_model))].runs
+        row = [alike[0].bucket, formatting.count(alike[0].support / runs)]
+        for each in alike:
+            row += [formatting.score(getattr(each, score)) for score in scores]
         rows.append(row)
     heads = ["F1" if score == "f1" else score for score in scores]
+    names = titles(analysed.runs)
     return Table(
         caption,
-        [first, "support", *(head for _ in models for head in heads)],
+        [first, "support", *(head for _ in by_model for head in heads)],
         rows,
-        groups=(("", 2), *((title, len(scores)) for title in models.values())),
+        groups=(("", 2), *((names[model], len(scores)) for model in by_model)),
     )
 
 
-def calibration(figures: dict[str, Any]) -> Table | None:
+def calibration(analysed: Analysed) -> Table | None:
     """Expected calibration errors; None where no model's probabilities are stored."""
-    models = models_with(figures, "calibration")
-    if not models:
-        return None
-    rows = []
-    for model, title in models.items():
-        found = figures["calibration"][model]
-        rows.append(
-            [title, *(formatting.score((found.get(part) or {}).get("ece")) for part in ("words", "entities"))]
-        )
-    return Table("Expected calibration error", ["model", "words", "entities"], rows)
+    names = titles(analysed.runs)
+    rows = [
+        [names[model], formatting.score(found.words.ece), formatting.score(found.entities.ece)]
+        for model, found in analysed.calibration.items()
+        if found is not None
+    ]
+    return Table("Expected calibration error", ["model", "words", "entities"], rows) if rows else None
 
 
-def effects(figures: dict[str, Any]) -> Table:
+def effects(comparison: Comparison) -> Table:
     """What each effect adds to the scores and to the gap of the first two models."""
-    models = titles(figures)
+    models = titles(comparison.runs)
     first, second, *_ = models
     rows = []
-    for key, effect in figures["effects"].items():
+    for key, effect in comparison.effects.items():
         row = [EFFECTS[key], _how_many(effect)]
-        for scores in effect["scores"].values():
-            row += [formatting.score(scores["without"]), formatting.signed(scores["difference"])]
-        rows.append([*row, *(formatting.signed(effect["gap"][which]) for which in ("with", "without"))])
+        for scores in effect.scores.values():
+            row += [formatting.score(scores.without), formatting.signed(scores.difference)]
+        rows.append([*row, *map(formatting.signed, (effect.gap.with_effect, effect.gap.without))])
     gap = f"gap, {second} {formatting.MINUS} {first}"
     return Table(
         "F1 on the same ground without what flatters, and what it added",
@@ -175,9 +181,7 @@ def effects(figures: dict[str, Any]) -> Table:
     )
 
 
-def _how_many(effect: dict[str, Any]) -> str:
-    number = effect.get("count")
-    if not formatting.known(number):
+def _how_many(effect: DataEffect) -> str:
+    if effect.count is None:
         return NOTHING
-    portion = effect.get("share")
-    return formatting.count(number) + (f" ({formatting.share(portion)})" if formatting.known(portion) else "")
+    return f"{formatting.count(effect.count)} ({formatting.share(effect.share)})"

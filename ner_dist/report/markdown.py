@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ner_dist.report import error_tables, tables
 from ner_dist.report.tables import Table
 
+if TYPE_CHECKING:
+    from ner_dist.comparison.results import Comparison
 
-def markdown(figures: dict[str, Any], *, title: str) -> str:
+
+def markdown(comparison: Comparison, *, title: str) -> str:
     """Verdict, headline, same ground, decomposition, differences."""
-    verdict = figures["verdict"]
-    parts = [f"# {escaped(title)}", escaped(verdict["paragraph"])]
-    parts.append("\n".join(f"- {escaped(line)}" for line in verdict["lines"]))
+    verdict = comparison.verdict
+    parts = [f"# {escaped(title)}", escaped(verdict.paragraph)]
+    parts.append("\n".join(f"- {escaped(line)}" for line in verdict.lines))
     sections = {
-        "As published: own labels, own sentences": [tables.headline(figures)],
-        "Where the gap comes from": [tables.decomposition(figures)],
-        "The same ground": [tables.align_predictions(figures), tables.differences(figures)],
-        "Type by type": [tables.per_type(figures)],
-        "What in the data flatters": [error_tables.effects(figures)],
+        "As published: own labels, own sentences": [tables.headline(comparison)],
+        "Where the gap comes from": [tables.decomposition(comparison)],
+        "The same ground": [tables.same_ground(comparison), tables.differences(comparison)],
+        "Type by type": [tables.per_type(comparison)],
+        "What in the data flatters": [error_tables.effects(comparison)],
     }
     for name, own in sections.items():
         shown = [_table(each) for each in own if each.rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +15,15 @@ from ner_dist.comparison.alignment import by_words
 from ner_dist.comparison.calibration import calibration
 from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.prediction_files import read_run
+from ner_dist.comparison.results import Calibration, ErrorAnalysis, ModelInfo
 from ner_dist.comparison.training_overlap import of_run
 from ner_dist.errors import UserError
 from ner_dist.evaluation.metrics import standing
+from ner_dist.report import run_tables
 from ner_dist.report.charts import curves
 from ner_dist.report.render import page
+from ner_dist.report.run_tables import part
 from ner_dist.report.sections import error_parts, explorer_parts
-from ner_dist.report.tables import FIGURES, Table
 from ner_dist.run.directory import is_run, read_results
 from ner_dist.run.events import read_events
 from ner_dist.run.lock import lock_holder
@@ -44,14 +46,6 @@ _SECTIONS = {
     "sentences": "Sentences",
     "recipe": "Recipe",
 }
-_SETTINGS = (
-    "model.name", "data.path", "data.language", "labels", "precision", "train.epochs", "train.max_steps",
-    "train.batch_tokens", "train.micro_batch_tokens", "train.learning_rate", "train.schedule",
-    "train.warmup_ratio", "train.weight_decay", "train.class_weights", "train.label_smoothing", "train.seed",
-    "evaluation.every", "evaluation.early_stopping", "checkpoint.every", "provenance.started",
-    "provenance.command", "provenance.strategy", "provenance.processes", "provenance.git_commit",
-)  # fmt: skip
-_SHOWN_EVALUATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -67,6 +61,25 @@ class _Results:
     complete: bool
     figures: dict[str, Any]
     damage: str = ""
+
+
+@dataclass(frozen=True)
+class _Analysis:
+    """The error analysis of one run, in the form of a comparison's.
+
+    Attributes:
+        runs: the run, which is the only model.
+        errors: empty if there is no analysis.
+        calibration: likewise.
+        aligned: what was analysed; None if nothing was.
+        notes: why nothing was.
+    """
+
+    runs: dict[str, ModelInfo]
+    errors: dict[str, ErrorAnalysis] = field(default_factory=dict)
+    calibration: dict[str, Calibration | None] = field(default_factory=dict)
+    aligned: AlignedPredictions | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def check_run(run: Run) -> None:
@@ -89,19 +102,19 @@ def run_page(run: Run) -> str:
     settings, end, events = _settings(run), _results(run), read_events(run.metrics)
     results = end.figures
     name = str(results.get("name") or settings.get("name") or run.folder.name)
-    figures, aligned, notes = _errors(run, end, name)
-    parts = error_parts(figures)
-    explorer = explorer_parts(aligned, {name: name})
+    analysis = _analysis(run, end, name)
+    parts = error_parts(analysis)
+    explorer = explorer_parts(analysis.aligned, {name: name})
     drawn, cost = {name: [events]}, (*curves.COST, curves.GRADIENT)
     charts = parts["charts"] | {
         "learning": curves.curves(drawn, curves.LEARNING, [name]),
         "cost": curves.curves(drawn, cost, [name]),
     }
     own = parts["tables"] | {
-        "scores": _scores(results),
-        "evaluations": _evaluations(events),
-        "per_type": _per_type(results),
-        "recipe": _recipe(settings),
+        "scores": run_tables.scores(results),
+        "evaluations": run_tables.evaluations(events),
+        "per_type": run_tables.per_type(results),
+        "recipe": run_tables.recipe(settings),
     }
     absent = {
         "types": not own["per_type"],
@@ -117,7 +130,7 @@ def run_page(run: Run) -> str:
         sections=[(key, title) for key, title in _SECTIONS.items() if not absent.get(key)],
         state=_state(run, end, events),
         keys=_keys(results, events),
-        notes=notes,
+        notes=analysis.notes,
         no_steps=(
             f"No step is known: {run.metrics.name} holds none."
             if end.complete
@@ -145,27 +158,25 @@ def _results(run: Run) -> _Results:
         return _Results(complete=True, figures={}, damage=error.what)
 
 
-def _errors(
-    run: Run, end: _Results, name: str
-) -> tuple[dict[str, Any], AlignedPredictions | None, list[str]]:
-    """Figures as a comparison of this run alone has them; what it said; and why there is none of it."""
-    figures: dict[str, Any] = {"runs": {name: {"name": name, "paths": [str(run.folder)], "labels": []}}}
+def _analysis(run: Run, end: _Results, name: str) -> _Analysis:
+    runs = {name: ModelInfo(name, [str(run.folder)], seeds=[None], labels=[], sentences=0)}
     if missing := _missing(run, end):
-        return figures, None, [missing]
-    labels = end.figures["labels"]
+        return _Analysis(runs, notes=[missing])
     try:
-        aligned = _alone(read_run(run, labels), name)
+        aligned = _alone(read_run(run, end.figures["labels"]), name)
     except UserError as error:
         log.warning("%s", error)
-        return figures, None, [f"The predictions cannot be read: {error}."]
-    figures["runs"][name]["labels"] = list(labels)
-    figures["errors"] = {name: errors(aligned, name, training=of_run(run))}
-    figures["calibration"] = {name: calibration(aligned, name)}
-    return figures, aligned, []
+        return _Analysis(runs, notes=[f"The predictions cannot be read: {error}."])
+    return _Analysis(
+        runs,
+        errors={name: errors(aligned, name, training=of_run(run))},
+        calibration={name: calibration(aligned, name)},
+        aligned=aligned,
+    )
 
 
 def _missing(run: Run, end: _Results) -> str:
-    """Why it cannot be told what a run gets wrong; empty if it can."""
+    """Why no error analysis is possible; empty if it is."""
     if not end.complete:
         return "What it gets wrong is shown once it has written its predictions."
     labels, found = end.figures.get("labels"), run.predictions("test").exists()
@@ -197,7 +208,7 @@ def _alone(said: Predictions, name: str) -> AlignedPredictions:
 def _state(run: Run, end: _Results, events: list[Event]) -> str:
     """What the run is doing, in a sentence or two."""
     if end.complete and not end.damage:
-        train, test = _part(end.figures, "train"), _part(end.figures, "test")
+        train, test = part(end.figures, "train"), part(end.figures, "test")
         text = "Complete"
         if formatting.known(train.get("steps")):
             text += (
@@ -222,8 +233,7 @@ def _state(run: Run, end: _Results, events: list[Event]) -> str:
         return f"Training: {where}."
     if holder is not None and holder.alive is None:
         return f"Training on {holder.host}, as far as can be seen from here: {where}."
-    saved = run.checkpoints.is_dir() and any(run.checkpoints.glob("step-[0-9]*"))
-    then = "goes on from its last checkpoint" if saved else "begins anew: there is no checkpoint"
+    then = "goes on from its last checkpoint" if run.newest_step else "begins anew: there is no checkpoint"
     if end.damage:
         return (
             f"Whether it is complete is not known: {run.results.name} {end.damage}. "
@@ -240,12 +250,12 @@ def _newest(events: Sequence[Event], kind: str) -> Event:
 def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
     """The newest numbers."""
     train = _newest(events, "train")
-    spent = _part(results, "train").get("seconds") or train.get("seconds")
+    spent = part(results, "train").get("seconds") or train.get("seconds")
     scored = [each for each in events if formatting.known(each.get("f1"))]
     # Of those that stand alike the last, as the training keeps it.
     best = max(reversed(scored), key=_standing, default=None)
     found = [
-        ("test F1", formatting.score(_part(results, "test").get("f1")), ""),
+        ("test F1", formatting.score(part(results, "test").get("f1")), ""),
         (
             "best validation F1",
             formatting.score(best["f1"] if best else None),
@@ -273,68 +283,3 @@ def _standing(event: Event) -> tuple[float, float]:
 
 def _rounded(value: Any) -> Any:
     return round(value) if formatting.known(value) else value
-
-
-def _part(results: dict[str, Any], name: str) -> dict[str, Any]:
-    found = results.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _scores(results: dict[str, Any]) -> Table | None:
-    """The final figures."""
-    rows = []
-    for split in ("validation", "test"):
-        if found := _part(results, split):
-            scores = [found.get(key) for key in ("loss", *FIGURES)] + [_part(found, "macro").get("f1")]
-            rows.append([split, *map(formatting.score, scores)])
-    columns = ["split", "loss", *FIGURES.values(), "macro F1"]
-    return Table("Scores of the saved model", columns, rows) if rows else None
-
-
-def _evaluations(events: list[Event]) -> Table | None:
-    """The scores on the validation split while it trains."""
-    found = [each for each in events if each["event"] == "evaluation"]
-    rows = [
-        [
-            formatting.count(each["step"]),
-            formatting.count(each.get("epoch")),
-            *(formatting.score(each.get(key)) for key in ("loss", *FIGURES)),
-        ]
-        for each in found[-_SHOWN_EVALUATIONS:]
-    ]
-    left = len(found) - len(rows)
-    note = f"{formatting.count(left)} earlier ones are left out." if left else None
-    columns = ["step", "epoch", "loss", *FIGURES.values()]
-    return Table("Scores on the validation split", columns, rows, note=note) if rows else None
-
-
-def _per_type(results: dict[str, Any]) -> Table | None:
-    """The final figures of each type."""
-    found = _part(_part(results, "test"), "per_type")
-    rows = [
-        [
-            name,
-            formatting.count(_part(found, name).get("support")),
-            *(formatting.score(_part(found, name).get(key)) for key in ("precision", "recall", "f1")),
-        ]
-        for name in found
-    ]
-    columns = ["type", "support", "precision", "recall", "F1"]
-    return Table("Each type, on the test split", columns, rows) if rows else None
-
-
-def _recipe(settings: dict[str, Any]) -> Table | None:
-    """The settings that tell most of what was trained, with what."""
-    rows = []
-    for key in _SETTINGS:
-        value: Any = settings
-        for name in key.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
-        if value is not None:
-            shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-            chosen = _part(_part(settings, "provenance"), "auto").get(key.removeprefix("train."))
-            if value == "auto" and chosen is not None:
-                shown = f"auto: {chosen}"
-            rows.append([key.removeprefix("provenance."), shown])
-    words = frozenset({0, 1})
-    return Table("The recipe's main settings", ["key", "value"], rows, words=words) if rows else None

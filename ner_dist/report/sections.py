@@ -12,7 +12,11 @@ from ner_dist.report.charts.confusion import matrix
 from ner_dist.report.explorer_data import MOST, explorer_data
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ner_dist.comparison.aligned import AlignedPredictions
+    from ner_dist.comparison.results import ErrorAnalysis
+    from ner_dist.report.error_tables import Analysed
 
 _BUCKETS = (
     ("by_entity_length", "f1", "F1 by length of entity", "words in the entity"),
@@ -21,47 +25,46 @@ _BUCKETS = (
 )
 
 
-def error_parts(figures: dict[str, Any]) -> dict[str, Any]:
-    """What the sections on errors and calibration show; of figures without errors, next to nothing.
-
-    Args:
-        figures: of a comparison, or of one run in the same form: `runs`, `errors` and `calibration`.
-    """
-    shown = error_tables.models_with(figures, "errors")
-    found: dict[str, Any] = {
-        "models": list(tables.titles(figures).values()),
-        "matrices": [matrix(figures, model) for model in shown],
+def error_parts(analysed: Analysed) -> dict[str, Any]:
+    """Charts, matrices and tables for the sections on errors and calibration; empty if there are none."""
+    errors = analysed.errors
+    parts: dict[str, Any] = {
+        "models": list(tables.titles(analysed.runs).values()),
+        "matrices": [matrix(analysed, model) for model in errors],
         "seen_why": [],
         "charts": {"kinds": None, "buckets": [], "reliability": []},
         "tables": {"kinds": None, "schemes": None, "buckets": [], "kinds_per_type": [], "calibration": None},
     }
-    if not shown:
-        return found
-    found["seen_why"] = _seen_why(figures, shown)
-    found["charts"]["kinds"] = error_charts.kinds(figures)
+    if not errors:
+        return parts
+    parts["seen_why"] = _seen_why(errors)
+    parts["charts"]["kinds"] = error_charts.kinds(analysed)
     for key, score, title, axis in _BUCKETS:
-        if svg := error_charts.by_bucket(figures, key, score=score, title=title, axis=axis):
-            found["charts"]["buckets"].append(svg)
+        by_model = {model: rows for model, each in errors.items() if (rows := getattr(each, key))}
+        if not by_model:
+            continue
+        chart = error_charts.by_bucket(analysed, by_model, key, score=score, title=title, axis=axis)
+        parts["charts"]["buckets"].append(chart)
         wanted = ("recall",) if score == "recall" else ("precision", "recall", "f1")
-        if table := error_tables.buckets(figures, key, caption=title, first=axis, scores=wanted):
-            found["tables"]["buckets"].append(table)
-    for part in ("words", "entities"):
-        if svg := error_charts.reliability(figures, part):
-            found["charts"]["reliability"].append(svg)
-    found["tables"] |= {
-        "kinds": error_tables.kinds(figures),
-        "schemes": error_tables.schemes(figures),
-        "kinds_per_type": [error_tables.kinds_per_type(figures, model) for model in shown],
-        "calibration": error_tables.calibration(figures),
+        table = error_tables.buckets(analysed, by_model, caption=title, first=axis, scores=wanted)
+        parts["tables"]["buckets"].append(table)
+    for answers in ("words", "entities"):
+        if svg := error_charts.reliability(analysed, answers):
+            parts["charts"]["reliability"].append(svg)
+    parts["tables"] |= {
+        "kinds": error_tables.kinds(analysed),
+        "schemes": error_tables.schemes(analysed),
+        "kinds_per_type": [error_tables.kinds_per_type(analysed, model) for model in errors],
+        "calibration": error_tables.calibration(analysed),
     }
-    return found
+    return parts
 
 
-def _seen_why(figures: dict[str, Any], shown: dict[str, str]) -> list[str]:
+def _seen_why(errors: Mapping[str, ErrorAnalysis]) -> list[str]:
     reasons: dict[str, list[str]] = {}
-    for model in shown:
-        if why := figures["errors"][model].get("by_seen_why"):
-            reasons.setdefault(why, []).append(model)
+    for model, each in errors.items():
+        if each.by_seen_why:
+            reasons.setdefault(each.by_seen_why, []).append(model)
     return [
         f"Whether {formatting.joined(models)} had seen an entity in training is not known: {why}."
         for why, models in reasons.items()

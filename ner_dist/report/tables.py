@@ -1,15 +1,27 @@
-"""The tables of a comparison's scores, as text in cells: one source for the page and for Markdown."""
+"""The tables of scores, as text in cells: one source for the page, for Markdown and for the terminal."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ner_dist import formatting
-from ner_dist.comparison.predictions import at
 from ner_dist.formatting import NOTHING
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ner_dist.comparison.results import Comparison, Difference, ModelInfo, PairDifferences
+
 FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
+OVERALL = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "macro_f1": "macro F1",
+    "accuracy": "accuracy",
+}
+"""The figures over all types, by their names in `results.Figures.overall`."""
 PARTS = {"label_set": "label set", "sentences": "sentences", "model": "model"}
 """Of the decomposition, in its order."""
 _NOT_SHOWN = "not shown"
@@ -25,6 +37,7 @@ class Table:
         rows: as many cells each as there are columns.
         groups: heading over the columns and how many it spans, in order; they cover all columns.
         strong: rows that sum up.
+        ends: rows with which a part of the table ends.
         words: columns that hold words, not numbers; the first always does.
         note: what to know about it.
     """
@@ -34,6 +47,7 @@ class Table:
     rows: list[list[str]]
     groups: tuple[tuple[str, int], ...] = ()
     strong: frozenset[int] = frozenset()
+    ends: frozenset[int] = frozenset()
     words: frozenset[int] = frozenset({0})
     note: str | None = None
 
@@ -47,42 +61,39 @@ class Table:
         return found
 
 
-def titles(figures: dict[str, Any]) -> dict[str, str]:
+def titles(runs: Mapping[str, ModelInfo]) -> dict[str, str]:
     """What each model is called in headings: its letter and its name, or the name if it is the only one."""
-    if len(figures["runs"]) == 1:
-        return {model: str(run["name"]) for model, run in figures["runs"].items()}
-    return {
-        model: f"{model} ({run['name']})" if run.get("name") else model
-        for model, run in figures["runs"].items()
-    }
+    if len(runs) == 1:
+        return {model: run.name for model, run in runs.items()}
+    return {model: f"{model} ({run.name})" if run.name else model for model, run in runs.items()}
 
 
-def place_of(figures: dict[str, Any]) -> str:
+def place_of(runs: Mapping[str, ModelInfo]) -> str:
     """Where figures were counted, in words: one model's own are on no ground that it shares."""
-    return "on the same ground" if len(figures["runs"]) > 1 else "on the test split"
+    return "on the same ground" if len(runs) > 1 else "on the test split"
 
 
-def models_table(figures: dict[str, Any]) -> Table:
+def models_table(comparison: Comparison) -> Table:
     """What is compared."""
+    names = titles(comparison.runs)
     rows = []
-    for model, run in figures["runs"].items():
-        seeds = [str(seed) for seed in run.get("seeds") or [] if seed is not None]
+    for model, run in comparison.runs.items():
+        seeds = [str(seed) for seed in run.seeds if seed is not None]
         rows.append(
             [
-                titles(figures)[model],
-                formatting.joined([str(path) for path in run["paths"]], most=3),
+                names[model],
+                formatting.joined(run.paths, most=3),
                 ", ".join(seeds) or NOTHING,
-                f"{len(run['labels'])}: {formatting.joined(run['labels'], most=15)}",
-                formatting.count(run.get("sentences")),
+                f"{len(run.labels)}: {formatting.joined(run.labels, most=15)}",
+                formatting.count(run.sentences),
             ]
         )
     columns = ["model", "from", "seeds", "types", "test sentences"]
     return Table("What is compared", columns, rows, words=frozenset({0, 1, 2, 3}))
 
 
-def headline(figures: dict[str, Any]) -> Table:
+def headline(comparison: Comparison) -> Table:
     """The published table: each model on its own labels and sentences."""
-    models = titles(figures)
     rows: list[list[str]] = []
     strong: set[int] = set()
     wanted = [("train", "loss", "training loss")]
@@ -91,65 +102,74 @@ def headline(figures: dict[str, Any]) -> Table:
         wanted += [(split, key, f"{split} {title}") for key, title in FIGURES.items()]
         wanted += [(split, "macro_f1", f"{split} macro F1")]
     for split, key, title in wanted:
-        cells = [_of_seeds(figures["headline"][model], split, key) for model in models]
+        cells = []
+        for published in comparison.headline.values():
+            mean, std = (
+                None if each is None else getattr(getattr(each, split), key)
+                for each in (published.mean, published.std)
+            )
+            cells.append(formatting.score(mean, std))
         if any(cell != NOTHING for cell in cells):
             if (split, key) == ("test", "f1"):
                 strong.add(len(rows))
             rows.append([title, *cells])
     return Table(
         "Each model on its own labels and its own sentences: the figures that would be published",
-        ["figure", *models.values()],
+        ["figure", *titles(comparison.runs).values()],
         rows,
         strong=frozenset(strong),
-        note=_seeds_note(figures),
+        note=_seeds_note(comparison.runs),
     )
 
 
-def align_predictions(figures: dict[str, Any]) -> Table:
-    """Scores on shared types and sentences, with intervals where they were computed."""
-    models = titles(figures)
-    shared = figures["shared"]
-    each = figures["uncertainty"]["models"]
+def same_ground(comparison: Comparison) -> Table:
+    """Scores on shared types and sentences with their intervals."""
+    models = titles(comparison.runs)
+    shared, found = comparison.shared, comparison.uncertainty
     rows: list[list[str]] = []
-    for place, title in _places():
+    for key, title in OVERALL.items():
         row = [title]
         for model in models:
-            spread = _at((shared.get("spread") or {}).get(model), place)
-            row += [
-                formatting.score(_at(shared[model], place), spread),
-                formatting.interval(_at(each[model], place)),
-            ]
+            estimate = found.models[model].overall()[key]
+            row += [shared_score(comparison, model, key), formatting.interval(estimate.low, estimate.high)]
         rows.append(row)
-    level = formatting.level(figures["uncertainty"]["level"])
+    level = formatting.level(found.level)
     return Table(
-        f"Every model on the same {formatting.count(shared['sentences'])} sentences and the same "
-        f"{len(shared['types'])} types ({', '.join(shared['types'])})",
+        f"Every model on the same {formatting.count(shared.sentences)} sentences and the same "
+        f"{len(shared.types)} types ({', '.join(shared.types)})",
         ["figure", *(column for _ in models for column in ("score", f"{level} interval"))],
         rows,
         groups=(("", 1), *((title, 2) for title in models.values())),
         strong=frozenset({2}),
-        note=_seeds_note(figures),
+        note=_seeds_note(comparison.runs),
     )
 
 
-def differences(figures: dict[str, Any]) -> Table:
-    """Differences over all types, with what tells chance from a real one."""
+def shared_score(comparison: Comparison, model: str, key: str) -> str:
+    """A model's figure over all shared types, with its deviation over the runs."""
+    std = comparison.shared.std[model]
+    return formatting.score(
+        comparison.shared.models[model].overall()[key], None if std is None else std.overall()[key]
+    )
+
+
+def differences(comparison: Comparison) -> Table:
+    """Differences over all types, with what tells chance from a significant one."""
     rows: list[list[str]] = []
     strong: set[int] = set()
-    pairs = figures["uncertainty"]["differences"]
+    pairs = comparison.uncertainty.differences
     for pair in pairs:
-        for place, title in _places():
-            cell = _at(pair, place)
-            if not isinstance(cell, dict):
-                continue
-            if place == ("micro", "f1"):
+        overall = pair.figures.overall()
+        for key, title in OVERALL.items():
+            cell = overall[key]
+            if key == "f1":
                 strong.add(len(rows))
-            name = f"{pair['of']} − {pair['to']}, {title}" if len(pairs) > 1 else title
-            *tested, shown = difference_cells(cell, pair, p="p")
-            rows.append([name, *tested, formatting.p_value(cell.get("p_randomisation")), shown])
-    of, to = (pairs[0]["of"], pairs[0]["to"]) if pairs else ("B", "A")
+            name = f"{pair.of} − {pair.to}, {title}" if len(pairs) > 1 else title
+            *tested, shown = difference_cells(cell, pair, cell.p)
+            rows.append([name, *tested, formatting.p_value(cell.p_randomisation), shown])
+    several = len(pairs) > 1
     return Table(
-        "Differences on the same ground" + ("" if len(pairs) > 1 else f": {of} minus {to}"),
+        "Differences on the same ground" + ("" if several else f": {pairs[0].of} minus {pairs[0].to}"),
         ["figure", "difference", "interval", "p", "p, randomisation", "shown"],
         rows,
         strong=frozenset(strong),
@@ -158,72 +178,69 @@ def differences(figures: dict[str, Any]) -> Table:
     )
 
 
-def difference_cells(cell: dict[str, Any], pair: dict[str, Any], *, p: str) -> list[str]:
+def difference_cells(cell: Difference, pair: PairDifferences, p: float | None) -> list[str]:
     """Difference, interval, p-value and what is shown by them."""
     return [
-        formatting.signed(cell.get("difference")),
-        formatting.interval(cell, sign=True),
-        formatting.p_value(cell.get(p)),
+        formatting.signed(cell.difference),
+        formatting.interval(cell.low, cell.high, sign=True),
+        formatting.p_value(p),
         better(cell, pair) or _NOT_SHOWN,
     ]
 
 
-def better(cell: dict[str, Any], pair: dict[str, Any]) -> str | None:
-    """`B better`, where the difference is shown to be real."""
-    if not cell.get("real"):
-        return None
-    return f"{pair['of'] if cell['difference'] > 0 else pair['to']} better"
+def better(cell: Difference, pair: PairDifferences) -> str | None:
+    """`B better`, where the difference is significant."""
+    return f"{pair.better(cell)} better" if cell.significant else None
 
 
-def decomposition(figures: dict[str, Any]) -> Table:
+def decomposition(comparison: Comparison) -> Table:
     """What the headline gap of each model to the first is made of; the parts add up."""
-    found = figures["decomposition"]
+    gaps = comparison.decomposition
     rows = [
-        [f"due to the {title}", *(formatting.signed(each.get(key)) for each in found.values())]
+        [f"due to the {title}", *(formatting.signed(getattr(each, key)) for each in gaps.values())]
         for key, title in PARTS.items()
     ]
-    rows.append(["gap of the published F1", *(formatting.signed(each["gap"]) for each in found.values())])
+    rows.append(["gap of the published F1", *(formatting.signed(each.gap) for each in gaps.values())])
     return Table(
         "What the gap of the published F1 is made of",
-        ["part", *(f"{model} − {each['from']}" for model, each in found.items())],
+        ["part", *(f"{model} − {each.base}" for model, each in gaps.items())],
         rows,
         strong=frozenset({len(rows) - 1}),
+        ends=frozenset({len(rows) - 2}),
         note="The parts add up to the gap exactly; rounded figures may not.",
     )
 
 
-def steps(figures: dict[str, Any], model: str) -> Table:
+def steps(comparison: Comparison, model: str) -> Table:
     """The way from one headline score to the other, one change at a time."""
+    gap = comparison.decomposition[model]
     rows, before = [], None
-    for step in figures["decomposition"][model].get("steps", []):
-        change = NOTHING if before is None or step["f1"] is None else formatting.signed(step["f1"] - before)
-        rows.append([step["what"], formatting.score(step["f1"]), change])
-        before = step["f1"]
-    other = figures["decomposition"][model]["from"]
+    for step in gap.steps:
+        change = NOTHING if before is None else formatting.signed(step.f1 - before)
+        rows.append([step.what, formatting.score(step.f1), change])
+        before = step.f1
     return Table(
-        f"From {other} to {model}, one change at a time",
+        f"From {gap.base} to {model}, one change at a time",
         ["scored", "F1", "change"],
         rows,
         words=frozenset({0}),
     )
 
 
-def per_type(figures: dict[str, Any]) -> Table:
+def per_type(comparison: Comparison) -> Table:
     """Precision, recall and F1 of each shared type, and the differences of F1."""
-    models = titles(figures)
-    shared = figures["shared"]
-    pairs = figures["uncertainty"]["differences"]
+    models = titles(comparison.runs)
+    shared = comparison.shared
+    pairs = comparison.uncertainty.differences
     rows = []
-    for name in shared["types"]:
-        support = next(iter(shared[model]["per_type"][name].get("support") for model in models))
-        row = [name, formatting.count(support)]
-        for model in models:
-            row += [
-                formatting.score(shared[model]["per_type"][name].get(key))
-                for key in ("precision", "recall", "f1")
-            ]
+    for name in shared.types:
+        scores = [shared.models[model].per_type[name] for model in models]
+        row = [name, formatting.count(scores[0].support)]
+        for each in scores:
+            row += map(formatting.score, (each.precision, each.recall, each.f1))
         for pair in pairs:
-            row += difference_cells(pair["per_type"].get(name, {}).get("f1") or {}, pair, p="p_holm")
+            cell = pair.figures.per_type[name].f1
+            row += difference_cells(cell, pair, cell.p_holm)
         rows.append(row)
     width = 2 + 3 * len(models)
     return Table(
@@ -238,37 +255,17 @@ def per_type(figures: dict[str, Any]) -> Table:
         groups=(
             ("", 2),
             *((title, 3) for title in models.values()),
-            *((f"F1, {pair['of']} − {pair['to']}", 4) for pair in pairs),
+            *((f"F1, {pair.of} − {pair.to}", 4) for pair in pairs),
         ),
         words=frozenset({0, *(width + 3 + 4 * i for i in range(len(pairs)))}),
-        note=_seeds_note(figures, spread=False),
+        note=_seeds_note(comparison.runs, std=False),
     )
 
 
-def _places() -> list[tuple[tuple[str, ...], str]]:
-    """Where a figure stands in the uncertainty's dictionaries, and its name."""
-    places: list[tuple[tuple[str, ...], str]] = [
-        (("micro", key), FIGURES[key]) for key in ("precision", "recall", "f1")
-    ]
-    return [*places, (("macro", "f1"), "macro F1"), (("accuracy",), "accuracy")]
-
-
-def _at(tree: Any, place: tuple[str, ...]) -> Any:
-    """The figure at a place; micro averages stand at the top where they have no branch of their own."""
-    if isinstance(tree, dict) and place[0] == "micro" and "micro" not in tree:
-        place = place[1:]
-    return at(tree, place)
-
-
-def _of_seeds(figures: dict[str, Any], split: str, key: str) -> str:
-    place = (split, key)
-    return formatting.score(_at(figures.get("mean"), place), _at(figures.get("spread"), place))
-
-
-def _seeds_note(figures: dict[str, Any], *, spread: bool = True) -> str | None:
-    """That figures are means over runs, where they are; `spread`: and that they have deviations."""
-    several = {model: len(run["paths"]) for model, run in figures["runs"].items() if len(run["paths"]) > 1}
+def _seeds_note(runs: Mapping[str, ModelInfo], *, std: bool = True) -> str | None:
+    """That figures are means over runs, where they are; `std`: and that they have deviations."""
+    several = {model: len(run.paths) for model, run in runs.items() if len(run.paths) > 1}
     if not several:
         return None
     counts = formatting.joined([f"{n} of {model}" for model, n in several.items()])
-    return f"Means {'± standard deviations ' if spread else ''}over the runs ({counts})."
+    return f"Means {'± standard deviations ' if std else ''}over the runs ({counts})."

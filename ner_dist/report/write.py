@@ -15,7 +15,7 @@ from ner_dist.report.run_page import check_run, run_page
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ner_dist.comparison.aligned import Comparison
+    from ner_dist.comparison.results import Comparison
     from ner_dist.run.directory import Run
 
 _MARKDOWN, _HTML = REPORTS
@@ -32,11 +32,9 @@ def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> lis
     Returns:
         What was written.
     """
-    figures = comparison.figures
-    title = (
-        formatting.joined(list(tables.titles(figures).values())) if len(figures["runs"]) < 4 else "Comparison"
-    )
-    pages = {out / _MARKDOWN: markdown(figures, title=title)}
+    names = list(tables.titles(comparison.runs).values())
+    title = formatting.joined(names) if len(names) < 4 else "Comparison"
+    pages = {out / _MARKDOWN: markdown(comparison, title=title)}
     if html:
         pages[out / _HTML] = comparison_page(comparison, title)
     for path, text in pages.items():

@@ -35,7 +35,17 @@ PROBE = ".preflight"
 
 @dataclass(frozen=True)
 class Run:
-    """The paths of one output directory."""
+    """The paths of one output directory.
+
+    Example:
+        >>> import json, ner_dist
+        >>> from pathlib import Path
+        >>> run = ner_dist.Run(Path("runs/full"))
+        >>> run.complete, run.model.name
+        (True, 'model')
+        >>> sorted(json.loads(run.results.read_text())["test"]["macro"])
+        ['f1', 'precision', 'recall']
+    """
 
     folder: Path
 
@@ -50,6 +60,11 @@ class Run:
     @property
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
+
+    @property
+    def newest_step(self) -> int:
+        """Step of the newest checkpoint, 0 if there is none."""
+        return max(map(step_of, step_checkpoints(self.checkpoints)), default=0)
 
     @property
     def model(self) -> Path:
@@ -69,6 +84,22 @@ class Run:
     @property
     def complete(self) -> bool:
         return self.results.exists()
+
+
+def step_checkpoints(checkpoints: Path) -> list[Path]:
+    """The periodic checkpoints in RUN/checkpoints, oldest first; not those that were set aside."""
+    found = [folder for folder in checkpoints.glob("step-*") if folder.name.removeprefix("step-").isdigit()]
+    return sorted(found, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step after which a periodic checkpoint was saved."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def best_weights(checkpoints: Path) -> list[Path]:
+    """The folders of best weights in RUN/checkpoints."""
+    return list(checkpoints.glob("best-*"))
 
 
 def find_run(path: str | Path) -> Run:
@@ -107,8 +138,19 @@ def predicts_iob2(run: Run) -> bool:
     return isinstance(data, dict) and "train_scheme" in data
 
 
-def check_output(recipe: Recipe) -> Run:
-    """The run that the recipe may write to. Reads only, so that all ranks can ask the same.
+@dataclass(frozen=True)
+class Output:
+    """The directory that a recipe may write to, and what is there already."""
+
+    run: Run
+    earlier: Recipe | None = None
+    """The recipe of the run that is there; None if there is none."""
+    moves_aside: bool = False
+    """What is there is to be moved aside first."""
+
+
+def check_output(recipe: Recipe) -> Output:
+    """Check that the recipe may write to its `output_dir`. Reads only, so that all ranks can ask the same.
 
     Raises:
         UserError: the directory holds another recipe's run or other files, or cannot be written to.
@@ -116,41 +158,39 @@ def check_output(recipe: Recipe) -> Run:
     run = Run(Path(recipe.output_dir))
     check_folder(run.folder, where="output_dir")
     if not has_content(run):
-        return run
-    moves = recipe.overwrite or recipe.resume == "never"
-    if moves and Path.cwd().is_relative_to(run.folder.resolve()):
+        return Output(run)
+    if (recipe.overwrite or recipe.resume == "never") and Path.cwd().is_relative_to(run.folder.resolve()):
         raise UserError(
             "holds the current directory, so it cannot be moved aside",
             where=f"output_dir {run.folder}",
             fix="name another output_dir",
         )
-    if recipe.overwrite:
-        return run
-    if not run.recipe.exists():
+    earlier = load_recipe(run.recipe) if run.recipe.exists() else None
+    if earlier is None and not recipe.overwrite:
         raise UserError(
             "holds files that are no run of ner_dist",
             where=f"output_dir {run.folder}",
             fix="name another output_dir, or pass overwrite=true to move it aside",
         )
-    keys = differing_keys(load_recipe(run.recipe), recipe)
-    if keys and _has_progress(run):
+    keys = [] if earlier is None else differing_keys(earlier, recipe)
+    if keys and not recipe.overwrite and _has_progress(run):
         raise _another_recipe(run, keys)
-    return run
+    foreign = earlier is None or bool(keys)
+    return Output(run, earlier, moves_aside=recipe.resume == "never" or (recipe.overwrite and foreign))
 
 
-def as_its_run(recipe: Recipe) -> Recipe:
-    """The recipe as the run that it goes on with was begun, if defaults have changed since then.
+def as_its_run(recipe: Recipe, output: Output) -> Recipe:
+    """The recipe as the run that it continues was begun, if defaults have changed since then.
 
     Reads only, so that all ranks can ask the same.
     """
-    run = Run(Path(recipe.output_dir))
-    origin = run.recipe
-    if not _has_progress(run) and recipe.resume != "auto":
-        origin = Path(recipe.resume).parent.parent / run.recipe.name
-    if recipe.resume == "never" or not origin.exists():
+    if recipe.resume == "never":
         return recipe
-    begun = load_recipe(origin)
-    if differing_keys(begun, recipe):
+    origin, begun = output.run.recipe, output.earlier
+    if not _has_progress(output.run) and recipe.resume != "auto":
+        origin = Path(recipe.resume).parent.parent / origin.name
+        begun = load_recipe(origin) if origin.exists() else None
+    if begun is None or differing_keys(begun, recipe):
         return recipe  # another run, which is about to be moved aside or refused
     same = as_begun(recipe, begun)
     pairs = (

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 
+FORMAT = 2
+"""Version of the events that are written, in each of them; those without one are of version 1."""
+
 _STEPS = 2**53
 """More than any training takes, and no more than a float tells apart, by which charts draw them."""
 

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 from ner_dist.files import now, write_atomically
-from ner_dist.recipe_file import differing_keys, load_recipe
-from ner_dist.run.directory import HOLDER, LOCK, TRACES, Run, check_output, has_content, move_aside
+from ner_dist.run.directory import HOLDER, LOCK, TRACES, Run, check_output, move_aside
 from ner_dist.runtime.ranks import on_main_rank
 
 if TYPE_CHECKING:
@@ -50,14 +49,12 @@ def run_lock(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
 
     def take() -> Run:
         nonlocal lock
-        run = check_output(recipe)
-        lock = _lock(run)
-        foreign = not run.recipe.exists() or bool(differing_keys(load_recipe(run.recipe), recipe))
-        if has_content(run) and (recipe.resume == "never" or (recipe.overwrite and foreign)):
-            _unlock(run, lock)
-            move_aside(run)
-            lock = _lock(run)
-        return run
+        output = check_output(recipe)
+        if output.moves_aside:
+            _unlock(output.run, _lock(output.run))  # not from under another training
+            move_aside(output.run)
+        lock = _lock(output.run)
+        return output.run
 
     try:
         run = on_main_rank(accelerator, take)

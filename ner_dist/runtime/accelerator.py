@@ -13,17 +13,22 @@ import os
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ner_dist.errors import UserError
+from ner_dist.launch import find_config
 from ner_dist.runtime.ranks import COLLECTIVE_TIMEOUT
 from ner_dist.runtime.threads import choose_threads, load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from accelerate import Accelerator
 
+    from ner_dist.launch import LaunchConfig
     from ner_dist.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -64,13 +69,14 @@ def launched_with_deepspeed() -> bool:
     return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
 
 
-def strategy_name(precision: str) -> str:
-    """The name of the launch config, without its folder, that runs the present strategy in `precision`."""
+def config_for(precision: str) -> LaunchConfig | None:
+    """The shipped launch config that runs the present strategy in `precision`; None if there is none."""
     if launched_with_deepspeed():
-        stage = os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")
+        stage = int(os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2"))
         offload = os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE", "none") != "none"
-        return f"zero{stage}{'_offload' if offload else ''}_{precision}"
-    return f"ddp_{precision}" if int(os.environ.get("WORLD_SIZE", 1)) > 1 else "single_gpu"
+        return find_config("zero", stage=stage, offload=offload, precision=precision)
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    return find_config("ddp" if several else "one", stage=0, offload=False, precision=precision)
 
 
 def resolve_precision(asked: str, launch: str | None, device: Device, *, model_type: str) -> tuple[str, str]:
@@ -111,8 +117,9 @@ def _refuse_impossible(precision: str, device: Device, *, model_type: str) -> No
         return
     other = "fp16" if precision == "bf16" else "bf16"
     if _obstacle(other, device, model_type=model_type) is None:
-        config = f"launch/{strategy_name(other)}.yaml"
-        fix = f"launch with {config} and leave precision at auto, or pass precision={other} or precision=fp32"
+        fix = f"pass precision={other} or precision=fp32"
+        if config := config_for(other):
+            fix = f"launch with {config.path} and leave precision at auto, or {fix}"
     else:
         fix = "pass precision=fp32, which wins over the launch config"
     raise UserError(obstacle, where="precision", fix=fix)
@@ -127,6 +134,24 @@ def _obstacle(precision: str, device: Device, *, model_type: str) -> str | None:
     if precision == "fp16" and "deberta" in model_type:
         return "DeBERTa's attention overflows in fp16 and gives NaN"
     return None
+
+
+@contextmanager
+def running(recipe: Recipe, *, model_type: str) -> Iterator[Accelerator]:
+    """`start`, for a training or scoring that leaves torch as it was and can be followed by another."""
+    import torch
+    from accelerate.state import AcceleratorState, PartialState
+
+    from ner_dist.runtime.cpu_kernels import kernels_restored
+
+    own = not PartialState._shared_state
+    with kernels_restored():
+        try:
+            yield start(recipe, model_type=model_type)
+        finally:
+            if own and not torch.distributed.is_initialized():
+                # Accelerate allows one precision a process, until its state is forgotten.
+                AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def start(recipe: Recipe, *, model_type: str) -> Accelerator:

@@ -38,7 +38,7 @@ _ORPHANS_GRACE = 40
 _OTHERS_WAIT = 20
 """Seconds for which a rank with an error that all meet leaves the word to the first."""
 
-# As launch/cpu.yaml; that folder is not part of the installed package.
+# As launch/cpu.yaml, whatever a user made of that file.
 _SEVERAL_PROCESSES = """\
 compute_environment: LOCAL_MACHINE
 distributed_type: MULTI_GPU
@@ -73,13 +73,13 @@ def launch(
         settings = LaunchConfig.read(path)
         count = _number(settings) if processes is None else processes
         _check(settings, count)
-        words = ["--config_file", path, "--num_processes", str(count), "--main_process_port", "0"]
+        words = ["--config_file", settings.path, "--num_processes", str(count), "--main_process_port", "0"]
         words += ["-m", "ner_dist.train", recipe, *overrides]
         set_up_logging()
         log.info("starting %s", counted(count, "process", "processes"))
         logging.disable(logging.ERROR)  # the launchers' own lines, in this process
         try:
-            return _one(words) if settings.distributed_type == "NO" else _several(words, settings)
+            return _one(words) if settings.strategy == "one" else _several(words, settings)
         except (ValueError, TypeError, KeyError, ImportError) as error:
             # How Accelerate refuses a config file.
             raise UserError(
@@ -123,7 +123,7 @@ def _check(settings: LaunchConfig, processes: int) -> None:
             where=f"launch config {settings.path}",
             fix="ner-dist launch-help prints what to type on each machine, and ner-dist slurm submits it",
         )
-    if settings.distributed_type == "DEEPSPEED" and importlib.util.find_spec("deepspeed") is None:
+    if settings.strategy == "zero" and importlib.util.find_spec("deepspeed") is None:
         raise UserError(
             "the launch config asks for DeepSpeed, which is not installed",
             fix="pip install 'ner_dist[deepspeed]'",

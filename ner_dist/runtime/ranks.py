@@ -11,7 +11,7 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ner_dist.errors import UserError, disk_error
+from ner_dist.errors import UserError, disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +37,10 @@ def on_main_rank(accelerator: Accelerator, work: Callable[[], T]) -> T:
     answer: list[Any] = [None, None]
     if accelerator.is_main_process:
         try:
-            answer[0] = work()
+            with disk_errors():
+                answer[0] = work()
         except UserError as error:
             answer[1] = error
-        except OSError as error:
-            answer[1] = disk_error(error)
-            if answer[1] is None:
-                raise
     if accelerator.num_processes > 1:
         broadcast_object_list(answer)
     if answer[1] is not None:
@@ -60,13 +57,10 @@ def local_main_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
     problem = None
     if accelerator.is_local_main_process:
         try:
-            answer.append(work())
+            with disk_errors():
+                answer.append(work())
         except UserError as error:
             problem = error
-        except OSError as error:
-            problem = disk_error(error)
-            if problem is None:
-                raise
     for each in _all_problems(accelerator, problem):
         if each is not None:
             raise each

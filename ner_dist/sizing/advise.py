@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
-from ner_dist.launch import LAUNCHES, Launch, launch_command
+from ner_dist.launch import LaunchConfig, launch_command, shipped_configs
 from ner_dist.runtime.accelerator import Device, resolve_precision
 from ner_dist.sizing.memory import Memory, dtypes_of, largest_micro_batch, memory_of
 from ner_dist.sizing.step_time import (
+    Rates,
     StepTime,
     micro_batch_seconds,
-    passes_of,
     rates_of,
     step_time,
     turns_of,
@@ -23,7 +23,6 @@ from ner_dist.sizing.step_time import (
 
 if TYPE_CHECKING:
     from ner_dist.recipe import FixedRecipe
-    from ner_dist.sizing.calibrate import Measured
     from ner_dist.sizing.communication import Network
     from ner_dist.sizing.devices import Gpu
     from ner_dist.sizing.model_shape import ModelShape
@@ -46,7 +45,8 @@ class Hardware:
     network: Network
     flops: float | None = None
     """Operations per second that a GPU reaches, where the user knows it."""
-    measured: Measured | None = None
+    rates: Rates | None = None
+    """Measured rates; they replace those of the data sheet and `flops`."""
 
     @property
     def machines(self) -> int:
@@ -57,7 +57,7 @@ class Hardware:
 class Sized:
     """One launch config on the hardware."""
 
-    launch: Launch
+    launch: LaunchConfig
     world: int
     refused: str | None = None
     """Why it cannot run; all that follows is then absent."""
@@ -83,19 +83,30 @@ class Sized:
 
 
 def size_all(recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
-    """Every launch config that suits the number of machines, in the order of launch/'s table."""
-    suiting = "several" if hardware.machines > 1 else "one"
-    launches = [launch for launch in LAUNCHES if launch.machines in ("any", suiting)]
+    """Size every shipped launch config that suits the number of machines, the simplest first."""
+    launches = _suiting(shipped_configs(), machines=hardware.machines)
     return [size(launch, recipe, shape, workload, hardware) for launch in launches]
 
 
+def _suiting(launches: list[LaunchConfig], *, machines: int) -> list[LaunchConfig]:
+    """On one machine the configs written for one; on several, one written for several replaces its equal."""
+    if machines == 1:
+        return [launch for launch in launches if launch.machines == 1]
+    replaced = {_kind(launch) for launch in launches if launch.machines > 1}
+    return [launch for launch in launches if launch.machines > 1 or _kind(launch) not in replaced]
+
+
+def _kind(launch: LaunchConfig) -> tuple[str, int, bool, str | None]:
+    return launch.strategy, launch.stage, launch.offload, launch.precision
+
+
 def size(
-    launch: Launch, recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
+    launch: LaunchConfig, recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
 ) -> Sized:
     """Memory and time of one launch config, with the micro-batch that suits its ranks."""
     gpu = hardware.gpu
-    on_gpu = gpu.is_gpu and launch.on_gpus
-    world = 1 if launch.strategy == "one" else hardware.gpus if launch.on_gpus or not gpu.is_gpu else 2
+    on_gpu = gpu.is_gpu and launch.for_gpus
+    world = 1 if launch.strategy == "one" else hardware.gpus if launch.for_gpus or not gpu.is_gpu else 2
     nothing = Sized(launch, world)
     device = Device(gpu.name, is_gpu=on_gpu, native_bf16=gpu.native_bf16)
     try:
@@ -142,10 +153,7 @@ def size(
 def _timed(
     sized: Sized, recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
 ) -> Sized:
-    rates = rates_of(hardware.gpu, precision=sized.precision, flops=hardware.flops)
-    measured = hardware.measured
-    if measured is not None:
-        rates = replace(rates, memory=measured.memory, fresh=measured.fresh)
+    rates = hardware.rates or rates_of(hardware.gpu, precision=sized.precision, flops=hardware.flops)
     train, checkpointing = recipe.train, recipe.model.gradient_checkpointing
     dtypes = dtypes_of(sized.launch, sized.precision)
     cost = shape.cost(
@@ -155,14 +163,7 @@ def _timed(
     )
     # A micro-batch of the plan is cut to an equal share of the step.
     tokens = train.batch_tokens / math.ceil(train.batch_tokens / sized.micro_batch_tokens)
-    if measured is not None:
-        micro_batch = (
-            measured.micro_batch * tokens / measured.tokens * passes_of(checkpointing) / passes_of(False)
-        )
-    else:
-        micro_batch = micro_batch_seconds(
-            shape, cost, tokens=tokens, rates=rates, checkpointing=checkpointing
-        )
+    micro_batch = micro_batch_seconds(shape, cost, tokens=tokens, rates=rates, checkpointing=checkpointing)
     micro_batch = with_hooks(micro_batch, sized.launch, shape, rates=rates)
     time = step_time(
         sized.launch, shape, micro_batch=micro_batch, turns=sized.turns, world=sized.world,
@@ -271,8 +272,6 @@ def remarks(
     shape: ModelShape,
     workload: Workload,
     hardware: Hardware,
-    *,
-    with_fewer: bool = True,
 ) -> list[str]:
     """What else the user should know: idle ranks, memory of the host, what to do where nothing fits."""
     train, notes = recipe.train, []
@@ -304,7 +303,7 @@ def remarks(
             f"raise train.batch_tokens to {longest * world} (which changes what is trained), lower "
             f"data.max_length, or take {room} GPUs"
         )
-    fewer = _enough_gpus(chosen, recipe, shape, workload, hardware) if with_fewer else None
+    fewer = _enough_gpus(chosen, recipe, shape, workload, hardware)
     if fewer is not None:
         notes.append(
             f"a step of {train.batch_tokens} subwords is small for {hardware.gpus} GPUs: {fewer.world} would "

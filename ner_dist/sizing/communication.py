@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from ner_dist.launch import Launch
+    from ner_dist.launch import LaunchConfig
     from ner_dist.sizing.model_shape import ModelShape
 
 Operation = Literal["all_reduce", "all_gather", "reduce_scatter"]
@@ -76,7 +76,7 @@ class Transfer:
 
 
 def transfers(
-    launch: Launch, shape: ModelShape, *, half: bool, turns: int, gloo: bool = False
+    launch: LaunchConfig, shape: ModelShape, *, half: bool, turns: int, gloo: bool = False
 ) -> list[Transfer]:
     """What is sent in a step of `turns` micro-batches a rank, under the settings that ner_dist runs with.
 

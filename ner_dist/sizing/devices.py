@@ -37,7 +37,8 @@ GPUS = {
         Gpu("h100", 989, 67, 3350, 450),
         Gpu("h200", 989, 67, 4800, 450),
         Gpu("b200", 2250, 75, 8000, 900),
-        # A process on one core of a recent server: an order of magnitude, which --measure replaces.
+        # A process on one core of a recent server: an order of magnitude, measured by
+        # benchmarks/device_rates.py.
         Gpu("cpu", 0.2, 0.1, 10, 1.5, native_bf16=True, is_gpu=False),
     )
 }

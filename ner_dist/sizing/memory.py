@@ -32,7 +32,7 @@ from ner_dist.sizing.communication import LIVE_PARAMETERS
 from ner_dist.sizing.forward_cost import Dtypes, ForwardCost
 
 if TYPE_CHECKING:
-    from ner_dist.launch import Launch
+    from ner_dist.launch import LaunchConfig
     from ner_dist.sizing.model_shape import ModelShape
 
 BUCKET = 500_000_000
@@ -75,7 +75,7 @@ class _Held:
     host: float = 0.0
 
 
-def dtypes_of(launch: Launch, precision: str) -> Dtypes:
+def dtypes_of(launch: LaunchConfig, precision: str) -> Dtypes:
     """The number formats that a strategy computes in."""
     if precision == "fp32":
         return "fp32"
@@ -83,7 +83,7 @@ def dtypes_of(launch: Launch, precision: str) -> Dtypes:
 
 
 def memory_of(
-    launch: Launch,
+    launch: LaunchConfig,
     shape: ModelShape,
     cost: ForwardCost,
     *,
@@ -151,16 +151,16 @@ def largest_micro_batch(limit: float, memory_of_tokens: Callable[[int], Memory])
     return fits
 
 
-def _one(launch: Launch, shape: ModelShape, *, precision: str, world: int, on_gpu: bool) -> _Held:
+def _one(launch: LaunchConfig, shape: ModelShape, *, precision: str, world: int, on_gpu: bool) -> _Held:
     return _Held(weights=4 * shape.parameters, gradients=4 * shape.parameters, optimiser=8 * shape.parameters)
 
 
-def _ddp(launch: Launch, shape: ModelShape, *, precision: str, world: int, on_gpu: bool) -> _Held:
+def _ddp(launch: LaunchConfig, shape: ModelShape, *, precision: str, world: int, on_gpu: bool) -> _Held:
     size = 4 * shape.parameters
     return _Held(weights=size, gradients=size, optimiser=2 * size, always=size if world > 1 else 0.0)
 
 
-def _zero(launch: Launch, shape: ModelShape, *, precision: str, world: int, on_gpu: bool) -> _Held:
+def _zero(launch: LaunchConfig, shape: ModelShape, *, precision: str, world: int, on_gpu: bool) -> _Held:
     parameters, e = shape.parameters, 4 if precision == "fp32" else 2
     whole, share = e * parameters, 12 * parameters / world
     touched = min(parameters, BUCKET)

@@ -14,25 +14,21 @@ from ner_dist.recipe_file import load_recipe
 from ner_dist.sizing import devices
 from ner_dist.sizing.advise import (
     Hardware,
-    Sized,
     choose,
     command_for,
     longest_example,
     remarks,
-    size,
     size_all,
     why,
 )
-from ner_dist.sizing.calibrate import check_measurable, measure
 from ner_dist.sizing.communication import Network
-from ner_dist.sizing.memory import dtypes_of
 from ner_dist.sizing.model_shape import KNOWN, ModelShape, model_shape
-from ner_dist.sizing.report import as_json, print_plan
+from ner_dist.sizing.report import print_plan
+from ner_dist.sizing.result import Plan, PlannedModel, planned
 from ner_dist.sizing.workload import Workload, workload_of
 from ner_dist.training.auto import settle
 
 if TYPE_CHECKING:
-    from ner_dist.launch import Launch
     from ner_dist.recipe import FixedRecipe
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -53,7 +49,6 @@ class PlanOptions:
     latency: float = 10.0
     sentences: int | None = None
     words: int | None = None
-    measured: bool = False
     json: bool = False
 
 
@@ -68,32 +63,22 @@ def plan(path: str, overrides: list[str], options: PlanOptions) -> None:
     workload = workload_of(recipe, sentences=options.sentences, words=options.words)
     shape = model_shape(recipe.model, labels=workload.labels)
     fixed = settle(recipe, subwords=workload.subwords, width=shape.hidden)
-    if options.measured:
-        check_measurable(options.gpu, options.flops)
-    sized = (
-        _size_measured(fixed, shape, workload, hardware)
-        if options.measured
-        else size_all(fixed, shape, workload, hardware)
-    )
+    sized = size_all(fixed, shape, workload, hardware)
     chosen = choose(sized)
-    notes = remarks(chosen, fixed, shape, workload, hardware, with_fewer=not options.measured)
+    notes = remarks(chosen, fixed, shape, workload, hardware)
     command = None
     if chosen is not None:
         command = command_for(chosen, fixed, path=path, given=overrides, hardware=hardware)
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "model": {"name": shape.name, "parameters": shape.parameters, "layers": shape.layers},
-                    "data": dataclasses.asdict(workload),
-                    "configs": [as_json(one) for one in sized],
-                    "take": None if chosen is None else chosen.launch.name,
-                    "command": command,
-                    "remarks": notes,
-                },
-                indent=1,
-            )
+        result = Plan(
+            model=PlannedModel(shape.name, shape.parameters, shape.layers),
+            data=workload,
+            configs=[planned(one) for one in sized],
+            take=None if chosen is None else chosen.launch.name,
+            command=command,
+            remarks=notes,
         )
+        print(json.dumps(dataclasses.asdict(result), indent=1))
         return
     advice = [f"note: {note}" for note in notes]
     if chosen is not None:
@@ -150,52 +135,6 @@ def _hardware(options: PlanOptions) -> Hardware:
     return Hardware(options.gpus, memory, gpu, network, flops=flops)
 
 
-def _size_measured(
-    recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware
-) -> list[Sized]:
-    """Every config with what was measured for it: in its number formats, by one process or by several."""
-    found: dict[tuple[str, str, bool], Hardware] = {}
-    answer = []
-    for one in size_all(recipe, shape, workload, hardware):
-        if one.time is not None and one.fits:
-            key = (one.precision, dtypes_of(one.launch, one.precision), one.world > 1)
-            if key not in found:
-                found[key] = with_measurement(one.launch, recipe, shape, workload, hardware)
-            one = size(one.launch, recipe, shape, workload, found[key])
-        answer.append(one)
-    return answer
-
-
-def with_measurement(
-    launch: Launch,
-    recipe: FixedRecipe,
-    shape: ModelShape,
-    workload: Workload,
-    hardware: Hardware,
-    *,
-    threads: int | None = None,
-) -> Hardware:
-    """The hardware with the rates that this machine reaches in the number formats of a config.
-
-    Args:
-        threads: of each process on a CPU; the cores are shared out if not given.
-    """
-    assumed = size(launch, recipe, shape, workload, hardware)
-    measured = measure(
-        shape,
-        dtypes=dtypes_of(launch, assumed.precision),
-        precision=assumed.precision,
-        tokens=assumed.micro_batch_tokens,
-        length=max(2, round(workload.mean_length)),
-        processes=assumed.world,
-        threads=threads,
-    )
-    network = hardware.network
-    if measured.bandwidth is not None and measured.alpha is not None:
-        network = dataclasses.replace(network, intra=measured.bandwidth, alpha=measured.alpha)
-    return dataclasses.replace(hardware, measured=measured, network=network)
-
-
 def _title(recipe: FixedRecipe, shape: ModelShape, options: PlanOptions) -> str:
     number = (
         f"{shape.parameters / 1e9:.1f} B" if shape.parameters >= 1e9 else f"{shape.parameters / 1e6:.1f} M"
@@ -215,20 +154,14 @@ def _facts(
         f"data: {workload.sentences:,} sentences, {workload.words:,} words, {workload.subwords:,} subwords "
         f"({workload.source}); a step holds {train.batch_tokens:,} subwords",
     ]
-    if options.measured:
-        modelled = (
-            "rates of a layer and AdamW as measured on this machine, and of an all-reduce if it has several "
-        )
-        modelled += f"devices (else links of {network.intra / 1e9:.3g} GB/s)"
-    else:
-        rate = (
-            f"{options.flops:.3g} TFLOP/s as given"
-            if options.flops
-            else f"{devices.MATRIX_SHARE:.0%} of the peak TFLOP/s"
-        )
-        between = f" and {network.inter / 1e9:.3g} GB/s between machines" if hardware.machines > 1 else ""
-        links = f"links of {network.intra / 1e9:.3g} GB/s{between}"
-        modelled = f"{rate}, {links}, {network.alpha * 1e6:.3g} µs a message"
+    rate = (
+        f"{options.flops:.3g} TFLOP/s as given"
+        if options.flops
+        else f"{devices.MATRIX_SHARE:.0%} of the peak TFLOP/s"
+    )
+    between = f" and {network.inter / 1e9:.3g} GB/s between machines" if hardware.machines > 1 else ""
+    links = f"links of {network.intra / 1e9:.3g} GB/s{between}"
+    modelled = f"{rate}, {links}, {network.alpha * 1e6:.3g} µs a message"
     lines.append(
         f"counted: parameters, saved activations (rows of {length}) and FLOPs of the model, {shape_source}; "
         f"modelled: {modelled}; the time leaves evaluation out"

@@ -1,21 +1,24 @@
-"""The plan as a table for people and as JSON for machines."""
+"""The plan as a table on the terminal."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ner_dist.formatting import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ner_dist.sizing.advise import Sized
 
-WIDTH = 110
+WIDTH = 116
+"""Columns of the terminal; no cell is cut, whatever the number of machines."""
 
 
 def print_plan(
     sized: Sequence[Sized], *, title: str, facts: Sequence[str], advice: Sequence[str], chosen: Sized | None
 ) -> None:
-    """Print the table, what it rests on, and the advice below it."""
+    """Print the table, the assumptions behind it, and the advice."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -61,7 +64,7 @@ def _cells(one: Sized) -> list[str]:
         _seconds(one.time.total),
         f"{share:.0%}",
         f"{one.words_per_second:,.0f}",
-        _long(one.hours),
+        duration(3600 * one.hours),
     ]
 
 
@@ -71,48 +74,3 @@ def _gib(size: float) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.3f}" if value < 10 else f"{value:.1f}"
-
-
-def _long(hours: float) -> str:
-    if hours < 1:
-        return f"{60 * hours:.1f} min"
-    return f"{hours:.1f} h" if hours < 100 else f"{hours:,.0f} h"
-
-
-def as_json(one: Sized) -> dict[str, Any]:
-    """One config's figures: bytes and seconds."""
-    if one.memory is None:
-        return {"config": one.launch.name, "ranks": one.world, "refused": one.refused}
-    memory, time = one.memory, one.time
-    return {
-        "config": one.launch.name,
-        "ranks": one.world,
-        "precision": one.precision,
-        "fits": one.fits,
-        "memory_bytes": {
-            "weights": round(memory.weights),
-            "gradients": round(memory.gradients),
-            "optimiser": round(memory.optimiser),
-            "activations": round(memory.activations),
-            "buffers": round(memory.buffers),
-            "total": round(memory.total),
-            "host": round(memory.host),
-        },
-        "largest_micro_batch_tokens": one.largest,
-        "micro_batch_tokens": one.micro_batch_tokens,
-        "turns": one.turns,
-        "empty_turns": one.idle_turns,
-        "seconds": None
-        if time is None
-        else {
-            "compute": time.compute,
-            "update": time.update,
-            "communication": time.communication,
-            "exposed_communication": time.exposed,
-            "step": time.total,
-        },
-        "sent_bytes": None if time is None else round(time.sent_bytes),
-        "words_per_second": one.words_per_second,
-        "steps": one.steps,
-        "hours": one.hours,
-    }

@@ -27,7 +27,7 @@ from ner_dist.sizing import devices
 from ner_dist.sizing.communication import Network, transfers
 
 if TYPE_CHECKING:
-    from ner_dist.launch import Launch
+    from ner_dist.launch import LaunchConfig
     from ner_dist.sizing.devices import Gpu
     from ner_dist.sizing.forward_cost import ForwardCost
     from ner_dist.sizing.model_shape import ModelShape
@@ -107,7 +107,7 @@ def micro_batch_seconds(
     return max(passes * cost.flops(tokens) / rates.flops, starting)
 
 
-def with_hooks(micro_batch: float, launch: Launch, shape: ModelShape, *, rates: Rates) -> float:
+def with_hooks(micro_batch: float, launch: LaunchConfig, shape: ModelShape, *, rates: Rates) -> float:
     """Seconds of a micro-batch with DeepSpeed's Python around every parameter tensor.
 
     A GPU computes meanwhile, so that the longer of the two counts; a CPU does one after the other.
@@ -119,7 +119,7 @@ def with_hooks(micro_batch: float, launch: Launch, shape: ModelShape, *, rates: 
 
 
 def step_time(
-    launch: Launch,
+    launch: LaunchConfig,
     shape: ModelShape,
     *,
     micro_batch: float,
@@ -158,7 +158,7 @@ def step_time(
 
 
 def _update_seconds(
-    launch: Launch, shape: ModelShape, *, turns: int, world: int, half: bool, rates: Rates
+    launch: LaunchConfig, shape: ModelShape, *, turns: int, world: int, half: bool, rates: Rates
 ) -> float:
     e = 2 if half else 4
     if launch.strategy == "one":

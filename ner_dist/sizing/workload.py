@@ -10,6 +10,7 @@ import numpy as np
 
 from ner_dist.data.prepare import prepared_folder
 from ner_dist.errors import UserError
+from ner_dist.model.encoder import load_config
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
@@ -80,7 +81,7 @@ def workload_of(recipe: Recipe, *, sentences: int | None = None, words: int | No
 def _prepared(recipe: Recipe, learnt: int | None) -> Workload | None:
     """The figures of prepared data, without reading the data itself."""
     try:
-        folder = prepared_folder(recipe)
+        folder = prepared_folder(recipe, load_config(recipe.model))
     except UserError:
         # The model or the data is not within reach: then nothing can have been prepared from it here.
         return None

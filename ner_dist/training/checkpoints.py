@@ -15,11 +15,14 @@ import os
 import shutil
 import time
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError, writing
+from ner_dist.files import atomic_folder
 from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.run.directory import best_weights, step_checkpoints, step_of
 from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.training.checkpoint_files import CheckpointReader, CheckpointWriter, find_corruption
 from ner_dist.training.state_dict import tensors
@@ -69,13 +72,26 @@ class Checkpoints:
 
     def steps(self) -> list[Path]:
         """The folders of the periodic checkpoints, oldest first; not those that were set aside."""
-        found = [folder for folder in self.folder.glob("step-*") if folder.name[len("step-") :].isdigit()]
-        return sorted(found, key=_step_of)
+        return step_checkpoints(self.folder)
 
     def wait(self) -> None:
         """Return once what was saved is on the disk, or was given up; all ranks wait for rank 0."""
         self._join()
         self.accelerator.wait_for_everyone()
+
+    def choose(self, recipe: Recipe) -> CheckpointReader | None:
+        """The checkpoint that the training continues from, the same on all ranks; None for none.
+
+        Raises:
+            UserError: the recipe names a checkpoint that is damaged, or of another recipe.
+        """
+        named = None if recipe.resume in ("auto", "never") else Path(recipe.resume)
+        goes_back = named is not None and named.resolve().parent == self.folder.resolve()
+        folder = None if goes_back else self.newest()
+        if named is not None and folder is None:
+            on_main_rank(self.accelerator, partial(self.adopt, named, recipe))
+            folder = named
+        return None if folder is None else CheckpointReader(folder)
 
     def newest(self) -> Path | None:
         """The newest whole checkpoint, the same for all ranks; damaged ones are named in the log."""
@@ -100,10 +116,8 @@ class Checkpoints:
             )
         best = CheckpointReader(folder).state["best_step"]
         if best is not None and not self.best(best).exists():
-            aside = self.folder / f".{self.best(best).name}.part"
-            with writing(self.best(best)):
+            with writing(self.best(best)), atomic_folder(self.best(best)) as aside:
                 shutil.copytree(folder.with_name(self.best(best).name), aside, dirs_exist_ok=True)
-                aside.rename(self.best(best))
 
     def check_space(self, parameters: int, *, every: int | None, steps: int) -> None:
         """Find out before the training, not in it, that the disk cannot hold what it saves; for rank 0.
@@ -117,7 +131,7 @@ class Checkpoints:
             UserError: not even the best weights and the model made of them find room.
         """
         run = self.folder.parent
-        folders = (*self.folder.glob("step-*"), *self.folder.glob("best-*"), run / "model")
+        folders = (*self.steps(), *best_weights(self.folder), run / "model")
         there = sum(path.stat().st_size for folder in folders for path in folder.glob("*"))
         room = shutil.disk_usage(self.folder).free + there
         weights = 4 * parameters
@@ -154,7 +168,7 @@ class Checkpoints:
     def set_later_aside(self, step: int) -> None:
         """Have the checkpoints after `step` no longer count, for a run that goes back; for rank 0."""
         for folder in self.steps():
-            if _step_of(folder) > step:
+            if step_of(folder) > step:
                 log.info("going back: %s stays as %s", folder, _set_aside(folder).name)
 
     def _newest(self) -> Path | None:
@@ -238,7 +252,7 @@ class Checkpoints:
 
     def _prune(self, newest: dict[str, Any]) -> None:
         """Remove all but the newest `keep_last` checkpoints, and best weights that none of these names."""
-        steps = [folder for folder in self.steps() if _step_of(folder) <= newest["step"]]
+        steps = [folder for folder in self.steps() if step_of(folder) <= newest["step"]]
         for folder in steps[: -self.keep_last]:
             shutil.rmtree(folder, ignore_errors=True)
         named = {newest["best_step"]}
@@ -246,17 +260,13 @@ class Checkpoints:
             with contextlib.suppress(UserError):
                 named.add(CheckpointReader(folder).state["best_step"])
         kept = {self.best(step) for step in named if step is not None}
-        for folder in self.folder.glob("best-*"):
+        for folder in best_weights(self.folder):
             if folder not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _size(number: int) -> str:
     return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
-
-
-def _step_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-"))
 
 
 def _set_aside(folder: Path) -> Path:

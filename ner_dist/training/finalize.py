@@ -56,13 +56,13 @@ def _save_model(trainer: Trainer, best_step: int) -> None:
             trainer.run,
             weights=CheckpointReader(trainer.checkpoints.best(best_step)).weights(),
             config=trainer.config,
-            tokenizer=trainer.data.tokenizer,
-            card=model_card.model_card(trainer.recipe, trainer.labels),
+            tokenizer=trainer.task.data.tokenizer,
+            card=model_card.model_card(trainer.recipe, trainer.task.labels),
         )
 
 
 def _write_results(trainer: Trainer, written: dict[str, Any]) -> None:
-    readme = model_card.model_card(trainer.recipe, trainer.labels, written)
+    readme = model_card.model_card(trainer.recipe, trainer.task.labels, written)
     write_atomically(trainer.run.model / "README.md", readme)
     write_atomically(trainer.run.results, json.dumps(written, indent=1) + "\n")
     log.info("results in %s, model in %s", trainer.run.results, trainer.run.model)
@@ -77,24 +77,22 @@ def _train_figures(trainer: Trainer, metrics_log: MetricsLogger) -> dict[str, An
     loss = total / weight if weight else None
     return {
         "name": trainer.recipe.name,
-        "labels": list(trainer.labels.types),
+        "labels": list(trainer.task.labels.types),
         "train": {
             "loss": loss,
             "loss_is": "mean over the labelled words trained on in the last epoch, with dropout"
             + ("" if trainer.recipe.train.class_weights is None else ", weighted by class"),
             "steps": trainer.loop.step,
-            **{key: getattr(trainer.fixed.train, key) for key in auto.KEYS},
+            **{key: getattr(trainer.task.fixed.train, key) for key in auto.KEYS},
             "best_step": trainer.best_step,
             "seconds": metrics_log.seconds,
         },
         "data": {
-            "fingerprint": trainer.data.fingerprint,
-            **trainer.data.counts,
+            "fingerprint": trainer.task.data.fingerprint,
+            **trainer.task.data.counts,
             **{
-                f"{name}_words_without_subwords_in_entities": count_in_entities(
-                    split, trainer.tags(name), trainer.labels
-                )[1]
-                for name, split in trainer.data.splits.items()
+                f"{name}_words_without_subwords_in_entities": count_in_entities(split)[1]
+                for name, split in trainer.task.splits.items()
             },
         },
         "environment": {
@@ -110,15 +108,16 @@ def _final_scores(trainer: Trainer, metrics_log: MetricsLogger) -> dict[str, Any
     tagger, _ = load_tagger(
         trainer.run.model, precision=precision_of(trainer.accelerator), device=trainer.accelerator.device
     )
+    projection = trainer.task.data.labels.projection(trainer.task.labels)
     figures: dict[str, Any] = {}
     for split in ("validation", "test"):
-        if split not in trainer.data.splits:
+        if split not in trainer.task.splits:
             continue
         evaluation = trainer.evaluate_split(tagger, split, metrics_log, with_predictions=True)
         figures[split] = evaluation.as_dict()
         on_main_rank(trainer.accelerator, partial(_write_predictions, trainer, split, evaluation))
         whole = with_repeats(
-            evaluation, trainer.data.splits[split], gold_of=lambda tags, _: trainer.projection[tags]
+            evaluation, trainer.task.splits[split].prepared, gold_of=lambda tags, _: projection[tags]
         )
         if whole is not None:
             figures[split]["with_repeats"] = whole
@@ -134,14 +133,16 @@ def _try_examples(
     trainer: Trainer, split: str, tagger: Tagger, evaluation: EvaluationResult
 ) -> dict[str, Any] | None:
     assert evaluation.predicted is not None
-    longest = min(window_limit(trainer.recipe), trainer.data.tokenizer.model_max_length)
+    longest = min(
+        window_limit(trainer.recipe, trainer.task.config), trainer.task.data.tokenizer.model_max_length
+    )
     return model_card.try_examples(
         tagger.model,
         trainer.run.model,
         name=split,
-        split=trainer.data.splits[split],
+        split=trainer.task.splits[split].prepared,
         predicted=evaluation.predicted,
-        labels=trainer.labels,
+        labels=trainer.task.labels,
         longest=longest,
         overlap=min(trainer.recipe.data.window_overlap, longest // 4),
         precision=precision_of(trainer.accelerator),
@@ -153,12 +154,7 @@ def _write_predictions(trainer: Trainer, split: str, evaluation: EvaluationResul
     path, figures = trainer.run.predictions(split), evaluation.as_dict()
     with writing(path):
         predictions.write_predictions(
-            path,
-            trainer.data.splits[split],
-            trainer.tags(split),
-            evaluation.predicted,
-            labels=trainer.labels,
-            confidence=evaluation.confidence,
+            path, trainer.task.splits[split], evaluation.predicted, confidence=evaluation.confidence
         )
     predictions.verify(path, figures)
     log.info(

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import SCRATCH
-from ner_dist.run.directory import Run
+from ner_dist.run.directory import Run, read_results, step_checkpoints
+from ner_dist.run.provenance import provenance_of
+from ner_dist.runtime.ranks import on_main_rank
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
+
     from ner_dist.data.prepare import Prepared
     from ner_dist.recipe import Data, Recipe
 
@@ -34,7 +38,7 @@ def check_inputs(recipe: Recipe) -> None:
     if recipe.resume in ("auto", "never") or Path(recipe.resume).is_dir():
         return
     own = Run(Path(recipe.output_dir)).checkpoints
-    if Path(recipe.resume).resolve().parent == own.resolve() or not any(own.glob("step-*")):
+    if Path(recipe.resume).resolve().parent == own.resolve() or not step_checkpoints(own):
         raise UserError(
             "there is no such checkpoint",
             where=f"resume {recipe.resume}",
@@ -64,6 +68,41 @@ def has_changed(data: Data, *, fingerprint: str, stamp: str | None) -> bool:
     return load_corpus(data).fingerprint != fingerprint
 
 
+def already_complete(recipe: Recipe, run: Run, accelerator: Accelerator) -> bool:
+    """Whether there is nothing left to train.
+
+    Raises:
+        UserError: the run is complete, but of data that has changed since.
+    """
+    if not on_main_rank(accelerator, lambda: run.complete):
+        return False
+    on_main_rank(accelerator, lambda: _check_data_of_results(recipe, run))
+    f1 = read_results(run).get("test", {}).get("f1")
+    scored = "" if f1 is None else f", test F1 {f1:.4f}"
+    log.info("%s holds this run, complete%s; resume=never trains it again", run.folder, scored)
+    return True
+
+
+def _check_data_of_results(recipe: Recipe, run: Run) -> None:
+    """What the results say of other data must not pass for what this one gives."""
+    of_results = read_results(run).get("data", {}).get("fingerprint")
+    if of_results is None:
+        return
+    try:
+        changed = has_changed(
+            recipe.data, fingerprint=of_results, stamp=provenance_of(run).get("data_source")
+        )
+    except UserError as error:
+        log.warning("whether the data of this run has changed is not known: %s", error)
+        return
+    if changed:
+        raise UserError(
+            f"its words or tags are not those that {run.folder} was trained and scored on",
+            where=f"data.path {recipe.data.path}",
+            fix="restore them, train again with resume=never, or name another output_dir",
+        )
+
+
 def fetch(recipe: Recipe) -> Prepared:
     """Have all that the recipe's training needs on this machine's disk: data, tokens, the encoder's weights.
 
@@ -74,11 +113,12 @@ def fetch(recipe: Recipe) -> Prepared:
     # What follows takes seconds to import.
     from ner_dist.data.prepare import prepare
     from ner_dist.data.report import log_data
-    from ner_dist.model.encoder import load_model
+    from ner_dist.model.encoder import load_config, load_model
 
-    data = prepare(recipe)
+    config = load_config(recipe.model)
+    data = prepare(recipe, config)
     labels = data.labels.select(recipe.labels)
     log_data(data, labels)
     if recipe.model.name != SCRATCH:
-        load_model(recipe.model, labels, seed=recipe.train.seed, vocab_size=data.vocab_size)
+        load_model(recipe.model, config, labels, seed=recipe.train.seed, vocab_size=data.vocab_size)
     return data

@@ -13,9 +13,9 @@ hence the factor W.
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from accelerate.optimizer import AcceleratedOptimizer
 
-    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.data.labelled import LabelledSplit
     from ner_dist.model.encoder import TaggingLoss
     from ner_dist.recipe import FixedTrain
 
@@ -83,9 +83,7 @@ class TrainLoop:
         model: torch.nn.Module,
         optimizer: AcceleratedOptimizer,
         loss: TaggingLoss,
-        split: PreparedSplit,
-        tags: np.ndarray,
-        pad_id: int,
+        split: LabelledSplit,
     ) -> None:
         """
         Args:
@@ -95,15 +93,13 @@ class TrainLoop:
             optimizer: the prepared optimiser.
             loss: sums the loss of labelled words.
             split: the training data.
-            tags: id, in the labels that are learnt, of every word of the split, int [W].
-            pad_id: subword id of padding.
         """
         self.settings, self.accelerator, self.model, self.optimizer = settings, accelerator, model, optimizer
         self.loss = loss.to(accelerator.device)
-        self.encoded, self.tags, self.pad_id = split.encoded, tags, pad_id
-        self.lengths = self.encoded.lengths
-        self.words = self.encoded.words_per_example()
-        self.weights = _example_weights(self.encoded, tags, loss=loss, words=self.words)
+        self.split = split
+        self.lengths = split.encoded.lengths
+        self.words = split.encoded.words_per_example()
+        self.weights = _example_weights(split, loss=loss, words=self.words)
         self.step = 0
         self.at_work: AtWork | None = None
         self._since = time.perf_counter()
@@ -156,10 +152,10 @@ class TrainLoop:
         for turn, micro_batch in enumerate(mine):
             examples = plan.micro_batch(index, micro_batch) if micro_batch >= 0 else np.empty(0, np.int64)
             batch = collate(
-                self.encoded,
+                self.split.encoded,
                 examples,
-                self.tags,
-                pad_id=self.pad_id,
+                self.split.tags,
+                pad_id=self.split.pad_id,
                 pin=self.accelerator.device.type == "cuda",
             ).to(self.accelerator.device)
             torch.manual_seed(_dropout_seed(self.settings.seed, self.step, micro_batch))
@@ -174,7 +170,7 @@ class TrainLoop:
         self.at_work = None
         return loss_sum, update
 
-    def _synchronise(self, last: bool):
+    def _synchronise(self, last: bool) -> AbstractContextManager[Any]:
         """Exchange gradients, or under DeepSpeed make the step, only with the last micro-batch."""
         self.accelerator.sync_gradients = last
         if not last and isinstance(self.model, DistributedDataParallel):
@@ -211,13 +207,14 @@ class TrainLoop:
         )
 
 
-def _example_weights(encoded, tags: np.ndarray, *, loss: TaggingLoss, words: np.ndarray) -> np.ndarray:
+def _example_weights(split: LabelledSplit, *, loss: TaggingLoss, words: np.ndarray) -> np.ndarray:
     """What each example adds to the denominator of the loss: its words, or their class weights, [E]."""
     if loss.weights is None:
         return words
+    encoded = split.encoded
     owned = encoded.word_index >= 0
     example = np.repeat(np.arange(len(words)), encoded.lengths)[owned]
-    weights = loss.weights.cpu().numpy().astype(np.float64)[tags[encoded.word_index[owned]]]
+    weights = loss.weights.cpu().numpy().astype(np.float64)[split.tags[encoded.word_index[owned]]]
     return np.bincount(example, weights=weights, minlength=len(words))
 
 

@@ -18,8 +18,10 @@ import torch
 
 from ner_dist.errors import UserError
 from ner_dist.files import now
-from ner_dist.formatting import known
+from ner_dist.formatting import duration, known
+from ner_dist.run.events import FORMAT
 from ner_dist.runtime.progress import progress
+from ner_dist.training.time_left import TimeLeft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +60,14 @@ class MetricsLogger:
         self.epoch_loss: dict[int, tuple[float, float]] = {}
         self.nonfinite = 0
         self.began, self.seconds_before = time.perf_counter(), 0.0
+        self.time_left, self.best_f1, self.total_steps = TimeLeft(), -1.0, 0
         if resumed is not None:
+            self.time_left = TimeLeft(
+                resumed=(resumed["step"], resumed["seconds"]),
+                evaluation_seconds=resumed.get("evaluation_seconds"),  # unknown to older checkpoints
+            )
+            best = resumed.get("best_f1")
+            self.best_f1 = self.best_f1 if best is None else best
             self.epoch_loss = {epoch: tuple(sums) for epoch, sums in resumed["epoch_loss"]}
             self.nonfinite, self.seconds_before = resumed["nonfinite_steps"], resumed["seconds"]
         self.file = run.metrics.open("a", encoding="utf-8") if self.main else None
@@ -121,6 +130,7 @@ class MetricsLogger:
             "seconds": self.seconds,
             "epoch_loss": list(self.epoch_loss.items()),
             "nonfinite_steps": self.nonfinite,
+            "evaluation_seconds": self.time_left.evaluation_seconds,
             "trackers": _tracker_ids(self.accelerator, self.settings.trackers),
         }
 
@@ -146,6 +156,8 @@ class MetricsLogger:
         words, subwords, padded_tokens = (
             sum(getattr(step, name) for step in steps) for name in ("words", "subwords", "padded_tokens")
         )
+        self.total_steps, clock = last.total, self.seconds
+        self.time_left.trained(last.number, clock, total=last.total)
         event = {
             "event": "train",
             "step": last.number,
@@ -157,12 +169,14 @@ class MetricsLogger:
             "words_per_second": words / seconds,
             "subwords_per_second": subwords / seconds,
             "padding_share": 1 - subwords / padded_tokens,
-            "seconds": self.seconds,
+            "best_f1": self.best_f1 if self.best_f1 >= 0 else None,
+            "seconds_per_step": self.time_left.seconds_per_step,
+            "seconds_left": self.time_left.seconds_left(last.total),
+            "seconds": clock,
         }
         if self.accelerator.device.type == "cuda":
             event["peak_memory_bytes"] = torch.cuda.max_memory_allocated()
         self.write(event)
-        left = (last.total - last.number) * seconds / len(steps)
         log.info(
             "step %d/%d  epoch %d  loss %.4f  lr %.2e  grad norm %s  %s words/s  padding %.1f %%  %s%s left",
             last.number,
@@ -174,7 +188,7 @@ class MetricsLogger:
             f"{event['words_per_second']:,.0f}",
             100 * event["padding_share"],
             f"peak {memory / 2**30:.1f} GiB  " if (memory := event.get("peak_memory_bytes")) else "",
-            _duration(left),
+            duration(event["seconds_left"]),
         )
 
     def _stop_if_not_finite(self, steps: list[Step], losses: list[float], norms: list[float | None]) -> None:
@@ -202,6 +216,9 @@ class MetricsLogger:
         self, split: str, step: int, epoch: int, figures: dict[str, Any], *, best: bool = False
     ) -> None:
         """Write the scores of the validation split, and whether no earlier ones were better."""
+        seconds = self.seconds
+        self.time_left.evaluated(step, seconds)
+        self.best_f1 = max(self.best_f1, figures["f1"])
         keys = ("loss", "precision", "recall", "f1", "accuracy", "words_per_second")
         event = {
             "event": "evaluation",
@@ -210,7 +227,9 @@ class MetricsLogger:
             "epoch": epoch + 1,
             "scheme": figures["scheme"],
         }
-        self.write(event | {key: figures[key] for key in keys} | {"seconds": self.seconds})
+        event |= {key: figures[key] for key in keys}
+        event["seconds_left"] = self.time_left.seconds_left(self.total_steps)
+        self.write(event | {"seconds": seconds})
         log.info(
             "%s at step %d: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s)%s",
             split,
@@ -228,16 +247,12 @@ class MetricsLogger:
                 key: value if known(value) or not isinstance(value, float) else None
                 for key, value in event.items()
             }
-            sound["time"] = now()
+            sound |= {"time": now(), "format": FORMAT}
             line = json.dumps(sound, allow_nan=False) + "\n"
             self._to_disk(partial(print, line, end="", file=self.file, flush=True))
         if self.settings.trackers and "step" in event:
             prefix = event.get("split", event["event"])
-            numbers = {
-                f"{prefix}/{key}": value
-                for key, value in event.items()
-                if isinstance(value, float) and key != "step"
-            }
+            numbers = {f"{prefix}/{key}": value for key, value in event.items() if isinstance(value, float)}
             self.accelerator.log(numbers, step=event["step"])
 
 
@@ -256,9 +271,3 @@ def _tracker_ids(accelerator: Accelerator, names: Sequence[str]) -> dict[str, st
 def _tracker_options(name: str, run_id: str) -> dict[str, str]:
     """What has a tracker go on with a run of its own."""
     return {"id": run_id, "resume": "allow"} if name == "wandb" else {"run_id": run_id}
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -6,41 +6,35 @@ import logging
 import math
 import os
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from ner_dist.data.prepare import Prepared, prepare
-from ner_dist.data.report import log_data
 from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
 from ner_dist.evaluation.metrics import standing
-from ner_dist.model.encoder import TaggingLoss, class_weights, load_config, load_model, width
-from ner_dist.run.directory import read_results
-from ner_dist.run.provenance import provenance_of, write_recipe
+from ner_dist.model.encoder import TaggingLoss, load_model
+from ner_dist.run.provenance import write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
-from ner_dist.runtime.ranks import local_main_first, on_main_rank
+from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.runtime.signals import PreemptionFlag, Stopped
 from ner_dist.training import auto
 from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.checkpoints import Checkpoints
-from ner_dist.training.inputs import has_changed
 from ner_dist.training.loop import TrainLoop
 from ner_dist.training.metrics_log import MetricsLogger
 from ner_dist.training.optimizer import build_optimizer
 from ner_dist.training.state_dict import load_weights, optimizer_scalars, restore
+from ner_dist.training.task import Task, load_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from accelerate import Accelerator
+    from transformers import PretrainedConfig
 
-    from ner_dist.labels import LabelSet
-    from ner_dist.recipe import FixedRecipe, Recipe
+    from ner_dist.recipe import Recipe
     from ner_dist.run.directory import Run
     from ner_dist.training.loop import Step
 
@@ -49,26 +43,34 @@ log = logging.getLogger(__name__)
 MOST_EVALUATIONS = 20
 """How often `evaluation.every: auto` scores the validation split at most."""
 
-# What a checkpoint keeps of a session, under the same names.
+# What a checkpoint keeps of a trainer, under the same names.
 _OWN_STATE = ("best_f1", "best_loss", "best_step", "evaluations_without_gain", "evaluated_step")
 
 
 class Trainer:
-    """The state of one run. Every rank has one and calls the same methods in the same order."""
+    """The state of one training. Every rank has one and calls the same methods in the same order."""
 
-    data: Prepared
-    labels: LabelSet
-    fixed: FixedRecipe
-    """The recipe with a number for every `auto`."""
-    training: TrainLoop
+    def __init__(
+        self,
+        task: Task,
+        *,
+        run: Run,
+        accelerator: Accelerator,
+        checkpoints: Checkpoints,
+        resume_from: CheckpointReader | None = None,
+    ) -> None:
+        """Start the run's directory and build the model.
 
-    def __init__(self, recipe: Recipe, *, run: Run, accelerator: Accelerator) -> None:
-        self.recipe, self.run, self.accelerator = recipe, run, accelerator
+        Args:
+            task: what is learned.
+            run: where it is saved.
+            accelerator: the ranks.
+            checkpoints: of the run.
+            resume_from: the checkpoint to continue from, as `Checkpoints.choose` gives it.
+        """
+        self.task, self.recipe, self.run, self.accelerator = task, task.recipe, run, accelerator
+        self.checkpoints, self.resume_from = checkpoints, resume_from
         self.stop = PreemptionFlag(accelerator)
-        self.checkpoints = Checkpoints(
-            self.run.checkpoints, accelerator=accelerator, keep_last=recipe.checkpoint.keep_last
-        )
-        self.resume_from: CheckpointReader | None = None
         self.best_f1 = -1.0
         self.best_loss: float | None = None
         """Validation loss of the best weights; None where an older version's checkpoint does not know it."""
@@ -76,38 +78,11 @@ class Trainer:
         self.evaluations_without_gain = 0
         self.evaluated_step = 0
         self.saved_step = 0
-
-    def already_complete(self) -> bool:
-        """Whether there is nothing left to do.
-
-        Raises:
-            UserError: the run is complete, but of data that has changed since.
-        """
-        if not on_main_rank(self.accelerator, lambda: self.run.complete):
-            return False
-        on_main_rank(self.accelerator, self._check_data_of_results)
-        f1 = read_results(self.run).get("test", {}).get("f1")
-        shown = "" if f1 is None else f", test F1 {f1:.4f}"
-        log.info("%s holds this run, complete%s; resume=never trains it anew", self.run.folder, shown)
-        return True
-
-    def _check_data_of_results(self) -> None:
-        """What the results say of other data must not pass for what this one gives."""
-        of_results = read_results(self.run).get("data", {}).get("fingerprint")
-        if of_results is None:
-            return
-        data, stamp = self.recipe.data, provenance_of(self.run).get("data_source")
-        try:
-            changed = has_changed(data, fingerprint=of_results, stamp=stamp)
-        except UserError as error:
-            log.warning("whether the data of this run has changed is not known: %s", error)
-            return
-        if changed:
-            raise UserError(
-                f"its words or tags are not those that {self.run.folder} was trained and scored on",
-                where=f"data.path {data.path}",
-                fix="restore them, train again with resume=never, or name another output_dir",
-            )
+        on_main_rank(accelerator, self._begin_directory)
+        self.loop = self._build_loop()
+        self._log_start()
+        every, steps = self.recipe.checkpoint.every, self.loop.total
+        on_main_rank(accelerator, lambda: checkpoints.check_space(self.parameters, every=every, steps=steps))
 
     @contextmanager
     def open_metrics_log(self) -> Iterator[MetricsLogger]:
@@ -143,35 +118,31 @@ class Trainer:
         work = self.loop.at_work
         if work is None:
             return f"after step {self.loop.step}, between steps"
-        sentences = self.data.splits["train"].encoded.sentence[work.examples].tolist()
+        sentences = self.task.splits["train"].encoded.sentence[work.examples].tolist()
         shown = ", ".join(map(str, sentences[:20])) + (" …" if len(sentences) > 20 else "")
         return f"in step {work.step}, micro-batch {work.micro_batch}, training sentences {shown or 'none'}"
 
-    def load_data(self) -> None:
-        """Read and tokenise the data, or find that prepared; choose the labels; start the run's directory."""
-        self.data = local_main_first(self.accelerator, lambda: prepare(self.recipe))
-        if self.resume_from is not None:
-            self._check_data_since(self.resume_from)
-        self.labels = self.data.labels.select(self.recipe.labels)
-        self.projection = self.data.labels.projection(self.labels)
-        # Before anything is written: a wrong name in it is a mistake of the recipe.
-        self.class_weights = class_weights(self.recipe.train, self.labels, self.tags("train"))
-        log_data(self.data, self.labels)
-        self._settle()
-        on_main_rank(self.accelerator, self._begin_directory)
+    @classmethod
+    def from_recipe(
+        cls, recipe: Recipe, config: PretrainedConfig, *, run: Run, accelerator: Accelerator
+    ) -> Trainer:
+        """The training of a recipe, from the run's newest checkpoint if it has one.
 
-    def _settle(self) -> None:
-        """Choose what the recipe leaves to `auto`; a run that is resumed keeps what was chosen."""
-        earlier = None if self.resume_from is None else self.resume_from.state.get("auto")
-        self.subwords = int(self.data.splits["train"].encoded.lengths.sum())
-        self.width = width(load_config(self.recipe.model))
-        self.fixed = auto.settle(self.recipe, subwords=self.subwords, width=self.width, earlier=earlier)
-        self.chosen = {key: getattr(self.fixed.train, key) for key in auto.automatic(self.recipe.train)}
-        if self.chosen:
-            numbers = ", ".join(f"train.{key}={value:g}" for key, value in self.chosen.items())
-            log.info(
-                "auto: %s, for %s subwords and an encoder %d wide", numbers, f"{self.subwords:,}", self.width
-            )
+        Args:
+            recipe: what to train.
+            config: of its encoder.
+            run: where it is saved.
+            accelerator: the ranks.
+
+        Raises:
+            UserError: data, labels, encoder or checkpoint cannot be used.
+        """
+        checkpoints = Checkpoints(
+            run.checkpoints, accelerator=accelerator, keep_last=recipe.checkpoint.keep_last
+        )
+        resume_from = checkpoints.choose(recipe)
+        task = load_task(recipe, config, accelerator=accelerator, resume_from=resume_from)
+        return cls(task, run=run, accelerator=accelerator, checkpoints=checkpoints, resume_from=resume_from)
 
     def _begin_directory(self) -> None:
         self.run.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -179,49 +150,46 @@ class Trainer:
             "strategy": describe(self.accelerator),
             "processes": self.accelerator.num_processes,
             "precision_used": precision_of(self.accelerator),
-            **({"auto": self.chosen} if self.chosen else {}),
+            **({"auto": self.task.chosen} if self.task.chosen else {}),
             "data_source": source_stamp(self.recipe.data),
         }
-        write_recipe(self.run, self.recipe, world=world, fingerprint=self.data.fingerprint)
+        write_recipe(self.run, self.recipe, world=world, fingerprint=self.task.data.fingerprint)
 
-    def _check_data_since(self, saved: CheckpointReader) -> None:
-        if saved.state["data_fingerprint"] != self.data.fingerprint:
-            raise UserError(
-                f"the data has changed since {saved.folder} was saved",
-                where=f"data.path {self.recipe.data.path}",
-                fix="restore it, or train anew with resume=never",
-            )
-
-    def build_model(self) -> None:
-        """The model, the optimiser and the loop, ready for the first step."""
-        recipe, data = self.fixed, self.data
-        settings = recipe.train
-        train_tags = self.tags("train")
-        model = load_model(recipe.model, self.labels, seed=settings.seed, vocab_size=data.vocab_size)
+    def _build_loop(self) -> TrainLoop:
+        """The model, the optimizer and the loop, ready for the first step."""
+        task, settings = self.task, self.task.fixed.train
+        model = load_model(
+            task.fixed.model,
+            task.config,
+            task.labels,
+            seed=settings.seed,
+            vocab_size=task.data.vocab_size,
+        )
         self.config = model.config
-        loss = TaggingLoss(self.class_weights, label_smoothing=settings.label_smoothing)
         if self.resume_from is not None:
             load_weights(model, self.resume_from)
-        if recipe.model.compile:
+        if self.recipe.model.compile:
             model.compile(dynamic=True)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, settings)
         model, optimizer = self.accelerator.prepare(model, optimizer)
-        self.loop = TrainLoop(
+        return TrainLoop(
             settings,
             accelerator=self.accelerator,
             model=model,
             optimizer=optimizer,
-            loss=loss,
-            split=data.splits["train"],
-            tags=train_tags,
-            pad_id=data.pad_id,
+            loss=TaggingLoss(task.class_weights, label_smoothing=settings.label_smoothing),
+            split=task.splits["train"],
         )
+
+    def _log_start(self) -> None:
+        """Say what is trained and how, and what could not work as meant."""
+        settings, train = self.task.fixed.train, self.task.splits["train"]
         log.info(
             "%s, %.1f M parameters, %d labels; %d steps of %d micro-batches, %d an epoch",
-            recipe.model.name,
-            parameters / 1e6,
-            len(self.labels),
+            self.recipe.model.name,
+            self.parameters / 1e6,
+            len(self.task.labels),
             self.loop.total,
             settings.micro_batches,
             self.loop.steps_per_epoch,
@@ -233,18 +201,16 @@ class Trainer:
             settings.schedule,
             100 * settings.warmup_ratio,
             settings.batch_tokens,
-            round(data.splits["train"].n_sentences / self.loop.steps_per_epoch),
-        )
-        every, steps = self.recipe.checkpoint.every, self.loop.total
-        on_main_rank(
-            self.accelerator, lambda: self.checkpoints.check_space(parameters, every=every, steps=steps)
+            round(train.n_sentences / self.loop.steps_per_epoch),
         )
         self._advise()
 
     def _advise(self) -> None:
         """Say what could not work as meant, and what to change."""
-        settings, world = self.fixed.train, self.accelerator.num_processes
-        few = auto.too_few_steps(self.recipe, self.loop.total, subwords=self.subwords, width=self.width)
+        settings, world = self.task.fixed.train, self.accelerator.num_processes
+        few = auto.too_few_steps(
+            self.recipe, self.loop.total, subwords=self.task.subwords, width=self.task.width
+        )
         for warning in filter(None, (auto.borrowed(self.recipe), few)):
             log.warning(warning)
         turns = -(-settings.micro_batches // world)
@@ -259,27 +225,8 @@ class Trainer:
                 world,
                 -(-settings.batch_tokens // (turns * world)),
             )
-        if self.recipe.evaluation.early_stopping and "validation" not in self.data.splits:
+        if self.recipe.evaluation.early_stopping and "validation" not in self.task.splits:
             log.warning("evaluation.early_stopping has no effect: there is no validation split")
-
-    def tags(self, split: str) -> np.ndarray:
-        """Id, in the labels that are learnt, of every word of a split, int [W]."""
-        return self.projection[self.data.splits[split].tags]
-
-    def find_checkpoint(self) -> None:
-        """Choose the checkpoint to go on from, if there is one.
-
-        Raises:
-            UserError: the recipe names a checkpoint that is damaged, or of another recipe.
-        """
-        named = None if self.recipe.resume in ("auto", "never") else Path(self.recipe.resume)
-        goes_back = named is not None and named.resolve().parent == self.run.checkpoints.resolve()
-        folder = None if goes_back else self.checkpoints.newest()
-        if named is not None and folder is None:
-            on_main_rank(self.accelerator, partial(self.checkpoints.adopt, named, self.recipe))
-            folder = named
-        if folder is not None:
-            self.resume_from = CheckpointReader(folder)
 
     def resume(self, metrics_log: MetricsLogger) -> None:
         """Go on from the checkpoint that was found; score what it left unscored."""
@@ -318,7 +265,7 @@ class Trainer:
         return patience is not None and self.evaluations_without_gain >= patience
 
     def evaluation_due(self, step: int) -> bool:
-        if "validation" not in self.data.splits:
+        if "validation" not in self.task.splits:
             return False
         every, total, epoch = self.recipe.evaluation.every, self.loop.total, self.loop.steps_per_epoch
         if every == "auto":
@@ -362,12 +309,9 @@ class Trainer:
         try:
             return evaluate(
                 model,
-                self.data.splits[split],
-                self.tags(split),
-                labels=self.labels,
+                self.task.splits[split],
                 accelerator=self.accelerator,
                 batch_tokens=self.recipe.evaluation.batch_tokens,
-                pad_id=self.data.pad_id,
                 with_predictions=with_predictions,
                 stop=self.stop,
             )
@@ -390,8 +334,8 @@ class Trainer:
             **{name: getattr(self, name) for name in _OWN_STATE},
             **optimizer_scalars(self.accelerator, self.loop.optimizer),
             **metrics_log.state(),
-            "data_fingerprint": self.data.fingerprint,
-            "auto": self.chosen,
+            "data_fingerprint": self.task.data.fingerprint,
+            "auto": self.task.chosen,
             "strategy": describe(self.accelerator),
             "processes": self.accelerator.num_processes,
         }

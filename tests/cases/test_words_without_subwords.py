@@ -9,6 +9,7 @@ import pytest
 from ner_dist.data.prepare import prepare
 from ner_dist.data.report import log_data
 from ner_dist.evaluation.command import evaluate_model
+from ner_dist.model.encoder import load_config
 from tests.cases.conftest import REPOSITORY, SMALL_STEPS, settings
 from tests.distributed.conftest import server  # noqa: F401
 
@@ -27,7 +28,8 @@ def test_a_model_that_tags_every_other_word_right_has_an_f1_of_one(tagger):
 
 
 def test_the_log_counts_them(tagger, minilm, log_lines):
-    data = prepare(settings("words_without_subwords", tagger, f"model.name={minilm}"))
+    recipe = settings("words_without_subwords", tagger, f"model.name={minilm}")
+    data = prepare(recipe, load_config(recipe.model))
     log_data(data, data.labels)
     says = (
         "test: 27 words have no subwords ('\\u200b'), 27 of them inside gold entities: they carry no loss, "
@@ -77,7 +79,8 @@ def test_gold_that_the_rule_cannot_give_is_counted(tmp_path, minilm, log_lines):
     for split in ("train", "validation", "test"):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     overrides = ["data.drop_test_sentences_from_train=false", f"data.path={tmp_path}", f"model.name={minilm}"]
-    data = prepare(settings("words_without_subwords", tmp_path / "run", *overrides))
+    recipe = settings("words_without_subwords", tmp_path / "run", *overrides)
+    data = prepare(recipe, load_config(recipe.model))
     log_data(data, data.labels)
     says = "test: 3 words have no subwords ('\\n', '\\xa0', '\\u200b'), 2 of them inside gold entities"
     says += (

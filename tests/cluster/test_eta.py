@@ -1,4 +1,4 @@
-"""How far a training is and when it will end, from events as the recorder writes them."""
+"""How far a training is and when it will end, from events as the metrics logger writes them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from ner_dist.cluster.eta import Pace, read_pace, recent_events
+from ner_dist.training.time_left import TimeLeft
 
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -17,6 +18,7 @@ class Written:
 
     def __init__(self, path, *, total=200):
         self.path, self.total, self.seconds, self.step = path, total, 0.0, 0
+        self.time_left, self.best = TimeLeft(), None
 
     def _write(self, event):
         moment = (BEGAN + timedelta(seconds=self.seconds)).isoformat(timespec="seconds")
@@ -29,17 +31,24 @@ class Written:
         for _ in range(0, steps, every):
             self.step += every
             self.seconds += each * every
+            self.time_left.trained(self.step, self.seconds, total=self.total)
             event = {"event": "train", "total_steps": self.total, "epoch": 1, "loss": 1 / self.step}
-            self._write({**event, "words_per_second": 100.0})
+            event |= {"words_per_second": 100.0, "best_f1": self.best}
+            event |= {"seconds_per_step": self.time_left.seconds_per_step}
+            self._write(event | {"seconds_left": self.time_left.seconds_left(self.total)})
         return self
 
     def evaluation(self, f1, *, takes=10.0):
         self.seconds += takes
-        self._write({"event": "evaluation", "f1": f1, "epoch": 1})
+        self.best = max(f1, self.best or 0.0)
+        self.time_left.evaluated(self.step, self.seconds)
+        left = self.time_left.seconds_left(self.total)
+        self._write({"event": "evaluation", "f1": f1, "epoch": 1, "seconds_left": left})
         return self
 
     def resume(self, step, seconds):
         self.step, self.seconds = step, seconds
+        self.time_left = TimeLeft(resumed=(step, seconds))
         self._write({"event": "resume"})
         return self
 
@@ -63,9 +72,8 @@ def test_the_time_left_counts_evaluations_and_the_scoring_at_the_end(path):
         written.train(20).evaluation(0.5)
     pace = read_pace(path)
     # 20 steps of a second and an evaluation of ten; the event of a step alone would promise 100 seconds.
-    assert pace.per_step == pytest.approx(1.5)
-    assert pace.scoring == 10
-    assert pace.left() == pytest.approx(100 * 1.5 + 2 * 10)
+    assert pace.per_step == pytest.approx(20.0 / 20 + 0.5, rel=0.05)
+    assert pace.left() == pytest.approx(100 * pace.per_step + 2 * 10)
 
 
 def test_what_was_long_ago_does_not_count(path):
@@ -89,6 +97,7 @@ def test_a_resumed_training_has_the_pace_of_its_own_start(path):
     written.resume(40, 40.0)
     resumed = read_pace(path)
     assert resumed.step == 40 and resumed.per_step == pytest.approx(1.0)
+    assert resumed.left() == pytest.approx(160.0)
     written.train(10, each=3.0)
     again = read_pace(path)
     assert again.step == 50 and again.per_step == pytest.approx(3.0)
@@ -126,10 +135,30 @@ def test_no_events_are_no_pace(path, content):
 def test_of_a_large_file_only_the_end_is_read(path):
     Written(path, total=90_000).train(20).evaluation(0.25).train(20_000).evaluation(0.75).train(1000)
     assert path.stat().st_size > 2 << 20
-    events = recent_events(path)
-    assert 1000 < len(events) < 10_000
+    assert 1000 < len(recent_events(path)) < 10_000
     pace = read_pace(path)
-    assert (pace.step, pace.f1) == (21_020, 0.75)
+    assert (pace.step, pace.f1, pace.best_f1) == (21_020, 0.75, 0.75)
+
+
+def test_the_best_score_is_known_however_long_ago_it_was(path):
+    written = Written(path, total=90_000).train(20).evaluation(0.9)
+    assert read_pace(written.train(20_000).evaluation(0.75).train(1000).path).best_f1 == 0.9
+
+
+def test_what_is_left_from_a_checkpoint_counts_the_lost_steps(path):
+    pace = read_pace(Written(path).train(100).path)
+    assert (pace.left(), pace.left_from(90), pace.left_from(100)) == (100, 110, 100)
+    assert pace.left_from(120) == 100
+
+
+def test_an_older_version_s_events_have_no_estimate(path):
+    path.write_text(
+        '{"event": "train", "step": 5, "total_steps": 9, "seconds": 5.0}\n'
+        '{"event": "evaluation", "step": 5, "f1": 0.5, "seconds": 6.0}\n'
+    )
+    pace = read_pace(path)
+    assert (pace.step, pace.total, pace.best_f1) == (5, 9, 0.5)
+    assert pace.left() is None and pace.left_from(0) is None
 
 
 def test_an_evaluation_long_ago_is_found_all_the_same(path):

@@ -169,7 +169,7 @@ class TestRefusals:
             ([FULL, "train.seed=1"], {"seeds": "1,2"}, "`train.seed=1` contradicts --seeds"),
             ([FULL, "data.path=a\tb"], {}, "holds a tab"),
             ([FULL], {"seeds": "1,x"}, "--seeds: `1,x` is no list of numbers; write 1,2,3"),
-            ([FULL], {"seeds": "1,2,1"}, "--seeds 1,2,1: a seed stands twice"),
+            ([FULL], {"seeds": "1,2,1"}, "--seeds 1,2,1: a seed is named twice"),
             ([FULL], {"launch_config": "none.yaml"}, "launch config none.yaml: cannot be read: No such file"),
             (
                 [FULL],

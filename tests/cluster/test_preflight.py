@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from ner_dist.cluster.restarts import newest_step, note_start
+from ner_dist.cluster.restarts import note_start
 from ner_dist.errors import UserError
 from ner_dist.launch import LaunchConfig
 from ner_dist.run.directory import Run, check_output, move_aside
@@ -181,14 +181,14 @@ def test_an_array_task_knows_its_array(run, monkeypatch):
 def test_checkpoints_that_were_set_aside_are_no_progress(run):
     for name in ("step-000004", "old-1-step-000009", ".step-000012.part"):
         (run.checkpoints / name).mkdir()
-    assert newest_step(run) == 4
+    assert run.newest_step == 4
 
 
 def test_the_jobs_file_is_no_content_and_stays_with_the_training_that_begins(tmp_path):
     settings = small.recipe(tmp_path, "train.max_steps=1")
     run = small.run_of(settings)
     run.job.write_text("{}")
-    assert check_output(settings) == run, "a folder with nothing else is free"
+    assert check_output(settings).run == run, "a folder with nothing else is free"
     assert move_aside(run) is None
     small.train(settings)
     aside = move_aside(run)

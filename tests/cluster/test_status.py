@@ -180,7 +180,7 @@ def test_another_machine_s_training_is_believed_until_it_is_silent_for_long(comp
     assert (only(run).state, only(run).silent, only(run).nodes) == ("running", None, "far")
     elsewhere(run, ago=12 * 60)
     assert only(run).state == "running" and only(run).silent == pytest.approx(720, abs=30)
-    assert "silent for 12m" in cli(str(run)).stdout
+    assert "silent for 12 min" in cli(str(run)).stdout
     elsewhere(run, ago=2 * 3600)
     assert only(run).state == "stopped"
 
@@ -251,7 +251,7 @@ def test_an_experiment_s_runs_are_shown_before_they_begin(experiment, squeue):
     (comparison,) = seen.comparisons
     assert (comparison.job, comparison.state, comparison.reason) == ("124", "pending", "Dependency")
     shown = cli(str(experiment)).stdout
-    assert "on n1; 60s left of its time limit" in shown and "1 restart so far" in shown
+    assert "on n1; 1 min 00 s left of its time limit" in shown and "1 restart so far" in shown
     assert "waits (Resources), start expected" in shown
     assert "comparison of" in shown and "(job 124) waits (Dependency)" in shown
     assert "4 runs: 1 running, 2 pending, 1 complete" in shown
@@ -293,14 +293,14 @@ def test_a_time_limit_that_is_too_short_is_told(experiment, squeue):
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with (half / "metrics.jsonl").open("w") as file:
         for event in events:
-            file.write(
-                json.dumps(event | {"total_steps": 604, "seconds": 10 * event["step"], "time": now}) + "\n"
-            )
+            pace = {"seconds_per_step": 10.0, "seconds_left": 10.0 * (604 - event["step"])}
+            event |= pace | {"total_steps": 604, "seconds": 10 * event["step"], "time": now}
+            file.write(json.dumps(event) + "\n")
     squeue("122|120|1|RUNNING|None|1767225600|10:00|1:00:00|n1")
     run = next(run for run in overview([str(experiment)]).runs if run.name == "full/seed-2")
     # 600 steps of 10 s are 100 minutes: 90 more than the ten that are left.
     assert run.over == pytest.approx(5400, abs=60) and run.resumes == 2
-    assert "90m too little: will be requeued and resumed ~2 times" in cli(str(experiment)).stdout
+    assert "1 h 30 min too little: will be requeued and resumed ~2 times" in cli(str(experiment)).stdout
 
 
 def test_the_comparison_s_result_is_named_if_it_is_of_this_submission(experiment, squeue):
@@ -331,31 +331,10 @@ def test_nothing_is_folded_where_there_is_no_terminal(complete, tmp_path):
     assert name.rstrip("/") in cli(str(tmp_path)).stdout
 
 
-def test_watching_repeats_until_it_is_interrupted(complete, tmp_path):
-    command = [sys.executable, "-m", "ner_dist.cli", "status", str(complete), "--watch", "0.2"]
-    process = subprocess.Popen(
-        command,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-        # A shell starts what it runs in the background with the signal ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        lines = []
-        while sum("1 run: 1 complete" in line for line in lines) < 3:
-            lines.append(process.stdout.readline())
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-    finally:
-        process.kill()
-
-
 def test_neither_torch_nor_transformers_is_imported(complete):
     code = (
         "import sys; from ner_dist.cluster.status_table import show_status;"
-        f"show_status([{str(complete)!r}], as_json=False, every=None);"
+        f"show_status([{str(complete)!r}], as_json=False);"
         "assert not {'torch', 'transformers', 'accelerate'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], env=environment(), check=True, stdout=subprocess.DEVNULL)

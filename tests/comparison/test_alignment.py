@@ -78,8 +78,8 @@ def test_without_words_the_order_of_the_gold_tags_decides(corpus, data):
     assert list(second) == list(range(len(kept)))
     assert sorted(set(first)) == list(first)
     aligned, figures = ground_of(*files)
-    assert (len(aligned), figures["gold_differs_in"]) == (len(kept), 0)
-    assert figures["only_in"]["A"]["sentences"] == len(corpus) - len(kept)
+    assert (len(aligned), figures.gold_differs_in) == (len(kept), 0)
+    assert figures.only_in["A"].sentences == len(corpus) - len(kept)
 
 
 def test_without_words_ids_decide_unless_they_only_number_the_lines():
@@ -176,7 +176,7 @@ def test_files_of_which_nothing_tells_what_is_the_same_are_refused(ids):
 def test_words_that_the_second_file_alone_has_are_used():
     corpus = [sentence(i, words, "B-PER O") for i, words in enumerate(("Ann a", "Bob b", "Ann a"))]
     aligned, figures = ground_of(predictions(corpus, tokens=False), predictions(corpus))
-    assert figures["by"] == "id"
+    assert figures.by == "id"
     assert aligned.tokens == [one.tokens for one in corpus]
     assert aligned.unit.tolist() == [0, 1, 0]
 
@@ -187,8 +187,8 @@ def test_of_three_files_the_sentences_of_all_are_taken():
     alignment = align(files, LABELS)
     assert [list(places) for places in alignment.places] == [[1, 3, 4], [0, 2, 3], [1, 2, 3]]
     _, figures = ground_of(*files)
-    assert [side["sentences"] for side in figures["only_in"].values()] == [2, 1, 1]
-    assert [one["words"] for one in figures["only_in"]["A"]["examples"]] == ["v", "x"]
+    assert [side.sentences for side in figures.only_in.values()] == [2, 1, 1]
+    assert [one.words for one in figures.only_in["A"].examples] == ["v", "x"]
 
 
 def test_files_that_share_nothing_are_refused():
@@ -208,7 +208,7 @@ def test_sentences_of_equal_words_are_one_unit(files):
     copies = {}
     for words, unit in zip(aligned.tokens, aligned.unit.tolist(), strict=True):
         assert copies.setdefault(tuple(words), unit) == unit
-    assert len(set(copies.values())) == len(copies) == aligned.units == figures["units"]
+    assert len(set(copies.values())) == len(copies) == aligned.units == figures.units
 
 
 def long_sentences(number):
@@ -223,8 +223,8 @@ def test_a_file_that_holds_its_sentences_twice_is_seen_to_and_its_copies_are_pai
     aligned, figures = ground_of(*(predictions([*corpus, odd], tokens=False, ids=False) for _ in "AB"))
     # The one that was predicted otherwise is no copy.
     assert aligned.unit.tolist() == [*range(25), *range(25), 25]
-    assert "24 occur exactly twice" in figures["notes"][-1]
-    assert "51 sentences, 26 distinct" in figures["notes"][-1]
+    assert "24 occur exactly twice" in figures.notes[-1]
+    assert "51 sentences, 26 distinct" in figures.notes[-1]
 
 
 def test_in_a_file_with_few_copies_every_sentence_counts():
@@ -233,4 +233,4 @@ def test_in_a_file_with_few_copies_every_sentence_counts():
         *(predictions([*corpus, *corpus[:5]], tokens=False, ids=False) for _ in "AB")
     )
     assert aligned.unit.tolist() == [*range(30)]
-    assert "every sentence counts as distinct" in figures["notes"][-1]
+    assert "every sentence counts as distinct" in figures.notes[-1]

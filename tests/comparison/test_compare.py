@@ -9,8 +9,8 @@ import statistics
 import pytest
 
 from ner_dist.comparison.compare import compare as compare_models
-from ner_dist.comparison.tables import print_tables
 from ner_dist.errors import UserError
+from ner_dist.report.terminal import print_tables
 from tests.comparison.made_runs import (
     A_LINES,
     A_TYPES,
@@ -69,7 +69,7 @@ def test_both_are_scored_on_the_types_they_share_as_seqeval_does(runs, tmp_path)
     assert triple(shared["B"]) == (1.0, 1.0, 1.0)
     assert shared["A"]["accuracy"] == 9 / 11 and shared["B"]["accuracy"] == 10 / 11
     assert shared["A"]["per_type"]["PER"]["support"] == 1
-    assert (shared["sentences"], shared["spread"]) == (4, {"A": None, "B": None})
+    assert (shared["sentences"], shared["std"]) == (4, {"A": None, "B": None})
 
 
 def test_the_headline_is_what_each_run_says_of_itself(runs, tmp_path):
@@ -81,7 +81,7 @@ def test_the_headline_is_what_each_run_says_of_itself(runs, tmp_path):
         test = dict(headline["test"])
         assert test.pop("macro_f1") == result["test"]["macro"]["f1"]
         assert test == {key: value for key, value in result["test"].items() if key != "macro"}
-        assert comparison["headline"][name]["spread"] is None
+        assert comparison["headline"][name]["std"] is None
     assert comparison["headline"]["A"]["mean"]["validation"]["f1"] == figures("v")["f1"]
     assert set(comparison["headline"]["B"]["mean"]["validation"].values()) == {None}
     described = {
@@ -282,20 +282,20 @@ def test_seeds_of_a_model_are_averaged(seeds, tmp_path, log_lines):
     assert shared["B"]["f1"] == pytest.approx(5 / 6)
     assert shared["A"]["per_type"]["LOC"]["support"] == 1
     # Sample deviations: 0.2, 0.4, 0.2 from the mean; of two values their distance over the root of two.
-    assert shared["spread"]["A"]["f1"] == pytest.approx((0.24 / 2) ** 0.5)
-    assert shared["spread"]["B"]["f1"] == pytest.approx((1 / 3) / 2**0.5)
+    assert shared["std"]["A"]["f1"] == pytest.approx((0.24 / 2) ** 0.5)
+    assert shared["std"]["B"]["f1"] == pytest.approx((1 / 3) / 2**0.5)
     for model, runs in (("A", seeds[0::2]), ("B", seeds[1::2])):
         f1 = [json.loads((run / "results.json").read_text())["test"]["f1"] for run in runs]
         headline = comparison["headline"][model]
         assert headline["mean"]["test"]["f1"] == pytest.approx(statistics.mean(f1))
-        assert headline["spread"]["test"]["f1"] == pytest.approx(statistics.stdev(f1))
+        assert headline["std"]["test"]["f1"] == pytest.approx(statistics.stdev(f1))
     gap = comparison["decomposition"]["B"]
     assert gap["model"] == pytest.approx(5 / 6 - 0.6)
     assert sum(gap[part] for part in PARTS) == pytest.approx(gap["gap"], abs=1e-12)
     assert warned(log_lines) == []
 
 
-def test_the_tables_show_means_spreads_and_numbers_of_seeds(seeds, tmp_path, capsys, monkeypatch):
+def test_the_tables_show_means_deviations_and_numbers_of_seeds(seeds, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "170")
     print_tables(compare_models(*seeds, out=tmp_path / "out", resamples=200))
     printed = capsys.readouterr().out

@@ -10,6 +10,7 @@ from hypothesis import given
 
 from ner_dist.comparison.data_effects import effects
 from ner_dist.comparison.predictions import words_of
+from ner_dist.comparison.results import EffectGap, EffectScores
 from ner_dist.comparison.training_overlap import NO_RUN, NO_TRAINING, TrainingText
 from ner_dist.evaluation import metrics
 from ner_dist.labels import extract_spans
@@ -50,20 +51,20 @@ def test_scores_without_are_those_of_the_sentences_that_are_left(aligned):
     assert list(found) == NAMES
     for name, kept in left.items():
         effect = found[name]
-        assert effect["count"] == len(aligned) - len(kept)
-        assert effect["share"] == pytest.approx(effect["count"] / len(aligned))
+        assert effect.count == len(aligned) - len(kept)
+        assert effect.share == pytest.approx(effect.count / len(aligned))
         for model in aligned.models:
-            scores = effect["scores"][model]
-            assert scores["with"] == pytest.approx(f1_of(aligned, model, everything))
+            scores = effect.scores[model]
+            assert scores.with_effect == pytest.approx(f1_of(aligned, model, everything))
             if kept:
-                assert scores["without"] == pytest.approx(f1_of(aligned, model, kept))
-                assert scores["difference"] == scores["with"] - scores["without"]
+                assert scores.without == pytest.approx(f1_of(aligned, model, kept))
+                assert scores.difference == scores.with_effect - scores.without
             else:
-                assert scores["without"] is None and "no sentence" in effect["why"]
-        gap, scores = effect["gap"], effect["scores"]
-        assert gap["with"] == scores["B"]["with"] - scores["A"]["with"]
+                assert scores.without is None and "no sentence" in effect.why
+        gap, scores = effect.gap, effect.scores
+        assert gap.with_effect == scores["B"].with_effect - scores["A"].with_effect
         if kept:
-            assert gap["without"] == scores["B"]["without"] - scores["A"]["without"]
+            assert gap.without == scores["B"].without - scores["A"].without
 
 
 @given(aligned=grounds())
@@ -72,9 +73,9 @@ def test_invalid_transitions_are_read_strictly_and_leniently(aligned):
     invalid = 0
     for model in aligned.models:
         everything = range(len(aligned))
-        assert effect["scores"][model]["with"] == pytest.approx(f1_of(aligned, model, everything))
+        assert effect.scores[model].with_effect == pytest.approx(f1_of(aligned, model, everything))
         lenient = f1_of(aligned, model, everything, strict=False)
-        assert effect["scores"][model]["without"] == pytest.approx(lenient)
+        assert effect.scores[model].without == pytest.approx(lenient)
         for run in aligned.predicted[model]:
             for start, end in zip(aligned.offsets[:-1], aligned.offsets[1:], strict=True):
                 tags = [LABELS.tags[i] for i in run[start:end]]
@@ -82,7 +83,7 @@ def test_invalid_transitions_are_read_strictly_and_leniently(aligned):
                     tag[0] == "I" and before[1:] != tag[1:]
                     for before, tag in zip(["O", *tags], tags, strict=False)
                 )
-    assert effect["count"] == invalid
+    assert effect.count == invalid
 
 
 def test_a_score_that_duplicates_flatter():
@@ -94,10 +95,10 @@ def test_a_score_that_duplicates_flatter():
         tokens=["Anna", "Anna", "Anna", "Paris"],
     )
     effect = effects(aligned, training={"A": training_of("Anna")})["duplicates"]
-    assert (effect["count"], effect["share"]) == (2, 0.5)
-    assert effect["scores"]["A"]["difference"] == pytest.approx(6 / 7 - 2 / 3)
-    assert effect["gap"]["with"] == pytest.approx(2 / 5 - 6 / 7)
-    assert effect["gap"]["without"] == pytest.approx(0)
+    assert (effect.count, effect.share) == (2, 0.5)
+    assert effect.scores["A"].difference == pytest.approx(6 / 7 - 2 / 3)
+    assert effect.gap.with_effect == pytest.approx(2 / 5 - 6 / 7)
+    assert effect.gap.without == pytest.approx(0)
 
 
 def test_what_cannot_be_known_says_why():
@@ -105,14 +106,14 @@ def test_what_cannot_be_known_says_why():
     without_words = effects(written(gold, [gold], [gold]), training={"A": training_of("Anna .")})
     for name in ("duplicates", "train_test_overlap"):
         effect = without_words[name]
-        assert effect["why"] == "the predictions hold no words"
-        assert effect["count"] is None and effect["share"] is None
-        assert effect["scores"]["A"] == {"with": 1.0, "without": None, "difference": None}
-        assert effect["gap"] == {"with": 0.0, "without": None}
+        assert effect.why == "the predictions hold no words"
+        assert effect.count is None and effect.share is None
+        assert effect.scores["A"] == EffectScores(1.0, without=None, difference=None)
+        assert effect.gap == EffectGap(0.0, None)
     without_text = effects(written(gold, [gold], tokens=["Anna .", "So what"]), training={"A": NO_TRAINING})
-    assert without_text["train_test_overlap"]["why"] == "the training text could not be read"
-    assert without_text["duplicates"]["count"] == 0
-    assert without_words["entity_free_sentences"]["count"] == 1
+    assert without_text["train_test_overlap"].why == "the training text could not be read"
+    assert without_text["duplicates"].count == 0
+    assert without_words["entity_free_sentences"].count == 1
 
 
 def test_what_any_model_was_trained_on_is_left_out_for_all():
@@ -121,9 +122,9 @@ def test_what_any_model_was_trained_on_is_left_out_for_all():
     aligned = written(gold, *said, [gold], tokens=["Anna", "Paris", "Berg"])
     training = {"A": training_of("Anna"), "B": training_of("Paris"), "C": NO_RUN}
     effect = effects(aligned, training=training)["train_test_overlap"]
-    assert (effect["count"], effect["why"]) == (2, None)
-    assert [effect["scores"][model]["without"] for model in "ABC"] == [0, 1, 1]
-    assert effect["what"].endswith(
+    assert (effect.count, effect.why) == (2, None)
+    assert [effect.scores[model].without for model in "ABC"] == [0, 1, 1]
+    assert effect.what.endswith(
         "for all models. Looked up in the training text of A, B. "
         "Not that of C: a file of predictions does not say what was trained on."
     )
@@ -131,16 +132,16 @@ def test_what_any_model_was_trained_on_is_left_out_for_all():
 
 def test_copies_that_are_known_without_words_are_counted():
     aligned = written(["B-PER", "B-PER"], [["B-PER", "B-PER"]], unit=[0, 0])
-    assert effects(aligned, training={})["duplicates"]["count"] == 1
+    assert effects(aligned, training={})["duplicates"].count == 1
 
 
 def test_one_model_has_no_gap():
     for effect in effects(written(["B-PER"], [["B-PER"]]), training={}).values():
-        assert effect["gap"] == {"with": None, "without": None}
+        assert effect.gap == EffectGap(None, None)
 
 
 @given(aligned=grounds())
 def test_a_model_against_itself_has_no_gap_under_any_effect(aligned):
     same = replace(aligned, predicted={"A": aligned.predicted["A"], "B": aligned.predicted["A"]})
     for effect in effects(same, training={"A": training_of("Anna")}).values():
-        assert set(effect["gap"].values()) <= {0.0, None}
+        assert {effect.gap.with_effect, effect.gap.without} <= {0.0, None}

@@ -11,7 +11,7 @@ from seqeval.scheme import IOB2
 
 from ner_dist.comparison.aligned import align_predictions
 from ner_dist.comparison.decomposition import decomposition
-from ner_dist.comparison.predictions import mean, spread, strict_scores
+from ner_dist.comparison.scores import mean, std, strict_scores
 from tests.comparison.made_files import corpora, predictions, some_types, two_files
 
 PARTS = ("label_set", "sentences", "model")
@@ -30,14 +30,13 @@ def whole_score(file):
 @given(files=two_files())
 def test_the_parts_add_up_to_the_gap_between_the_headlines(files):
     gap, aligned = apart(*files)
-    headline = [whole_score(file)["f1"] for file in files]
-    assert gap["gap"] == headline[1] - headline[0]
-    assert sum(gap[part] for part in PARTS) == pytest.approx(gap["gap"], abs=1e-12)
-    steps = [step["f1"] for step in gap["steps"]]
+    headline = [whole_score(file).f1 for file in files]
+    assert gap.gap == headline[1] - headline[0]
+    assert sum(getattr(gap, part) for part in PARTS) == pytest.approx(gap.gap, abs=1e-12)
+    steps = [step.f1 for step in gap.steps]
     assert (steps[0], steps[-1]) == (headline[0], headline[1])
     shared = [
-        strict_scores(aligned.gold, aligned.predicted[m][0], aligned.offsets, aligned.labels)["f1"]
-        for m in "AB"
+        strict_scores(aligned.gold, aligned.predicted[m][0], aligned.offsets, aligned.labels).f1 for m in "AB"
     ]
     assert steps[2:4] == shared
 
@@ -45,29 +44,29 @@ def test_the_parts_add_up_to_the_gap_between_the_headlines(files):
 @given(files=two_files())
 def test_a_model_with_itself_has_no_gap(files):
     gap, _ = apart(files[0], files[0])
-    assert [gap[part] for part in ("gap", *PARTS)] == [0.0] * 4
+    assert [getattr(gap, part) for part in ("gap", *PARTS)] == [0.0] * 4
 
 
 @given(files=two_files())
 def test_the_order_of_the_models_flips_the_signs_and_nothing_else(files):
     there, back = apart(*files)[0], apart(*files[::-1])[0]
     for part in ("gap", *PARTS):
-        assert there[part] == pytest.approx(-back[part], abs=1e-12)
-    assert [step["f1"] for step in there["steps"]] == [step["f1"] for step in back["steps"]][::-1]
+        assert getattr(there, part) == pytest.approx(-getattr(back, part), abs=1e-12)
+    assert [step.f1 for step in there.steps] == [step.f1 for step in back.steps][::-1]
 
 
 @given(corpus=corpora(), types=some_types)
 def test_the_same_sentences_and_labels_leave_all_to_the_model(corpus, types):
     a, b = (predictions(corpus, types, model=model) for model in range(2))
     gap, _ = apart(a, b)
-    assert (gap["label_set"], gap["sentences"]) == (0.0, 0.0)
-    assert gap["model"] == gap["gap"]
+    assert (gap.label_set, gap.sentences) == (0.0, 0.0)
+    assert gap.model == gap.gap
 
 
 @given(corpus=corpora(), types=some_types)
 def test_projection_then_scoring_is_scoring_then_restricting(corpus, types):
-    whole = whole_score(predictions(corpus))["per_type"]
-    projected = whole_score(predictions(corpus, types))["per_type"]
+    whole = whole_score(predictions(corpus)).per_type
+    projected = whole_score(predictions(corpus, types)).per_type
     assert projected == {name: whole[name] for name in types}
 
 
@@ -86,12 +85,12 @@ def test_the_same_ground_is_scored_as_seqeval_does(files):
             theirs = v1.precision_recall_fscore_support(
                 tags(aligned.gold), tags(predicted), average="micro", scheme=IOB2
             )
-        assert (ours["precision"], ours["recall"], ours["f1"]) == theirs[:3]
+        assert (ours.precision, ours.recall, ours.f1) == theirs[:3]
 
 
-def test_mean_and_spread_keep_the_shape_and_what_is_not_known():
+def test_mean_and_std_keep_the_shape_and_what_is_not_known():
     trees = [{"a": {"x": 1.0, "n": 7}, "loss": None}, {"a": {"x": 3.0, "n": 7}, "loss": None}]
     assert mean(trees) == {"a": {"x": 2.0, "n": 7}, "loss": None}
-    assert spread(trees) == {"a": {"x": pytest.approx(2**0.5), "n": 0.0}, "loss": None}
+    assert std(trees) == {"a": {"x": pytest.approx(2**0.5), "n": 0.0}, "loss": None}
     assert mean(trees[:1]) == trees[0]
-    assert spread(trees[:1]) is None
+    assert std(trees[:1]) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 
 from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.comparison.error_analysis import errors
+from ner_dist.comparison.results import Bucket
 from ner_dist.comparison.training_overlap import NO_TRAINING, TrainingText
 from ner_dist.evaluation import metrics
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
@@ -37,43 +39,43 @@ def test_kinds_sum_to_gold_and_to_predicted(aligned):
             errors(aligned, model, training=NO_TRAINING),
             counted(aligned, model),
         )
-        kinds = found["kinds"]
-        assert found["runs"] == len(aligned.predicted[model])
+        kinds = found.kinds
+        assert found.runs == len(aligned.predicted[model])
         assert kinds["correct"] == right.sum()
         assert sum(kinds.values()) - kinds["spurious"] == gold.sum()
         assert sum(kinds.values()) - kinds["missed"] == predicted.sum()
         for i, name in enumerate(aligned.labels.types):
-            of_type = found["kinds_per_type"][name]
+            of_type = found.kinds_per_type[name]
             assert of_type["correct"] == right[i]
             assert sum(of_type.values()) - of_type["spurious"] == gold[i]
         for kind, number in kinds.items():
-            assert sum(of_type[kind] for of_type in found["kinds_per_type"].values()) == number
+            assert sum(of_type[kind] for of_type in found.kinds_per_type.values()) == number
 
 
 @given(aligned=grounds())
 def test_strict_is_what_metrics_says(aligned):
     for model in aligned.models:
         scores = metrics.scores(metrics.Counts.from_array(counted(aligned, model)), aligned.labels.types)
-        strict = errors(aligned, model, training=NO_TRAINING)["strict"]
-        assert strict == {name: scores[name] for name in ("precision", "recall", "f1")}
+        strict = errors(aligned, model, training=NO_TRAINING).strict
+        assert asdict(strict) == {name: scores[name] for name in ("precision", "recall", "f1")}
 
 
 @given(aligned=grounds())
 def test_more_credit_is_no_lower_score(aligned):
     found = errors(aligned, "A", training=NO_TRAINING)
     for figure in ("precision", "recall", "f1"):
-        assert found["strict"][figure] <= found["exact"][figure] <= found["partial"][figure]
-        assert found["strict"][figure] <= found["type"][figure] <= 1
+        assert getattr(found.strict, figure) <= getattr(found.exact, figure) <= getattr(found.partial, figure)
+        assert getattr(found.strict, figure) <= getattr(found.type, figure) <= 1
 
 
 @given(aligned=grounds())
 def test_confusion_holds_every_entity_once(aligned):
     found, (_, predicted, gold) = errors(aligned, "A", training=NO_TRAINING), counted(aligned, "A")
-    types, counts = found["confusion"]["types"], np.array(found["confusion"]["counts"])
+    types, counts = found.confusion.types, np.array(found.confusion.counts)
     assert types == [*aligned.labels.types, "O"] and counts[-1, -1] == 0
     assert counts[:-1].sum(axis=1).tolist() == gold.tolist()
     assert counts[:, :-1].sum(axis=0).tolist() == predicted.tolist()
-    kinds = found["kinds"]
+    kinds = found.kinds
     assert counts[:, -1].sum() == kinds["missed"] and counts[-1].sum() == kinds["spurious"]
     assert np.trace(counts) == kinds["correct"] + kinds["wrong_boundary"]
 
@@ -82,12 +84,12 @@ def test_confusion_holds_every_entity_once(aligned):
 def test_breakdowns_sum_to_the_whole(aligned):
     found, (right, predicted, gold) = errors(aligned, "A", training=TRAINING), counted(aligned, "A")
     for name in ("by_entity_length", "by_sentence_length", "by_seen"):
-        parts = found[name]
-        assert sum(part["support"] for part in parts) == gold.sum()
-        assert sum(part["recall"] * part["support"] for part in parts) == pytest.approx(right.sum())
+        parts = getattr(found, name)
+        assert sum(part.support for part in parts) == gold.sum()
+        assert sum(part.recall * part.support for part in parts) == pytest.approx(right.sum())
         if name != "by_seen":
-            assert sum(part["predicted"] for part in parts) == predicted.sum()
-            assert sum(part["precision"] * part["predicted"] for part in parts) == pytest.approx(right.sum())
+            assert sum(part.predicted for part in parts) == predicted.sum()
+            assert sum(part.precision * part.predicted for part in parts) == pytest.approx(right.sum())
 
 
 def test_scores_with_credit_by_hand():
@@ -97,13 +99,14 @@ def test_scores_with_credit_by_hand():
         [["B-PER O", "B-LOC O", "B-PER O", "O B-LOC", "O O", "B-ORG O"]],
     )
     found = errors(aligned, "A", training=NO_TRAINING)
-    assert set(found["kinds"].values()) == {1}
+    assert set(found.kinds.values()) == {1}
     # Of 5 gold and 5 predicted entities: strict 1, exact 1 + 1, partial 2 + 2 / 2, type 1 + 1.
     expected = {"strict": 1 / 5, "exact": 2 / 5, "partial": 3 / 5, "type": 2 / 5}
     for measure, value in expected.items():
-        assert found[measure] == pytest.approx({"precision": value, "recall": value, "f1": value})
-    assert found["confusion"]["counts"] == [[2, 2, 0, 1], [0] * 4, [0] * 4, [0, 0, 1, 0]]
-    assert found["kinds_per_type"]["ORG"] == dict.fromkeys(found["kinds"], 0) | {"spurious": 1}
+        scores = getattr(found, measure)
+        assert (scores.precision, scores.recall, scores.f1) == pytest.approx((value, value, value))
+    assert found.confusion.counts == [[2, 2, 0, 1], [0] * 4, [0] * 4, [0, 0, 1, 0]]
+    assert found.kinds_per_type["ORG"] == dict.fromkeys(found.kinds, 0) | {"spurious": 1}
 
 
 def test_buckets_by_length():
@@ -112,12 +115,12 @@ def test_buckets_by_length():
         [["B-PER", "B-PER I-PER I-PER O", "B-LOC" + " I-LOC" * 10, "O " * 60]],
     )
     found = errors(aligned, "A", training=NO_TRAINING)
-    by_length = {part["bucket"]: part for part in found["by_entity_length"]}
+    by_length = {part.bucket: part for part in found.by_entity_length}
     assert list(by_length) == ["1", "2", "3", "4", "5+"]
-    assert [part["support"] for part in by_length.values()] == [2, 0, 0, 1, 1]
-    assert [part["predicted"] for part in by_length.values()] == [1, 0, 1, 0, 1]
-    assert by_length["1"]["recall"] == 0.5 and by_length["1"]["precision"] == 1.0
-    by_sentence = {part["bucket"]: part["support"] for part in found["by_sentence_length"]}
+    assert [part.support for part in by_length.values()] == [2, 0, 0, 1, 1]
+    assert [part.predicted for part in by_length.values()] == [1, 0, 1, 0, 1]
+    assert by_length["1"].recall == 0.5 and by_length["1"].precision == 1.0
+    by_sentence = {part.bucket: part.support for part in found.by_sentence_length}
     assert by_sentence == {"1-10": 2, "11-20": 1, "21-30": 0, "31-50": 0, "51+": 1}
 
 
@@ -128,25 +131,25 @@ def test_buckets_by_what_training_shows():
         tokens=["Anna in Paris", "Anna Berg .", "Paris met anna"],
     )
     found = errors(aligned, "A", training=TRAINING)
-    assert found["by_seen"] == [
-        {"bucket": "seen", "recall": 1.0, "support": 2},
-        {"bucket": "seen with another type", "recall": 0.0, "support": 1},
-        {"bucket": "unseen", "recall": 0.0, "support": 1},
+    assert found.by_seen == [
+        Bucket(bucket="seen", recall=1.0, support=2),
+        Bucket(bucket="seen with another type", recall=0.0, support=1),
+        Bucket(bucket="unseen", recall=0.0, support=1),
     ]
-    assert found["by_seen_why"] is None
+    assert found.by_seen_why is None
 
 
 def test_what_training_shows_may_not_be_known():
     gold = ["B-PER O"]
     without_words = errors(written(gold, [gold]), "A", training=TRAINING)
     without_text = errors(written(gold, [gold], tokens=["Anna ."]), "A", training=NO_TRAINING)
-    assert without_words["by_seen"] is None and "no words" in without_words["by_seen_why"]
-    assert without_text["by_seen"] is None and "training text" in without_text["by_seen_why"]
+    assert without_words.by_seen is None and "no words" in without_words.by_seen_why
+    assert without_text.by_seen is None and "training text" in without_text.by_seen_why
 
 
 def test_no_entities_at_all():
     found = errors(written(["O O"], [["O O"]]), "A", training=NO_TRAINING)
-    assert set(found["kinds"].values()) == {0} and found["partial"]["f1"] == 0.0
+    assert set(found.kinds.values()) == {0} and found.partial.f1 == 0.0
 
 
 def test_a_test_set_of_32864_sentences_takes_no_more_than_a_second():
@@ -162,7 +165,7 @@ def test_a_test_set_of_32864_sentences_takes_no_more_than_a_second():
     began = time.process_time()
     found = errors(aligned, "A", training=NO_TRAINING)
     assert time.process_time() - began < 1
-    assert found["kinds"]["correct"] > 10_000
+    assert found.kinds["correct"] > 10_000
 
 
 @pytest.mark.real_data
@@ -180,11 +183,11 @@ def test_real_predictions_score_as_in_nervaluate(real_data):
         labels, gold, offsets, {"A": [said]}, {"A": [None]}, unit=np.arange(len(rows))
     )
     found = errors(aligned, "A", training=NO_TRAINING)
-    kinds = found["kinds"]
+    kinds = found.kinds
     assert kinds["correct"] == 48_451 and kinds["missed"] == 1_602 and kinds["spurious"] == 2_336
     assert kinds["wrong_type"] == 48_989 - 48_451
     assert kinds["wrong_boundary"] == 49_021 - 48_451
     assert kinds["wrong_both"] == 1_194 - kinds["wrong_type"] - kinds["wrong_boundary"]
     f1 = {"strict": 0.9387181772387335, "partial": 0.9554965706978725, "type": 0.949761692564033}
-    assert {measure: found[measure]["f1"] for measure in f1} == f1
-    assert found["exact"]["f1"] == 0.9491417057387531
+    assert {measure: getattr(found, measure).f1 for measure in f1} == f1
+    assert found.exact.f1 == 0.9491417057387531

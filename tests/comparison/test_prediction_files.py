@@ -224,7 +224,7 @@ def test_each_column_is_read_in_its_own_scheme(write, log_lines, scheme, column)
     tagged = [AS_WRITTEN[scheme], GOLD] if column == "gold" else [GOLD, AS_WRITTEN[scheme]]
     found = read_file(write([{"gold": g, "pred": p} for g, p in zip(*tagged, strict=True)]))
     assert tags(found, found.gold) == tags(found, found.predicted) == GOLD
-    assert found.scores["f1"] == 1.0
+    assert found.scores.f1 == 1.0
     which = {"gold": "gold", "pred": "predicted"}[column]
     said = [line for line in log_lines if f"{which} tags are {scheme} (" in line]
     assert len(said) == (scheme != "IOB2") and len(log_lines) == len(said)
@@ -232,7 +232,7 @@ def test_each_column_is_read_in_its_own_scheme(write, log_lines, scheme, column)
 
 def test_types_alone_are_io(write):
     found = read_file(write([{"gold": ["B-PER", "I-PER", "O", "B-LOC"], "pred": ["PER", "PER", "O", "LOC"]}]))
-    assert found.scores["f1"] == 1.0
+    assert found.scores.f1 == 1.0
 
 
 def test_predictions_that_say_too_little_follow_the_gold_tags(write):

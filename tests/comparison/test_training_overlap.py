@@ -13,6 +13,7 @@ import pytest
 from ner_dist.comparison.training_overlap import NO_TRAINING, TrainingText, of_run
 from ner_dist.data.prepare import prepare, prepared_folder
 from ner_dist.data.sources import load_corpus
+from ner_dist.model.encoder import load_config
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import Run
 from ner_dist.run.provenance import write_recipe
@@ -37,7 +38,7 @@ def run(tmp_path):
         (data / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
     recipe = small.recipe(tmp_path, f"data.path={data}", f"data.cache_dir={tmp_path / 'cache'}")
     run = Run(tmp_path / "run")
-    write_recipe(run, recipe, world={}, fingerprint=prepare(recipe).fingerprint)
+    write_recipe(run, recipe, world={}, fingerprint=prepare(recipe, load_config(recipe.model)).fingerprint)
     return run
 
 
@@ -80,7 +81,8 @@ def test_a_source_that_is_gone_is_named(run, tmp_path, log_lines):
 
 
 def test_prepared_data_that_is_damaged_is_no_crash(run, log_lines):
-    folder = prepared_folder(load_recipe(run.recipe))
+    recipe = load_recipe(run.recipe)
+    folder = prepared_folder(recipe, load_config(recipe.model))
     (folder / "train" / "tokens.arrow").write_bytes(b"broken")
     assert of_run(run) == NO_TRAINING
     assert "the training text cannot be read" in log_lines[-1]

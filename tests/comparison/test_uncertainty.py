@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from itertools import chain, combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from ner_dist.comparison.results import Difference, Figures, Uncertainty
 from ner_dist.comparison.uncertainty import (
     holm,
     interval,
@@ -24,44 +26,42 @@ from ner_dist.labels import LabelSet
 from tests.comparison import simulated
 
 seeds = st.integers(0, 2**32 - 1)
-D = {"difference", "low", "high", "p", "p_randomisation", "real"}
 
 
-def cells(table: dict, *, prefix: tuple = ()) -> dict[tuple, dict]:
-    """Every figure's cell of a table, by its path."""
-    found = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            inner = next(iter(value.values()))
-            found |= (
-                cells(value, prefix=(*prefix, key)) if isinstance(inner, dict) else {(*prefix, key): value}
-            )
+def cells(figures: Figures) -> dict[tuple, Any]:
+    """Every figure's cell, by its path."""
+    found = {("macro", "f1"): figures.macro.f1, ("accuracy",): figures.accuracy}
+    for path, three in [
+        (("micro",), figures.micro),
+        *((("per_type", name), three) for name, three in figures.per_type.items()),
+    ]:
+        found |= {(*path, field.name): getattr(three, field.name) for field in fields(three)}
     return found
 
 
-def only_pair(figures: dict) -> dict[tuple, dict]:
-    (pair,) = figures["differences"]
-    return cells(pair)
+def only_pair(found: Uncertainty) -> dict[tuple, Difference]:
+    (pair,) = found.differences
+    return cells(pair.figures)
 
 
 def test_shape_of_the_table():
     figures = uncertainty(simulated.two_models(0), resamples=50)
-    assert figures["resamples"] == 50 and figures["units"] == 300
-    assert set(figures["models"]) == {"A", "B"}
-    value = figures["models"]["A"]["per_type"]["DIS"]["recall"]
-    assert set(value) == {"value", "low", "high"} and value["low"] <= value["value"] <= value["high"]
-    (pair,) = figures["differences"]
-    assert (pair["of"], pair["to"]) == ("B", "A")
-    assert set(pair["micro"]) == {"precision", "recall", "f1"} and set(pair["macro"]) == {"f1"}
-    assert set(pair["accuracy"]) == set(pair["micro"]["f1"]) == D
-    assert set(pair["per_type"]["PER"]["f1"]) == D | {"p_holm"}
+    assert figures.resamples == 50 and figures.units == 300
+    assert set(figures.models) == {"A", "B"}
+    value = figures.models["A"].per_type["DIS"].recall
+    assert value.low <= value.value <= value.high
+    (pair,) = figures.differences
+    assert (pair.of, pair.to) == ("B", "A")
+    assert list(pair.figures.per_type) == list(simulated.TYPES)
+    corrected = {where[0] for where, cell in only_pair(figures).items() if cell.p_holm is not None}
+    assert corrected == {"per_type"}
 
 
 def test_three_models_make_three_pairs():
     aligned = simulated.two_models(0, sentences=40)
     aligned.predicted["C"], aligned.seeds["C"] = [aligned.gold], [None]
-    pairs = uncertainty(aligned, resamples=20)["differences"]
-    assert [(pair["of"], pair["to"]) for pair in pairs] == [("B", "A"), ("C", "A"), ("C", "B")]
+    pairs = uncertainty(aligned, resamples=20).differences
+    assert [(pair.of, pair.to) for pair in pairs] == [("B", "A"), ("C", "A"), ("C", "B")]
 
 
 def test_intervals_agree_with_scipy():
@@ -89,11 +89,11 @@ def test_intervals_agree_with_scipy():
         theirs = stats.bootstrap(
             (np.arange(400),), statistic, n_resamples=10_000, method="percentile", batch=500, rng=3
         ).confidence_interval
-        ours = [cells(figures["models"]["A"])[where], only_pair(figures)[where]]
+        ours = [cells(figures.models["A"])[where], only_pair(figures)[where]]
         for i, cell in enumerate(ours):
             width = theirs.high[i] - theirs.low[i]
-            assert cell["low"] == pytest.approx(theirs.low[i], abs=0.06 * width)
-            assert cell["high"] == pytest.approx(theirs.high[i], abs=0.06 * width)
+            assert cell.low == pytest.approx(theirs.low[i], abs=0.06 * width)
+            assert cell.high == pytest.approx(theirs.high[i], abs=0.06 * width)
 
 
 def test_randomisation_agrees_with_all_swaps_enumerated():
@@ -112,7 +112,7 @@ def test_randomisation_agrees_with_all_swaps_enumerated():
     f1 = [2 * t[:, 0] / (t[:, 1] + t[:, 2]) for t in (ta, tb)]
     difference = f1[1] - f1[0]
     exact = (np.abs(difference) >= abs(difference[0]) - 1e-12).mean()
-    p = only_pair(uncertainty(aligned, resamples=10_000))["micro", "f1"]["p_randomisation"]
+    p = only_pair(uncertainty(aligned, resamples=10_000))["micro", "f1"].p_randomisation
     assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 10_000) + 1e-4)
 
 
@@ -127,7 +127,7 @@ def test_holm_is_the_closed_test_of_bonferroni(p):
 def test_p_values_are_never_zero():
     figures = only_pair(uncertainty(simulated.two_models(0, errors=(0.8, 0.0)), resamples=199))
     f1 = figures["micro", "f1"]
-    assert f1["p"] == 2 / 200 and f1["p_randomisation"] == 1 / 200 and f1["real"]
+    assert f1.p == 2 / 200 and f1.p_randomisation == 1 / 200 and f1.significant
 
 
 @pytest.mark.parametrize("fewer", [0, 1])
@@ -137,9 +137,9 @@ def test_resamples_that_are_needed_are_just_enough_for_a_type_to_be_shown(fewer)
     needed = resamples_needed(len(simulated.TYPES), 0.95)
     assert needed == 200
     figures = uncertainty(aligned, resamples=needed - fewer)
-    shown = [c["real"] for where, c in only_pair(figures).items() if where[0::2] == ("per_type", "f1")]
+    shown = [c.significant for where, c in only_pair(figures).items() if where[0::2] == ("per_type", "f1")]
     assert shown == [not fewer] * 5
-    assert ("200 resamples are needed" in figures["method"]) == bool(fewer)
+    assert ("200 resamples are needed" in figures.method) == bool(fewer)
 
 
 def test_p_is_below_the_level_where_the_interval_leaves_out_zero():
@@ -181,7 +181,7 @@ def same_process(trials):
 @pytest.mark.parametrize("where", [("micro", "f1"), ("macro", "f1"), ("per_type", "PER", "f1")])
 @pytest.mark.parametrize("kind", ["p", "p_randomisation"])
 def test_p_values_are_uniform_for_two_models_of_one_process(same_process, where, kind):
-    p = np.array([figures[where][kind] for figures in same_process])
+    p = np.array([getattr(figures[where], kind) for figures in same_process])
     assert stats.kstest(p, "uniform").pvalue > FALSE_ALARM
     low, high = plausible(len(p), 0.05)
     assert low <= (p <= 0.05).mean() <= high
@@ -190,21 +190,21 @@ def test_p_values_are_uniform_for_two_models_of_one_process(same_process, where,
 @pytest.mark.parametrize("kind", ["p", "p_randomisation"])
 def test_p_values_of_accuracy_are_never_too_small(same_process, kind):
     """Two models often have as many errors, and p is 1 then: it can't be uniform, but must not be small."""
-    p = np.array([figures["accuracy",][kind] for figures in same_process])
+    p = np.array([getattr(figures["accuracy",], kind) for figures in same_process])
     assert stats.kstest(p, "uniform", alternative="greater").pvalue > FALSE_ALARM
 
 
 def test_intervals_cover_nothing_where_there_is_nothing(same_process):
     cells_of = [figures["micro", "f1"] for figures in same_process]
     low, high = plausible(len(cells_of), 0.95)
-    assert low <= np.mean([cell["low"] <= 0 <= cell["high"] for cell in cells_of]) <= high
-    assert np.mean([cell["real"] for cell in cells_of]) <= plausible(len(cells_of), 0.05)[1]
+    assert low <= np.mean([cell.low <= 0 <= cell.high for cell in cells_of]) <= high
+    assert np.mean([cell.significant for cell in cells_of]) <= plausible(len(cells_of), 0.05)[1]
 
 
-def test_no_type_is_called_real_too_often(same_process):
+def test_no_type_is_called_significant_too_often(same_process):
     """Holm: the chance of any false finding among the types keeps the level."""
     false = [
-        any(cell["real"] for where, cell in figures.items() if where[0] == "per_type" and where[2] == "f1")
+        any(cell.significant for where, cell in figures.items() if where[0::2] == ("per_type", "f1"))
         for figures in same_process
     ]
     assert np.mean(false) <= plausible(len(false), 0.05)[1]
@@ -214,14 +214,12 @@ def test_intervals_have_nominal_coverage(trials):
     """Of a figure and of a difference that is there; the truth is that of very many sentences."""
     errors = (0.25, 0.15)
     truth = uncertainty(simulated.two_models(0, sentences=60_000, errors=errors), resamples=2)
-    value, difference = truth["models"]["B"]["micro"]["f1"]["value"], only_pair(truth)["micro", "f1"]
+    value, difference = truth.models["B"].micro.f1.value, only_pair(truth)["micro", "f1"]
     inside = []
     for i in range(trials):
         figures = uncertainty(simulated.two_models(i + 1, sentences=150, errors=errors), resamples=300)
-        of_b, cell = figures["models"]["B"]["micro"]["f1"], only_pair(figures)["micro", "f1"]
-        inside.append(
-            (of_b["low"] <= value <= of_b["high"], cell["low"] <= difference["difference"] <= cell["high"])
-        )
+        of_b, cell = figures.models["B"].micro.f1, only_pair(figures)["micro", "f1"]
+        inside.append((of_b.low <= value <= of_b.high, cell.low <= difference.difference <= cell.high))
     low, high = plausible(len(inside), 0.95)
     assert (np.mean(inside, axis=0) >= low).all() and (np.mean(inside, axis=0) <= high).all()
 
@@ -245,11 +243,11 @@ def test_seeds_are_respected_where_trainings_differ(trials, known):
     several = repeated(trials // 2, lambda i: with_luck(i, 3, known=known), resamples=300)
     _, seldom = plausible(len(several), 0.05)
     for kind in ("p", "p_randomisation"):
-        assert np.mean([figures["micro", "f1"][kind] <= 0.05 for figures in several]) <= seldom
-    assert np.mean([figures["micro", "f1"]["real"] for figures in several]) <= seldom
+        assert np.mean([getattr(figures["micro", "f1"], kind) <= 0.05 for figures in several]) <= seldom
+    assert np.mean([figures["micro", "f1"].significant for figures in several]) <= seldom
 
 
-def test_no_type_is_called_real_too_often_where_trainings_have_luck_with_types(trials):
+def test_no_type_is_called_significant_too_often_where_trainings_have_luck_with_types(trials):
     """Each of three paired trainings learns some types better than others, by chance."""
 
     def make(i):
@@ -262,7 +260,7 @@ def test_no_type_is_called_real_too_often_where_trainings_have_luck_with_types(t
         return simulated.aligned(gold, offsets, predicted)
 
     false = [
-        any(cell["real"] for where, cell in figures.items() if where[0::2] == ("per_type", "f1"))
+        any(cell.significant for where, cell in figures.items() if where[0::2] == ("per_type", "f1"))
         for figures in repeated(trials // 2, make, resamples=240)
     ]
     assert np.mean(false) <= plausible(len(false), 0.05)[1]
@@ -270,12 +268,12 @@ def test_no_type_is_called_real_too_often_where_trainings_have_luck_with_types(t
 
 def test_one_training_each_is_not_enough_where_trainings_differ():
     single = repeated(60, lambda i: with_luck(i, 1), resamples=300)
-    assert np.mean([figures["micro", "f1"]["real"] for figures in single]) > 0.2
+    assert np.mean([figures["micro", "f1"].significant for figures in single]) > 0.2
 
 
 def test_seeds_find_a_difference_that_all_trainings_show():
     found = repeated(40, lambda i: simulated.two_models(i, errors=(0.35, 0.1), runs=4), resamples=300)
-    assert np.mean([figures["micro", "f1"]["real"] for figures in found]) > 0.9
+    assert np.mean([figures["micro", "f1"].significant for figures in found]) > 0.9
 
 
 @settings(max_examples=15)
@@ -286,8 +284,8 @@ def test_model_against_itself(seed, runs, known):
     if not known:
         aligned.seeds["A"], aligned.seeds["B"] = [None] * runs, [None] * runs
     for cell in only_pair(uncertainty(aligned, resamples=40)).values():
-        assert cell.pop("p_holm", 1) == 1
-        assert cell == {"difference": 0, "low": 0, "high": 0, "p": 1, "p_randomisation": 1, "real": False}
+        assert cell.p_holm in (None, 1)
+        assert replace(cell, p_holm=None) == Difference(0, 0, 0, p=1, p_randomisation=1, significant=False)
 
 
 @settings(max_examples=15)
@@ -313,11 +311,11 @@ def test_order_of_models_flips_signs_only(seed, runs, known):
     )
     for where, cell in one.items():
         flipped = other[where]
-        assert cell["difference"] == pytest.approx(-flipped["difference"], abs=1e-12)
-        assert cell["low"] == pytest.approx(-flipped["high"], abs=1e-12)
-        assert cell["high"] == pytest.approx(-flipped["low"], abs=1e-12)
-        for same in ("p", "p_randomisation", "p_holm", "real"):
-            assert cell.get(same) == flipped.get(same)
+        assert cell.difference == pytest.approx(-flipped.difference, abs=1e-12)
+        assert cell.low == pytest.approx(-flipped.high, abs=1e-12)
+        assert cell.high == pytest.approx(-flipped.low, abs=1e-12)
+        for same in ("p", "p_randomisation", "p_holm", "significant"):
+            assert getattr(cell, same) == getattr(flipped, same)
 
 
 def test_copies_are_one_unit():
@@ -328,9 +326,9 @@ def test_copies_are_one_unit():
         only_pair(uncertainty(g, resamples=2_000)) for g in (aligned, simulated.copied(aligned, twice))
     )
     for where, cell in once.items():
-        assert cell == pytest.approx(copies[where], abs=1e-12)
+        assert asdict(cell) == pytest.approx(asdict(copies[where]), abs=1e-12)
     own = only_pair(uncertainty(simulated.copied(aligned, twice, own_units=True), resamples=2_000))
-    narrow, wide = (cell["micro", "f1"]["high"] - cell["micro", "f1"]["low"] for cell in (own, once))
+    narrow, wide = (cell["micro", "f1"].high - cell["micro", "f1"].low for cell in (own, once))
     assert narrow / wide == pytest.approx(np.sqrt(1 / 2), abs=0.05)
 
 
@@ -340,18 +338,17 @@ def test_seed_decides(seed):
     aligned = simulated.two_models(seed % 1000, sentences=50, runs=2)
     one, again, other = (uncertainty(aligned, resamples=50, seed=s) for s in (seed, seed, seed + 1))
     assert one == again
-    assert one["differences"] != other["differences"]
+    assert one.differences != other.differences
 
 
 def test_copies_of_runs_add_nothing_known():
-    """Three times the same run: no spread, the figures of one, and the interval of its sentences."""
+    """Three times the same run: no deviation, the figures of one, and the interval of its sentences."""
     aligned = simulated.two_models(6)
     one = only_pair(uncertainty(aligned, resamples=300))
-    for model in "AB":
-        aligned.predicted[model] = aligned.predicted[model] * 3
-        aligned.seeds[model] = [1, 2, 3]
+    predicted = {model: runs * 3 for model, runs in aligned.predicted.items()}
+    aligned = replace(aligned, predicted=predicted, seeds={model: [1, 2, 3] for model in "AB"})
     for where, cell in only_pair(uncertainty(aligned, resamples=300)).items():
-        assert cell == pytest.approx(one[where], abs=1e-12)
+        assert asdict(cell) == pytest.approx(asdict(one[where]), abs=1e-12)
 
 
 def test_pairing_by_seed_takes_out_what_seeds_share():
@@ -372,27 +369,27 @@ def test_pairing_by_seed_takes_out_what_seeds_share():
         )
         figures = uncertainty(aligned, resamples=1_000)
         cell = only_pair(figures)["micro", "f1"]
-        widths[name] = cell["high"] - cell["low"]
-        assert ("drawn in pairs" in figures["method"]) == (name == "paired")
+        widths[name] = cell.high - cell.low
+        assert ("drawn in pairs" in figures.method) == (name == "paired")
     assert widths["paired"] < 0.5 * widths["independent"]
 
 
 def test_few_sentences_that_all_speak_for_one_are_not_enough():
-    """Four sentences: the bootstrap would call it real, a coin would do it in one case of eight."""
+    """Four sentences: the bootstrap would find it significant, a coin would do it in one case of eight."""
     gold = np.tile(np.array([1, 0], dtype=np.int16), 40)
     worse = gold.copy()
     worse[:8] = 0
     aligned = simulated.aligned(gold, np.arange(0, 81, 2), {"A": [worse], "B": [gold]})
     cell = only_pair(uncertainty(aligned))["micro", "f1"]
-    assert cell["p"] < 0.05 and cell["low"] > 0
-    assert cell["p_randomisation"] == pytest.approx(1 / 8, abs=0.015) and not cell["real"]
+    assert cell.p < 0.05 and cell.low > 0
+    assert cell.p_randomisation == pytest.approx(1 / 8, abs=0.015) and not cell.significant
 
 
 def test_types_that_occur_for_nobody_weigh_nothing_in_the_correction():
     aligned = simulated.two_models(0, errors=(0.3, 0.15))
     more = LabelSet.from_types((*simulated.TYPES, *(f"T{i}" for i in range(30))))
     few, many = (only_pair(uncertainty(g, resamples=300)) for g in (aligned, replace(aligned, labels=more)))
-    assert many["per_type", "T3", "f1"]["p_holm"] == 1
+    assert many["per_type", "T3", "f1"].p_holm == 1
     assert many["per_type", "PER", "f1"] == few["per_type", "PER", "f1"]
 
 
@@ -413,11 +410,11 @@ def test_types_that_a_third_model_alone_predicts_weigh_nothing_between_two():
         seeds=aligned.seeds | {"C": [1]},
     )
     figures = uncertainty(three, resamples=300)
-    between = next(pair for pair in figures["differences"] if (pair["of"], pair["to"]) == ("B", "A"))
+    between = next(pair for pair in figures.differences if (pair.of, pair.to) == ("B", "A"))
     smallest = min(
-        (cell["f1"] for cell in between["per_type"].values()),
-        key=lambda cell: max(cell["p"], cell["p_randomisation"]),
+        (cell.f1 for cell in between.figures.per_type.values()),
+        key=lambda cell: max(cell.p, cell.p_randomisation),
     )
-    corrected = 5 * max(smallest["p"], smallest["p_randomisation"])
-    assert smallest["p_holm"] == pytest.approx(corrected) and corrected < 1
-    assert figures["resamples_needed"] == 35 * 40, "of the largest family"
+    corrected = 5 * max(smallest.p, smallest.p_randomisation)
+    assert smallest.p_holm == pytest.approx(corrected) and corrected < 1
+    assert figures.resamples_needed == 35 * 40, "of the largest family"

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from ner_dist.model import encoder
-from ner_dist.training import checkpoint_files, checkpoints, loop, trainer
+from ner_dist.training import checkpoint_files, checkpoints, loop, task, trainer
 from tests.distributed.launching import REPOSITORY
 
 Fault = tuple[str, dict[str, Any]]
@@ -118,7 +118,7 @@ def wait_in(rank: int, *, step: int) -> None:
 
 def wait_in_preparation(rank: int) -> None:
     """Stay in the preparation of the data until the rank is killed."""
-    trainer.prepare = lambda recipe: (print("preparing", flush=True), time.sleep(60))
+    task.prepare = lambda *all: (print("preparing", flush=True), time.sleep(60))
 
 
 def count_held_tensors(rank: int, *, out: str) -> None:
@@ -126,11 +126,11 @@ def count_held_tensors(rank: int, *, out: str) -> None:
     sys.path.insert(0, str(REPOSITORY / "benchmarks"))
     import measured_run
 
-    build = trainer.Trainer.build_model
+    build = trainer.Trainer.__init__
 
-    def counting(trainer):
-        build(trainer)
-        held = measured_run.Held(trainer)
+    def counting(self, *all, **named):
+        build(self, *all, **named)
+        held = measured_run.Held(self)
         count = held._count
 
         def noted():
@@ -140,4 +140,4 @@ def count_held_tensors(rank: int, *, out: str) -> None:
 
         held._count = noted
 
-    trainer.Trainer.build_model = counting
+    trainer.Trainer.__init__ = counting

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ner_dist.launch import LAUNCHES
+from ner_dist.launch import shipped_config
 from ner_dist.recipe_file import load_recipe
 from ner_dist.sizing.memory import dtypes_of, memory_of
 from ner_dist.sizing.model_shape import model_shape
@@ -36,7 +36,7 @@ def test_a_rank_holds_what_the_plan_says(server, tmp_path, name, precision):
     job = server.start(path, *overrides, config=f"{name}_bf16", processes=2, faults=[counting])
     assert job.wait() == [0, 0], job.text()
 
-    launch = next(launch for launch in LAUNCHES if launch.name == f"{name}_bf16")
+    launch = shipped_config(f"{name}_bf16")
     recipe = load_recipe(path, overrides)
     shape = model_shape(recipe.model, labels=31)
     cost = shape.cost(dtypes_of(launch, precision), length=40, fused_attention=False)

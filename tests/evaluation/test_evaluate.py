@@ -21,6 +21,7 @@ from transformers import PreTrainedTokenizerFast
 
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.encoding import Encoded, encode
+from ner_dist.data.labelled import LabelledSplit
 from ner_dist.data.prepare import PreparedSplit
 from ner_dist.data.renaming import places
 from ner_dist.evaluation import evaluate as evaluation_module
@@ -105,12 +106,9 @@ def scored(accelerator):
     def scored(tagger, split, gold, *, labels=LABELS, batch_tokens=64, **settings):
         return evaluate(
             tagger,
-            split,
-            gold,
-            labels=labels,
+            LabelledSplit(split, tags=gold, labels=labels, pad_id=0),
             accelerator=accelerator,
             batch_tokens=batch_tokens,
-            pad_id=0,
             with_predictions=True,
             **settings,
         )
@@ -395,12 +393,9 @@ def test_arrays_grow_by_the_predictions_alone(accelerator, monkeypatch):
         tracemalloc.start()
         evaluate(
             TableTagger(LABELS),
-            split,
-            tags,
-            labels=LABELS,
+            LabelledSplit(split, tags=tags, labels=LABELS, pad_id=0),
             accelerator=accelerator,
             batch_tokens=4096,
-            pad_id=0,
         )
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -423,10 +418,8 @@ def test_results_name_their_schemes(scored):
 
 
 def test_predictions_are_made_only_if_they_are_asked_for(accelerator):
-    split, tags = prepared([["a", "b"]]), np.zeros(2, np.int16)
-    evaluation = evaluate(
-        TableTagger(LABELS), split, tags, labels=LABELS, accelerator=accelerator, batch_tokens=8, pad_id=0
-    )
+    split = LabelledSplit(prepared([["a", "b"]]), tags=np.zeros(2, np.int16), labels=LABELS, pad_id=0)
+    evaluation = evaluate(TableTagger(LABELS), split, accelerator=accelerator, batch_tokens=8)
     assert evaluation.predicted is None and evaluation.confidence is None and evaluation.words == 2
 
 

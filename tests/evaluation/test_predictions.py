@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer, RobertaConfig, pipeline
 
+from ner_dist.data.labelled import LabelledSplit
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.predictions import verify, write_predictions
@@ -37,7 +38,7 @@ def saved(trainer):
         trainer.run,
         weights=weights,
         config=trainer.config,
-        tokenizer=trainer.data.tokenizer,
+        tokenizer=trainer.task.data.tokenizer,
         card="# a card\n",
     )
     return trainer.run.model
@@ -49,8 +50,8 @@ def test_the_saved_model_is_the_one_in_memory(trainer, saved):
     assert model.state_dict().keys() == trained.keys()
     assert all(torch.equal(weight, trained[name]) for name, weight in model.state_dict().items())
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
-    assert model.config.id2label == dict(enumerate(trainer.labels.tags))
-    assert model.config.label2id == trainer.labels.label2id
+    assert model.config.id2label == dict(enumerate(trainer.task.labels.tags))
+    assert model.config.label2id == trainer.task.labels.label2id
     assert model.config.architectures == ["RobertaForTokenClassification"]
 
 
@@ -63,8 +64,8 @@ def test_the_folder_holds_the_model_and_nothing_else(saved):
 
 def test_its_tokenizer_cuts_words_as_the_training_did(trainer, saved):
     tokenizer = AutoTokenizer.from_pretrained(saved)
-    split = trainer.data.splits["test"]
-    encoded, tokens = split.encoded, split.tokens()
+    split = trainer.task.splits["test"]
+    encoded, tokens = split.encoded, split.prepared.tokens()
     whole = np.flatnonzero(np.bincount(encoded.sentence)[encoded.sentence] == 1)
     assert len(whole) > 50
     for example in whole:
@@ -76,9 +77,12 @@ def test_its_tokenizer_cuts_words_as_the_training_did(trainer, saved):
 def test_a_pipeline_names_the_tags(trainer, saved):
     tag = pipeline("token-classification", str(saved), aggregation_strategy="none", ignore_labels=[])
     found = tag("Anna Berg visits York")
-    assert found and {each["entity"] for each in found} <= set(trainer.labels.tags)
+    assert found and {each["entity"] for each in found} <= set(trainer.task.labels.tags)
     grouped = pipeline("token-classification", str(saved), aggregation_strategy="first", ignore_labels=[])
-    assert {each["entity_group"] for each in grouped("Anna Berg visits York")} <= {"O", *trainer.labels.types}
+    assert {each["entity_group"] for each in grouped("Anna Berg visits York")} <= {
+        "O",
+        *trainer.task.labels.types,
+    }
 
 
 def test_a_tagger_computes_in_the_precision_that_is_asked_for(trainer, saved):
@@ -91,7 +95,7 @@ def test_a_tagger_computes_in_the_precision_that_is_asked_for(trainer, saved):
         assert logits.dtype == dtype
         torch.testing.assert_close(logits.float(), expected, rtol=0.02, atol=0.02)
         assert torch.equal(logits, expected) is (precision == "fp32")
-        assert tags == list(trainer.labels.tags)
+        assert tags == list(trainer.task.labels.tags)
 
 
 @pytest.fixture
@@ -168,12 +172,16 @@ class Words:
         return self.sentences
 
 
+def labelled(sentences, gold, labels=LABELS):
+    return LabelledSplit(Words(sentences), tags=gold, labels=labels, pad_id=0)
+
+
 def write(path, sentences, gold, predicted, labels=LABELS):
     ids = [
         np.array([labels.label2id[tag] for tags in each for tag in tags], dtype=np.int16)
         for each in (gold, predicted)
     ]
-    write_predictions(path, Words(sentences), *ids, labels=labels)
+    write_predictions(path, labelled(sentences, ids[0], labels), ids[1])
     return path
 
 
@@ -204,7 +212,7 @@ def test_predictions_come_back_as_written_in_order(tmp_path_factory, rows):
 def test_confidence_is_written_with_four_digits_if_it_is_known(tmp_path):
     gold, predicted = np.array([1, 0, 3], np.int16), np.array([1, 2, 3], np.int16)
     path, confidence = tmp_path / "test.jsonl", np.array([9987, 10000, 3333]) / 10_000
-    write_predictions(path, Words([["a", "b"], ["c"]]), gold, predicted, labels=LABELS, confidence=confidence)
+    write_predictions(path, labelled([["a", "b"], ["c"]], gold), predicted, confidence=confidence)
     first, second = path.read_text().splitlines()
     assert first.endswith('"confidence": [0.9987, 1.0]}') and second.endswith('"confidence": [0.3333]}')
 

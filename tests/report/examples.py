@@ -6,8 +6,8 @@ import json
 import random
 from pathlib import Path
 
-from ner_dist.comparison.aligned import Comparison
 from ner_dist.comparison.compare import compare
+from ner_dist.comparison.results import Comparison
 from ner_dist.run.directory import Run
 
 TYPES = ("PER", "ORG", "LOC", "DIS")

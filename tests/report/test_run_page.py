@@ -11,7 +11,7 @@ import pytest
 
 from ner_dist import cli
 from ner_dist.errors import UserError
-from ner_dist.report import run_page
+from ner_dist.report import run_tables
 from ner_dist.report.write import write_run_report
 from ner_dist.run.directory import Run, read_results
 from tests.report import examples
@@ -268,4 +268,4 @@ class TestCommand:
 
 def test_what_auto_chose_stands_beside_it():
     settings = {"train": {"epochs": "auto", "batch_tokens": 512}, "provenance": {"auto": {"epochs": 60}}}
-    assert run_page._recipe(settings).rows == [["train.epochs", "auto: 60"], ["train.batch_tokens", "512"]]
+    assert run_tables.recipe(settings).rows == [["train.epochs", "auto: 60"], ["train.batch_tokens", "512"]]

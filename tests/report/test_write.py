@@ -176,7 +176,7 @@ def test_a_type_that_is_called_o_is_a_type_in_the_confusion(tmp_path):
         examples.write(tmp_path / f"{name}.jsonl", [{"gold": gold, "predicted": own}])
         for name, own in zip("ab", said, strict=True)
     ]
-    found = matrix(compare(*paths, out=tmp_path, resamples=100).figures, "A")
+    found = matrix(compare(*paths, out=tmp_path, resamples=100), "A")
     assert found.types == ["O", "PER", "none"] == [name for name, _ in found.rows]
     cells = [cell for _, row in found.rows for cell in row if cell.text]
     assert [(cell.title, cell.same_type) for cell in cells] == [
@@ -296,12 +296,11 @@ def seeds(tmp_path_factory):
 
 
 class TestRuns:
-    def test_figures_of_several_seeds_have_a_spread(self, seeds):
+    def test_figures_of_several_seeds_have_a_deviation(self, seeds):
         compared, (markdown, html) = seeds
-        spread = compared.figures["shared"]["spread"]["A"]["f1"]
-        mean = compared.figures["shared"]["A"]["f1"]
+        mean, std = compared.shared.models["A"].f1, compared.shared.std["A"].f1
         for path in (markdown, html):
-            assert f"{mean:.4f} ± {spread:.4f}" in path.read_text()
+            assert f"{mean:.4f} ± {std:.4f}" in path.read_text()
             assert "Means ± standard deviations over the runs (3 of A and 3 of B)" in path.read_text()
 
     def test_a_note_speaks_of_deviations_only_where_there_are_some(self, seeds):

@@ -47,13 +47,13 @@ def old(tmp_path) -> Run:
 
 class TestCheckOutput:
     def test_a_new_or_empty_folder_is_free(self, tmp_path):
-        assert check_output(recipe(tmp_path / "a" / "b")).folder == tmp_path / "a" / "b"
-        assert check_output(recipe(tmp_path)).folder == tmp_path
+        assert check_output(recipe(tmp_path / "a" / "b")).run.folder == tmp_path / "a" / "b"
+        assert check_output(recipe(tmp_path)).run.folder == tmp_path
         assert list(tmp_path.iterdir()) == [], "looking must not write"
 
     def test_the_same_recipe_s_run_is_gone_on_with(self, old):
-        assert check_output(recipe(old.folder)).complete
-        assert check_output(recipe(old.folder, logging={"every": 1}, checkpoint={"every": 7})).complete
+        assert check_output(recipe(old.folder)).run.complete
+        assert check_output(recipe(old.folder, logging={"every": 1}, checkpoint={"every": 7})).run.complete
 
     def test_another_recipe_s_run_is_refused_with_the_keys(self, old):
         before = contents(old.folder)
@@ -70,7 +70,7 @@ class TestCheckOutput:
         old.metrics.write_text("{}\n")
         message = refused(recipe(old.folder, train={"seed": 2}))
         assert f"to finish it as it was begun, train {old.recipe}; else name another output_dir" in message
-        assert check_output(load_recipe(old.recipe)) == old
+        assert check_output(load_recipe(old.recipe)).run == old
 
     def test_many_differing_keys_are_counted(self, old):
         many = {"seed": 2, "epochs": 9, "max_steps": 4, "weight_decay": 0.0, "layer_decay": 0.9}
@@ -88,7 +88,7 @@ class TestCheckOutput:
 
     def test_overwrite_allows_but_does_not_touch(self, old):
         before = contents(old.folder)
-        assert check_output(recipe(old.folder, overwrite=True, labels=["PER"])).folder == old.folder
+        assert check_output(recipe(old.folder, overwrite=True, labels=["PER"])).run.folder == old.folder
         assert contents(old.folder) == before
 
     @pytest.mark.parametrize("name", [".", "..", "../out"])
@@ -231,7 +231,7 @@ class TestWriteRecipe:
         settings = recipe(there.folder, train={"seed": 3})
         provenance.write_recipe(there, settings, world={"processes": 2, "strategy": "DDP"}, fingerprint="abc")
         assert load_recipe(there.recipe) == settings
-        assert check_output(settings) == there
+        assert check_output(settings).run == there
         return yaml.safe_load(there.recipe.read_text())
 
     def test_every_key_is_resolved(self, written):

@@ -14,7 +14,7 @@ import torch
 from ner_dist.errors import UserError
 from ner_dist.recipe import Recipe
 from ner_dist.runtime import accelerator as runtime
-from ner_dist.runtime.accelerator import Device, describe, resolve_precision, strategy_name
+from ner_dist.runtime.accelerator import Device, config_for, describe, resolve_precision
 from tests.conftest import REPOSITORY
 
 A100 = Device("NVIDIA A100-SXM4-40GB", is_gpu=True, native_bf16=True)
@@ -164,7 +164,7 @@ class TestStrategies:
     )
     def test_names(self, launched, launch, config, description):
         launched(**launch)
-        assert strategy_name("bf16") == config
+        assert config_for("bf16").name == config
         zero = {"stage": launch.get("stage")}
         if launch.get("offload"):
             zero["offload_optimizer"] = {"device": "cpu"}

@@ -8,13 +8,14 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from transformers import LongformerConfig
 
 from ner_dist.data.prepare import prepare
 from ner_dist.errors import UserError
+from ner_dist.model.encoder import load_config
 from ner_dist.recipe_file import load_recipe
 from ner_dist.sizing.plan import PlanOptions, bytes_of, plan
+from ner_dist.sizing.report import WIDTH
 from ner_dist.sizing.workload import workload_of
 from tests.command_line import ner_dist
 from tests.distributed.launching import RECIPE, REPOSITORY
@@ -36,11 +37,16 @@ def test_the_table_fits_a_terminal_and_ends_with_the_command(capsys):
     lines = out.splitlines()
     assert lines[-1].startswith("  accelerate launch --config_file launch/")
     assert f"-m ner_dist.train {FULL} {' '.join(SMALL)}" in lines[-1]
-    assert all(len(line) <= 110 for line in lines[:-1])
+    assert all(len(line) <= WIDTH for line in lines[:-1])
     for name in ("single_gpu", "ddp_bf16", "zero1_fp16", "zero2_bf16", "zero3_offload_bf16", "cpu"):
         assert any(line.startswith(f"{name} ") for line in lines)
     said = " ".join(out.split())
     assert "assumed: MultiNERD" in said and "modelled: " in said and "take " in said
+
+
+def test_no_cell_is_cut_on_several_machines(capsys):
+    _, out, _ = run(capsys, FULL, "--gpus", "16", "--gpu-memory", "40GiB", "model.name=roberta-base")
+    assert "multi_node_zero2_bf16" in out and "…" not in out
 
 
 def test_the_command_that_is_advised_loads_the_recipe(capsys):
@@ -82,7 +88,6 @@ def test_json_holds_the_whole_plan(capsys):
         (["--gpus", "8", "--gpu-memory", "16GiB", "train.epochs=0"], "train.epochs"),
         (["--gpus", "8", "--gpu-memory", "16GiB", "data.path=elsewhere"], "say --sentences N"),
         (["--gpus", "8", "--gpu-memory", "16GiB", "model.name=some/model"], "cannot load the model"),
-        (["--gpus", "8", "--gpu-memory", "16GiB", "--measure", "--flops", "1"], "say the same thing twice"),
     ],
 )
 def test_mistakes_are_one_line(capsys, arguments, said):
@@ -104,7 +109,7 @@ def test_prepared_data_is_counted(tmp_path):
     path.write_text(RECIPE, encoding="utf-8")
     recipe = load_recipe(path, [f"data.cache_dir={tmp_path}"])
     assert workload_of(recipe).source.startswith("the embedded corpus's size")
-    data = prepare(recipe)
+    data = prepare(recipe, load_config(recipe.model))
     found = workload_of(recipe)
     train = data.splits["train"]
     assert found.source == "counted in the prepared data"
@@ -121,15 +126,6 @@ def test_the_user_says_how_much_data_there_is():
     assert (found.sentences, found.words) == (1000, 30_000)
     with pytest.raises(UserError, match="not known before it is prepared"):
         workload_of(recipe)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="measures the CPU, and there is a GPU")
-def test_the_measured_rates_take_the_place_of_the_assumed_ones(capsys, tmp_path):
-    path = tmp_path / "tiny.yaml"
-    path.write_text(RECIPE, encoding="utf-8")
-    plan(str(path), [], PlanOptions(gpus=1, gpu_memory="8GiB", gpu="cpu", measured=True))
-    out = capsys.readouterr().out
-    assert "as measured on this machine" in " ".join(out.split()) and "take single_gpu" in out
 
 
 def test_an_encoder_that_cannot_be_counted_is_refused(tmp_path):

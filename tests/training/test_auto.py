@@ -164,10 +164,10 @@ class TestInARun:
             next(trainer.steps())
             trainer.save_checkpoint(metrics_log)
             trainer.checkpoints.wait()
-        before = trainer.fixed.train
-        assert CheckpointReader(trainer.checkpoints.steps()[-1]).state["auto"] == trainer.chosen
+        before = trainer.task.fixed.train
+        assert CheckpointReader(trainer.checkpoints.steps()[-1]).state["auto"] == trainer.task.chosen
         monkeypatch.setattr(auto, "choose", lambda **_: {**before.model_dump(include=AUTO), "epochs": 99})
-        assert small.trainer(tiny).fixed.train == before
+        assert small.trainer(tiny).task.fixed.train == before
 
 
 @pytest.mark.parametrize("every, expected", [("auto", [7, 14, 20]), ("epoch", list(range(1, 21)))])

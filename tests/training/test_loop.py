@@ -37,7 +37,7 @@ def examples_of_step(trainer, step):
     """The examples of one step of the first epoch, by the plan."""
     settings = trainer.recipe.train
     plan = plan_epoch(
-        trainer.data.splits["train"].encoded.lengths,
+        trainer.task.splits["train"].encoded.lengths,
         batch_tokens=settings.batch_tokens,
         micro_batch_tokens=settings.micro_batch_tokens,
         seed=settings.seed,
@@ -48,7 +48,7 @@ def examples_of_step(trainer, step):
 
 def naive_loss(trainer, examples):
     """Summed loss and divisor of some examples: one at a time, no padding, one word after the other."""
-    encoded, tags = trainer.data.splits["train"].encoded, trainer.tags("train")
+    encoded, tags = trainer.task.splits["train"].encoded, trainer.task.splits["train"].tags
     settings, weights = trainer.recipe.train, trainer.loop.loss.weights
     total, divisor = torch.zeros(()), 0.0
     for example in examples:
@@ -130,13 +130,13 @@ def test_the_gradient_is_clipped_and_the_norm_told_is_that_before(start):
 
 def test_class_weights_are_those_of_the_training_words(start):
     trainer = start("train.class_weights=balanced")
-    expected = class_weights(trainer.recipe.train, trainer.labels, trainer.tags("train"))
+    expected = class_weights(trainer.recipe.train, trainer.task.labels, trainer.task.splits["train"].tags)
     assert torch.equal(trainer.loop.loss.weights, expected)
 
 
 def test_a_step_tells_its_words_and_cells(start):
     trainer = start()
-    encoded = trainer.data.splits["train"].encoded
+    encoded = trainer.task.splits["train"].encoded
     for index, step in zip(range(3), trainer.loop.steps(), strict=False):
         examples = examples_of_step(trainer, index)
         assert step.words == step.weight == encoded.words_per_example()[examples].sum()
@@ -205,7 +205,7 @@ def test_dropout_is_on(start):
 
 def test_an_epoch_shows_every_example_once_and_the_next_in_another_order(start):
     trainer = start("train.max_steps=34", "train.learning_rate=1.0e-9")
-    encoded = trainer.data.splits["train"].encoded
+    encoded = trainer.task.splits["train"].encoded
     shown, learnt = [], []
 
     def show(_, __, inputs):

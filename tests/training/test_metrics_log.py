@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,8 +16,7 @@ from ner_dist.training.loop import Step
 from ner_dist.training.metrics_log import MetricsLogger
 from tests import small
 
-KEYS = {"event", "step", "total_steps", "epoch", "loss", "learning_rate", "grad_norm", "words_per_second"}
-KEYS |= {"subwords_per_second", "padding_share", "seconds", "time"}
+FORMATS = Path(__file__).parents[2] / "docs" / "formats.md"
 
 
 def step(number, *, loss=6.0, weight=3.0, total=100, ends_epoch=False, norm: float | None = 0.5, epoch=0):
@@ -42,14 +43,14 @@ def accelerator():
 
 @pytest.fixture
 def metrics_log(tmp_path, accelerator):
-    """Makes a recorder with overrides of the tiny recipe; all are closed at the end."""
+    """Makes a metrics logger with overrides of the tiny recipe; all are closed at the end."""
     made = []
 
-    def make(*overrides):
+    def make(*overrides, resumed=None):
         recipe = small.recipe(tmp_path, *overrides)
         run = Run(tmp_path / "run")
         run.folder.mkdir(exist_ok=True)
-        made.append(MetricsLogger(recipe, run, accelerator=accelerator))
+        made.append(MetricsLogger(recipe, run, accelerator=accelerator, resumed=resumed))
         return made[-1].__enter__()
 
     yield make
@@ -61,10 +62,41 @@ def events(tmp_path):
     return [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_an_event_has_the_documented_keys(metrics_log, tmp_path):
+def documented(kind: str) -> set[str]:
+    """Keys of an event by docs/formats.md: those of its table and those of all events."""
+    section = FORMATS.read_text().split("## metrics.jsonl\n")[1].split("\n## ")[0]
+    tables = dict(re.findall(r"^(`\w+`|Every) events?[^|]*?:\n\n((?:\|.+\n)+)", section, flags=re.M))
+    rows = re.findall(r"^\| (`.+?) \|", tables["Every"] + tables[f"`{kind}`"], flags=re.M)
+    return set(re.findall(r"`(\w+)`", " ".join(rows)))
+
+
+def test_events_have_the_documented_keys(tmp_path):
+    run = small.train(small.recipe(tmp_path, "train.max_steps=4", "evaluation.every=2", "checkpoint.every=2"))
+    written: dict[str, set[str]] = {}
+    for line in (run / "metrics.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        written.setdefault(event["event"], set()).update(event)
+    assert written.keys() == {"train", "evaluation", "checkpoint"}
+    for kind, keys in written.items():
+        assert keys | {"peak_memory_bytes"} == documented(kind) | {"peak_memory_bytes"}
+
+
+def test_a_start_from_a_checkpoint_is_an_event(metrics_log, tmp_path):
+    state = {"step": 40, "seconds": 55.0, "epoch_loss": [], "nonfinite_steps": 0, "trackers": {}}
+    state |= {"best_f1": 0.75, "evaluation_seconds": 10.0}
+    record = metrics_log("logging.every=5", resumed=state)
+    record.add(step(45))
+    resume, train = events(tmp_path)
+    assert resume.keys() == documented("resume")
+    assert (resume["event"], resume["step"]) == ("resume", 40) and resume["seconds"] >= 55
+    # The best score so far, and two evaluations as long as the one before.
+    assert train["best_f1"] == 0.75 and train["seconds_left"] >= 20
+    assert record.state()["evaluation_seconds"] == 10.0
+
+
+def test_a_training_event_says_how_far_it_is(metrics_log, tmp_path):
     metrics_log("logging.every=1").add(step(1, epoch=2))
     (event,) = events(tmp_path)
-    assert event.keys() - {"peak_memory_bytes"} == KEYS
     assert (event["event"], event["step"], event["epoch"]) == ("train", 1, 3)  # epochs count from 1 here
     assert event["learning_rate"] == 1e-3 and event["grad_norm"] == 0.5
     assert event["total_steps"] == 100
@@ -112,12 +144,16 @@ def test_what_waits_is_written_when_asked_and_nothing_twice(metrics_log, tmp_pat
     assert len(events(tmp_path)) == 1
 
 
-def test_the_log_says_how_far_it_is(metrics_log, log_lines):
-    metrics_log("logging.every=1").add(step(60, total=100, epoch=1))
+def test_the_log_says_how_far_it_is_as_the_event_does(metrics_log, tmp_path, log_lines):
+    state = {"step": 50, "seconds": -600.0, "epoch_loss": [], "nonfinite_steps": 0, "trackers": {}}
+    record = metrics_log("logging.every=10", resumed=state)
+    record.began -= 600  # seconds ago, in which ten of the hundred steps were done
+    record.add(step(60, total=100, epoch=1))
     assert log_lines == [
         "step 60/100  epoch 2  loss 2.0000  lr 1.67e-05  grad norm 0.50  120 words/s  "
-        "padding 10.0 %  0:10 left"
+        "padding 10.0 %  40 min left"
     ]
+    assert events(tmp_path)[-1]["seconds_left"] == pytest.approx(40 * 60, rel=0.01)
 
 
 def test_an_engine_that_tells_no_norm_is_no_fault(metrics_log, tmp_path, log_lines):
@@ -140,7 +176,8 @@ def test_an_evaluation_is_an_event(metrics_log, tmp_path, log_lines):
     figures |= {"words_per_second": 100.0, "scheme": "strict IOB2", "per_type": {}}
     metrics_log().evaluation("validation", 40, 1, figures)
     (event,) = events(tmp_path)
-    assert event.pop("seconds") >= 0 and event.pop("time")
+    assert event.pop("seconds") >= 0 and event.pop("time") and event.pop("format") == 2
+    assert event.pop("seconds_left") is None  # before the first step
     figures.pop("per_type")
     assert event == figures | {"event": "evaluation", "split": "validation", "step": 40, "epoch": 2}
     assert log_lines == [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForTokenClassification
 
 from ner_dist.labels import LabelSet
-from ner_dist.model.encoder import load_model
+from ner_dist.model.encoder import load_config, load_model
 from ner_dist.recipe import Model, ScratchModel
 from ner_dist.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from tests.small import fixed_train
@@ -24,7 +24,8 @@ LAYERS = 3
 def model():
     shape = ScratchModel(vocab_size=300, hidden_size=8, layers=LAYERS, heads=2, max_length=16)
     labels = LabelSet.from_types(["PER"])
-    return load_model(Model(name="scratch", scratch=shape), labels, seed=1, vocab_size=40)
+    model = Model(name="scratch", scratch=shape)
+    return load_model(model, load_config(model), labels, seed=1, vocab_size=40)
 
 
 def groups_of(model, **settings):

@@ -13,7 +13,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from ner_dist.training.trainer import Trainer
 from tests import small
 
 OVERRIDES = ["train.max_steps=10", "evaluation.every=3", "checkpoint.keep_last=2", "logging.every=4"]
@@ -25,10 +24,7 @@ class Life:
     def __init__(self, folder: Path, accelerator) -> None:
         recipe = small.recipe(folder, *OVERRIDES)
         self.stack = ExitStack()
-        self.trainer = Trainer(recipe, run=small.run_of(recipe), accelerator=accelerator)
-        self.trainer.find_checkpoint()
-        self.trainer.load_data()
-        self.trainer.build_model()
+        self.trainer = small.trainer(recipe, accelerator=accelerator)
         self.metrics_log = self.stack.enter_context(self.trainer.open_metrics_log())
         self.trainer.resume(self.metrics_log)
         self.steps = self.trainer.steps()

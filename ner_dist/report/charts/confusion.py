@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ner_dist import formatting
 from ner_dist.report.tables import titles
+
+if TYPE_CHECKING:
+    from ner_dist.report.error_tables import Analysed
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,17 @@ class Matrix:
     rows: list[tuple[str, list[Cell]]]
 
 
-def matrix(figures: dict[str, Any], model: str) -> Matrix:
+def matrix(analysed: Analysed, model: str) -> Matrix:
     """The confusion matrix of a model, summed over its runs."""
-    confusion = figures["errors"][model]["confusion"]
+    confusion = analysed.errors[model].confusion
     # A type may have any name, even that of no entity, which therefore goes by its place.
-    types = [*confusion["types"][:-1], "none"]
+    types = [*confusion.types[:-1], "none"]
     rows = []
-    for gold, row in enumerate(confusion["counts"]):
+    for gold, row in enumerate(confusion.counts):
         cells = [_cell(types, gold, predicted, row) for predicted in range(len(types))]
         rows.append((types[gold], cells))
-    runs = figures["errors"][model]["runs"]
-    caption = f"{titles(figures)[model]}: gold type by predicted type"
+    runs = analysed.errors[model].runs
+    caption = f"{titles(analysed.runs)[model]}: gold type by predicted type"
     return Matrix(caption + (f", summed over {runs} runs" if runs > 1 else ""), types, rows)
 
 

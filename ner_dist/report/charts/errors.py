@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ner_dist import formatting
 from ner_dist.report.charts.svg import (
@@ -17,22 +17,27 @@ from ner_dist.report.charts.svg import (
     model_color,
     model_marker,
 )
-from ner_dist.report.error_tables import KINDS, models_with
+from ner_dist.report.error_tables import KINDS
 from ner_dist.report.tables import place_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from markupsafe import Markup
 
+    from ner_dist.comparison.results import Bucket
+    from ner_dist.report.error_tables import Analysed
 
-def kinds(figures: dict[str, Any]) -> Markup:
+
+def kinds(analysed: Analysed) -> Markup:
     """Errors of each kind, a bar a model."""
-    models = list(figures["runs"])
-    shown = [model for model in models if model in models_with(figures, "errors")]
+    models = list(analysed.runs)
+    shown = list(analysed.errors)
     told = []
     with chart(WIDE, 60 + len(KINDS) * (18 + 15 * len(shown))) as (figure, axes):
         for place, model in enumerate(shown):
-            found, index = figures["errors"][model], models.index(model)
-            values = [found["kinds"][key] / found["runs"] for key in KINDS]
+            found, index = analysed.errors[model], models.index(model)
+            values = [found.kinds[key] / found.runs for key in KINDS]
             height = 0.76 / len(shown)
             rows = [row + (place - (len(shown) - 1) / 2) * height for row in range(len(KINDS))]
             axes.barh(rows, values, height=height * 0.86, color=model_color(index))
@@ -60,31 +65,28 @@ def kinds(figures: dict[str, Any]) -> Markup:
         return drawn(
             figure,
             name="kinds",
-            title=f"Errors by kind, {place_of(figures)}",
+            title=f"Errors by kind, {place_of(analysed.runs)}",
             description=". ".join(told),
         )
 
 
-def by_bucket(figures: dict[str, Any], key: str, *, score: str, title: str, axis: str) -> Markup | None:
-    """A score of each model over the buckets of a property; None where no model has them."""
-    models = list(figures["runs"])
-    found = {
-        model: figures["errors"][model][key]
-        for model in models_with(figures, "errors")
-        if figures["errors"][model].get(key)
-    }
-    if not found:
-        return None
-    names = list(dict.fromkeys(str(row["bucket"]) for rows in found.values() for row in rows))
+def by_bucket(
+    analysed: Analysed,
+    by_model: Mapping[str, list[Bucket]],
+    name: str,
+    *,
+    score: str,
+    title: str,
+    axis: str,
+) -> Markup:
+    """A score of each model that has buckets of a property, over these."""
+    models = list(analysed.runs)
+    names = [bucket.bucket for bucket in next(iter(by_model.values()))]
     told = []
     with chart(NARROW, 235) as (figure, axes):
-        for model, rows in found.items():
+        for model, buckets in by_model.items():
             index = models.index(model)
-            points = [
-                (names.index(str(row["bucket"])), row[score])
-                for row in rows
-                if formatting.known(row.get(score)) and row.get("support")
-            ]
+            points = [(x, getattr(bucket, score)) for x, bucket in enumerate(buckets) if bucket.support]
             axes.plot(
                 [x for x, _ in points],
                 [y for _, y in points],
@@ -102,21 +104,21 @@ def by_bucket(figures: dict[str, Any], key: str, *, score: str, title: str, axis
         axes.set_title(title, loc="left", fontsize=11.5, pad=8)
         axes.set_xlabel(axis)
         axes.set_ylabel("F1" if score == "f1" else score)
-        return drawn(figure, name=key.replace("_", "-"), title=title, description=". ".join(told))
+        return drawn(figure, name=name.replace("_", "-"), title=title, description=". ".join(told))
 
 
-def reliability(figures: dict[str, Any], part: str) -> Markup | None:
+def reliability(analysed: Analysed, part: str) -> Markup | None:
     """How often answers of a confidence are right; None where no probabilities are stored.
 
     Args:
-        figures: of a comparison.
+        analysed: the models.
         part: `words` or `entities`.
     """
-    models = list(figures["runs"])
+    models = list(analysed.runs)
     found = {
-        model: figures["calibration"][model][part]["bins"]
-        for model in models_with(figures, "calibration")
-        if figures["calibration"][model].get(part)
+        model: getattr(calibration, part).bins
+        for model, calibration in analysed.calibration.items()
+        if calibration is not None
     }
     if not found:
         return None
@@ -125,12 +127,12 @@ def reliability(figures: dict[str, Any], part: str) -> Markup | None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         for model, bins in found.items():
             index = models.index(model)
-            filled = [each for each in bins if each.get("count")]
-            points = [(each["confidence"], each["accuracy"]) for each in filled]
+            filled = [each for each in bins if each.count]
+            points = [(each.confidence, each.accuracy) for each in filled]
             columns = [x for x, _ in points], [y for _, y in points]
             axes.plot(*columns, color=model_color(index), linewidth=1.2)
             # Bins of a few answers are noise and look like it.
-            sizes = [6 + 14 * math.log10(each["count"]) for each in filled]
+            sizes = [6 + 14 * math.log10(each.count) for each in filled]
             axes.scatter(*columns, s=sizes, color=model_color(index), marker=model_marker(index), zorder=3)
             told.append(f"{model}: {_told(points)}")
         axes.set_xlim(-0.02, 1.02)

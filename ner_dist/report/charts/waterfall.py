@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ner_dist import formatting
 from ner_dist.report.charts.svg import INK, MUTED, WIDE, chart, drawn, label, model_color, model_marker
@@ -10,20 +10,23 @@ from ner_dist.report.tables import PARTS
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+    from matplotlib.axes import Axes
+
+    from ner_dist.comparison.results import Comparison
 
 
-def waterfall(figures: dict[str, Any], model: str, *, name: str) -> Markup:
+def waterfall(comparison: Comparison, model: str, *, name: str) -> Markup:
     """Bars from the F1 of the first model on its own ground to that of `model` on its own."""
-    found = figures["decomposition"][model]
-    models = list(figures["runs"])
-    start = figures["headline"][found["from"]]["mean"]["test"]["f1"]
+    gap = comparison.decomposition[model]
+    models = list(comparison.runs)
+    start = gap.steps[0].f1
     rows, place = [], start
     for key, title in PARTS.items():
-        rows.append((title, place, place + found[key], key))
-        place += found[key]
+        rows.append((title, place, place + getattr(gap, key), key))
+        place += getattr(gap, key)
     told = [f"{title} {formatting.signed(end - begin)}" for title, begin, end, _ in rows]
     with chart(WIDE, 236) as (figure, axes):
-        ends = [(0, found["from"], start), (len(rows) + 1, model, place)]
+        ends = [(0, gap.base, start), (len(rows) + 1, model, place)]
         for row, who, value in ends:
             index = models.index(who)
             axes.plot([value], [row], marker=model_marker(index), markersize=9, color=model_color(index))
@@ -31,15 +34,13 @@ def waterfall(figures: dict[str, Any], model: str, *, name: str) -> Markup:
         for row, (_, begin, end, key) in enumerate(rows, start=1):
             # What the models themselves differ in is what the reader is after: it alone is coloured.
             color = (
-                model_color(models.index(model if end >= begin else found["from"]))
-                if key == "model"
-                else MUTED
+                model_color(models.index(model if end >= begin else gap.base)) if key == "model" else MUTED
             )
             axes.barh(row, end - begin, left=begin, height=0.5, color=color, edgecolor=color, linewidth=1.2)
             _text(axes, max(begin, end), row, formatting.signed(end - begin), bold=key == "model")
         for row, value in enumerate([start, *(end for _, _, end, _ in rows)]):
             axes.plot([value, value], [row, row + 1], color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
-        names = [f"{found['from']} as published", *(row[0] for row in rows)]
+        names = [f"{gap.base} as published", *(row[0] for row in rows)]
         names.append(f"{model} as published")
         axes.set_yticks(range(len(names)), [label(text, most=36) for text in names])
         axes.set_ylim(len(names) - 0.4, -0.6)
@@ -53,12 +54,12 @@ def waterfall(figures: dict[str, Any], model: str, *, name: str) -> Markup:
         return drawn(
             figure,
             name=name,
-            title=f"What the gap between {found['from']} and {model} is made of",
+            title=f"What the gap between {gap.base} and {model} is made of",
             description=f"From {formatting.score(start)} to {formatting.score(place)}: {', '.join(told)}",
         )
 
 
-def _text(axes: Any, x: float, y: float, text: str, *, bold: bool) -> None:
+def _text(axes: Axes, x: float, y: float, text: str, *, bold: bool) -> None:
     axes.annotate(
         text,
         (x, y),

@@ -1,4 +1,4 @@
-"""Measuring what the planner would otherwise assume, on the device at hand (`ner-dist plan --measure`).
+"""Measure the rates that `ner-dist plan` assumes, on this machine; plan_check.py plans with them.
 
 As many processes as are planned for, or as this machine has room for, run at the same time, since they share
 its memory and its cores. Each trains the recipe's encoder cut to one layer and to three; half the difference
@@ -10,6 +10,7 @@ A few seconds in all; no data is read.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import math
 import mmap
@@ -21,15 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.errors import UserError
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
 
+    from ner_dist.launch import LaunchConfig
+    from ner_dist.recipe import FixedRecipe
+    from ner_dist.sizing.advise import Hardware
     from ner_dist.sizing.forward_cost import Dtypes
     from ner_dist.sizing.model_shape import ModelShape
+    from ner_dist.sizing.workload import Workload
 
 REPEATS = 7
 DEPTHS = (1, 3)
@@ -55,6 +58,50 @@ class Measured:
     """Seconds of a message however short."""
 
 
+def measured_hardware(
+    launch: LaunchConfig,
+    recipe: FixedRecipe,
+    shape: ModelShape,
+    workload: Workload,
+    hardware: Hardware,
+    *,
+    threads: int | None = None,
+) -> Hardware:
+    """The hardware with the rates that this machine reaches in the number formats of a launch config.
+
+    Args:
+        launch: the strategy to plan for.
+        recipe: what is to be trained.
+        shape: its model.
+        workload: its training split.
+        hardware: what is assumed of this machine.
+        threads: of each process on a CPU; the cores are shared out if not given.
+    """
+    from ner_dist.sizing.advise import size
+    from ner_dist.sizing.memory import dtypes_of
+    from ner_dist.sizing.step_time import passes_of, rates_of
+
+    assumed = size(launch, recipe, shape, workload, hardware)
+    dtypes, length = dtypes_of(launch, assumed.precision), max(2, round(workload.mean_length))
+    found = measure(
+        shape,
+        dtypes=dtypes,
+        precision=assumed.precision,
+        tokens=assumed.micro_batch_tokens,
+        length=length,
+        processes=assumed.world,
+        threads=threads,
+    )
+    cost = shape.cost(dtypes, length=length, fused_attention=hardware.gpu.is_gpu)
+    flops = passes_of(False) * cost.flops(found.tokens) / found.micro_batch
+    rates = rates_of(hardware.gpu, precision=assumed.precision, flops=flops)
+    rates = dataclasses.replace(rates, memory=found.memory, fresh=found.fresh)
+    network = hardware.network
+    if found.bandwidth is not None and found.alpha is not None:
+        network = dataclasses.replace(network, intra=found.bandwidth, alpha=found.alpha)
+    return dataclasses.replace(hardware, rates=rates, network=network)
+
+
 def measure(
     shape: ModelShape,
     *,
@@ -69,7 +116,7 @@ def measure(
 
     Args:
         shape: the model.
-        numbers: the number formats of weights and arithmetic.
+        dtypes: the number formats of weights and arithmetic.
         precision: `fp32`, or the 16 bits of `dtypes`.
         tokens: of a micro-batch.
         length: of its rows.
@@ -106,7 +153,7 @@ def measure(
             torch.multiprocessing.spawn(_rank, args=(work,), nprocs=started)
         except (ProcessExitedException, ProcessRaisedException) as error:
             last = str(error).strip().splitlines()[-1]
-            raise UserError(f"the measurement failed: {last}", fix="plan without --measure") from None
+            raise SystemExit(f"the measurement failed: {last}") from None
         found = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(started)]
     slowest = {name: max(values[name] for values in found) for name in found[0]}
     size = _LONG * 4 * 2 * (started - 1) / started
@@ -222,18 +269,3 @@ def _shortest(action: Callable[[], Any], work: _Work) -> float:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
     return min(seconds[1:])
-
-
-def check_measurable(gpu_name: str, flops: float | None) -> None:
-    """Figures are either measured or given."""
-    if flops is not None:
-        raise UserError("--measure and --flops say the same thing twice", fix="leave one of them out")
-    import torch
-
-    if (gpu_name == "cpu") == torch.cuda.is_available():
-        here = "a GPU" if torch.cuda.is_available() else "no GPU"
-        raise UserError(
-            f"--measure runs on this machine, which has {here}",
-            where=f"--gpu {gpu_name}",
-            fix="leave --measure out, or give it where the training is to run",
-        )

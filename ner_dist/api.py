@@ -1,0 +1,136 @@
+"""The commands as functions, for `import ner_dist`. They leave torch as they found it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ner_dist.comparison.compare import RESAMPLES
+from ner_dist.comparison.compare import compare as compare_models
+from ner_dist.evaluation.command import evaluate_model
+from ner_dist.report.write import write_report
+from ner_dist.train import train
+
+if TYPE_CHECKING:
+    from ner_dist.comparison.results import Comparison
+    from ner_dist.recipe import Precision, Recipe
+    from ner_dist.run.directory import Run
+
+
+def train_recipe(recipe: Recipe) -> Run:
+    """Train, score and save what a recipe describes; a run that is complete is left as it is.
+
+    This is `ner-dist train` in one process, on a GPU if there is one. Call it in the main thread: Ctrl-C
+    saves the training before it ends, and the same call then continues it.
+
+    Args:
+        recipe: what to train; see `load_recipe`.
+
+    Returns:
+        The run: its model, its predictions and its results.
+
+    Raises:
+        UserError: the recipe, the data or the folder cannot be used.
+        ner_dist.runtime.signals.Stopped: a signal stopped the training; what was trained is saved.
+
+    Example:
+        >>> import ner_dist
+        >>> recipe = ner_dist.load_recipe("tiny.yaml", ["output_dir=runs/short", "train.max_steps=3"])
+        >>> run = ner_dist.train_recipe(recipe)
+        >>> run.complete
+        True
+    """
+    return train(recipe)
+
+
+def evaluate(
+    model: str | Path,
+    data: str | Path | None = None,
+    split: Literal["train", "validation", "test"] = "test",
+    *,
+    settings: Sequence[str] = (),
+    precision: Precision = "auto",
+    batch_tokens: int = 8192,
+    out: str | Path | None = None,
+    tags: str | None = None,
+    renaming: Mapping[str, str | None] | None = None,
+) -> dict[str, Any]:
+    """Score a model on labelled data, on the entity types that both know.
+
+    Args:
+        model: a run's directory, a folder with a model, or a hub name.
+        data: a file, a folder or a hub data set; None is a run's own data.
+        split: the split to score.
+        settings: `data.key=value`: how the data is read, as in a recipe.
+        precision: `fp32`, `bf16` or `fp16`; `auto` is what suits the device.
+        batch_tokens: padded subwords a forward pass holds; changes the speed alone.
+        out: folder for results.json and the predictions; None writes nothing.
+        tags: the tag of each of the model's ids, with commas between, or a file of them; None is what its
+            config says.
+        renaming: the name to use for a type of the model or of the data; None counts it as `O`.
+
+    Returns:
+        The figures: `precision`, `recall` and `f1` over all entities, `per_type`, `lenient` and others.
+
+    Raises:
+        UserError: the model or the data cannot be used, or they share no type.
+
+    Example:
+        >>> import ner_dist
+        >>> figures = ner_dist.evaluate("runs/full", split="validation")
+        >>> figures["sentences"], 0 <= figures["f1"] <= 1
+        (61, True)
+    """
+    return evaluate_model(
+        str(model),
+        data=None if data is None else str(data),
+        split=split,
+        settings=list(settings),
+        precision=precision,
+        batch_tokens=batch_tokens,
+        out=None if out is None else str(out),
+        tags=tags,
+        renaming=renaming,
+    )
+
+
+def compare(
+    *paths: str | Path,
+    out: str | Path,
+    names: Mapping[str, str] | None = None,
+    renaming: Mapping[str, str | None] | None = None,
+    resamples: int = RESAMPLES,
+    repair: Literal["none", "begin"] = "none",
+    report: bool = True,
+) -> Comparison:
+    """Compare models: each on its own labels, all on the types and sentences they share, with error bars.
+
+    Args:
+        paths: complete runs, and files of predictions (JSONL, CoNLL). Two are models A and B; of more, runs
+            whose recipes differ in nothing but `train.seed` are seeds of one model.
+        out: folder for compare.json, report.md and report.html.
+        names: what to call models, by letter, such as `{"A": "full"}`.
+        renaming: the name to use for a type, in all files that have it; None leaves the type out.
+        resamples: number of bootstrap resamples.
+        repair: `begin` has an entity begin with a gold I- that continues none.
+        report: whether to write report.md and report.html beside compare.json.
+
+    Returns:
+        The comparison; its `figures` are what compare.json holds.
+
+    Raises:
+        UserError: a path is no complete run or file of predictions, or the models share no type or sentence.
+
+    Example:
+        >>> import ner_dist
+        >>> comparison = ner_dist.compare("runs/full", "runs/subset", out="comparison", resamples=100)
+        >>> comparison.shared.types
+        ['PER', 'LOC']
+    """
+    comparison = compare_models(
+        *paths, out=out, names=names, renaming=renaming, resamples=resamples, repair=repair
+    )
+    if report:
+        write_report(comparison, Path(out))
+    return comparison

@@ -1,0 +1,153 @@
+"""`ner-dist evaluate`, `compare` and `report`: what trained models are worth."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ner_dist.commands.options import DataSettings, JsonOption, MapOption
+from ner_dist.errors import UserError
+
+
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="RUN_OR_MODEL", help="Run, folder of a model, or hub name."),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(help="Data to score on: a file, a folder or a hub data set; a run's own if not given."),
+    ] = None,
+    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Split to score.")] = "test",
+    out: Annotated[
+        str | None, typer.Option(help="Folder to write results.json and the predictions to.")
+    ] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"],
+        typer.Option(help="Number format to compute in; auto chooses what suits the device."),
+    ] = "auto",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAGS",
+            help="Tags of the model's ids in order, e.g. O,B-PER,I-PER, or a file of them; those of the "
+            "model's config if not given.",
+        ),
+    ] = None,
+    renamed: MapOption = None,
+    settings: DataSettings = None,
+) -> None:
+    """Score a model on labelled data, on the entity types that both know."""
+    from ner_dist.runtime.accelerator import set_up_logging
+    from ner_dist.runtime.ranks import is_main_process, leave
+
+    set_up_logging(main=is_main_process())
+    logging.getLogger("ner_dist").info("scoring %s on %s, %s", model, data or "its own data", split)
+    # What follows takes seconds to import.
+    from ner_dist.data.renaming import parse
+    from ner_dist.evaluation.command import evaluate_model, print_figures
+
+    figures = evaluate_model(
+        model,
+        data=data,
+        split=split,
+        settings=settings or [],
+        precision=precision,
+        out=out,
+        tags=labels,
+        renaming=parse(renamed or []),
+    )
+    if is_main_process():
+        print_figures(figures)
+    leave()
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN_A RUN_B [RUN]...", help="Runs, or files of predictions (JSONL, CoNLL)."),
+    ],
+    out: Annotated[str, typer.Option(help="Folder to write compare.json, report.md and report.html to.")],
+    resamples: Annotated[
+        int, typer.Option(min=100, help="Number of bootstrap resamples behind every interval.")
+    ] = 10_000,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A=NAME", help="Name to show for a model, e.g. A=full. May be given several times."
+        ),
+    ] = None,
+    renamed: MapOption = None,
+    repair: Annotated[
+        Literal["none", "begin"],
+        typer.Option(
+            help="Reading of a gold I- that continues no entity: `none` keeps it, `begin` begins an entity, "
+            "as data.repair does."
+        ),
+    ] = "none",
+    no_html: Annotated[bool, typer.Option("--no-html", help="Write no report.html.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare models: each on its own labels, all on the types and sentences they share, with error bars.
+
+    Of more than two runs, those whose recipes differ in nothing but train.seed are seeds of one model.
+    """
+    from ner_dist.comparison.compare import compare as compare_models
+    from ner_dist.data.renaming import parse
+    from ner_dist.files import printable
+    from ner_dist.report.terminal import print_tables
+    from ner_dist.report.write import write_report
+    from ner_dist.runtime.accelerator import set_up_logging
+
+    set_up_logging()
+    comparison = compare_models(
+        *runs,
+        out=out,
+        resamples=resamples,
+        names=_named(names or []),
+        renaming=parse(renamed or []),
+        repair=repair,
+    )
+    written = [Path(out) / "compare.json", *write_report(comparison, Path(out), html=not no_html)]
+    if as_json:
+        print(json.dumps(comparison.figures, indent=1))
+        return
+    print_tables(comparison)
+    for path in written:
+        print(f"written to {printable(path)}")
+
+
+def _named(words: list[str]) -> dict[str, str]:
+    """The names of `--names A=full,B=subset`, by letter."""
+    from ner_dist.files import printable
+
+    names = {}
+    for word in [part for each in words for part in each.split(",")]:
+        letter, equals, name = word.partition("=")
+        if not (equals and letter and name):
+            raise UserError(f"'{word}' is not LETTER=NAME", where="--names", fix="write --names A=full")
+        names[letter] = printable(name)
+    return names
+
+
+def report(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="Directory of a run, which may still be training.")
+    ],
+    out: Annotated[
+        str | None, typer.Option(help="Folder to write report.html to; the run's own if not given.")
+    ] = None,
+) -> None:
+    """Write a page on one run: its state, settings, curves, scores and errors; also while it trains."""
+    from ner_dist.files import printable
+    from ner_dist.report.write import write_run_report
+    from ner_dist.run.directory import Run
+    from ner_dist.runtime.accelerator import set_up_logging
+
+    set_up_logging()
+    for path in write_run_report(Run(Path(run)), None if out is None else Path(out)):
+        print(f"written to {printable(path)}")

@@ -1,0 +1,121 @@
+"""Scores of tags on one gold, and their mean and deviation over the runs of a model."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ner_dist.evaluation import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+    from ner_dist.labels import LabelSet
+
+Figure = TypeVar("Figure")
+Tree = TypeVar("Tree")
+
+
+@dataclass(frozen=True)
+class PrecisionRecallF1(Generic[Figure]):
+    """The three figures of a set of entities: numbers, or what is known of each number."""
+
+    precision: Figure
+    recall: Figure
+    f1: Figure
+
+
+@dataclass(frozen=True)
+class TypeScores:
+    """Scores of one entity type; `support` is the number of its gold entities."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores in strict IOB2: micro averages, macro averages, and type by type."""
+
+    precision: float
+    recall: float
+    f1: float
+    macro: PrecisionRecallF1[float]
+    per_type: dict[str, TypeScores]
+    accuracy: float
+    """Share of words with the right tag."""
+
+    def overall(self) -> dict[str, float]:
+        """The figures over all types by name; `macro_f1` is the mean of the types' F1."""
+        return {
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+            "macro_f1": self.macro.f1,
+            "accuracy": self.accuracy,
+        }
+
+
+def strict_scores(gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels: LabelSet) -> Scores:
+    """Score predicted tags in strict IOB2.
+
+    Args:
+        gold: label ids, int [W].
+        predicted: likewise.
+        offsets: int64 [N+1], of the sentences.
+        labels: what the ids mean.
+    """
+    counts = metrics.count(gold, predicted, offsets, labels, strict=True)
+    return scores_of(counts, labels, metrics.token_accuracy(gold, predicted))
+
+
+def scores_of(counts: metrics.Counts, labels: LabelSet, accuracy: float) -> Scores:
+    """The scores that entities counted by type give."""
+    found = metrics.scores(counts, labels.types)
+    return Scores(
+        precision=found["precision"],
+        recall=found["recall"],
+        f1=found["f1"],
+        macro=PrecisionRecallF1(**found["macro"]),
+        per_type={name: TypeScores(**of_type) for name, of_type in found["per_type"].items()},
+        accuracy=accuracy,
+    )
+
+
+def mean(trees: Sequence[Tree]) -> Tree:
+    """One tree of figures of the same shape, with the mean at each place; None where any is not known.
+
+    Trees are dataclasses and dictionaries of figures.
+    """
+    averaged: Tree = _over(trees, _mean)
+    return averaged
+
+
+def std(trees: Sequence[Tree]) -> Tree | None:
+    """The sample standard deviation at each place; None of a single tree."""
+    return _over(trees, _deviation) if len(trees) > 1 else None
+
+
+def _over(trees: Sequence[Any], figure: Callable[[list[Any]], Any]) -> Any:
+    first = trees[0]
+    if is_dataclass(first):
+        names = [field.name for field in fields(first)]
+        made = {name: _over([getattr(tree, name) for tree in trees], figure) for name in names}
+        return first.__class__(**made)
+    if isinstance(first, dict):
+        return {key: _over([tree[key] for tree in trees], figure) for key in first}
+    return None if None in trees else figure(list(trees))
+
+
+def _mean(values: list[Any]) -> Any:
+    # Of equal values it is their value: a support stays a whole number, a single run's figures stay its own.
+    return values[0] if values.count(values[0]) == len(values) else statistics.fmean(values)
+
+
+def _deviation(values: list[Any]) -> float:
+    return float(statistics.stdev(values))

@@ -1,0 +1,51 @@
+"""A split with its gold labels: what training, evaluation and files of predictions work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ner_dist.data.encoding import Encoded
+    from ner_dist.data.prepare import Prepared, PreparedSplit
+    from ner_dist.labels import LabelSet
+
+
+@dataclass(frozen=True)
+class LabelledSplit:
+    """The sentences of a prepared split, with gold tags in the label set that is learned or scored."""
+
+    prepared: PreparedSplit
+    tags: np.ndarray
+    """int16 [W]: id in `labels` of every word, sentence after sentence."""
+    labels: LabelSet
+    pad_id: int
+    """Subword id of padding."""
+
+    @property
+    def encoded(self) -> Encoded:
+        return self.prepared.encoded
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i + 1]."""
+        return self.prepared.offsets
+
+    @property
+    def n_sentences(self) -> int:
+        return self.prepared.n_sentences
+
+    def without_subwords(self) -> np.ndarray:
+        """The words that the tokenizer makes no subword of, rising, int [n]."""
+        return self.encoded.without_subwords(len(self.tags))
+
+
+def label_splits(data: Prepared, labels: LabelSet) -> dict[str, LabelledSplit]:
+    """Every split with its tags projected onto a label set; other types become O."""
+    projection = data.labels.projection(labels)
+    return {
+        name: LabelledSplit(split, tags=projection[split.tags], labels=labels, pad_id=data.pad_id)
+        for name, split in data.splits.items()
+    }

@@ -1,0 +1,108 @@
+"""What a training learns: the data in the recipe's labels, and a number for every setting left to `auto`.
+
+A `Task` is complete when it exists, so that whoever is given one needs to know nothing of the order in which
+its parts were made.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ner_dist.data.labelled import LabelledSplit, label_splits
+from ner_dist.data.prepare import Prepared, prepare
+from ner_dist.data.report import log_data
+from ner_dist.errors import UserError
+from ner_dist.model.encoder import class_weights, width
+from ner_dist.runtime.ranks import local_main_first
+from ner_dist.training import auto
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+    from transformers import PretrainedConfig
+
+    from ner_dist.labels import LabelSet
+    from ner_dist.recipe import FixedRecipe, Recipe
+    from ner_dist.training.checkpoint_files import CheckpointReader
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that decides what is computed, whatever computes it."""
+
+    recipe: Recipe
+    fixed: FixedRecipe
+    """The recipe with a number for every `auto`."""
+    config: PretrainedConfig
+    """The encoder's, as it was loaded."""
+    data: Prepared
+    labels: LabelSet
+    splits: dict[str, LabelledSplit]
+    """By name: the sentences with tags in `labels`."""
+    class_weights: torch.Tensor | None
+    """float [labels], or None for equal ones."""
+
+    @property
+    def subwords(self) -> int:
+        """Of the training split, special tokens included."""
+        return int(self.splits["train"].encoded.lengths.sum())
+
+    @property
+    def width(self) -> int:
+        """Hidden size of the encoder."""
+        return width(self.config)
+
+    @property
+    def chosen(self) -> dict[str, float]:
+        """The number of each setting that the recipe leaves to `auto`."""
+        return {key: getattr(self.fixed.train, key) for key in auto.automatic(self.recipe.train)}
+
+
+def load_task(
+    recipe: Recipe,
+    config: PretrainedConfig,
+    *,
+    accelerator: Accelerator,
+    resume_from: CheckpointReader | None = None,
+) -> Task:
+    """Read and tokenize the data, or find that prepared; choose the labels and what is left to `auto`.
+
+    Args:
+        recipe: what to train.
+        config: of its encoder.
+        accelerator: one rank of each machine prepares the data.
+        resume_from: a run that is resumed keeps what was chosen when it began.
+
+    Raises:
+        UserError: data or labels cannot be used, or the data has changed since the checkpoint was saved.
+    """
+    data = local_main_first(accelerator, lambda: prepare(recipe, config))
+    state = {} if resume_from is None else resume_from.state
+    if resume_from is not None and state["data_fingerprint"] != data.fingerprint:
+        raise UserError(
+            f"the data has changed since {resume_from.folder} was saved",
+            where=f"data.path {recipe.data.path}",
+            fix="restore it, or train again from the start with resume=never",
+        )
+    labels = data.labels.select(recipe.labels)
+    splits = label_splits(data, labels)
+    # Before anything is written: a wrong name in it is a mistake of the recipe.
+    weights = class_weights(recipe.train, labels, splits["train"].tags)
+    log_data(data, labels)
+    fixed = auto.settle(
+        recipe,
+        subwords=int(splits["train"].encoded.lengths.sum()),
+        width=width(config),
+        earlier=state.get("auto"),
+    )
+    task = Task(recipe, fixed, config, data, labels, splits, weights)
+    if task.chosen:
+        numbers = ", ".join(f"train.{key}={value:g}" for key, value in task.chosen.items())
+        log.info(
+            "auto: %s, for %s subwords and an encoder %d wide", numbers, f"{task.subwords:,}", task.width
+        )
+    return task
