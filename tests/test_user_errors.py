@@ -1,8 +1,10 @@
-"""Bad input, through the commands that users type: one line, exit code 2, no traceback, nothing lost."""
+"""Bad input, through the commands that users type: one line, exit code 2, no traceback, nothing lost.
+
+One case a source of mistakes; what each message says is tested where it is made.
+"""
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import os
@@ -121,29 +123,12 @@ class TestRecipes:
         ("text", "said"),
         [
             ("name: [tiny\n" + RECIPE, "recipe.yaml:2: not valid YAML: "),
-            (RECIPE + "\tlabels: all\n", "recipe.yaml:7: not valid YAML: "),
-            ("- a\n- b\n", "recipe.yaml: a recipe is a mapping of keys to values"),
             (RECIPE + "trian: {}\n", "recipe.yaml:7: unknown key `trian`; did you mean `train`?"),
-            (
-                RECIPE.replace("max_steps", "max_step"),
-                "recipe.yaml:6: unknown key `train.max_step`; did you mean `train.max_steps`?",
-            ),
             (
                 RECIPE.replace("max_steps: 1", "max_steps: ten"),
                 'recipe.yaml:6: `train.max_steps` should be a whole number (it is "ten")',
             ),
-            (
-                RECIPE.replace("max_steps: 1", "max_steps: 0"),
-                "recipe.yaml:6: `train.max_steps` should be greater than 0 (it is 0)",
-            ),
             (RECIPE + "name: other\n", "recipe.yaml:7: key `name` stands twice; first at recipe.yaml:1"),
-            (
-                RECIPE.replace("data: {path: data}\n", ""),
-                "recipe.yaml: key `data` is missing; add it or pass",
-            ),
-            (RECIPE.replace("{path: data}", "data"), "recipe.yaml:4: `data` should hold keys of its own"),
-            ("extends: none.yaml\n", "none.yaml: there is no such recipe; "),
-            ("extends: recipe.yaml\n", "recipe.yaml: the recipe extends itself; remove one `extends`"),
             (
                 RECIPE.replace("micro_batch_tokens: 128", "micro_batch_tokens: 512"),
                 "recipe.yaml:6: `train`: micro_batch_tokens 512 exceeds batch_tokens 256; lower the one or",
@@ -163,28 +148,10 @@ class TestRecipes:
     @pytest.mark.parametrize(
         ("override", "said"),
         [
-            (
-                "train.epochs",
-                "`train.epochs` is not an override; write dotted.key=value, such as train.epochs=1",
-            ),
             ("--overwrite", "`--overwrite` is not an override; write dotted.key=value"),
             (
                 "train.epoch=1",
                 "override train.epoch=1: unknown key `train.epoch`; did you mean `train.epochs`?",
-            ),
-            ("labels=[PER", "override labels=[PER: the value is not valid YAML"),
-            ("name.first=a", "override name.first=a: `name` has no keys below it; write name=VALUE"),
-            (
-                "train.epochs=0",
-                "override train.epochs=0: `train.epochs` should be greater than 0 or 'auto' (it is 0)",
-            ),
-            (
-                "labels=PER",
-                "override labels=PER: `labels` should be 'all' or a list (it is \"PER\"); write [PER]",
-            ),
-            (
-                "train.micro_batch_tokens=512",
-                "micro_batch_tokens 512 exceeds batch_tokens 256; lower the one or",
             ),
             (
                 "precision=fp16",
@@ -205,7 +172,6 @@ class TestData:
     @pytest.mark.parametrize(
         ("file", "content", "overrides", "said"),
         [
-            ("a", "", ["data.path=nowhere/at/all"], "nowhere/at/all: no such file or folder; set data.path"),
             ("a", "", ["data.path=none.jsonl"], "none.jsonl: no such file or folder; set data.path"),
             (
                 "test.jsonl",
@@ -214,48 +180,16 @@ class TestData:
                 "data: no file is called 'test'; there are train.jsonl, validation.jsonl; ",
             ),
             (
-                "a",
-                "",
-                ["data.tags_column=tags"],
-                "data/train.jsonl:1: no column 'tags'; the columns there are tokens, ner_tags; "
-                "set data.tags_column",
-            ),
-            (
                 "train.jsonl",
                 jsonl([*SENTENCES, (["a", "b"], ["O"])]),
                 [],
                 "data/train.jsonl:4: 2 words but 1 tags; give every word exactly one tag",
             ),
             (
-                "train.jsonl",
-                jsonl([(["a"], ["PER"])]),
-                [],
-                "data/train.jsonl:1: tag `PER` is not BIO (O, B-TYPE",
-            ),
-            (
                 "validation.jsonl",
                 jsonl([(["a"], ["B-LAW"])]),
                 ["data.label_names=[O,B-PER,I-PER,B-LOC,I-LOC,B-ORG,I-ORG]"],
                 "data/validation.jsonl:1: tag `B-LAW` is not among the 7 tags of data.label_names",
-            ),
-            ("train.jsonl", jsonl(SENTENCES) + "{'a': 1}\n", [], "data/train.jsonl:4: not JSON ("),
-            (
-                "train.jsonl",
-                b"\xff\xfe\n",
-                [],
-                "data/train.jsonl:1: byte 0xff is not UTF-8; save the file as",
-            ),
-            (
-                "a.jsonl.gz",
-                gzip.compress(jsonl(SENTENCES).encode())[:-9],
-                ["data.files.train=a.jsonl.gz"],
-                "data/a.jsonl.gz: damaged gzip file (",
-            ),
-            (
-                "a.jsonl.gz",
-                jsonl(SENTENCES),
-                ["data.files.train=a.jsonl.gz"],
-                "data/a.jsonl.gz: not a gzip file, though it is called .gz; rename it",
             ),
             (
                 "a.conll",
@@ -264,35 +198,10 @@ class TestData:
                 "data/a.conll:2: 1 column in 'sings', 2 in the lines before; fix the line",
             ),
             (
-                "a.conll",
-                "Ann B-PER\n",
-                ["data.files.train=a.conll", "data.tags_column=3"],
-                "data/a.conll:1: 2 columns in 'Ann B-PER', not 4 or more; see data.separator",
-            ),
-            (
                 "a.parquet",
                 b"PAR1",
                 ["data.files.train=a.parquet"],
                 "data/a.parquet: not a readable Parquet file",
-            ),
-            ("train.jsonl", "", [], "data/train.jsonl: there are no words in it to use for train"),
-            (
-                "a",
-                "",
-                ["data.language=de"],
-                "data/train.jsonl:1: no column 'lang'; the columns there are tokens",
-            ),
-            (
-                "train.jsonl",
-                jsonl(SENTENCES, lang="en"),
-                ["data.language=de", "data.splits={validation: null, test: null}"],
-                "no sentence of train has lang = de; there are en (3); set data.language to one of these",
-            ),
-            (
-                "train.jsonl",
-                jsonl([(["a"], [1])]),
-                ["data.splits={validation: null, test: null}"],
-                "data/train.jsonl:1: tags are numbers and nothing says what they mean; set data.label_names",
             ),
             (
                 "a",
@@ -501,16 +410,10 @@ class TestCompare:
                 ["all", "cut", "--out", "out"],
                 "cut: holds no complete run (results.json is missing); train it",
             ),
-            (["per", "loc", "--out", "out"], "per, loc: the runs share no entity type (PER; LOC)"),
-            (["all", "other", "--out", "out"], "all, other: the runs share no test sentence"),
-            (["all", "untested", "--out", "out"], "untested/results.json: has no test figures; train with"),
             (["all", "per", "--out", "file"], "--out file: is a file"),
             (["all", "per"], "Missing option '--out'; see ner-dist compare --help"),
             (["all", "--out", "out"], "a comparison is of two runs or more; name the output"),
-            (["all", "per", "loc", "--out", "out"], "the runs share no entity type ("),
-            (["all", "all", "all", "--out", "out"], "all: is named twice; name one of them"),
             (["all", "per", "--out", "out", "--names", "full"], "--names: 'full' is not LETTER=NAME; write"),
-            (["all", "all/metrics.jsonl", "--out", "out"], "all/metrics.jsonl:1: there is no `gold`, only "),
             (["all", "per", "--output", "out"], "No such option: --output"),
         ],
     )
@@ -598,7 +501,6 @@ class TestRealProcesses:
         ("module", "arguments", "said"),
         [
             ("ner_dist.cli", ["train", "recipe.yaml", "train.epoch=1"], "did you mean `train.epochs`?"),
-            ("ner_dist.cli", ["compare", "a", "b"], "Missing option '--out'"),
             (
                 "ner_dist.train",
                 ["recipe.yaml", "labels=[LAW]"],

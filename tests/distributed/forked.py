@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.distributed.faults import Fault
 from tests.distributed.launching import LAUNCH, REPOSITORY, environment
@@ -27,6 +28,7 @@ import deepspeed.runtime.zero.muon.original_muon, scipy.stats, seqeval.metrics.v
 import transformers.models.roberta.modeling_roberta  # noqa: F401
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 import ner_dist.training.metrics_log, ner_dist.training.trainer  # noqa: F401
+from ner_dist.evaluation.command import evaluate_model
 from ner_dist.train import main
 from tests.distributed import faults
 
@@ -44,7 +46,11 @@ def child(rank, request):
     try:
         for name, settings in request["faults"]:
             getattr(faults, name)(rank, **settings)
-        code = main(request["arguments"])
+        if request["score"]:
+            evaluate_model(**request["score"])
+            code = 0
+        else:
+            code = main(request["arguments"])
     except SystemExit as exit:
         code = exit.code
     except BaseException:
@@ -168,14 +174,31 @@ class Server:
             processes: their number.
             faults: what goes wrong in the ranks.
         """
+        arguments = [str(recipe), *overrides]
+        return self._fork(config, processes, arguments=arguments, faults=list(faults))
+
+    def score(self, *, config: str | None = None, processes: int = 1, **settings: Any) -> Job:
+        """Start `evaluate_model` with some settings, in a launch config's processes."""
+        return self._fork(config, processes, score=settings)
+
+    def _fork(
+        self,
+        config: str | None,
+        processes: int,
+        *,
+        arguments: Sequence[str] = (),
+        faults: Sequence[Fault] = (),
+        score: dict[str, Any] | None = None,
+    ) -> Job:
         self.jobs += 1
         log = self.folder / f"job-{self.jobs}.log"
         request = {
-            "arguments": [str(recipe), *overrides],
+            "arguments": arguments,
+            "score": score,
             "world": processes,
             "environment": launch_environment(config, processes) if config else {},
             "log": str(log),
-            "faults": list(faults),
+            "faults": faults,
         }
         return Job(self, self.ask(request), log)
 

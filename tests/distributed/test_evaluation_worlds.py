@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pytest
 
-from tests.distributed.launching import RECIPE, environment, launch_arguments, results
+from tests.distributed.launching import RECIPE, results
 
 pytestmark = pytest.mark.distributed
 
 WORLDS = [1, 2, 3]
 
-# Trains a run of its own, then scores the model of the one-process run, in the same group of processes.
-# Few subwords a pass, so that there are passes for everybody.
-SCRIPT = """
-import sys
-
-from ner_dist.recipe_file import load_recipe
-from ner_dist.evaluation.command import evaluate_model
-from ner_dist.train import train
-
-recipe, own, model, out = sys.argv[1:]
-train(load_recipe(recipe, [f"output_dir={own}"]))
-score(model, data=None, split="test", settings=[], precision="fp32", batch_tokens=150, out=out)
-"""
-
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """`own-N` and `scored-N` of N processes."""
+def folder(server, tmp_path_factory):
+    """`own-N`, a run of N processes, and `scored-N`, the one-process run's model scored by N."""
     folder = tmp_path_factory.mktemp("worlds")
-    recipe, script = folder / "tiny.yaml", folder / "both.py"
+    recipe = folder / "tiny.yaml"
     recipe.write_text(
         RECIPE.replace("learning_rate: 1.0e-3", "learning_rate: 5.0e-3").replace(
             "max_steps: 20", "max_steps: 60"
         )
         + "evaluation: {batch_tokens: 150}\n"
     )
-    script.write_text(SCRIPT)
+    # Few subwords a pass, so that there are passes for everybody.
+    settings = {"data": None, "split": "test", "settings": [], "precision": "fp32", "batch_tokens": 150}
     for world in WORLDS:
-        command = [*launch_arguments("cpu" if world > 1 else None, processes=world if world > 1 else None)]
-        command += [str(script), str(recipe)]
-        command += [str(folder / name) for name in (f"own-{world}", "own-1", f"scored-{world}")]
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr[-6000:]
+        where = {"config": "cpu" if world > 1 else None, "processes": world}
+        trained = server.start(recipe, f"output_dir={folder / f'own-{world}'}", **where)
+        assert set(trained.wait()) == {0}, trained.text()
+        out = str(folder / f"scored-{world}")
+        scored = server.score(model=str(folder / "own-1"), out=out, **settings, **where)
+        assert set(scored.wait()) == {0}, scored.text()
     return folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ner_dist.report.charts.curves import thinned
@@ -12,6 +12,7 @@ from ner_dist.report.charts.svg import chart, drawn, label
 from ner_dist.report.explorer_data import script_json
 
 
+@settings(max_examples=20)
 @given(st.text(min_size=1))
 def test_any_text_may_stand_in_a_chart(text):
     with chart(300, 100) as (figure, axes):
