@@ -1,8 +1,9 @@
 """Files of predictions: a run's own, or what any other tool wrote.
 
-JSON lines hold `gold` and `predicted` (or `pred`), lists of tags, and perhaps `tokens`, `id` and
-`confidence` (the probability of each predicted tag). Of CoNLL columns the first is the word, the last but one
-the gold tag, the last the predicted tag, unless a header says otherwise. Both may be gzipped.
+JSON lines hold `gold` and `predicted` (or `pred`), lists of tags, and perhaps `tokens`, `id`, `confidence`
+(the probability of each predicted tag), `in_train` and `seen` (what the model saw in training): see
+docs/formats.md. Of CoNLL columns the first is the word, the last but one the gold tag, the last the predicted
+tag, unless a header says otherwise. Both may be gzipped.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OPTIONAL = ("tokens", "id", "confidence")
+_OPTIONAL = ("tokens", "id", "confidence", "in_train", "seen")
 # What headers call the two columns of tags.
 _GOLD = ("gold", "true")
 _PREDICTED = ("pred", "predicted", "prediction", "predictions")
@@ -122,7 +123,7 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
         for name, cell in found.items():
             columns[name].append(cell)
         line_numbers.append(number)
-    tokens, ids, confidence = (columns[name] or None for name in _OPTIONAL)
+    tokens, ids, confidence, in_train, seen = (columns[name] or None for name in _OPTIONAL)
     words = columns["gold"] if tokens is None else tokens
     if tokens is not None:
         check_words(tokens, lambda sentence: f"{path}:{line_numbers[sentence]}")
@@ -133,11 +134,14 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
         rows_from_lists(words, columns[name], file=printable(path), line_numbers=line_numbers)
         for name in ("gold", "predicted")
     )
-    return gold, predicted, {"tokens": tokens, "ids": ids, "confidence": flat}
+    others: dict[str, Any] = {"tokens": tokens, "ids": ids, "confidence": flat}
+    others["in_train"] = None if in_train is None else np.array(in_train, dtype=bool)
+    others["seen"] = None if seen is None else _together(seen)
+    return gold, predicted, others
 
 
 def _cells(line: Any, where: str) -> dict[str, Any]:
-    """What a line holds, checked: lists of as many tags, words and probabilities, and an id."""
+    """What a line holds, checked: lists of as many tags, words and probabilities, and what is one a line."""
     if not isinstance(line, dict):
         raise UserError(f"{line!r:.60} is no JSON object", where=where, fix="write one JSON object a line")
     said = "predicted" if "predicted" in line or "pred" not in line else "pred"
@@ -160,6 +164,13 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
         raise UserError(f"lists of different lengths: {each}", where=where, fix=fix)
     if line.get("id") is not None:
         found["id"] = line["id"]
+    if (in_train := line.get("in_train")) is not None:
+        if type(in_train) is not bool:
+            what = f"`in_train` is neither true nor false: {in_train!r:.60}"
+            raise UserError(what, where=where, fix="write whether the training split has this sentence")
+        found["in_train"] = in_train
+    if line.get("seen") is not None:
+        found["seen"] = _seen(line["seen"], where)
     return found
 
 
@@ -169,6 +180,26 @@ def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str,
     if not isinstance(cell, list) or not all(type(each) in kinds for each in cell):
         raise UserError(f"`{key}` is no list of {what}: {cell!r:.60}", where=where, fix="see the README")
     return cell
+
+
+def _seen(cell: Any, where: str) -> dict[str, list[str]]:
+    fix = 'write the types that training showed for each gold entity: {"New York": ["LOC"], "Anna": []}'
+    if not isinstance(cell, dict):
+        raise UserError(f"`seen` is no JSON object: {cell!r:.60}", where=where, fix=fix)
+    for form, types in cell.items():
+        if not isinstance(types, list) or not all(type(name) is str for name in types):
+            what = f"`seen` has no list of types for {form!r:.60}: {types!r:.60}"
+            raise UserError(what, where=where, fix=fix)
+    return cell
+
+
+def _together(seen: list[dict[str, list[str]]]) -> dict[str, frozenset[str]]:
+    """What all lines say: words that are an entity more than once have the same types each time."""
+    found: dict[str, set[str]] = {}
+    for cell in seen:
+        for form, types in cell.items():
+            found.setdefault(form, set()).update(types)
+    return {form: frozenset(types) for form, types in found.items()}
 
 
 def _ids(ids: list[Any], line_numbers: list[int], path: Path) -> list[str]:

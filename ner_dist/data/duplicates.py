@@ -19,16 +19,24 @@ import numpy as np
 from ner_dist.data.corpus import Repeats
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ner_dist.data.corpus import Split
     from ner_dist.recipe import Data
 
 log = logging.getLogger(__name__)
 
 
+def sentence_key(words: Sequence[str]) -> str:
+    """The same text for sentences of the same words, and for no others."""
+    # Half of a surrogate pair, which no word holds (`corpus.check_words`), ends every word.
+    return "\ud800".join((*words, ""))
+
+
 def first_occurrence(split: Split) -> np.ndarray:
     """int64 [N]: for each sentence the first sentence with the same words, which may be itself."""
-    first: dict[tuple[str, ...], int] = {}
-    found = (first.setdefault(words, index) for index, words in enumerate(map(tuple, split.tokens)))
+    first: dict[str, int] = {}
+    found = (first.setdefault(key, index) for index, key in enumerate(map(sentence_key, split.tokens)))
     return np.fromiter(found, np.int64, count=len(split))
 
 
@@ -47,8 +55,8 @@ def with_other_tags(split: Split, first: np.ndarray) -> int:
 
 def shared(split: Split, *others: Split) -> np.ndarray:
     """bool [N]: the sentences of `split` that also stand in one of the others."""
-    seen = {words for other in others for words in map(tuple, other.tokens)}
-    return np.fromiter((words in seen for words in map(tuple, split.tokens)), bool, count=len(split))
+    seen = {key for other in others for key in map(sentence_key, other.tokens)}
+    return np.fromiter((key in seen for key in map(sentence_key, split.tokens)), bool, count=len(split))
 
 
 def clean(splits: dict[str, Split], data: Data, *, counts: dict[str, int]) -> dict[str, Split]:

@@ -22,7 +22,7 @@ from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
 from ner_dist.data.notes import Notes, recorded
 from ner_dist.errors import UserError, writing
-from ner_dist.files import atomic_folder, read_json
+from ner_dist.files import atomic_folder
 from ner_dist.labels import LabelSet
 from ner_dist.recipe import SCRATCH
 
@@ -123,21 +123,6 @@ def prepare(recipe: Recipe, config: PretrainedConfig, *, splits: Collection[str]
                     _build(folder, recipe, config, splits, notes)
                 just_made = True
     return replace(_load(folder), just_made=just_made)
-
-
-def find_prepared(data: Data, *, fingerprint: str) -> Prepared | None:
-    """Data that was prepared on this machine before, by the fingerprint of its words and tags.
-
-    Neither the source nor the tokenizer is asked.
-
-    Args:
-        data: says where prepared data is kept.
-        fingerprint: as in `Prepared`.
-    """
-    for meta in sorted(cache_folder(data).glob("*/meta.json")):
-        if read_json(meta).get("fingerprint") == fingerprint:
-            return _load(meta.parent)
-    return None
 
 
 def prepared_folder(

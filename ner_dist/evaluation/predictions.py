@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.data.readers import json_lines, read_text
+from ner_dist.data.training_text import entities
 from ner_dist.files import atomic_file
 
 if TYPE_CHECKING:
     from ner_dist.data.labelled import LabelledSplit
+    from ner_dist.data.training_text import TrainingText
     from ner_dist.evaluation.figures import SplitFigures
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ def write_predictions(
     predicted: np.ndarray,
     *,
     confidence: np.ndarray | None = None,
+    training: TrainingText | None = None,
 ) -> None:
     """One JSON object a sentence, in the order of the data.
 
@@ -38,13 +41,16 @@ def write_predictions(
         split: the sentences, with gold tags.
         predicted: label id of every word, int [W].
         confidence: as in `EvaluationResult`; None leaves it out.
+        training: what the model was trained on; None leaves out what it has seen.
     """
     names = np.array(split.labels.tags, dtype=object)
     gold_tags, predicted_tags = names[split.tags].tolist(), names[predicted].tolist()
+    words = split.prepared.tokens()
+    of_gold = entities(words, split.tags, split.offsets, split.labels)
     with atomic_file(path) as file:
-        for i, tokens in enumerate(split.prepared.tokens()):
+        for i, (tokens, found) in enumerate(zip(words, of_gold, strict=True)):
             start, end = int(split.offsets[i]), int(split.offsets[i + 1])
-            line = {
+            line: dict[str, Any] = {
                 "id": i,
                 "tokens": tokens,
                 "gold": gold_tags[start:end],
@@ -52,6 +58,10 @@ def write_predictions(
             }
             if confidence is not None:
                 line["confidence"] = confidence[start:end].tolist()
+            if training is not None:
+                seen = training.seen(form for form, _ in found)
+                line["in_train"] = training.holds(tokens)
+                line["seen"] = {form: sorted(types) for form, types in seen.items()}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 

@@ -16,7 +16,7 @@ from ner_dist.comparison.calibration import calibration
 from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.prediction_files import read_run
 from ner_dist.comparison.results import Calibration, ErrorAnalysis, ModelInfo
-from ner_dist.comparison.training_overlap import of_run
+from ner_dist.comparison.training_overlap import with_training
 from ner_dist.errors import UserError
 from ner_dist.evaluation.metrics import standing
 from ner_dist.report import run_tables
@@ -163,13 +163,13 @@ def _analysis(run: Run, end: _Results, name: str) -> _Analysis:
     if missing := _missing(run, end):
         return _Analysis(runs, notes=[missing])
     try:
-        aligned = _alone(read_run(run, end.figures["labels"]), name)
+        aligned = _alone(with_training(read_run(run, end.figures["labels"]), run), name)
     except UserError as error:
         log.warning("%s", error)
         return _Analysis(runs, notes=[f"The predictions cannot be read: {error}."])
     return _Analysis(
         runs,
-        errors={name: errors(aligned, name, training=of_run(run))},
+        errors={name: errors(aligned, name)},
         calibration={name: calibration(aligned, name)},
         aligned=aligned,
     )
@@ -202,6 +202,8 @@ def _alone(said: Predictions, name: str) -> AlignedPredictions:
         tokens=said.tokens,
         ids=said.ids,
         confidence={name: [said.confidence]},
+        in_train={} if said.in_train is None else {name: said.in_train},
+        seen={} if said.seen is None else {name: said.seen},
     )
 
 

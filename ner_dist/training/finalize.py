@@ -167,7 +167,11 @@ def _write_predictions(trainer: Trainer, split: str, evaluation: EvaluationResul
     path, figures = trainer.run.predictions(split), evaluation.figures
     with writing(path):
         predictions.write_predictions(
-            path, trainer.task.splits[split], evaluation.predicted, confidence=evaluation.confidence
+            path,
+            trainer.task.splits[split],
+            evaluation.predicted,
+            confidence=evaluation.confidence,
+            training=trainer.task.training_text,
         )
     predictions.verify(path, figures)
     log.info(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ner_dist.data.labelled import LabelledSplit, label_splits
 from ner_dist.data.prepare import Prepared, prepare
 from ner_dist.data.report import log_data
+from ner_dist.data.training_text import TrainingText
 from ner_dist.errors import UserError
 from ner_dist.model.encoder import class_weights, width
 from ner_dist.runtime.ranks import local_main_first
@@ -45,6 +47,12 @@ class Task:
     """By name: the sentences with tags in `labels`."""
     class_weights: torch.Tensor | None
     """float [labels], or None for equal ones."""
+
+    @cached_property
+    def training_text(self) -> TrainingText:
+        """What there is to be seen in training, with all types of the data."""
+        split = self.data.splits["train"]
+        return TrainingText.from_split(split.tokens(), split.tags, split.offsets, self.data.labels)
 
     @property
     def subwords(self) -> int:

@@ -17,6 +17,7 @@ LINES = [
     {"gold": ["B-PER"], "pred": ["B-EVE"]},
 ]
 WORDS = [["in", "New", "York"], ["Anna"]]
+SEEN = [{"New York": ["LOC", "ORG"]}, {"Anna": []}]
 CONLL = "in O B-PER\nNew B-LOC B-LOC\nYork I-LOC O\n\nAnna B-PER B-EVE\n"
 
 
@@ -54,12 +55,13 @@ def test_json_lines_of_tags_alone(write, name):
     check(predictions)
     assert predictions.source == str(path)
     assert (predictions.tokens, predictions.ids, predictions.confidence) == (None, None, None)
+    assert (predictions.in_train, predictions.seen) == (None, None)
 
 
 def test_json_lines_with_all_that_may_be_there(write):
     lines = [
         {"id": f"s{i}", "tokens": words, "gold": line["gold"], "predicted": line["pred"], "more": 1}
-        | {"confidence": [0.5] * len(words)}
+        | {"confidence": [0.5] * len(words), "in_train": i == 1, "seen": SEEN[i]}
         for i, (words, line) in enumerate(zip(WORDS, LINES, strict=True))
     ]
     predictions = read_file(write(lines))
@@ -67,6 +69,8 @@ def test_json_lines_with_all_that_may_be_there(write):
     assert (predictions.tokens, predictions.ids) == (WORDS, ["s0", "s1"])
     assert predictions.confidence.dtype == np.float32
     assert predictions.confidence.tolist() == [0.5] * 4
+    assert predictions.in_train.dtype == bool and predictions.in_train.tolist() == [False, True]
+    assert predictions.seen == {"New York": {"LOC", "ORG"}, "Anna": frozenset()}
 
 
 @pytest.mark.parametrize("name", ["a.conll", "a.conll.gz", "a.txt", "a.tsv"])
@@ -130,10 +134,17 @@ def test_a_broken_line_is_named(write, line, complaint):
         ({"gold": ["B-\ud800"]}, "half of a surrogate pair"),
         ({"id": [2]}, r"`id` is neither a number nor text: \[2\]"),
         ({"id": None}, "line 1 has `id` and line 2 has none"),
+        ({"in_train": 1}, "`in_train` is neither true nor false: 1; write whether the training split has"),
+        ({"in_train": None}, "line 1 has `in_train` and line 2 has none"),
+        ({"seen": ["PER"]}, r"`seen` is no JSON object: \['PER'\]; write the types that training showed"),
+        ({"seen": {"Anna": "PER"}}, "`seen` has no list of types for 'Anna': 'PER'"),
+        ({"seen": {"Anna": [1]}}, r"`seen` has no list of types for 'Anna': \[1\]"),
+        ({"seen": None}, "line 1 has `seen` and line 2 has none"),
     ],
 )
 def test_a_broken_column_is_named(write, change, complaint):
     line = {"id": 1, "tokens": ["a"], "gold": ["O"], "predicted": ["O"], "confidence": [0.9]}
+    line |= {"in_train": False, "seen": {}}
     path = write([line, line | {"id": 2} | change])
     with pytest.raises(UserError, match=complaint) as refused:
         read_file(path)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer, RobertaConfig, pipeline
 
 from ner_dist.data.labelled import LabelledSplit
+from ner_dist.data.training_text import TrainingText
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.predictions import verify, write_predictions
@@ -216,6 +217,18 @@ def test_confidence_is_written_with_four_digits_if_it_is_known(tmp_path):
     write_predictions(path, labelled([["a", "b"], ["c"]], gold), predicted, confidence=confidence)
     first, second = path.read_text().splitlines()
     assert first.endswith('"confidence": [0.9987, 1.0]}') and second.endswith('"confidence": [0.3333]}')
+
+
+def test_what_training_had_seen_is_written_if_it_is_known(tmp_path):
+    words, offsets = [["Anna", "Berg"], ["Rome", "Anna"], ["Rome"]], np.array([0, 2, 4, 5])
+    shown = np.array([1, 2, 3, 1, 0])  # B-PER I-PER, B-LOC B-PER, O
+    training = TrainingText.from_split(words, shown, offsets, LABELS)
+    path, gold = tmp_path / "test.jsonl", np.array([1, 2, 1, 0, 3, 0])
+    tested = [["Anna", "Berg"], ["Anna"], ["anna"], ["Berg", "."]]
+    write_predictions(path, labelled(tested, gold), gold, training=training)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["in_train"] for line in lines] == [True, False, False, False]
+    assert [line["seen"] for line in lines] == [{"Anna Berg": ["PER"]}, {"Anna": ["PER"]}, {}, {"Berg": []}]
 
 
 def test_predictions_are_text_that_people_can_read(tmp_path):
