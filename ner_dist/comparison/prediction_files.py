@@ -111,19 +111,26 @@ def read_file(
 
 def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     columns: dict[str, list[Any]] = {name: [] for name in ("gold", "predicted", *_OPTIONAL)}
+    seen: dict[str, set[str]] = {}
+    on_first_line: set[str] = set()
     line_numbers: list[int] = []
     for number, line in json_lines(read_text(path), path):
         where = f"{path}:{number}"
         found = _cells(line, where)
+        if not line_numbers:
+            on_first_line = set(found)
         for name in _OPTIONAL:
-            if line_numbers and (name in found) != bool(columns[name]):
+            if (name in found) != (name in on_first_line):
                 there, missing = (number, line_numbers[0]) if name in found else (line_numbers[0], number)
                 what = f"line {there} has `{name}` and line {missing} has none"
                 raise UserError(what, where=where, fix="write it on all lines or on none")
+        # Words that are an entity on several lines have the same types on each: kept once.
+        for form, types in found.pop("seen", {}).items():
+            seen.setdefault(form, set()).update(types)
         for name, cell in found.items():
             columns[name].append(cell)
         line_numbers.append(number)
-    tokens, ids, confidence, in_train, seen = (columns[name] or None for name in _OPTIONAL)
+    tokens, ids, confidence, in_train = (columns[name] or None for name in _OPTIONAL if name != "seen")
     words = columns["gold"] if tokens is None else tokens
     if tokens is not None:
         check_words(tokens, lambda sentence: f"{path}:{line_numbers[sentence]}")
@@ -134,9 +141,14 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
         rows_from_lists(words, columns[name], file=printable(path), line_numbers=line_numbers)
         for name in ("gold", "predicted")
     )
-    others: dict[str, Any] = {"tokens": tokens, "ids": ids, "confidence": flat}
-    others["in_train"] = None if in_train is None else np.array(in_train, dtype=bool)
-    others["seen"] = None if seen is None else _together(seen)
+    shown = {form: frozenset(types) for form, types in seen.items()}
+    others = {
+        "tokens": tokens,
+        "ids": ids,
+        "confidence": flat,
+        "in_train": None if in_train is None else np.array(in_train, dtype=bool),
+        "seen": shown if "seen" in on_first_line else None,
+    }
     return gold, predicted, others
 
 
@@ -164,11 +176,8 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
         raise UserError(f"lists of different lengths: {each}", where=where, fix=fix)
     if line.get("id") is not None:
         found["id"] = line["id"]
-    if (in_train := line.get("in_train")) is not None:
-        if type(in_train) is not bool:
-            what = f"`in_train` is neither true nor false: {in_train!r:.60}"
-            raise UserError(what, where=where, fix="write whether the training split has this sentence")
-        found["in_train"] = in_train
+    if line.get("in_train") is not None:
+        found["in_train"] = _in_train(line["in_train"], where)
     if line.get("seen") is not None:
         found["seen"] = _seen(line["seen"], where)
     return found
@@ -182,6 +191,13 @@ def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str,
     return cell
 
 
+def _in_train(cell: Any, where: str) -> bool:
+    if type(cell) is not bool:
+        what = f"`in_train` is neither true nor false: {cell!r:.60}"
+        raise UserError(what, where=where, fix="write whether the training split has this sentence")
+    return cell
+
+
 def _seen(cell: Any, where: str) -> dict[str, list[str]]:
     fix = 'write the types that training showed for each gold entity: {"New York": ["LOC"], "Anna": []}'
     if not isinstance(cell, dict):
@@ -191,15 +207,6 @@ def _seen(cell: Any, where: str) -> dict[str, list[str]]:
             what = f"`seen` has no list of types for {form!r:.60}: {types!r:.60}"
             raise UserError(what, where=where, fix=fix)
     return cell
-
-
-def _together(seen: list[dict[str, list[str]]]) -> dict[str, frozenset[str]]:
-    """What all lines say: words that are an entity more than once have the same types each time."""
-    found: dict[str, set[str]] = {}
-    for cell in seen:
-        for form, types in cell.items():
-            found.setdefault(form, set()).update(types)
-    return {form: frozenset(types) for form, types in found.items()}
 
 
 def _ids(ids: list[Any], line_numbers: list[int], path: Path) -> list[str]:
