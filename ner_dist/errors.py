@@ -49,7 +49,7 @@ class UserError(Exception):
         super().__init__(" ".join(text.split()))
 
 
-_MAKE_ROOM = "make room and give the same command again: what was saved is still there"
+_MAKE_ROOM = "free disk space and repeat the command: what was saved is still there"
 _GET_ACCESS = "get permission there, or name another place"
 _FIXES = {
     errno.ENOSPC: _MAKE_ROOM,

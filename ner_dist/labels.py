@@ -75,7 +75,7 @@ class LabelSet:
             except ValueError as error:
                 raise UserError(str(error), where=where) from None
             if list(tags).count(tag) > 1:
-                raise UserError(f"label `{tag}` stands twice", where=where)
+                raise UserError(f"label `{tag}` appears twice", where=where)
         if OUTSIDE not in tags:
             raise UserError("there is no label `O`", where=where)
         types = dict.fromkeys(split_tag(tag)[1] for tag in tags if tag != OUTSIDE)

@@ -207,7 +207,7 @@ def _note_lines(node: yaml.Node | None, prefix: str, shown: str, origin: dict[st
     for key, value in node.value:
         dotted, where = f"{prefix}{key.value}", f"{shown}:{key.start_mark.line + 1}"
         if dotted in origin:
-            raise UserError(f"key `{dotted}` stands twice", where=where, fix=f"first at {origin[dotted]}")
+            raise UserError(f"key `{dotted}` appears twice", where=where, fix=f"first at {origin[dotted]}")
         origin[dotted] = where
         _note_lines(value, f"{dotted}.", shown, origin)
 

@@ -43,7 +43,7 @@ def train(recipe: Recipe) -> Run:
     log.info("ner_dist %s: %s, to be trained in %s", __version__, recipe.name, recipe.output_dir)
     recipe = as_its_run(recipe, output)
 
-    # What follows takes seconds to import.
+    # These imports take seconds.
     from ner_dist.model.encoder import load_config
     from ner_dist.training.finalize import finalize
     from ner_dist.training.trainer import Trainer
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         return show(error)
     except signals.Stopped as stopped:
         if is_main_process():
-            print(f"{stopped}: the same command goes on from there", file=sys.stderr)
+            print(f"{stopped}: repeat the command to resume", file=sys.stderr)
         leave()
         return signals.EXIT_RESUME
     leave()

@@ -226,10 +226,10 @@ class TestMistakesInTheFile:
                 "recipe.yaml:4: `labels[1]` should be text (it is 7); put it in quotes",
             ),
             ("1: 2\n", "recipe.yaml:4: the recipe has a key that is not text (it is 1)"),
-            ("name: again\n", "recipe.yaml:4: key `name` stands twice; first at recipe.yaml:1"),
+            ("name: again\n", "recipe.yaml:4: key `name` appears twice; first at recipe.yaml:1"),
             (
                 "train:\n  seed: 1\n  seed: 2\n",
-                "recipe.yaml:6: key `train.seed` stands twice; first at recipe.yaml:5",
+                "recipe.yaml:6: key `train.seed` appears twice; first at recipe.yaml:5",
             ),
             ("labels: [PER\nseed: 1\n", "recipe.yaml:5: not valid YAML: "),
             ("\tseed: 1\n", "recipe.yaml:4: not valid YAML: "),

@@ -163,7 +163,7 @@ def test_a_disk_that_fills_up_at_the_end_is_named_with_the_file(tmp_path):
     with pytest.raises(UserError) as caught:
         small.train(recipe)
     assert str(caught.value).startswith(
-        f"{tmp_path / 'run'}/predictions/test.jsonl: No space left on device; make room"
+        f"{tmp_path / 'run'}/predictions/test.jsonl: No space left on device; free disk space"
     )
     assert not aside.is_symlink(), "nothing is left of it"
     assert results(small.train(recipe))["test"]["sentences"] == 83

@@ -136,7 +136,7 @@ class TestRecipes:
                 RECIPE.replace("max_steps: 1", "max_steps: 0"),
                 "recipe.yaml:6: `train.max_steps` should be greater than 0 (it is 0)",
             ),
-            (RECIPE + "name: other\n", "recipe.yaml:7: key `name` stands twice; first at recipe.yaml:1"),
+            (RECIPE + "name: other\n", "recipe.yaml:7: key `name` appears twice; first at recipe.yaml:1"),
             (
                 RECIPE.replace("data: {path: data}\n", ""),
                 "recipe.yaml: key `data` is missing; add it or pass",
@@ -188,7 +188,7 @@ class TestRecipes:
             ),
             (
                 "precision=fp16",
-                "precision: fp16 trains only on a GPU, and there is none here; launch with ",
+                "precision: fp16 trains only on a GPU, and none is available; launch with ",
             ),
             (
                 "logging.trackers=[comet]",
@@ -211,13 +211,13 @@ class TestData:
                 "test.jsonl",
                 None,
                 [],
-                "data: no file is called 'test'; there are train.jsonl, validation.jsonl; ",
+                "data: no file is named 'test'; the files are train.jsonl, validation.jsonl; ",
             ),
             (
                 "a",
                 "",
                 ["data.tags_column=tags"],
-                "data/train.jsonl:1: no column 'tags'; the columns there are tokens, ner_tags; "
+                "data/train.jsonl:1: no column 'tags'; the columns are tokens, ner_tags; "
                 "set data.tags_column",
             ),
             (
@@ -255,7 +255,7 @@ class TestData:
                 "a.jsonl.gz",
                 jsonl(SENTENCES),
                 ["data.files.train=a.jsonl.gz"],
-                "data/a.jsonl.gz: not a gzip file, though it is called .gz; rename it",
+                "data/a.jsonl.gz: not a gzip file, despite its name; rename it",
             ),
             (
                 "a.conll",
@@ -275,12 +275,12 @@ class TestData:
                 ["data.files.train=a.parquet"],
                 "data/a.parquet: not a readable Parquet file",
             ),
-            ("train.jsonl", "", [], "data/train.jsonl: there are no words in it to use for train"),
+            ("train.jsonl", "", [], "data/train.jsonl: it has no words for train"),
             (
                 "a",
                 "",
                 ["data.language=de"],
-                "data/train.jsonl:1: no column 'lang'; the columns there are tokens",
+                "data/train.jsonl:1: no column 'lang'; the columns are tokens",
             ),
             (
                 "train.jsonl",
@@ -292,7 +292,7 @@ class TestData:
                 "train.jsonl",
                 jsonl([(["a"], [1])]),
                 ["data.splits={validation: null, test: null}"],
-                "data/train.jsonl:1: tags are numbers and nothing says what they mean; set data.label_names",
+                "data/train.jsonl:1: tags are numbers without names; set data.label_names",
             ),
             (
                 "a",
@@ -312,7 +312,7 @@ class TestData:
 
     def test_prepare_tells_the_same(self, cli_refused, here):
         write(here / "data" / "train.jsonl", "[]\n")
-        assert cli_refused("prepare", "recipe.yaml") == "data/train.jsonl:1: [] is no JSON object"
+        assert cli_refused("prepare", "recipe.yaml") == "data/train.jsonl:1: [] is not a JSON object"
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ class TestData:
     [
         (["data.path=none/"], "none/: no such file or folder; set data.path"),
         (["data.files.test=none.jsonl"], "data/none.jsonl: no such file; there are "),
-        (["data.splits.train=first"], "data: no file is called 'first'; there are "),
+        (["data.splits.train=first"], "data: no file is named 'first'; the files are "),
         (
             ["data.path=data/train.jsonl"],
             "data.path: data/train.jsonl is one file, but train, validation, test",
@@ -361,12 +361,15 @@ class TestLabels:
     def test_class_weights_of_an_unknown_type(self, train_refused):
         said = train_refused("train.class_weights={PER: 2, LAW: 3}")
         assert said == (
-            "train.class_weights: `LAW` is not a type that is learnt; the types are O, PER, ORG, LOC"
+            "train.class_weights: `LAW` is not an entity type of this training; the types are O, "
+            "PER, ORG, LOC"
         )
 
     def test_class_weights_of_a_type_that_is_left_out(self, train_refused):
         said = train_refused("train.class_weights={LOC: 2}", "labels=[PER]")
-        assert said == "train.class_weights: `LOC` is not a type that is learnt; the types are O, PER"
+        assert (
+            said == "train.class_weights: `LOC` is not an entity type of this training; the types are O, PER"
+        )
 
 
 class TestModels:
@@ -381,7 +384,7 @@ class TestModels:
         [
             (
                 {},
-                "the folder `model` holds no model (config.json is missing); name the folder that holds one",
+                "the folder `model` contains no model (config.json is missing); name a folder that contains",
             ),
             ({"config.json": "{"}, "cannot load the model `model`: "),
             ({"config.json": '{"model_type": "quux"}'}, "cannot load the model `model`: "),
@@ -401,14 +404,14 @@ class TestModels:
 
     def test_a_file(self, train_refused):
         assert train_refused("model.name=recipe.yaml") == (
-            "model.name: `recipe.yaml` is a file; name the folder that holds the model"
+            "model.name: `recipe.yaml` is a file; name the folder that contains the model"
         )
 
     @pytest.mark.parametrize("name", ["some-encoder-base", "Someone/some-encoder"])
     def test_a_hub_name_without_a_network(self, train_refused, name):
         said = train_refused(f"model.name={name}")
         assert said.startswith(f"model.name: cannot load the model `{name}`: ")
-        assert said.endswith("(with a network, or after `ner-dist prepare`) or a folder that holds one")
+        assert said.endswith("(with a network, or after `ner-dist prepare`) or a folder that contains one")
 
 
 @pytest.fixture(scope="module")
@@ -462,7 +465,7 @@ class TestOutputDirectories:
     def test_other_files(self, train_refused, here):
         write(here / "out" / "thesis.tex", "precious")
         assert train_refused() == (
-            "output_dir out: holds files that are no run of ner_dist; "
+            "output_dir out: holds files that are not a run of ner_dist; "
             "name another output_dir, or pass overwrite=true to move it aside"
         )
         assert contents(here / "out") == {"thesis.tex": b"precious"}
@@ -535,7 +538,7 @@ class TestEvaluate:
                 ["all", "--precision", "fp8"],
                 "'fp8' is not one of 'auto', 'fp32', 'bf16', 'fp16'; see ner-dist",
             ),
-            (["all", "--precision", "fp16"], "precision: fp16 trains only on a GPU, and there is none here"),
+            (["all", "--precision", "fp16"], "precision: fp16 trains only on a GPU, and none is available"),
             (["all", "data.langage=en"], "unknown key `data.langage`; did you mean `data.language`?"),
             (
                 ["all", "train.seed=1"],
@@ -550,7 +553,7 @@ class TestEvaluate:
                 ["all", "--out", "per"],
                 "--out per: holds a run, whose results would be lost; name another folder",
             ),
-            (["untested"], "data.splits.test: the recipe says that there is no such split; name it"),
+            (["untested"], "data.splits.test: the recipe sets this split to null; name it"),
             ([], "Missing argument 'RUN_OR_MODEL'; see ner-dist evaluate --help"),
         ],
     )

@@ -75,7 +75,7 @@ def read_file(
         gold, predicted, others = _read_conll(path)
     else:
         raise UserError(
-            f"the format of a '{path.suffix}' file is not known",
+            f"the format of a '{path.suffix}' file is unknown",
             where=str(path),
             fix="call JSON lines .jsonl and CoNLL columns .conll, either with .gz behind it if gzipped",
         )
@@ -139,7 +139,9 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
 def _cells(line: Any, where: str) -> dict[str, Any]:
     """What a line holds, checked: lists of as many tags, words and probabilities, and an id."""
     if not isinstance(line, dict):
-        raise UserError(f"{line!r:.60} is no JSON object", where=where, fix="write one JSON object a line")
+        raise UserError(
+            f"{line!r:.60} is not a JSON object", where=where, fix="write one JSON object per line"
+        )
     said = "predicted" if "predicted" in line or "pred" not in line else "pred"
     found: dict[str, Any] = {}
     for name, key in (("gold", "gold"), ("predicted", said)):

@@ -1,6 +1,6 @@
-"""What tags and the names of their columns look like, by which a file's columns are told apart.
+"""Recognise tags and the names of their columns, to tell the columns of a file apart.
 
-This only guesses at columns; what a tag means is decided where tags become labels.
+This only guesses the role of columns; tags get their meaning when they become labels.
 """
 
 from __future__ import annotations

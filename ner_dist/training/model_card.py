@@ -1,4 +1,4 @@
-"""The README.md of a saved model: what it is, how well it does, and two ways to use it that were tried."""
+"""Write the README.md of a saved model: description, scores, and two usage examples that were run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ entities = tag("Anna Berg visits York.")"""
 
 
 def model_card(recipe: Recipe, labels: LabelSet, results: dict[str, Any] | None = None) -> str:
-    """The README.md of the saved model; places on this machine are left out of it.
+    """The text of the saved model's README.md, without local paths.
 
     Args:
         recipe: what it was trained with.
@@ -92,7 +92,7 @@ def model_card(recipe: Recipe, labels: LabelSet, results: dict[str, Any] | None 
 
 
 def _public(name: str) -> str:
-    """A hub name as it is; of a place on this machine its last part."""
+    """A hub name unchanged; a local path shortened to its last part."""
     path = Path(name).expanduser()
     local = path.exists() or path.is_absolute() or name.startswith(".")
     if not local:
@@ -103,7 +103,7 @@ def _public(name: str) -> str:
 
 
 def _said_of_leaks(results: dict[str, Any]) -> list[str]:
-    """How many of the scored sentences training has seen."""
+    """Sentences of the card on scored sentences that also occur in train."""
     says = []
     for name in ("validation", "test"):
         seen = results.get("data", {}).get(f"{name}_in_train")
@@ -159,7 +159,7 @@ def try_examples(
     overlap: int,
     precision: str,
 ) -> dict[str, Any] | None:
-    """What the card's examples give on the first sentences of a split, held against what was scored.
+    """Run the card's examples on the first sentences of a split, and compare them with the scored tags.
 
     Args:
         model: the model as loaded from the folder.

@@ -15,7 +15,7 @@ from ner_dist.errors import UserError
 from ner_dist.recipe import Data
 from tests.data.test_readers import sentences
 
-MEND = "fix the line; where a word holds a space, put tabs between the columns of all lines"
+MEND = "fix the line; if a word contains a space, put tabs between the columns of all lines"
 MEND_TABS = "fix the line: tabs separate the columns; if white space does, set data.separator=whitespace"
 
 
@@ -139,7 +139,7 @@ def test_misc_that_does_not_say_it(refused):
     )
     message = refused(conllu("_", "Entity=(e1-place", "_")[0])
     assert message.startswith(
-        "a.conll:3: no column holds tags of entities; there are ID (1, 2), FORM (In, Bern, Go)"
+        "a.conll:3: no column holds entity tags; the columns are ID (1, 2), FORM (In, Bern, Go)"
     )
     assert message.endswith("; set data.tags_column, MISC:NAME for an attribute of column MISC")
 
@@ -230,7 +230,7 @@ def test_words_of_which_most_hold_a_blank_are_said(read, caplog):
         ),
         (
             "B-Rating\t2\nI-Rating\tstart\nO\trestaurants\n",
-            ":1: column 0 is read for words but holds tags (B-Rating, I-Rating); "
+            ":1: column 0 is read as words but holds tags (B-Rating, I-Rating); "
             "set data.tags_column=0 and data.tokens_column",
         ),
     ],
