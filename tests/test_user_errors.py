@@ -286,7 +286,8 @@ class TestData:
                 "train.jsonl",
                 jsonl(SENTENCES, lang="en"),
                 ["data.language=de", "data.splits={validation: null, test: null}"],
-                "no sentence of train has lang = de; there are en (3); set data.language to one of these",
+                "no sentence of train has lang = de; the languages are en (3); set data.language to "
+                "one of these",
             ),
             (
                 "train.jsonl",
@@ -319,7 +320,7 @@ class TestData:
     ("overrides", "said"),
     [
         (["data.path=none/"], "none/: no such file or folder; set data.path"),
-        (["data.files.test=none.jsonl"], "data/none.jsonl: no such file; there are "),
+        (["data.files.test=none.jsonl"], "data/none.jsonl: no such file; the files are "),
         (["data.splits.train=first"], "data: no file is named 'first'; the files are "),
         (
             ["data.path=data/train.jsonl"],

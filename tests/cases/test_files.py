@@ -40,10 +40,10 @@ def test_conllu_plus(caplog):
     check(corpus)
     assert not any(word.isdecimal() and word in "1234567" for word in corpus.splits["train"].tokens[1])
     assert (
-        "train.conllu: ranges of words (3-4) left out, their words kept: 5; empty nodes (3.1) left out: 5"
+        "train.conllu: skipped ranges (3-4), keeping their words: 5; skipped empty nodes (3.1): 5"
         in caplog.text
     )
-    assert "train.conllu: the tags are read from column NER" in caplog.text
+    assert "train.conllu: tags are read from column NER" in caplog.text
     assert read("conllu_plus", tokens_column=1, tags_column="NER").fingerprint == corpus.fingerprint
 
 
@@ -66,7 +66,7 @@ def test_zero_types():
     assert refused("zero_types") == (
         "train.tsv:29: no word in '2 O O', and every tag of the file is O. Its columns: "
         "0 (1, 2, 3), 1 (In, Quessa, ,), 2 (B-LOC, B-ORG, I-ORG), 3 (O); "
-        "set data.tags_column=2, and write the word, take the line out, or set data.tokens_column"
+        "set data.tags_column=2, and write the word, remove the line, or set data.tokens_column"
     )
     assert refused("zero_types", tags_column=2).startswith("train.tsv:29: no word in '2 O O'; write the word")
 

@@ -103,7 +103,7 @@ def test_what_is_found_in_misc_is_said(caplog):
     with caplog.at_level(logging.INFO):
         read("formats/conllu_misc")
     assert (
-        "train.conllu: the tags are read from NER= in column MISC, O where it is not there; "
+        "train.conllu: tags are read from NER= in column MISC, O where it is absent; "
         "set data.tags_column to change this" in caplog.text
     )
 

@@ -181,7 +181,7 @@ def test_a_file_without_ends_of_sentences_is_said(read, caplog):
 def test_words_of_which_most_hold_a_blank_are_said(read, caplog):
     read("In IN\tO\nBern NNP\tB-LOC\n")
     assert (
-        "a.conll: 2 of 2 words hold a blank; if white space separates the columns, "
+        "a.conll: 2 of 2 words contain a space; if white space separates the columns, "
         "set data.separator=whitespace" in caplog.text
     )
     assert read("In IN\tO\nBern NNP\tB-LOC\n", separator="whitespace").tokens == [["In", "Bern"]]
@@ -203,11 +203,11 @@ def test_words_of_which_most_hold_a_blank_are_said(read, caplog):
         ("a\tO\nb\tO\tO\nc\tO\n", f":2: 3 columns in 'b O O', 2 in the lines before; {MEND_TABS}"),
         (
             "a\tNN\tO\n\tNN\tB-X\n",
-            ":2: no word in ' NN B-X'; write the word, take the line out, or set data.tokens_column",
+            ":2: no word in ' NN B-X'; write the word, remove the line, or set data.tokens_column",
         ),
         (
             "a\tNN\tO\n  \tNN\tB-X\n",
-            ":2: no word in ' NN B-X'; write the word, take the line out, or set data.tokens_column",
+            ":2: no word in ' NN B-X'; write the word, remove the line, or set data.tokens_column",
         ),
         (
             "# global.columns = ID FORM NER\n1\ta\tb\tO\n",
@@ -262,9 +262,9 @@ def test_what_was_found_is_said(read, caplog):
     said = [record.message.rpartition("/")[2] for record in caplog.records]
     assert said == [
         "a.conll: skipped 1 comment line, the first at line 1",
-        "a.conll: column 0 (1, 2) numbers words or sentences, so column 1 is read for the words; "
+        "a.conll: column 0 (1, 2) numbers words or sentences, so words are read from column 1; "
         "set data.tokens_column to change this",
-        "a.conll: the last column (x) holds no tags, so column 2 (B-LOC) is read for them; "
+        "a.conll: the last column (x) holds no tags, so tags are read from column 2 (B-LOC); "
         "set data.tags_column to change this",
         "a.conll: stripped the spaces around 1 word",
     ]
@@ -283,7 +283,7 @@ def test_a_column_of_chunks_is_not_read_for_the_tags_which_is_said(read, caplog)
     with caplog.at_level(logging.INFO):
         assert sentences(read("Bern NNP B-NP I-LOC\nis VB B-VP O\n")) == [(["Bern", "is"], ["I-LOC", "O"])]
     assert (
-        "a.conll: the tags are read from the last column (I-LOC), not from column 2 (B-NP, B-VP); "
+        "a.conll: tags are read from the last column (I-LOC), not from column 2 (B-NP, B-VP); "
         "set data.tags_column to change this" in caplog.text
     )
 

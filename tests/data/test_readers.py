@@ -310,6 +310,6 @@ class TestParquet:
             == "a.parquet: column 'ner_tags' holds lists of double, not of text or whole numbers"
         )
         path = self.table(tmp_path, tokens=[["a"], None], ner_tags=[[0], [0]])
-        assert refused(path) == "a.parquet:row 2: column 'tokens' holds nothing"
+        assert refused(path) == "a.parquet:row 2: column 'tokens' is empty"
         path = self.table(tmp_path, tokens=[["a"], [], ["b", None]], ner_tags=[[0], [], [0, 0]])
         assert refused(path) == "a.parquet:row 3: an item in column 'tokens' is missing"

@@ -132,7 +132,7 @@ class TestFindingFiles:
             "set data.files.validation, or data.splits.validation to null"
         )
         assert refused(only_train(tmp_path, files={"train": "a.jsonl"}), tmp_path) == (
-            "a.jsonl: no such file; there are train.jsonl; set data.files.train"
+            "a.jsonl: no such file; the files are train.jsonl; set data.files.train"
         )
         assert refused(data(path), tmp_path).startswith(
             "data.path: train.jsonl is one file, but the splits train, validation, test are needed; "
@@ -206,9 +206,11 @@ class TestLabels:
             "train.jsonl:2: tag id 2 is not in the range 0 to 1; fix the tag"
         )
         write(path, [(["a"], [-1])])
-        assert refused(named, tmp_path).startswith("train.jsonl:1: tag id -1 is none of 0 to 1")
+        assert refused(named, tmp_path).startswith("train.jsonl:1: tag id -1 is not in the range 0 to 1")
         write(path, [(["a"], [10**30])])
-        assert refused(named, tmp_path).startswith(f"train.jsonl:1: tag id {10**30} is none of 0 to 1")
+        assert refused(named, tmp_path).startswith(
+            f"train.jsonl:1: tag id {10**30} is not in the range 0 to 1"
+        )
         assert refused(only_train(tmp_path), tmp_path) == (
             "train.jsonl:1: tags are numbers without names; "
             "set data.label_names to the tag of each id, from 0"
@@ -241,7 +243,7 @@ class TestLanguage:
     def test_none_is_left(self, tmp_path):
         write(tmp_path / "train.jsonl", [A, B, C], lang=["en", "de", "en"])
         assert refused(only_train(tmp_path, language="fr"), tmp_path) == (
-            "train.jsonl: no sentence of train has lang = fr; there are en (2), de (1); "
+            "train.jsonl: no sentence of train has lang = fr; the languages are en (2), de (1); "
             "set data.language to one of these, or to null"
         )
 
@@ -466,13 +468,13 @@ class TestHubLayout:
         }
         mixed = data(tmp_path, files=files, splits=SplitNames(validation=None))
         assert refused(mixed, tmp_path) == (
-            f"{files['test']}: ids have other names than in {files['train']}; set data.label_names"
+            f"{files['test']}: tag ids have different names in {files['train']}; set data.label_names"
         )
 
     def test_an_id_out_of_range(self, tmp_path):
         folder = write_hub_folder(tmp_path / "hub", names=["O", "B-PER", "I-PER"])
         assert refused(data(folder), tmp_path).startswith(
-            "hub/data/train-00000-of-00002.parquet:row 3: tag id 5 is none of 0 to 2"
+            "hub/data/train-00000-of-00002.parquet:row 3: tag id 5 is not in the range 0 to 2"
         )
 
 

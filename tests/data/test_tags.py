@@ -202,7 +202,7 @@ def test_types_that_look_the_same(load):
         (
             "WARNING",
             "entities of types `PER` (2) and `Per` (1): the names differ only in case, blanks or hyphens, "
-            "yet count as different types; spell them alike in the data if they mean the same",
+            "but count as different types; spell them alike in the data if they mean the same",
         )
     ]
 

@@ -271,7 +271,7 @@ class TestUnfinishedBuilds:
         an_hour_ago = time.time() - 3600
         os.utime(lock, (an_hour_ago, an_hour_ago))
         runtime.warn_of_unfinished_builds()
-        assert "began to compile it 60 min ago" in caplog.text and f"delete {lock}" in caplog.text
+        assert "started to compile it 60 min ago" in caplog.text and f"delete {lock}" in caplog.text
 
     def test_a_compiler_at_work_is_left_alone(self, lock, caplog):
         runtime.warn_of_unfinished_builds()
