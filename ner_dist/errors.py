@@ -75,7 +75,7 @@ def disk_errors(*, everywhere: bool = True) -> Iterator[None]:
         if error.errno not in _FIXES:
             raise
         raise UserError(
-            error.strerror or "the disk takes no more",
+            error.strerror or "the disk is full",
             where=str(error.filename) if error.filename else None,
             fix=_FIXES[error.errno],
             everywhere=everywhere,

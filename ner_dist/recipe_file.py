@@ -74,7 +74,7 @@ def data_section(overrides: list[str], *, of: Path | None = None, path: str | No
     for text in overrides:
         if not text.startswith("data.") or text.startswith("data.path="):
             raise UserError(
-                f"`{text}` is no setting of how data is read",
+                f"`{text}` is not a data setting",
                 fix="write data.key=value, such as data.language=en, and name the data itself with --data",
             )
     if of is not None:

@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     usage = "accelerate launch --config_file launch/CONFIG.yaml -m ner_dist.train RECIPE [key=value ...]"
     if not arguments:
-        return show(UserError("no recipe is named", fix=f"usage: {usage}"))
+        return show(UserError("no recipe given", fix=f"usage: {usage}"))
     if arguments[0] in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0

@@ -271,7 +271,7 @@ class TestDataOfEvaluate:
 
     @pytest.mark.parametrize("text", ["train.epochs=1", "data.path=other", "language=en", "nonsense"])
     def test_other_keys_are_refused(self, text):
-        with pytest.raises(UserError, match=r"no setting of how data is read; write data\.key=value"):
+        with pytest.raises(UserError, match=r"not a data setting; write data\.key=value"):
             data_section([text], path="a.jsonl")
 
     def test_unknown_keys_are_told_as_in_recipes(self):

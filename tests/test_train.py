@@ -146,7 +146,7 @@ def test_the_log_tells_what_is_trained_how_and_what_to_type_next(tmp_path, log_l
     assert f"test: 83 sentences, 1298 words, {begins} entities" in log_lines
     assert (
         "learning rate 0.001 (linear, after a warm-up over 0 % of the steps); "
-        "768 subwords a step, about 18 sentences"
+        "768 subwords per step, about 18 sentences"
     ) in log_lines
     assert log_lines[-2:] == [
         f"a page of its curves, scores and errors: ner-dist report '{run}'",

@@ -329,8 +329,8 @@ class TestData:
         (["model.name=./none"], "model.name: there is no folder `./none`; "),
         (
             ["resume=out/checkpoints/step-000007"],
-            "resume out/checkpoints/step-000007: there is no such checkpoint; name its folder, "
-            "such as RUN/checkpoints/step-000500, or leave it at auto",
+            "resume out/checkpoints/step-000007: there is no such checkpoint; name a folder such as "
+            "RUN/checkpoints/step-000500, or use auto",
         ),
     ],
 )
@@ -543,11 +543,11 @@ class TestEvaluate:
             (["all", "data.langage=en"], "unknown key `data.langage`; did you mean `data.language`?"),
             (
                 ["all", "train.seed=1"],
-                "`train.seed=1` is no setting of how data is read; write data.key=value",
+                "`train.seed=1` is not a data setting; write data.key=value",
             ),
             (
                 ["all", "data.path=data"],
-                "`data.path=data` is no setting of how data is read; write data.key=value",
+                "`data.path=data` is not a data setting; write data.key=value",
             ),
             (["all", "--out", "file"], "--out file: is a file; name another folder"),
             (
@@ -582,7 +582,7 @@ class TestCommandLine:
 
     def test_the_entrypoint_of_accelerate_without_a_recipe(self, capsys):
         said = the_error(train_main([]), capsys.readouterr().err)
-        assert said.startswith("no recipe is named; usage: accelerate launch --config_file launch/")
+        assert said.startswith("no recipe given; usage: accelerate launch --config_file launch/")
 
     @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], []])
     def test_help_is_no_mistake(self, capsys, arguments):

@@ -81,7 +81,7 @@ def _check_shared_folder(recipe: Recipe, machines: NodeGroup) -> None:
                 raise UserError(
                     f"cannot be written to: {error.strerror}",
                     where=f"output_dir {folder}",
-                    fix="name a folder that you may write to",
+                    fix="choose a folder with write access",
                 ) from None
         return token
 
@@ -92,9 +92,9 @@ def _check_shared_folder(recipe: Recipe, machines: NodeGroup) -> None:
         while not _holds(probe, token):
             if time.monotonic() > until:
                 raise UserError(
-                    "is not shared: what the first node writes there is not seen here",
+                    "is not shared: a file that the first node wrote there is not visible here",
                     where=f"output_dir {folder.absolute()}",
-                    fix="name a folder on a file system that all nodes share",
+                    fix="choose a folder on a file system that all nodes share",
                 )
             time.sleep(0.2)
 
@@ -139,7 +139,7 @@ def _show(
     job = os.environ.get("SLURM_JOB_ID")
     said = [f"job {job}"] if job else []
     if len(starts) > 1:
-        said.append(f"restart {starts[-1]['restart']}, going on from step {starts[-1]['step']}")
+        said.append(f"restart {starts[-1]['restart']}, resuming from step {starts[-1]['step']}")
     print(f"{recipe.name} in {recipe.output_dir}, {launch_config}", *said, sep=", ")
     for node, machine in enumerate(found):
         for process in range(per_machine):
@@ -153,7 +153,7 @@ def _show(
         print(f"  between nodes: {rate:.2f} GB/s in an all-reduce, meeting at {address}")
     if waiting := [machine.host for machine in found if not machine.prepared]:
         print(
-            f"  the data is not prepared yet on {', '.join(waiting)}: training begins with that "
+            f"  the data is not prepared yet on {', '.join(waiting)}: training starts with that "
             "(`ner-dist prepare` does it before a job holds the nodes)"
         )
 

@@ -52,8 +52,8 @@ def _stop_going_in_circles(run: Run, job: dict[str, Any]) -> None:
     last = [start["step"] for start in job["starts"][-limit - 1 :]]
     if len(last) > limit and len(set(last)) == 1:
         raise UserError(
-            f"gives up: {limit} restarts of job {job['job']} brought no checkpoint after step {last[0]}",
+            f"gives up: {limit} restarts of job {job['job']} without a checkpoint after step {last[0]}",
             where=f"output_dir {run.folder}",
-            fix="see in the log what ends it; if it is the time limit, ask for more with --time, or lower "
+            fix="check the log for the cause; for the time limit, ask for more with --time, or lower "
             "checkpoint.every",
         )

@@ -108,7 +108,7 @@ def _notes(run: RunStatus, now: datetime) -> list[str]:
         if job is not None and job.left is not None:
             notes.append(f"{duration(job.left)} left of its time limit")
         if run.silent is not None:
-            notes.append(f"silent for {duration(run.silent)}: look whether it hangs")
+            notes.append(f"silent for {duration(run.silent)}: check whether it hangs")
     elif run.state == "pending" and job is not None:
         reason = f"waits ({job.reason})" if job.reason else "waits"
         start = f", start expected {clock(job.start, now)}" if job.start else ""

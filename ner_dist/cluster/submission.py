@@ -34,7 +34,7 @@ def check_idle(experiment: Experiment) -> None:
             "jobs were submitted from here before, and whether they have ended is not known: "
             + queue.problem,
             where=str(experiment.folder),
-            fix="give the command again when Slurm answers",
+            fix="repeat the command when Slurm answers",
         )
     if left := [job for job in queue.jobs if not job.ended and (job.array or job.id) in jobs]:
         left.sort(key=lambda job: (jobs.index(job.array or job.id), job.index or 0))
@@ -88,7 +88,7 @@ def _submit_comparison(experiment: Experiment, array: str) -> str:
         raise UserError(
             f"the comparison was refused ({error.what}), so the array job {array} was cancelled",
             where=error.where,
-            fix="mend it and give the same command again",
+            fix="fix it and repeat the command",
         ) from None
 
 
@@ -105,9 +105,9 @@ def described(experiment: Experiment, jobs: dict[str, Any] | None) -> str:
         job = f"job {jobs['compare']}" if jobs else "job"
         where = experiment.folder / COMPARISON
         lines.append(shlex.join(experiment.compare_command(array)))
-        lines.append(f"  {job}: compares when all have ended, to {where}/compare.json")
+        lines.append(f"  {job}: compares the runs when all have ended, to {where}/compare.json")
     else:
-        lines.append("no comparison: it is of two recipes or more")
+        lines.append("no comparison: that needs two recipes or more")
     lines.append(f"logs: {experiment.folder / LOGS}/")
     if jobs:
         lines.append(f"next: ner-dist status {shlex.quote(str(experiment.folder))}")

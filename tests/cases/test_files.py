@@ -107,4 +107,4 @@ def test_unseen_label(tmp_path, caplog):
         assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [warning]
     caplog.clear()
     assert ner_dist("prepare", *arguments, "labels=[PER,LOC,ORG]") == 0
-    assert "cannot be found by any model" not in caplog.text
+    assert "no model can find them" not in caplog.text

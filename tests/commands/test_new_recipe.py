@@ -222,7 +222,7 @@ def test_keys_that_are_given_are_used_and_written(data):
     ("arguments", "said"),
     [
         (["nowhere/at/all"], "nowhere/at/all: no such file or folder; set data.path"),
-        (["data", "train.epochs=3"], "`train.epochs=3` is no setting of how data is read"),
+        (["data", "train.epochs=3"], "`train.epochs=3` is not a data setting"),
         (["data", "data.frmat=conll"], "unknown key `data.frmat`; did you mean `data.format`?"),
         (["data", "--out", "data/train.jsonl"], "--out data/train.jsonl: exists already; name another file"),
         ([], "Missing argument 'DATA'; see ner-dist new --help"),

@@ -243,7 +243,7 @@ def test_columns_by_name(read, refused):
     text = "id word pos ner\n1 In B-IN O\n2 Bern B-NN B-LOC\n"
     assert read(text, tokens_column="word", tags_column="pos").values == ("B-IN", "B-NN")
     assert refused(text, tags_column="tag") == (
-        "data.tags_column: 'tag' is no column number; the columns are id, word, pos, ner; "
+        "data.tags_column: 'tag' is not a column number; the columns are id, word, pos, ner; "
         "count CoNLL columns from 0; -1 is the last"
     )
 

@@ -198,7 +198,7 @@ class TestConll:
         write(path, "Ann B-PER\nsings O\n")
         assert refused(path, tags_column="3").startswith("a.conll:1: 2 columns in 'Ann B-PER', not 4 or more")
         assert refused(path, tags_column="tag") == (
-            "data.tags_column: 'tag' is no column number; count CoNLL columns from 0; -1 is the last"
+            "data.tags_column: 'tag' is not a column number; count CoNLL columns from 0; -1 is the last"
         )
         assert refused(path, language="en") == (
             "a.conll: CoNLL files have no language column; set data.language to null"

@@ -129,7 +129,7 @@ def test_a_full_disk_costs_checkpoints_and_not_the_training(server, recipe, fini
         assert re.search(
             r"warning: .*step-000006 could not be written \(No space left on device\)", job.text()
         )
-        assert "step-000004 stays the newest checkpoint" in job.text()
+        assert "step-000004 remains the newest checkpoint" in job.text()
         assert "step 12/12" in job.text()
         assert job.wait() == [2]
         line = error_line(job.text())
