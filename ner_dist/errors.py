@@ -1,6 +1,6 @@
 """The one exception for mistakes that a user can fix.
 
-Everything that is wrong with a recipe, a data file, a launch config or a folder is raised as
+Every mistake in a recipe, a data file, a launch config or a folder is raised as
 `UserError`. The entrypoints print it as a single line and exit with code 2; a traceback means a
 bug in ner_dist itself.
 """
@@ -22,7 +22,7 @@ EXIT_USER_ERROR = 2
 
 
 class UserError(Exception):
-    """What is wrong, where, and what to do, on one line.
+    """A one-line error: what is wrong, where, and how to fix it.
 
     Args:
         what: what is wrong, in words of the user's world.
@@ -84,7 +84,7 @@ def disk_errors(*, everywhere: bool = True) -> Iterator[None]:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Make what the disk refuses while the block writes an `OSError` that names the file.
+    """Raise disk errors in the block as an `OSError` that names the file.
 
     A full disk names none, `numpy.save` and `shutil.copytree` leave out the number, and libraries written in
     Rust (tokenizers, safetensors) raise exceptions of their own.
@@ -106,7 +106,7 @@ def writing(path: str | Path) -> Iterator[None]:
 
 
 def show(error: UserError) -> int:
-    """Print the error, once a machine if all its ranks met it, and return the exit code."""
+    """Print the error, once per machine if all its ranks met it, and return the exit code."""
     if int(os.environ.get("LOCAL_RANK", 0)) == 0 or not error.everywhere:
         print(f"error: {error}", file=sys.stderr)
     return EXIT_USER_ERROR

@@ -4,7 +4,7 @@ A recipe is a YAML file with the keys of `recipe.Recipe`. It may extend another 
 (`extends: full.yaml`, relative to its own folder) and every key can be overridden on the command line
 with `dotted.key=value`, the value being YAML. Either changes the keys that it names and no others, so that
 an override does what the same key in a recipe that extends this one would do. An unknown key, a wrong type
-or a value out of range is a `UserError` that names the key, where it stands and the nearest valid key.
+or a value out of range is a `UserError` that names the key, its location and the nearest valid key.
 """
 
 from __future__ import annotations
@@ -370,7 +370,7 @@ def _keys_in(section: str) -> list[str]:
 
 
 def nearest_key(key: str) -> str:
-    """What to do about an unknown key: the known one that is most like it, else the keys there are."""
+    """Advice for an unknown key: the most similar known key, or else a list of the keys."""
     section, _, leaf = key.rpartition(".")
     siblings = _keys_in(section)
     leaves: dict[str, str] = {}
@@ -382,7 +382,7 @@ def nearest_key(key: str) -> str:
         return f"did you mean `{section}{'.' if section else ''}{close[0]}`?"
     if close := difflib.get_close_matches(leaf, leaves, n=1):
         return f"did you mean `{leaves[close[0]]}`?"
-    return f"the keys there are {', '.join(siblings)}"
+    return f"the keys are {', '.join(siblings)}"
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -77,7 +77,7 @@ def read_file(
         raise UserError(
             f"the format of a '{path.suffix}' file is unknown",
             where=str(path),
-            fix="call JSON lines .jsonl and CoNLL columns .conll, either with .gz behind it if gzipped",
+            fix="name JSON lines .jsonl and CoNLL columns .conll, followed by .gz if gzipped",
         )
     if not len(gold.line_numbers):
         raise UserError("holds no sentence", where=str(path), fix="see the README for what a line holds")
@@ -181,7 +181,7 @@ def _ids(ids: list[Any], line_numbers: list[int], path: Path) -> list[str]:
             what, fix = f"`id` is neither a number nor text: {value!r:.60}", "write either, or no `id` at all"
             raise UserError(what, where=f"{path}:{number}", fix=fix)
         if str(value) in seen:
-            what = f"id {value!r:.60} stands on line {seen[str(value)]} already"
+            what = f"id {value!r:.60} is on line {seen[str(value)]} already"
             fix = "give every sentence its own, or none"
             raise UserError(what, where=f"{path}:{number}", fix=fix)
         seen[str(value)] = number

@@ -181,7 +181,7 @@ def _as_set(columns: Columns, data: Data, key: str) -> int | None:
 
 def _by_name(columns: Columns) -> Tags | None:
     names = columns.names or ()
-    # A name may stand behind that of the project it is from: `UNER:NER`.
+    # A name may follow that of its project: `UNER:NER`.
     found = [number for number, name in enumerate(names) if name.lower().split(":")[-1] in TAG_NAMES]
     holding = [number for number in found if are_tags(columns.distinct(number, first=SAMPLE))] or found
     if len(holding) > 1:
@@ -289,7 +289,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
 
 
 def _several(columns: Columns, numbers: list[int]) -> UserError:
-    """The error for tags in more than one column, as nested entities or other people's have."""
+    """The error for tags in more than one column, as for nested entities or several annotators."""
     each = ", ".join(f"{_name(columns, number)} ({_shown(columns, number)})" for number in numbers)
     fix = " or ".join(f"data.tags_column={_name(columns, number)}" for number in numbers)
     what = f"several columns hold tags of entities: {each}"
@@ -297,7 +297,7 @@ def _several(columns: Columns, numbers: list[int]) -> UserError:
 
 
 def described(columns: Columns) -> str:
-    """The columns of a file with some of what stands in each."""
+    """Describe the columns of a file with samples of their cells."""
     numbers = range(columns.width)
     return ", ".join(f"{_name(columns, number)} ({_shown(columns, number)})" for number in numbers)
 

@@ -74,11 +74,11 @@ class Spelt:
     letters: frozenset[str]
     """Those of the parts: B, I, E, ..."""
     trimmed: np.ndarray
-    """bool [V]: had blanks around it or behind its hyphen."""
+    """bool [V]: had blanks around it or after its hyphen."""
     doubled: np.ndarray
-    """bool [V]: was written twice over (`B-PER;B-PER`)."""
+    """bool [V]: was doubled (`B-PER;B-PER`)."""
     outside: np.ndarray
-    """bool [V]: is not `O` but was read as it."""
+    """bool [V]: is not `O` but was read as `O`."""
 
     @property
     def as_written(self) -> bool:

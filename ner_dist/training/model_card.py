@@ -125,7 +125,9 @@ def _said_of_words(tried: dict[str, Any]) -> list[str]:
     says += f" Sentences of more than {tried['longest']:,} subwords were scored in overlapping windows"
     says += ", as `ner-dist evaluate` does it."
     if tried["without_subwords"]:
-        says += " Words without subwords belong to an entity that goes on behind them, and are `O` elsewhere."
+        says += (
+            " Words without subwords belong to an entity that continues after them, and are `O` elsewhere."
+        )
     return [says, ""]
 
 

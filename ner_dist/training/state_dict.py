@@ -208,7 +208,7 @@ def _set_local(parameter: torch.nn.Parameter, mine: torch.Tensor, key: str) -> N
 
 
 def _slice(parameter: Any, whole: torch.Tensor, accelerator: Accelerator) -> torch.Tensor:
-    """This rank's part: ZeRO-3 cuts the flattened parameter into equal parts, zeros behind the last."""
+    """This rank's part: ZeRO-3 cuts the flattened parameter into equal parts, zero-padded at the end."""
     size = (
         parameter.ds_tensor.ds_numel
         if hasattr(parameter.ds_tensor, "ds_numel")

@@ -125,7 +125,7 @@ def test_a_broken_line_is_named(write, line, complaint):
         ({"confidence": [True]}, "`confidence` is no list of probabilities"),
         ({"id": True}, "`id` is neither a number nor text: True"),
         ({"confidence": ["high"]}, "`confidence` is no list of probabilities"),
-        ({"id": 1}, "id 1 stands on line 1 already"),
+        ({"id": 1}, "id 1 is on line 1 already"),
         ({"id": "\ud800"}, "half of a surrogate pair"),
         ({"gold": ["B-\ud800"]}, "half of a surrogate pair"),
         ({"id": [2]}, r"`id` is neither a number nor text: \[2\]"),
@@ -205,7 +205,7 @@ def test_ids_are_text(write):
         read_file(write([line | {"id": kind(i)} for i, line in enumerate(LINES)])) for kind in (int, str)
     )
     assert one.ids == other.ids == ["0", "1"]
-    with pytest.raises(UserError, match="id '1' stands on line 1 already"):
+    with pytest.raises(UserError, match="id '1' is on line 1 already"):
         read_file(write([LINES[0] | {"id": 1}, LINES[1] | {"id": "1"}]))
 
 
