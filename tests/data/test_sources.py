@@ -146,7 +146,7 @@ class TestFindingFiles:
             "unknown split `dev`; splits are train, validation, test"
         )
         assert refused(only_train(tmp_path), splits=["test"]) == (
-            "data.splits.test: the recipe sets this split to null; name it"
+            "data.splits.test: the recipe sets this split to null; set the name of the split"
         )
 
     @pytest.mark.parametrize("content", ["", "\n\n", '{"tokens": [], "ner_tags": []}\n'])
