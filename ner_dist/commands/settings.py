@@ -19,9 +19,9 @@ from ner_dist.recipe_file import nearest_key
 _INTRODUCTION = """\
 # Settings
 
-This page lists every key of a recipe. In the YAML file, indent each key below its section; on the command line,
-use dots, as in `ner-dist train recipes/full.yaml train.epochs=3`. `ner-dist settings KEY` shows one section or
-key.
+This page lists every key of a recipe. In the YAML file, indent each key below its section; on the command
+line, use dots, as in `ner-dist train recipes/full.yaml train.epochs=3`. `ner-dist settings KEY` shows one
+section or key.
 
 Regenerate this page with `ner-dist settings --markdown`.
 """
