@@ -324,7 +324,7 @@ class TestData:
         (["data.splits.train=first"], "data: no file is named 'first'; the files are "),
         (
             ["data.path=data/train.jsonl"],
-            "data.path: data/train.jsonl is one file, but train, validation, test",
+            "data.path: data/train.jsonl is one file, but the splits train, validation, test",
         ),
         (["model.name=./none"], "model.name: there is no folder `./none`; "),
         (
@@ -412,7 +412,7 @@ class TestModels:
     def test_a_hub_name_without_a_network(self, train_refused, name):
         said = train_refused(f"model.name={name}")
         assert said.startswith(f"model.name: cannot load the model `{name}`: ")
-        assert said.endswith("(with a network, or after `ner-dist prepare`) or a folder that contains one")
+        assert said.endswith("(with a network, or after `ner-dist prepare`) or a model's folder")
 
 
 @pytest.fixture(scope="module")
@@ -554,7 +554,7 @@ class TestEvaluate:
                 ["all", "--out", "per"],
                 "--out per: holds a run, whose results would be lost; name another folder",
             ),
-            (["untested"], "data.splits.test: the recipe sets this split to null; name it"),
+            (["untested"], "data.splits.test: the recipe sets this split to null; set the name of the split"),
             ([], "Missing argument 'RUN_OR_MODEL'; see ner-dist evaluate --help"),
         ],
     )
