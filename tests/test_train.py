@@ -152,7 +152,7 @@ def test_the_log_tells_what_is_trained_how_and_what_to_type_next(tmp_path, log_l
     assert f"test: 83 sentences, 1298 words, {begins} entities" in log_lines
     assert (
         "learning rate 0.001 (linear, after a warm-up over 0 % of the steps); "
-        "768 subwords a step, about 18 sentences"
+        "768 subwords per step, about 18 sentences"
     ) in log_lines
     assert log_lines[-2:] == [
         f"a page of its curves, scores and errors: ner-dist report '{run}'",
@@ -169,7 +169,7 @@ def test_a_disk_that_fills_up_at_the_end_is_named_with_the_file(tmp_path):
     with pytest.raises(UserError) as caught:
         small.train(recipe)
     assert str(caught.value).startswith(
-        f"{tmp_path / 'run'}/predictions/test.jsonl: No space left on device; make room"
+        f"{tmp_path / 'run'}/predictions/test.jsonl: No space left on device; free disk space"
     )
     assert not aside.is_symlink(), "nothing is left of it"
     assert results(small.train(recipe))["test"]["sentences"] == 83

@@ -165,12 +165,10 @@ def _sorted_out(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     overrides = [text for text in arguments if re.match(r"[A-Za-z_][\w.]*=", text) and not _is_file(text)]
     for text in arguments:
         if re.search(r"[\t\r\n]", text):
-            raise UserError(f"{text!r} holds a tab or a line break", fix="write it without")
+            raise UserError(f"{text!r} contains a tab or a line break", fix="write it without")
     recipes = [text for text in arguments if text not in overrides]
     if not recipes:
-        raise UserError(
-            "no recipe is named", fix="ner-dist slurm recipes/full.yaml recipes/subset.yaml --out …"
-        )
+        raise UserError("no recipe given", fix="ner-dist slurm recipes/full.yaml recipes/subset.yaml --out …")
     return recipes, overrides
 
 
@@ -199,7 +197,7 @@ def _check_names(recipes: list[Recipe], paths: list[str]) -> None:
             raise UserError(
                 f"is called {recipe.name}, as is {seen[recipe.name]}",
                 where=path,
-                fix="give each recipe a `name` of its own",
+                fix="give each recipe its own `name`",
             )
         if recipe.name in (RUNS, JOBS, LOGS, COMPARISON):
             raise UserError(f"the name {recipe.name} is taken", where=path, fix="give it another `name`")
@@ -225,7 +223,7 @@ def _check_content(experiment: Experiment) -> None:
             )
     elif folder.is_dir() and any(folder.iterdir()):
         raise UserError(
-            "holds files that are no experiment", where=f"--out {folder}", fix="name another folder"
+            "holds files that are not an experiment", where=f"--out {folder}", fix="name another folder"
         )
 
 
@@ -262,5 +260,5 @@ def find_script(name: str) -> str:
             return str(path)
     raise UserError(
         f"there is no {here}, neither in the current folder nor with ner_dist",
-        fix="give the command in a checkout of the repository",
+        fix="run the command in a checkout of the repository",
     )

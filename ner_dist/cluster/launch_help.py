@@ -98,12 +98,12 @@ def _where(hosts: str, gpus: int, processes: int | None, port: int) -> Where:
     names = tuple(name.strip() for name in hosts.split(","))
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
-            raise UserError(f"{name!r} is no host name", where="--hosts", fix="write --hosts node1,node2")
+            raise UserError(f"{name!r} is not a host name", where="--hosts", fix="write --hosts node1,node2")
     if len(set(names)) < len(names):
         raise UserError("a host is named twice", where="--hosts", fix="name each machine once")
     if len(names) > 1 and (names[0] == "localhost" or names[0].startswith("127.")):
         raise UserError(
-            f"{names[0]} is another machine on each of them",
+            f"{names[0]} is a different machine on each of them",
             where="--hosts",
             fix="name the first by a name or address that the others reach",
         )

@@ -81,7 +81,7 @@ def _check_shared_folder(recipe: Recipe, machines: NodeGroup) -> None:
                 raise UserError(
                     f"cannot be written to: {error.strerror}",
                     where=f"output_dir {folder}",
-                    fix="name a folder that you may write to",
+                    fix="choose a folder with write access",
                 ) from None
         return token
 
@@ -94,7 +94,7 @@ def _check_shared_folder(recipe: Recipe, machines: NodeGroup) -> None:
                 raise UserError(
                     "is not shared: this node does not see what the first node writes there",
                     where=f"output_dir {folder.absolute()}",
-                    fix="name a folder on a file system that all nodes share",
+                    fix="choose a folder on a file system that all nodes share",
                 )
             time.sleep(0.2)
 

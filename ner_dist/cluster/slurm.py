@@ -22,8 +22,8 @@ def check_available() -> None:
 
 def _no_program(name: str) -> UserError:
     return UserError(
-        f"{name} is not on PATH: Slurm is not here, or not loaded",
-        fix="give the command on a login node of the cluster",
+        f"{name} is not on PATH: Slurm is not installed, or not loaded",
+        fix="run the command on a login node of the cluster",
     )
 
 

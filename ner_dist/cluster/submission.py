@@ -34,7 +34,7 @@ def check_idle(experiment: Experiment) -> None:
             "jobs of this experiment were submitted before, and it is not known whether they have ended: "
             + queue.problem,
             where=str(experiment.folder),
-            fix="give the command again when Slurm answers",
+            fix="repeat the command when Slurm answers",
         )
     if left := [job for job in queue.jobs if not job.ended and (job.array or job.id) in jobs]:
         left.sort(key=lambda job: (jobs.index(job.array or job.id), job.index or 0))
@@ -105,7 +105,7 @@ def described(experiment: Experiment, jobs: dict[str, Any] | None) -> str:
         job = f"job {jobs['compare']}" if jobs else "job"
         where = experiment.folder / COMPARISON
         lines.append(shlex.join(experiment.compare_command(array)))
-        lines.append(f"  {job}: compares when all have ended, to {where}/compare.json")
+        lines.append(f"  {job}: compares the runs when all have ended, to {where}/compare.json")
     else:
         lines.append("no comparison: it needs at least two recipes")
     lines.append(f"logs: {experiment.folder / LOGS}/")

@@ -76,9 +76,9 @@ def read_file(
         gold, predicted, others = _read_conll(path)
     else:
         raise UserError(
-            f"the format of a '{path.suffix}' file is not known",
+            f"the format of a '{path.suffix}' file is unknown",
             where=str(path),
-            fix="call JSON lines .jsonl and CoNLL columns .conll, either with .gz behind it if gzipped",
+            fix="name JSON lines .jsonl and CoNLL columns .conll, followed by .gz if gzipped",
         )
     if not len(gold.line_numbers):
         raise UserError("holds no sentence", where=str(path), fix="see the README for what a line holds")
@@ -155,7 +155,9 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
 def _cells(line: Any, where: str) -> dict[str, Any]:
     """What a line holds, checked: lists of as many tags, words and probabilities, and what is one a line."""
     if not isinstance(line, dict):
-        raise UserError(f"{line!r:.60} is no JSON object", where=where, fix="write one JSON object a line")
+        raise UserError(
+            f"{line!r:.60} is not a JSON object", where=where, fix="write one JSON object per line"
+        )
     said = "predicted" if "predicted" in line or "pred" not in line else "pred"
     found: dict[str, Any] = {}
     for name, key in (("gold", "gold"), ("predicted", said)):
@@ -217,7 +219,7 @@ def _ids(ids: list[Any], line_numbers: list[int], path: Path) -> list[str]:
             what, fix = f"`id` is neither a number nor text: {value!r:.60}", "write either, or no `id` at all"
             raise UserError(what, where=f"{path}:{number}", fix=fix)
         if str(value) in seen:
-            what = f"id {value!r:.60} stands on line {seen[str(value)]} already"
+            what = f"id {value!r:.60} is on line {seen[str(value)]} already"
             fix = "give every sentence its own, or none"
             raise UserError(what, where=f"{path}:{number}", fix=fix)
         seen[str(value)] = number

@@ -1,7 +1,7 @@
 """Metrics of a running training: metrics.jsonl, the log, a progress bar, trackers.
 
-Steps arrive with their tensors still on the device. They are read, and summed over the ranks, once every
-`logging.every` steps; only then does the host wait for the device.
+Tensors of a step stay on the device. They are read, and summed over the ranks, once every `logging.every`
+steps; only then does the host wait for the device.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class MetricsLogger:
-    """Collects steps and evaluations. Every rank calls it alike; rank 0 writes."""
+    """Collects steps and evaluations. All ranks make the same calls; rank 0 writes."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class MetricsLogger:
             self.accelerator.end_training()
 
     def _to_disk(self, work: Callable[[], None]) -> None:
-        """A full disk does not stop training; it costs lines that found no room."""
+        """Write to disk; a full disk costs lines, but does not stop training."""
         try:
             work()
         except OSError as error:
@@ -106,7 +106,7 @@ class MetricsLogger:
             self.disk_full = True
 
     def add(self, step: Step) -> None:
-        """Take note of a step; write when `logging.every` says so, and at the end of an epoch.
+        """Add a step; write an event every `logging.every` steps and at the end of an epoch.
 
         Raises:
             UserError: the loss or the gradient was not finite for `train.max_nonfinite_steps` steps in a row.
@@ -115,7 +115,7 @@ class MetricsLogger:
         if self.show_progress is None:
             self.show_progress = self.closing.enter_context(progress("training", step.total))
         self.show_progress(step.number)
-        # Epochs shorter than that would write a line each.
+        # Shorter epochs would each write a line.
         ends_epoch = step.ends_epoch and step.number // (step.epoch + 1) >= self.settings.every
         if step.number % self.settings.every == 0 or ends_epoch or step.number == step.total:
             self.flush()
@@ -200,7 +200,7 @@ class MetricsLogger:
             self.nonfinite = 0 if finite else self.nonfinite + 1
             if not finite:
                 log.warning(
-                    "step %d: loss %s, gradient norm %s: not applied",
+                    "step %d: loss %s, gradient norm %s: update skipped",
                     step.number,
                     loss / (step.weight or 1.0),
                     norm,
@@ -216,7 +216,7 @@ class MetricsLogger:
     def evaluation(
         self, split: str, step: int, epoch: int, figures: SplitFigures, *, best: bool = False
     ) -> None:
-        """Write the scores of the validation split, and whether no earlier ones were better."""
+        """Write the scores of the validation split; `best` marks the best so far."""
         seconds = self.seconds
         self.time_left.evaluated(step, seconds)
         self.best_f1 = max(self.best_f1, figures.f1)
@@ -243,7 +243,7 @@ class MetricsLogger:
     def write(self, event: dict[str, Any]) -> None:
         """Append an event and the time of day to metrics.jsonl; hand its numbers to the trackers."""
         if self.file:
-            # JSON has no word for what is not finite.
+            # JSON cannot express numbers that are not finite.
             sound = {
                 key: value if known(value) or not isinstance(value, float) else None
                 for key, value in event.items()
@@ -258,7 +258,7 @@ class MetricsLogger:
 
 
 def _tracker_ids(accelerator: Accelerator, names: Sequence[str]) -> dict[str, str]:
-    """The ids under which the services know this run; known on rank 0."""
+    """Ids of this run in the tracking services; known on rank 0."""
     ids = {}
     if accelerator.is_main_process:
         for name in names:

@@ -1,4 +1,4 @@
-"""The README.md of a saved model: what it is, how well it does, and two ways to use it that were tried."""
+"""Write the README.md of a saved model: description, scores, and two usage examples that were run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ entities = tag("Anna Berg visits York.")"""
 
 
 def model_card(recipe: Recipe, labels: LabelSet, results: RunResults | None = None) -> str:
-    """The README.md of the saved model; places on this machine are left out of it.
+    """The text of the saved model's README.md, without local paths.
 
     Args:
         recipe: what it was trained with.
@@ -99,7 +99,7 @@ def model_card(recipe: Recipe, labels: LabelSet, results: RunResults | None = No
 
 
 def _public(name: str) -> str:
-    """A hub name as it is; of a place on this machine its last part."""
+    """A hub name unchanged; a local path shortened to its last part."""
     path = Path(name).expanduser()
     local = path.exists() or path.is_absolute() or name.startswith(".")
     if not local:
@@ -110,7 +110,7 @@ def _public(name: str) -> str:
 
 
 def _said_of_leaks(results: RunResults) -> list[str]:
-    """How many of the scored sentences training has seen."""
+    """Sentences of the card on scored sentences that also occur in train."""
     says = []
     for name, figures in results.scored().items():
         if seen := results.data.get(f"{name}_in_train"):
@@ -129,7 +129,9 @@ def _said_of_words(tried: TriedExamples | None) -> list[str]:
     says += f" Sentences of more than {tried.longest:,} subwords were scored in overlapping windows"
     says += ", as `ner-dist evaluate` does it."
     if tried.without_subwords:
-        says += " Words without subwords belong to an entity that goes on behind them, and are `O` elsewhere."
+        says += (
+            " Words without subwords belong to an entity that continues after them, and are `O` elsewhere."
+        )
     return [says, ""]
 
 
@@ -163,7 +165,7 @@ def try_examples(
     overlap: int,
     precision: str,
 ) -> TriedExamples | None:
-    """What the card's examples give on the first sentences of a split, held against what was scored.
+    """Run the card's examples on the first sentences of a split, and compare them with the scored tags.
 
     Args:
         model: the model as loaded from the folder.

@@ -158,11 +158,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "options", "said"),
         [
-            (["train.epochs=1"], {}, "no recipe is named"),
+            (["train.epochs=1"], {}, "no recipe given"),
             ([FULL, "none.yaml"], {}, "none.yaml: there is no such recipe"),
             ([FULL, "train.epoch=1"], {}, "did you mean `train.epochs`?"),
             ([FULL, "tr/ain=1"], {}, "tr/ain=1: there is no such recipe"),
-            ([FULL, FULL], {}, f"{FULL}: is called full, as is {FULL}; give each recipe a `name`"),
+            ([FULL, FULL], {}, f"{FULL}: is called full, as is {FULL}; give each recipe its own `name`"),
             ([FULL, SUBSET, "name=x"], {}, f"{SUBSET}: is called x, as is {FULL}"),
             ([FULL, "name=logs"], {}, f"{FULL}: the name logs is taken"),
             ([FULL, "output_dir=x"], {}, "`output_dir=x` contradicts --out"),
@@ -177,7 +177,7 @@ class TestRefusals:
                 "starts one process, and this is 2 nodes x 4 GPUs",
             ),
             ([FULL], {"out": SUBSET}, f"--out {SUBSET}: is a file"),
-            ([FULL], {"out": "launch"}, "--out launch: holds files that are no experiment"),
+            ([FULL], {"out": "launch"}, "--out launch: holds files that are not an experiment"),
         ],
     )
     def test_what_cannot_work_is_said_before_anything_is_submitted(self, arguments, options, said):

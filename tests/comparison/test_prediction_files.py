@@ -92,8 +92,8 @@ def test_conll_columns_between_the_word_and_its_tags_do_not_matter(write):
     ("line", "complaint"),
     [
         ("{", "not JSON"),
-        ("[1]", r"\[1\] is no JSON object; write one JSON object a line"),
-        ("[" * 100_000, "not readable as JSON .nested too deeply.; write one JSON object a line"),
+        ("[1]", r"\[1\] is not a JSON object; write one JSON object per line"),
+        ("[" * 100_000, "not readable as JSON .nested too deeply.; write one JSON object per line"),
         ('{"id": ' + "1" * 5_000 + "}", "not readable as JSON .a number has thousands of digits."),
         ({"pred": ["O"]}, "there is no `gold`, only pred"),
         ({"gold": ["O"]}, "there is no `predicted`, only gold"),
@@ -129,7 +129,7 @@ def test_a_broken_line_is_named(write, line, complaint):
         ({"confidence": [True]}, "`confidence` is no list of probabilities"),
         ({"id": True}, "`id` is neither a number nor text: True"),
         ({"confidence": ["high"]}, "`confidence` is no list of probabilities"),
-        ({"id": 1}, "id 1 stands on line 1 already"),
+        ({"id": 1}, "id 1 is on line 1 already"),
         ({"id": "\ud800"}, "half of a surrogate pair"),
         ({"gold": ["B-\ud800"]}, "half of a surrogate pair"),
         ({"id": [2]}, r"`id` is neither a number nor text: \[2\]"),
@@ -216,7 +216,7 @@ def test_ids_are_text(write):
         read_file(write([line | {"id": kind(i)} for i, line in enumerate(LINES)])) for kind in (int, str)
     )
     assert one.ids == other.ids == ["0", "1"]
-    with pytest.raises(UserError, match="id '1' stands on line 1 already"):
+    with pytest.raises(UserError, match="id '1' is on line 1 already"):
         read_file(write([LINES[0] | {"id": 1}, LINES[1] | {"id": "1"}]))
 
 
@@ -259,9 +259,9 @@ def test_gold_that_is_damaged_is_counted_and_can_be_repaired(write, log_lines):
     path = write([{"gold": ["B-PER", "O", "I-LOC", "B-LOC"], "pred": ["B-PER", "O", "B-LOC", "B-LOC"]}])
     found = read_file(path)
     assert tags(found, found.gold) == [["B-PER", "O", "I-LOC", "B-LOC"]]
-    count = f"{path}: 1 of 3 gold entities (33.3 %, 1 word) begin with an I- that continues nothing, the"
+    count = f"{path}: 1 of 3 gold entities (33.3 %, 1 word) begin with an I- that continues no entity, the"
     assert log_lines == [
-        f"{count} first at {path}:1: strict scoring leaves them out; --repair begin reads them as entities"
+        f"{count} first at {path}:1: strict scoring ignores them; --repair begin reads them as entities"
     ]
     found = read_file(path, repair="begin")
     assert tags(found, found.gold) == [["B-PER", "O", "B-LOC", "B-LOC"]]
@@ -275,8 +275,8 @@ def test_predictions_that_are_left_out_are_told_if_they_are_many(write, log_line
     path = write([{"gold": ["B-PER", "O", "B-PER"], "pred": ["B-PER", "O", "I-PER"]}])
     read_file(path)
     assert log_lines == [
-        f"{path}: 1 of 2 predicted entities (50.0 %, 1 word) begin with an I- that continues nothing, the "
-        f"first at {path}:1: strict scoring leaves them out"
+        f"{path}: 1 of 2 predicted entities (50.0 %, 1 word) begin with an I- that continues no entity, the "
+        f"first at {path}:1: strict scoring ignores them"
     ]
 
 
@@ -299,7 +299,7 @@ def test_types_are_renamed(write):
 
 
 def test_other_files_are_refused(write):
-    with pytest.raises(UserError, match=r"format of a '.csv' file is not known"):
+    with pytest.raises(UserError, match=r"format of a '.csv' file is unknown"):
         read_file(write(LINES, "a.csv"))
     with pytest.raises(UserError, match="holds no sentence"):
         read_file(write([]))

@@ -113,7 +113,7 @@ def test_no_place_on_this_machine_is_on_the_card(tmp_path, monkeypatch):
             "finds 290 of the 310 entities that were scored, and 3 beside",
         ),
         ({"entities_beside": 1}, "it finds 310 of the 310 entities that were scored, and 1 "),
-        ({"without_subwords": 2}, "Words without subwords belong to an entity that goes on behind them"),
+        ({"without_subwords": 2}, "Words without subwords belong to an entity that continues after them"),
         ({"stride": None}, 'aggregation_strategy="first")'),
     ],
 )
