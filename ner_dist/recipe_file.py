@@ -96,13 +96,14 @@ def values_as_yaml(path: Path) -> str:
     """The keys that a recipe and what it extends set, merged, as YAML without defaults."""
     values, _, _ = _read_with_parents(path, seen=())
     style: dict[str, Any] = {"default_flow_style": None, "sort_keys": False, "width": 110}
-    return yaml.dump(values, Dumper=_Dumper, allow_unicode=True, **style)
+    result: str = yaml.dump(values, Dumper=_Dumper, allow_unicode=True, **style)
+    return result
 
 
 def flow(value: Any) -> str:
     """A value as YAML on one line."""
     style: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": 10**9}
-    text = yaml.dump([value], Dumper=_Dumper, allow_unicode=True, **style).strip()[1:-1]
+    text: str = yaml.dump([value], Dumper=_Dumper, allow_unicode=True, **style).strip()[1:-1]
     if re.search("[\n\x85\u2028\u2029]", text):
         # YAML folds ends of lines inside its quotes. JSON, which is YAML too, escapes them, or is helped to.
         text = json.dumps(value, ensure_ascii=False)

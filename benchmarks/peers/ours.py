@@ -65,12 +65,12 @@ def measure(settings: SimpleNamespace) -> dict[str, Any]:
 
 def _evaluate(trainer: Trainer, metrics_log: MetricsLogger) -> list[dict[str, Any]]:
     """Score as a training does while it runs, and as it does at its end with the model as saved."""
-    from ner_dist.model.tagger import load_tagger
+    from ner_dist.model.tagger import load_tagging_model
     from ner_dist.runtime.accelerator import precision_of
 
     folder = trainer.run.folder / "saved"
     trainer.accelerator.unwrap_model(trainer.loop.model).save_pretrained(folder)
-    tagger, _ = load_tagger(
+    tagger, _ = load_tagging_model(
         folder, precision=precision_of(trainer.accelerator), device=trainer.accelerator.device
     )
     evaluations = []

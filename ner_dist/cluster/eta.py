@@ -137,7 +137,8 @@ def _seconds_left(clocked: list[dict[str, Any]], per_step: float | None) -> floa
     newest = clocked[-1]
     for event in reversed(clocked):
         if event.get("seconds_left") is not None:
-            return event["seconds_left"] + (event["step"] - newest["step"]) * (per_step or 0.0)
+            since: float = (event["step"] - newest["step"]) * (per_step or 0.0)
+            return float(event["seconds_left"]) + since
     return None
 
 

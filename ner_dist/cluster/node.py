@@ -148,4 +148,5 @@ def _fingerprint(prepared: Path) -> str:
     meta = prepared / "meta.json"
     if not meta.exists():
         return ""
-    return json.loads(meta.read_text(encoding="utf-8"))["fingerprint"][:_DIGEST_LENGTH]
+    result: str = json.loads(meta.read_text(encoding="utf-8"))["fingerprint"][:_DIGEST_LENGTH]
+    return result

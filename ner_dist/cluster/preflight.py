@@ -121,9 +121,12 @@ def _note_start(recipe: Recipe, found: list[Node], machines: NodeGroup) -> list[
     def note() -> list[dict[str, Any]] | None:
         if machines.rank:
             return None
-        return note_start(Run(Path(recipe.output_dir)), nodes=[each.host for each in found])["starts"]
+        job = note_start(Run(Path(recipe.output_dir)), nodes=[each.host for each in found])
+        starts: list[dict[str, Any]] = job["starts"]
+        return starts
 
-    return machines.all_gather_results(note)[0]
+    noted: list[dict[str, Any]] = machines.all_gather_results(note)[0]
+    return noted
 
 
 def _show(

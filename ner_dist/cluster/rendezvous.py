@@ -50,7 +50,7 @@ class NodeGroup:
         from torch import distributed
 
         try:
-            store = distributed.TCPStore(
+            store = distributed.TCPStore(  # type: ignore[attr-defined,unused-ignore]
                 self.host, int(self.port), self.number, is_master=self.rank == 0, timeout=PATIENCE
             )
         except (RuntimeError, ValueError) as error:

@@ -23,7 +23,8 @@ import numpy as np
 
 from ner_dist.data.corpus import Corpus
 from ner_dist.data.readers import format_by_ending
-from ner_dist.data.sources import SPLITS, load_corpus
+from ner_dist.data.sources import load_corpus
+from ner_dist.data.split_files import SPLITS
 from ner_dist.errors import UserError
 from ner_dist.formatting import joined
 from ner_dist.recipe import Data, Model

@@ -159,7 +159,8 @@ def _check_found(
 def _has_entity(file: Predictions, labels: LabelSet) -> np.ndarray:
     """bool [N]: whether a sentence's gold holds a tag of these types."""
     is_entity = file.labels.projection(labels)[file.gold] != labels.label2id[OUTSIDE]
-    return np.diff(np.concatenate([[0], np.cumsum(is_entity)])[file.offsets]) > 0
+    result: np.ndarray = np.diff(np.concatenate([[0], np.cumsum(is_entity)])[file.offsets]) > 0
+    return result
 
 
 def _sources(files: Sequence[Predictions]) -> str:

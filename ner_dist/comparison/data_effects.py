@@ -79,7 +79,8 @@ def _overlap(aligned: AlignedPredictions) -> np.ndarray | str:
     """bool [N]: what any model has learnt, so that all are still scored on the same sentences."""
     if not aligned.in_train:
         return NO_TRAINING
-    return np.any([*aligned.in_train.values()], axis=0)
+    result: np.ndarray | str = np.any([*aligned.in_train.values()], axis=0)
+    return result
 
 
 def _whose(aligned: AlignedPredictions) -> str:

@@ -51,7 +51,8 @@ def _differ(aligned: AlignedPredictions, found: list[Outcome]) -> np.ndarray:
 
     def keys(spans: Spans) -> np.ndarray:
         # One number an entity, which begins with its first word.
-        return (spans.start * words + spans.end) * types + spans.type
+        result: np.ndarray = (spans.start * words + spans.end) * types + spans.type
+        return result
 
     first = keys(found[0].predicted)
     for other in found[1:]:

@@ -93,19 +93,22 @@ def uncertainty(
 
 def interval(drawn: np.ndarray, level: float) -> np.ndarray:
     """Percentile interval of resamples [n, ...]: float64 [2, ...], low and high."""
-    return np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    result: np.ndarray = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return result
 
 
 def p_bootstrap(drawn: np.ndarray) -> np.ndarray:
     """Two-sided p-value of no difference from the differences of resamples, [n, ...]."""
     fewer = np.minimum((drawn <= _NOTHING).sum(axis=0), (drawn >= -_NOTHING).sum(axis=0))
-    return np.minimum(2 * (fewer + 1) / (len(drawn) + 1), 1)
+    result: np.ndarray = np.minimum(2 * (fewer + 1) / (len(drawn) + 1), 1)
+    return result
 
 
 def p_randomisation(difference: np.ndarray, swapped: np.ndarray) -> np.ndarray:
     """Two-sided p-value of a difference [...] from those after swapping, [n, ...]."""
     as_large = (np.abs(swapped) >= np.abs(difference) - _NOTHING).sum(axis=0)
-    return (as_large + 1) / (len(swapped) + 1)
+    result: np.ndarray = (as_large + 1) / (len(swapped) + 1)
+    return result
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -57,12 +57,14 @@ class Grouped:
 
     def sums(self, weights: np.ndarray) -> np.ndarray:
         """Sums over groups with weights [G, n], whole numbers: float64 [n, C]."""
-        return (self.columns @ weights.astype(self.rows.dtype, copy=False)).T.astype(np.float64)
+        result: np.ndarray = (self.columns @ weights.astype(self.rows.dtype, copy=False)).T.astype(np.float64)
+        return result
 
     @property
     def total(self) -> np.ndarray:
         """float64 [C]: summed over all units."""
-        return self.sums(self.copies[:, None])[0]
+        result: np.ndarray = self.sums(self.copies[:, None])[0]
+        return result
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,14 @@ class Plan:
 
     @property
     def n_steps(self) -> int:
-        return self.bounds.shape[0]
+        result: int = self.bounds.shape[0]
+        return result
 
     @property
     def micro_batches(self) -> int:
         """M, the number of micro-batches a step is cut into."""
-        return self.bounds.shape[1]
+        result: int = self.bounds.shape[1]
+        return result
 
     def micro_batch(self, step: int, index: int) -> np.ndarray:
         """The examples of one forward pass."""
@@ -64,7 +66,8 @@ class Plan:
     def _cells(self, bounds: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         starts, ends = bounds[..., 0], bounds[..., 1]
         # The first example of a micro-batch is its longest.
-        return (ends - starts) * lengths[self.order[starts]].astype(np.int64)
+        result: np.ndarray = (ends - starts) * lengths[self.order[starts]].astype(np.int64)
+        return result
 
 
 def plan_epoch(

@@ -280,7 +280,7 @@ def _comments(cells: Cells, filled: np.ndarray, documents: np.ndarray, tags: int
     """
     import pyarrow.compute as pc
 
-    hashes = filled & pc.starts_with(cells.lines, "#").to_numpy(zero_copy_only=False)
+    hashes: np.ndarray = filled & pc.starts_with(cells.lines, "#").to_numpy(zero_copy_only=False)
     plain = filled & ~hashes & ~documents
     marked = np.flatnonzero(hashes)
     if not len(marked):

@@ -51,7 +51,8 @@ class Encoded:
     def words_per_example(self) -> np.ndarray:
         """Words that each example owns, int32 [E]."""
         owned = np.concatenate([[0], np.cumsum(self.word_index >= 0)])
-        return np.diff(owned[self.example_offsets]).astype(np.int32)
+        result: np.ndarray = np.diff(owned[self.example_offsets]).astype(np.int32)
+        return result
 
     def without_subwords(self, n_words: int) -> np.ndarray:
         """Words that no example owns, among the split's `n_words`; ascending, int64 [n]."""

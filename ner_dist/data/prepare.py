@@ -62,7 +62,8 @@ class PreparedSplit:
         import pyarrow as pa
 
         with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
-            return pa.ipc.open_file(source).read_all()["tokens"].to_pylist()
+            result: list[list[str]] = pa.ipc.open_file(source).read_all()["tokens"].to_pylist()
+            return result
 
     def words(self, index: np.ndarray) -> list[str]:
         """Words by their indices in the split; the others stay on disk."""
@@ -71,7 +72,8 @@ class PreparedSplit:
 
         with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
             words = pc.list_flatten(pa.ipc.open_file(source).read_all()["tokens"])
-            return words.take(pa.array(index)).to_pylist()
+            result: list[str] = words.take(pa.array(index)).to_pylist()
+            return result
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ class Prepared:
         from transformers import AutoTokenizer
 
         tokenizer: Any = AutoTokenizer.from_pretrained(self.folder / "tokenizer")
-        return tokenizer
+        fast: PreTrainedTokenizerFast = tokenizer
+        return fast
 
 
 def prepare(recipe: Recipe, config: PretrainedConfig, *, splits: Collection[str] | None = None) -> Prepared:

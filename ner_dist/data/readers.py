@@ -170,7 +170,8 @@ def _read_json(path: Path, data: Data) -> Rows:
 
 def _objects_of(document: dict[str, Any], data: Data, where: str) -> list[Any]:
     if isinstance(document.get("data"), list):
-        return document["data"]
+        result: list[Any] = document["data"]
+        return result
     column = str(data.tokens_column)
     words = document.get(column)
     if not isinstance(words, list):
@@ -313,7 +314,8 @@ def _first_rows(path: Path, kind: str, number: int = 1000) -> list[dict[str, Any
         import pyarrow.parquet as pq
 
         batches = pq.ParquetFile(pa.BufferReader(_read_bytes(path))).iter_batches(number)
-        return next(batches, pa.record_batch({})).to_pylist()
+        result: list[dict[str, Any]] = next(batches, pa.record_batch({})).to_pylist()
+        return result
     text = read_text(path)
     try:
         document = json.loads(text)

@@ -92,7 +92,8 @@ def label_ids(parts: np.ndarray, types: np.ndarray, names: Sequence[str], labels
     table = np.full((3, max(len(names), 1)), labels.label2id["O"], dtype=np.int16)
     for place, name in enumerate(names):
         table[1:, place] = labels.label2id[f"B-{name}"], labels.label2id[f"I-{name}"]
-    return table[parts, types]
+    result: np.ndarray = table[parts, types]
+    return result
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from ner_dist.evaluation.predictions import verify, write_predictions
 from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import check_folder, write_atomically
 from ner_dist.model.encoder import load_config
-from ner_dist.model.tagger import load_tagger
+from ner_dist.model.tagger import load_tagging_model
 from ner_dist.recipe import Data, Model, Precision, Recipe, Train
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
@@ -99,7 +99,9 @@ def evaluate_model(
     # All splits of a run's own data: their labels are those that it learned.
     whole = data is None and getattr(recipe.data.splits, split) is not None
     with running(recipe, model_type=config.model_type) as accelerator:
-        tagger, written = load_tagger(folder, precision=precision_of(accelerator), device=accelerator.device)
+        tagger, written = load_tagging_model(
+            folder, precision=precision_of(accelerator), device=accelerator.device
+        )
         spelt = spell_model(written, folder=folder, given=tags)
         prepared = local_main_first(
             accelerator, lambda: prepare(recipe, config, splits=None if whole else [split])
@@ -245,7 +247,8 @@ def _gold(
 ) -> np.ndarray:
     """Gold ids in `labels`, int16 [W], of types under their new names."""
     if not renaming:
-        return known.projection(labels)[tags]
+        result: np.ndarray = known.projection(labels)[tags]
+        return result
     parts, types = (of[tags] for of in known.coded())
     to = places(known.types, renaming, labels.types)
     return label_ids(*renamed(parts, types, offsets, to), labels.types, labels)

@@ -210,7 +210,8 @@ def _decode(
 def _confidence(logits: torch.Tensor) -> torch.Tensor:
     """The largest probability of each row of [n, labels], in ten-thousandths; 0 where it is not a number."""
     probability = (logits.amax(-1) - logits.logsumexp(-1)).exp().nan_to_num(0.0)
-    return (probability * 10**_DIGITS).round().long()
+    result: torch.Tensor = (probability * 10**_DIGITS).round().long()
+    return result
 
 
 class _ToHost:

@@ -87,11 +87,12 @@ def _matches(gold: Spans, predicted: Spans) -> np.ndarray:
         return np.zeros(len(gold.start), dtype=bool)
     # At most one entity starts at a word.
     nearest = np.minimum(np.searchsorted(predicted.start, gold.start), len(predicted.start) - 1)
-    return (
+    result: np.ndarray = (
         (predicted.start[nearest] == gold.start)
         & (predicted.end[nearest] == gold.end)
         & (predicted.type[nearest] == gold.type)
     )
+    return result
 
 
 def count(
@@ -178,4 +179,5 @@ def precision_recall_f1(
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)
+    result: np.ndarray = np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)
+    return result

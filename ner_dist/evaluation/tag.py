@@ -23,7 +23,7 @@ from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
 from ner_dist.files import read_json
 from ner_dist.labels import OUTSIDE, LabelSet
 from ner_dist.model.encoder import load_config
-from ner_dist.model.tagger import load_tagger as load_model
+from ner_dist.model.tagger import load_tagging_model
 from ner_dist.model.tokenizer import load_tokenizer, padding_id
 from ner_dist.recipe import Data, Model, Precision, Recipe, Train
 from ner_dist.recipe_file import load_recipe
@@ -175,7 +175,7 @@ def load_tagger(
     config = load_config(recipe.model)
     settled = _precision(precision, where, run, model_type=config.model_type)
     tokenizer = load_tokenizer(folder)
-    model, written = load_model(folder, precision=settled, device=where)
+    model, written = load_tagging_model(folder, precision=settled, device=where)
     spelt = spell_model(written, folder=folder, given=None)
     labels = known_labels(spelt, {})
     longest = min(window_limit(recipe, config), tokenizer.model_max_length)

@@ -58,7 +58,8 @@ def load_config(settings: Model) -> PretrainedConfig:
             fix="name a folder that contains one, such as RUN/model",
         )
     try:
-        return AutoConfig.from_pretrained(settings.name, revision=settings.revision)
+        result: PretrainedConfig = AutoConfig.from_pretrained(settings.name, revision=settings.revision)
+        return result
     # A broken config.json raises whatever the model's validation raises.
     except Exception as error:
         raise cannot_load(settings, error) from None
@@ -124,7 +125,7 @@ def load_model(
     if settings.name == SCRATCH:
         config.vocab_size = vocab_size
         _set_labels(config, labels)
-        model = AutoModelForTokenClassification.from_config(config)
+        model: PreTrainedModel = AutoModelForTokenClassification.from_config(config)
     else:
         model = _pretrained(settings, config, labels)
         _fit_vocabulary(model, settings.name, vocab_size)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ner_dist.run.directory import Run
 
 
-class Tagger(torch.nn.Module):
+class TaggingModel(torch.nn.Module):
     """A saved model that computes in a given precision."""
 
     def __init__(self, model: torch.nn.Module, *, precision: str) -> None:
@@ -31,7 +31,9 @@ class Tagger(torch.nn.Module):
 
 
 @whole_models()
-def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> tuple[Tagger, list[str]]:
+def load_tagging_model(
+    folder: str | Path, *, precision: str, device: torch.device
+) -> tuple[TaggingModel, list[str]]:
     """Load a trained token-classification model and its labels by id, as written in its config.
 
     Args:
@@ -62,7 +64,7 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
     if sorted(names) != list(range(len(names))):
         raise UserError("the label ids are not 0, 1, 2, …", where=f"{folder}: id2label")
     tags = [str(names[i]) for i in range(len(names))]
-    return Tagger(model, precision=precision).to(device), tags
+    return TaggingModel(model, precision=precision).to(device), tags
 
 
 def save_model(

@@ -30,9 +30,10 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
         UserError: there is no such tokenizer, it is not a fast one, or it has no vocabulary.
     """
     check_model_name(name)
-    tokenizer = _load(name, revision)
+    tokenizer: PreTrainedTokenizerFast = _load(name, revision)
     wanted = _second_word(tokenizer)
-    whole = begun = None
+    whole: PreTrainedTokenizerFast | None = None
+    begun: PreTrainedTokenizerFast | None = None
     for spaced in _spaced(tokenizer, name, revision):
         found = _second_given(spaced)
         if found[:1] == wanted[:1] and _stays(spaced, wanted=found, name=name, revision=revision):
@@ -48,9 +49,9 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
         )
     elif whole is None:
         log.info("the tokenizer of %s splits words like York's differently from running text", name)
-    tokenizer = whole or begun or tokenizer
-    _give_as_trained(tokenizer, name)
-    return tokenizer
+    chosen: PreTrainedTokenizerFast = whole or begun or tokenizer
+    _give_as_trained(chosen, name)
+    return chosen
 
 
 def _spaced(

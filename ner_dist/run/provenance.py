@@ -43,7 +43,8 @@ def provenance_of(run: Run) -> dict[str, Any]:
     """The provenance that the last start of the run recorded; empty if there is none."""
     if not run.recipe.exists():
         return {}
-    return yaml.safe_load(run.recipe.read_text(encoding="utf-8")).get("provenance", {})
+    result: dict[str, Any] = yaml.safe_load(run.recipe.read_text(encoding="utf-8")).get("provenance", {})
+    return result
 
 
 def package_versions() -> dict[str, str]:

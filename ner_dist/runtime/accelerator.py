@@ -317,7 +317,13 @@ def _check_world(accelerator: Accelerator) -> None:
         )
 
 
-class _ToStandardError(logging.StreamHandler):
+if TYPE_CHECKING:
+    _TextHandler = logging.StreamHandler[TextIO]
+else:
+    _TextHandler = logging.StreamHandler  # not generic before Python 3.11
+
+
+class _ToStandardError(_TextHandler):
     """Looks up `sys.stderr` for every line, since a progress bar replaces it to keep lines above the bar."""
 
     def __init__(self) -> None:

@@ -172,9 +172,10 @@ def attention(
     if not known or not masks or is_causal or enable_gqa or query.ndim != 4 or key.shape[2] > _SHORT:
         # torch learnt of enable_gqa in version 2.5.
         grouped = {"enable_gqa": True} if enable_gqa else {}
-        return torch.ops.aten.scaled_dot_product_attention.default.decompose(
+        result: torch.Tensor = torch.ops.aten.scaled_dot_product_attention.default.decompose(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **grouped
         )
+        return result
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     scores = (query * factor) @ key.transpose(-1, -2)
     if attn_mask is not None:
@@ -189,7 +190,8 @@ def attention(
 def mm(self: torch.Tensor, mat2: torch.Tensor) -> torch.Tensor:
     """The product of two matrices, as `torch.mm`; a large one in fp32 by oneDNN."""
     if _for_onednn(self, mat2):
-        return torch.ops.mkldnn._linear_pointwise(self, mat2.t(), None, "none", [], "")
+        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(self, mat2.t(), None, "none", [], "")
+        return result
     return torch.mm(self, mat2, out=self.new_empty(self.shape[0], mat2.shape[-1]))
 
 
@@ -200,7 +202,10 @@ def addmm(
     is_bias = self.ndim == 1 and self.dtype == torch.float32 and self.shape == mat2.shape[1:]
     if beta == alpha == 1 and is_bias and _for_onednn(mat1, mat2):
         # oneDNN takes the bias for dense, whatever its strides.
-        return torch.ops.mkldnn._linear_pointwise(mat1, mat2.t(), self.contiguous(), "none", [], "")
+        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
+            mat1, mat2.t(), self.contiguous(), "none", [], ""
+        )
+        return result
     out = mat1.new_empty(mat1.shape[0], mat2.shape[-1])
     return torch.addmm(self, mat1, mat2, beta=beta, alpha=alpha, out=out)
 

@@ -195,7 +195,8 @@ def _exit_code(error: Any) -> int:
     """The exit code of the rank that failed first; torchrun ended the others because of it."""
     rank, failure = error.get_first_failure()
     if failure.exitcode >= 0:
-        return failure.exitcode
+        result: int = failure.exitcode
+        return result
     name = signal.Signals(-failure.exitcode).name
     why = ", as by the kernel when memory runs out" if name == "SIGKILL" else ""
     what = f"rank {rank} was killed by {name}{why}"

@@ -45,7 +45,8 @@ def on_main_rank(accelerator: Accelerator, work: Callable[[], T]) -> T:
         broadcast_object_list(answer)
     if answer[1] is not None:
         raise answer[1]
-    return answer[0]
+    result: T = answer[0]
+    return result
 
 
 def local_main_first(accelerator: Accelerator, work: Callable[[], T]) -> T:

@@ -84,7 +84,8 @@ def empty_model(config: PretrainedConfig) -> torch.nn.Module:
     from transformers import AutoModelForTokenClassification
 
     with torch.device("meta"):
-        return AutoModelForTokenClassification.from_config(config)
+        result: torch.nn.Module = AutoModelForTokenClassification.from_config(config)
+        return result
 
 
 def _without_attention_dropout(config: PretrainedConfig) -> PretrainedConfig:
@@ -145,4 +146,5 @@ def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: 
     """Those of the CPU's fused attention, the one kernel that PyTorch's counter does not know."""
     from torch.utils.flop_counter import sdpa_flop_count
 
-    return sdpa_flop_count(query, key, value)
+    result: int = sdpa_flop_count(query, key, value)
+    return result

@@ -68,7 +68,8 @@ class ModelShape:
 
     @property
     def layers(self) -> int:
-        return self.config.num_hidden_layers
+        result: int = self.config.num_hidden_layers
+        return result
 
     @property
     def hidden(self) -> int:

@@ -177,4 +177,5 @@ class CheckpointReader:
 
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor, fp32 on the CPU."""
-        return self._place[name].get_tensor(name)
+        result: torch.Tensor = self._place[name].get_tensor(name)
+        return result

@@ -16,7 +16,7 @@ from ner_dist.evaluation.figures import FORMAT, SplitFigures
 from ner_dist.evaluation.json_form import as_json
 from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import typed, write_atomically
-from ner_dist.model.tagger import Tagger, load_tagger, save_model
+from ner_dist.model.tagger import TaggingModel, load_tagging_model, save_model
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.training import model_card
@@ -120,7 +120,7 @@ def _final_scores(
     trainer: Trainer, metrics_log: MetricsLogger
 ) -> tuple[dict[str, SplitFigures], TriedExamples | None]:
     """Score the saved model on validation and test; check the figures against the written predictions."""
-    tagger, _ = load_tagger(
+    tagger, _ = load_tagging_model(
         trainer.run.model, precision=precision_of(trainer.accelerator), device=trainer.accelerator.device
     )
     projection = trainer.task.data.labels.projection(trainer.task.labels)
@@ -143,7 +143,7 @@ def _final_scores(
 
 
 def _try_examples(
-    trainer: Trainer, split: str, tagger: Tagger, evaluation: EvaluationResult
+    trainer: Trainer, split: str, tagger: TaggingModel, evaluation: EvaluationResult
 ) -> TriedExamples | None:
     assert evaluation.predicted is not None
     longest = min(

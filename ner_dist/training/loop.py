@@ -183,8 +183,11 @@ class TrainLoop:
         limit = self.settings.max_grad_norm or float("inf")
         if accelerator.distributed_type == "DEEPSPEED":
             # The engine clipped and stepped in the last backward.
-            return accelerator.clip_grad_norm_(self.model.parameters(), limit)
-        norm = accelerator.clip_grad_norm_(self.model.parameters(), limit)
+            of_engine: torch.Tensor | float | None = accelerator.clip_grad_norm_(
+                self.model.parameters(), limit
+            )
+            return of_engine
+        norm: torch.Tensor = accelerator.clip_grad_norm_(self.model.parameters(), limit)
         if accelerator.scaler is None:
             # As GradScaler does for fused optimisers: skip the step without waiting for the device.
             self.optimizer.optimizer.found_inf = (~torch.isfinite(norm)).float()

@@ -133,17 +133,20 @@ def restore(
 def _zero_weight(parameter: torch.nn.Parameter) -> torch.Tensor:
     from deepspeed.utils import safe_get_full_fp32_param
 
-    return safe_get_full_fp32_param(parameter)
+    result: torch.Tensor = safe_get_full_fp32_param(parameter)
+    return result
 
 
 def _moment(
     parameter: torch.nn.Parameter, moment: str, optimizer: AcceleratedOptimizer, *, zero: bool
 ) -> torch.Tensor | None:
     if not zero:
-        return optimizer.optimizer.state.get(parameter, {}).get(moment)
+        local: torch.Tensor | None = optimizer.optimizer.state.get(parameter, {}).get(moment)
+        return local
     from deepspeed.utils import safe_get_full_optimizer_state
 
-    return safe_get_full_optimizer_state(parameter, moment)
+    gathered: torch.Tensor | None = safe_get_full_optimizer_state(parameter, moment)
+    return gathered
 
 
 def _link_moments(zero: Any) -> None:

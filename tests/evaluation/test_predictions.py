@@ -19,7 +19,7 @@ from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.predictions import verify, write_predictions
 from ner_dist.labels import LabelSet
-from ner_dist.model.tagger import load_tagger, save_model
+from ner_dist.model.tagger import load_tagging_model, save_model
 from tests import small
 
 CPU = torch.device("cpu")
@@ -92,7 +92,7 @@ def test_a_tagger_computes_in_the_precision_that_is_asked_for(trainer, saved):
     trained = trainer.loop.model.eval()
     expected = trained(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        tagger, tags = load_tagger(saved, precision=precision, device=CPU)
+        tagger, tags = load_tagging_model(saved, precision=precision, device=CPU)
         logits = tagger.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
         assert logits.dtype == dtype
         torch.testing.assert_close(logits.float(), expected, rtol=0.02, atol=0.02)
@@ -117,7 +117,7 @@ def tagger(tmp_path):
 
 def refusal(folder):
     with pytest.raises(UserError) as caught:
-        load_tagger(folder, precision="fp32", device=CPU)
+        load_tagging_model(folder, precision="fp32", device=CPU)
     assert str(folder) in str(caught.value)
     return str(caught.value)
 
@@ -128,7 +128,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 
 
 def test_labels_come_as_the_model_has_them(tagger):
-    _, tags = load_tagger(tagger({0: "I-PER", 1: "O", 2: "LABEL_2"}), precision="fp32", device=CPU)
+    _, tags = load_tagging_model(tagger({0: "I-PER", 1: "O", 2: "LABEL_2"}), precision="fp32", device=CPU)
     assert tags == ["I-PER", "O", "LABEL_2"]
 
 
@@ -139,7 +139,7 @@ def edit_config(folder, **changes):
 
 def test_damaged_models_are_refused(tagger):
     folder = tagger({0: "O", 1: "B-PER", 2: "I-PER"})
-    load_tagger(folder, precision="fp32", device=CPU)
+    load_tagging_model(folder, precision="fp32", device=CPU)
     edit_config(folder, id2label={"0": "O", "1": "B-PER", "3": "I-PER"})
     assert "label ids are not 0, 1, 2" in refusal(folder)
     edit_config(folder, id2label={"0": "O", "1": "B-PER", "2": "I-PER"}, hidden_size=16)
