@@ -15,6 +15,7 @@ import itertools
 import json
 import statistics
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,8 @@ def main() -> None:
             theirs.append(time.perf_counter() - between)
         mine, other = statistics.median(ours), statistics.median(theirs)
         print(
-            f"| {scheme} | {mine:.3f} s | {other:.2f} s | {other / mine:.0f} | {scored['f1']:.6f} "
-            f"| {'identical' if same(scored, report) else 'DIFFERENT'} |"
+            f"| {scheme} | {mine:.3f} s | {other:.2f} s | {other / mine:.0f} | {scored.f1:.6f} "
+            f"| {'identical' if same(asdict(scored), report) else 'DIFFERENT'} |"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ner_dist.comparison.compare import RESAMPLES
 from ner_dist.comparison.compare import compare as compare_models
@@ -14,6 +14,7 @@ from ner_dist.train import train
 
 if TYPE_CHECKING:
     from ner_dist.comparison.results import Comparison
+    from ner_dist.evaluation.figures import ModelFigures
     from ner_dist.recipe import Precision, Recipe
     from ner_dist.run.directory import Run
 
@@ -55,7 +56,7 @@ def evaluate(
     out: str | Path | None = None,
     tags: str | None = None,
     renaming: Mapping[str, str | None] | None = None,
-) -> dict[str, Any]:
+) -> ModelFigures:
     """Score a model on labelled data, on the entity types that both know.
 
     Args:
@@ -71,7 +72,8 @@ def evaluate(
         renaming: the name to use for a type of the model or of the data; None counts it as `O`.
 
     Returns:
-        The figures: `precision`, `recall` and `f1` over all entities, `per_type`, `lenient` and others.
+        The figures: `scores` has `precision`, `recall` and `f1` over all entities, `per_type`, `lenient` and
+        others.
 
     Raises:
         UserError: the model or the data cannot be used, or they share no type.
@@ -79,7 +81,7 @@ def evaluate(
     Example:
         >>> import ner_dist
         >>> figures = ner_dist.evaluate("runs/full", split="validation")
-        >>> figures["sentences"], 0 <= figures["f1"] <= 1
+        >>> figures.scores.sentences, 0 <= figures.scores.f1 <= 1
         (61, True)
     """
     return evaluate_model(

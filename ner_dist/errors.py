@@ -1,6 +1,6 @@
 """The one exception for mistakes that a user can fix.
 
-Everything that is wrong with a recipe, a data file, a launch config or a folder is raised as
+Every mistake in a recipe, a data file, a launch config or a folder is raised as
 `UserError`. The entrypoints print it as a single line and exit with code 2; a traceback means a
 bug in ner_dist itself.
 """
@@ -22,13 +22,13 @@ EXIT_USER_ERROR = 2
 
 
 class UserError(Exception):
-    """What is wrong, where, and what to do, on one line.
+    """A mistake of the user on one line: what is wrong, where, and how to fix it.
 
     Args:
-        what: what is wrong, in words of the user's world.
+        what: what is wrong, in the user's terms.
         where: a file, `file:line` or dotted recipe key.
         fix: what to do about it.
-        everywhere: whether the other ranks of the machine meet the same error, so that one of them tells it.
+        everywhere: whether the other ranks of the machine meet the same error, so that one of them prints it.
 
     Example:
         >>> import ner_dist
@@ -49,7 +49,7 @@ class UserError(Exception):
         super().__init__(" ".join(text.split()))
 
 
-_MAKE_ROOM = "make room and give the same command again: what was saved is still there"
+_MAKE_ROOM = "free disk space and repeat the command: what was saved is still there"
 _GET_ACCESS = "get permission there, or name another place"
 _FIXES = {
     errno.ENOSPC: _MAKE_ROOM,
@@ -75,7 +75,7 @@ def disk_errors(*, everywhere: bool = True) -> Iterator[None]:
         if error.errno not in _FIXES:
             raise
         raise UserError(
-            error.strerror or "the disk takes no more",
+            error.strerror or "the disk is full",
             where=str(error.filename) if error.filename else None,
             fix=_FIXES[error.errno],
             everywhere=everywhere,
@@ -84,7 +84,7 @@ def disk_errors(*, everywhere: bool = True) -> Iterator[None]:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Make what the disk refuses while the block writes an `OSError` that names the file.
+    """Raise disk errors in the block as an `OSError` that names the file.
 
     A full disk names none, `numpy.save` and `shutil.copytree` leave out the number, and libraries written in
     Rust (tokenizers, safetensors) raise exceptions of their own.
@@ -106,7 +106,7 @@ def writing(path: str | Path) -> Iterator[None]:
 
 
 def show(error: UserError) -> int:
-    """Print the error, once a machine if all its ranks met it, and return the exit code."""
+    """Print the error, once per machine if all its ranks met it, and return the exit code."""
     if int(os.environ.get("LOCAL_RANK", 0)) == 0 or not error.everywhere:
         print(f"error: {error}", file=sys.stderr)
     return EXIT_USER_ERROR

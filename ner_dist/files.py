@@ -1,4 +1,4 @@
-"""Files and folders: written whole or not at all, checked before work begins, named so that they print."""
+"""Write files and folders atomically, check folders before work begins, and print paths safely."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A file's JSON object; empty if there is none that can be read."""
+    """Read the JSON object in a file; empty if it is missing or invalid."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -30,12 +30,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def printable(path: str | Path) -> str:
-    """A path as text that can be printed and written, whatever bytes the file's name is made of."""
+    """A path as printable text, even if the file name is not valid UTF-8."""
     return os.fsencode(path).decode(errors="replace")
 
 
 def typed(path: str | Path) -> str:
-    """A path as it is typed in a shell: quoted where it must be, and never taken for an option."""
+    """A path for use in a shell command: quoted if necessary, and never mistaken for an option."""
     text = printable(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
@@ -46,7 +46,7 @@ def now() -> str:
 
 
 def check_folder(folder: Path, *, where: str, files: Sequence[str] = ()) -> None:
-    """Find out before the work, not after it, that its results could not be written to `folder`.
+    """Check before the work that its results can be written to `folder`.
 
     Args:
         folder: need not exist.
@@ -80,9 +80,9 @@ def _why_not_writable(folder: Path, files: Sequence[str]) -> str | None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[TextIO]:
-    """A text file to write, which a reader or a crash sees whole or as it was before.
+    """Open a text file for an atomic write: readers see the old contents or the complete new ones.
 
-    It is written aside, synced and renamed when the block ends; if the block fails, nothing is left of it.
+    It is written under a temporary name, synced and renamed when the block ends, or removed if it fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
@@ -101,16 +101,16 @@ def atomic_file(path: Path) -> Iterator[TextIO]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
+    """Write a file atomically: readers see the old contents or the complete new ones."""
     with atomic_file(path) as file:
         file.write(text)
 
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill, which replaces `folder` when the block ends and everything in it is synced.
+    """Yield an empty folder that replaces `folder` when the block ends, with everything in it synced.
 
-    If the block fails, `folder` is as it was before.
+    If the block fails, `folder` is unchanged.
     """
     aside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
@@ -144,7 +144,7 @@ def write_parts(path: Path, parts: list[Any]) -> str:
 
 
 def _header(tensors: dict[str, torch.Tensor]) -> bytes:
-    """The length of the JSON that says where each tensor lies, and that JSON."""
+    """The safetensors header: the length of its JSON, and the JSON with the offsets of each tensor."""
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     at = 0
     for name, tensor in tensors.items():
@@ -161,7 +161,7 @@ def _bytes_of(tensor: torch.Tensor) -> Any:
 
 
 def sync(path: Path) -> None:
-    """Have the operating system put a file or folder on the disk."""
+    """Sync a file or folder to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

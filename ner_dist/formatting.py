@@ -1,4 +1,4 @@
-"""Numbers as people read them: as many digits as can be told apart, and – where there is none."""
+"""Format numbers for people: significant digits only, and – where there is no number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MINUS = "−"
 
 
 def known(value: Any) -> TypeGuard[float]:
-    """Whether it is a number that can be shown."""
+    """Whether a value is a finite number."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     # Neither not a number nor infinite, nor a whole number that no float can hold.
@@ -26,7 +26,7 @@ def score(value: Any, std: Any = None) -> str:
 
 
 def signed(value: Any, digits: int = 4) -> str:
-    """A difference of scores. What rounds to nothing has no sign."""
+    """A difference of scores; without a sign if it rounds to 0."""
     if not known(value):
         return NOTHING
     text = f"{abs(value):.{digits}f}"
@@ -44,7 +44,7 @@ def interval(low: Any, high: Any, *, sign: bool = False) -> str:
 
 
 def p_value(value: Any) -> str:
-    """A p-value, which resampling cannot tell from 0 below some size."""
+    """A p-value; a very small one as an upper bound."""
     if not known(value):
         return NOTHING
     if value < 0.0001:

@@ -1,8 +1,9 @@
 """Entity types, their BIO tags and ids, and the projection of one label set onto another.
 
-A model reads and writes ids; people read and write tags (`B-PER`, `I-PER`, `O`) and speak of types (`PER`).
-A `LabelSet` ties the three together. Training on some of the types (`labels: [PER, LOC]`) selects a smaller
-label set from the data's own and projects the data onto it: every other tag becomes `O`, no sentence goes.
+A model reads and writes ids; people read and write tags (`B-PER`, `I-PER`, `O`) and speak of types (`PER`). A
+`LabelSet` ties the three together. Training on some of the types (`labels: [PER, LOC]`) selects a smaller
+label set from that of the data and projects the data onto it: every other tag becomes `O`, and all sentences
+are kept.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def split_tag(tag: str) -> tuple[str, str | None]:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The tags that a model or a data set knows; a tag's place is its id.
+    """The tags of a model or a data set; the position of a tag is its id.
 
     Example:
         >>> import ner_dist
@@ -67,7 +68,7 @@ class LabelSet:
         """Tags in the order of their ids in the data; the missing B- or I- partner of a type comes last.
 
         Raises:
-            UserError: a tag is not BIO, stands twice, or there is no O.
+            UserError: a tag is not BIO or appears twice, or there is no O.
         """
         for tag in tags:
             try:
@@ -75,7 +76,7 @@ class LabelSet:
             except ValueError as error:
                 raise UserError(str(error), where=where) from None
             if list(tags).count(tag) > 1:
-                raise UserError(f"label `{tag}` stands twice", where=where)
+                raise UserError(f"label `{tag}` appears twice", where=where)
         if OUTSIDE not in tags:
             raise UserError("there is no label `O`", where=where)
         types = dict.fromkeys(split_tag(tag)[1] for tag in tags if tag != OUTSIDE)
@@ -147,7 +148,7 @@ class Spans:
     start: np.ndarray
     """int64 [n]: first word, counted over all sentences."""
     end: np.ndarray
-    """int64 [n]: the word behind the last."""
+    """int64 [n]: index after the last word."""
 
 
 def extract_spans(tags: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, strict: bool) -> Spans:

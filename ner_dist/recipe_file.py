@@ -4,7 +4,7 @@ A recipe is a YAML file with the keys of `recipe.Recipe`. It may extend another 
 (`extends: full.yaml`, relative to its own folder) and every key can be overridden on the command line
 with `dotted.key=value`, the value being YAML. Either changes the keys that it names and no others, so that
 an override does what the same key in a recipe that extends this one would do. An unknown key, a wrong type
-or a value out of range is a `UserError` that names the key, where it stands and the nearest valid key.
+or a value out of range is a `UserError` that names the key, its location and the nearest valid key.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def data_section(overrides: list[str], *, of: Path | None = None, path: str | No
     for text in overrides:
         if not text.startswith("data.") or text.startswith("data.path="):
             raise UserError(
-                f"`{text}` is no setting of how data is read",
+                f"`{text}` is not a data setting",
                 fix="write data.key=value, such as data.language=en, and name the data itself with --data",
             )
     if of is not None:
@@ -207,7 +207,7 @@ def _note_lines(node: yaml.Node | None, prefix: str, shown: str, origin: dict[st
     for key, value in node.value:
         dotted, where = f"{prefix}{key.value}", f"{shown}:{key.start_mark.line + 1}"
         if dotted in origin:
-            raise UserError(f"key `{dotted}` stands twice", where=where, fix=f"first at {origin[dotted]}")
+            raise UserError(f"key `{dotted}` appears twice", where=where, fix=f"first at {origin[dotted]}")
         origin[dotted] = where
         _note_lines(value, f"{dotted}.", shown, origin)
 
@@ -370,7 +370,7 @@ def _keys_in(section: str) -> list[str]:
 
 
 def nearest_key(key: str) -> str:
-    """What to do about an unknown key: the known one that is most like it, else the keys there are."""
+    """Advice for an unknown key: the most similar known key, or else a list of the keys."""
     section, _, leaf = key.rpartition(".")
     siblings = _keys_in(section)
     leaves: dict[str, str] = {}
@@ -382,7 +382,7 @@ def nearest_key(key: str) -> str:
         return f"did you mean `{section}{'.' if section else ''}{close[0]}`?"
     if close := difflib.get_close_matches(leaf, leaves, n=1):
         return f"did you mean `{leaves[close[0]]}`?"
-    return f"the keys there are {', '.join(siblings)}"
+    return f"the keys are {', '.join(siblings)}"
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

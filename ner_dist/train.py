@@ -1,6 +1,6 @@
 """The training entrypoint: `accelerate launch --config_file launch/… -m ner_dist.train RECIPE [key=value …]`.
 
-The recipe says what is trained, the launch config where. `ner-dist train` is the same in one process.
+The recipe says what to train, the launch config where. `ner-dist train` does the same in one process.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ log = logging.getLogger("ner_dist.train")
 
 
 def train(recipe: Recipe) -> Run:
-    """Train, score and save what the recipe describes; return where.
+    """Train, score and save the model of a recipe; return its run.
 
-    A run that is complete already is left as it is.
+    A complete run is not changed.
 
     Raises:
-        UserError: something that the user can mend, on one line.
-        Stopped: a signal asked for it; what was trained is saved.
+        UserError: a mistake that the user can fix.
+        Stopped: a signal stopped the training; its progress is saved.
     """
     from ner_dist.run.directory import as_its_run, check_output
     from ner_dist.run.lock import run_lock
@@ -43,7 +43,7 @@ def train(recipe: Recipe) -> Run:
     log.info("ner_dist %s: %s, to be trained in %s", __version__, recipe.name, recipe.output_dir)
     recipe = as_its_run(recipe, output)
 
-    # What follows takes seconds to import.
+    # These imports take seconds.
     from ner_dist.model.encoder import load_config
     from ner_dist.training.finalize import finalize
     from ner_dist.training.trainer import Trainer
@@ -76,13 +76,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0; 2 for a mistake of the user; 75 (`signals.EXIT_RESUME`) for a run that was asked to
-        stop, and that goes on when the same command is given again.
+        The exit code: 0; 2 for a mistake of the user; 75 (`signals.EXIT_RESUME`) for a run that a
+        signal stopped, and that the same command resumes.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     usage = "accelerate launch --config_file launch/CONFIG.yaml -m ner_dist.train RECIPE [key=value ...]"
     if not arguments:
-        return show(UserError("no recipe is named", fix=f"usage: {usage}"))
+        return show(UserError("no recipe given", fix=f"usage: {usage}"))
     if arguments[0] in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     signals.exit_on_signals()
     launcher.end_with_launcher()
     try:
-        # What no collective call has shared is an error of this rank alone.
+        # Errors that no collective call has shared belong to this rank alone.
         with disk_errors(everywhere=False):
             train(load_recipe(arguments[0], arguments[1:]))
     except UserError as error:
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         return show(error)
     except signals.Stopped as stopped:
         if is_main_process():
-            print(f"{stopped}: the same command goes on from there", file=sys.stderr)
+            print(f"{stopped}: repeat the command to resume", file=sys.stderr)
         leave()
         return signals.EXIT_RESUME
     leave()

@@ -52,7 +52,7 @@ def test_a_full_disk_is_named_with_the_file(tmp_path, write):
         write(aside)
     assert str(caught.value) == (
         "runs/x/model: No space left on device; "
-        "make room and give the same command again: what was saved is still there"
+        "free disk space and repeat the command: what was saved is still there"
     )
 
 

@@ -95,8 +95,8 @@ def test_the_missing_partner_of_a_tag_is_added_behind_the_ids_of_the_data():
     ("tags", "says"),
     [
         (["O", "B-PER", "E-PER"], "tag `E-PER` is not BIO"),
-        (["O", "B-PER", "I-PER", "B-PER"], "label `B-PER` stands twice"),
-        (["O", "O"], "label `O` stands twice"),
+        (["O", "B-PER", "I-PER", "B-PER"], "label `B-PER` appears twice"),
+        (["O", "O"], "label `O` appears twice"),
         (["B-PER", "I-PER"], "no label `O`"),
         ([], "no label `O`"),
     ],

@@ -155,12 +155,12 @@ class TestOverrides:
             ),
             ("epochs=1", "override epochs=1: unknown key `epochs`; did you mean `train.epochs`?"),
             ("trian.seed=1", "unknown key `trian`; did you mean `train`?"),
-            ("train.lr=1", "unknown key `train.lr`; the keys there are epochs, max_steps, batch_tokens"),
+            ("train.lr=1", "unknown key `train.lr`; the keys are epochs, max_steps, batch_tokens"),
             ("trian.learning_rat=1", "unknown key `trian`; did you mean `train`?"),
             ("learning_rat=1", "did you mean `train.learning_rate`?"),
             (
                 "quux=1",
-                "unknown key `quux`; the keys there are name, output_dir, overwrite, resume, model, data",
+                "unknown key `quux`; the keys are name, output_dir, overwrite, resume, model, data",
             ),
             ("provenance.x=1", "unknown key `provenance`"),
             ("extends=full.yaml", "unknown key `extends`"),
@@ -226,10 +226,10 @@ class TestMistakesInTheFile:
                 "recipe.yaml:4: `labels[1]` should be text (it is 7); put it in quotes",
             ),
             ("1: 2\n", "recipe.yaml:4: the recipe has a key that is not text (it is 1)"),
-            ("name: again\n", "recipe.yaml:4: key `name` stands twice; first at recipe.yaml:1"),
+            ("name: again\n", "recipe.yaml:4: key `name` appears twice; first at recipe.yaml:1"),
             (
                 "train:\n  seed: 1\n  seed: 2\n",
-                "recipe.yaml:6: key `train.seed` stands twice; first at recipe.yaml:5",
+                "recipe.yaml:6: key `train.seed` appears twice; first at recipe.yaml:5",
             ),
             ("labels: [PER\nseed: 1\n", "recipe.yaml:5: not valid YAML: "),
             ("\tseed: 1\n", "recipe.yaml:4: not valid YAML: "),
@@ -271,7 +271,7 @@ class TestDataOfEvaluate:
 
     @pytest.mark.parametrize("text", ["train.epochs=1", "data.path=other", "language=en", "nonsense"])
     def test_other_keys_are_refused(self, text):
-        with pytest.raises(UserError, match=r"no setting of how data is read; write data\.key=value"):
+        with pytest.raises(UserError, match=r"not a data setting; write data\.key=value"):
             data_section([text], path="a.jsonl")
 
     def test_unknown_keys_are_told_as_in_recipes(self):

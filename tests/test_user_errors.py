@@ -128,7 +128,7 @@ class TestRecipes:
                 RECIPE.replace("max_steps: 1", "max_steps: ten"),
                 'recipe.yaml:6: `train.max_steps` should be a whole number (it is "ten")',
             ),
-            (RECIPE + "name: other\n", "recipe.yaml:7: key `name` stands twice; first at recipe.yaml:1"),
+            (RECIPE + "name: other\n", "recipe.yaml:7: key `name` appears twice; first at recipe.yaml:1"),
             (
                 RECIPE.replace("micro_batch_tokens: 128", "micro_batch_tokens: 512"),
                 "recipe.yaml:6: `train`: micro_batch_tokens 512 exceeds batch_tokens 256; lower the one or",
@@ -155,7 +155,7 @@ class TestRecipes:
             ),
             (
                 "precision=fp16",
-                "precision: fp16 trains only on a GPU, and there is none here; launch with ",
+                "precision: fp16 trains only on a GPU, and none is available; launch with ",
             ),
             (
                 "logging.trackers=[comet]",
@@ -177,7 +177,7 @@ class TestData:
                 "test.jsonl",
                 None,
                 [],
-                "data: no file is called 'test'; there are train.jsonl, validation.jsonl; ",
+                "data: no file is named 'test'; the files are train.jsonl, validation.jsonl; ",
             ),
             (
                 "train.jsonl",
@@ -221,24 +221,24 @@ class TestData:
 
     def test_prepare_tells_the_same(self, cli_refused, here):
         write(here / "data" / "train.jsonl", "[]\n")
-        assert cli_refused("prepare", "recipe.yaml") == "data/train.jsonl:1: [] is no JSON object"
+        assert cli_refused("prepare", "recipe.yaml") == "data/train.jsonl:1: [] is not a JSON object"
 
 
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
         (["data.path=none/"], "none/: no such file or folder; set data.path"),
-        (["data.files.test=none.jsonl"], "data/none.jsonl: no such file; there are "),
-        (["data.splits.train=first"], "data: no file is called 'first'; there are "),
+        (["data.files.test=none.jsonl"], "data/none.jsonl: no such file; the files are "),
+        (["data.splits.train=first"], "data: no file is named 'first'; the files are "),
         (
             ["data.path=data/train.jsonl"],
-            "data.path: data/train.jsonl is one file, but train, validation, test",
+            "data.path: data/train.jsonl is one file, but the splits train, validation, test",
         ),
         (["model.name=./none"], "model.name: there is no folder `./none`; "),
         (
             ["resume=out/checkpoints/step-000007"],
-            "resume out/checkpoints/step-000007: there is no such checkpoint; name its folder, "
-            "such as RUN/checkpoints/step-000500, or leave it at auto",
+            "resume out/checkpoints/step-000007: there is no such checkpoint; name a folder such as "
+            "RUN/checkpoints/step-000500, or use auto",
         ),
     ],
 )
@@ -270,12 +270,15 @@ class TestLabels:
     def test_class_weights_of_an_unknown_type(self, train_refused):
         said = train_refused("train.class_weights={PER: 2, LAW: 3}")
         assert said == (
-            "train.class_weights: `LAW` is not a type that is learnt; the types are O, PER, ORG, LOC"
+            "train.class_weights: `LAW` is not an entity type of this training; the types are O, "
+            "PER, ORG, LOC"
         )
 
     def test_class_weights_of_a_type_that_is_left_out(self, train_refused):
         said = train_refused("train.class_weights={LOC: 2}", "labels=[PER]")
-        assert said == "train.class_weights: `LOC` is not a type that is learnt; the types are O, PER"
+        assert (
+            said == "train.class_weights: `LOC` is not an entity type of this training; the types are O, PER"
+        )
 
 
 class TestModels:
@@ -290,7 +293,7 @@ class TestModels:
         [
             (
                 {},
-                "the folder `model` holds no model (config.json is missing); name the folder that holds one",
+                "the folder `model` contains no model (config.json is missing); name a folder that contains",
             ),
             ({"config.json": "{"}, "cannot load the model `model`: "),
             ({"config.json": '{"model_type": "quux"}'}, "cannot load the model `model`: "),
@@ -310,14 +313,14 @@ class TestModels:
 
     def test_a_file(self, train_refused):
         assert train_refused("model.name=recipe.yaml") == (
-            "model.name: `recipe.yaml` is a file; name the folder that holds the model"
+            "model.name: `recipe.yaml` is a file; name the folder that contains the model"
         )
 
     @pytest.mark.parametrize("name", ["some-encoder-base", "Someone/some-encoder"])
     def test_a_hub_name_without_a_network(self, train_refused, name):
         said = train_refused(f"model.name={name}")
         assert said.startswith(f"model.name: cannot load the model `{name}`: ")
-        assert said.endswith("(with a network, or after `ner-dist prepare`) or a folder that holds one")
+        assert said.endswith("(with a network, or after `ner-dist prepare`) or a model's folder")
 
 
 @pytest.fixture(scope="module")
@@ -371,7 +374,7 @@ class TestOutputDirectories:
     def test_other_files(self, train_refused, here):
         write(here / "out" / "thesis.tex", "precious")
         assert train_refused() == (
-            "output_dir out: holds files that are no run of ner_dist; "
+            "output_dir out: holds files that are not a run of ner_dist; "
             "name another output_dir, or pass overwrite=true to move it aside"
         )
         assert contents(here / "out") == {"thesis.tex": b"precious"}
@@ -438,22 +441,22 @@ class TestEvaluate:
                 ["all", "--precision", "fp8"],
                 "'fp8' is not one of 'auto', 'fp32', 'bf16', 'fp16'; see ner-dist",
             ),
-            (["all", "--precision", "fp16"], "precision: fp16 trains only on a GPU, and there is none here"),
+            (["all", "--precision", "fp16"], "precision: fp16 trains only on a GPU, and none is available"),
             (["all", "data.langage=en"], "unknown key `data.langage`; did you mean `data.language`?"),
             (
                 ["all", "train.seed=1"],
-                "`train.seed=1` is no setting of how data is read; write data.key=value",
+                "`train.seed=1` is not a data setting; write data.key=value",
             ),
             (
                 ["all", "data.path=data"],
-                "`data.path=data` is no setting of how data is read; write data.key=value",
+                "`data.path=data` is not a data setting; write data.key=value",
             ),
             (["all", "--out", "file"], "--out file: is a file; name another folder"),
             (
                 ["all", "--out", "per"],
                 "--out per: holds a run, whose results would be lost; name another folder",
             ),
-            (["untested"], "data.splits.test: the recipe says that there is no such split; name it"),
+            (["untested"], "data.splits.test: the recipe sets this split to null; set the name of the split"),
             ([], "Missing argument 'RUN_OR_MODEL'; see ner-dist evaluate --help"),
         ],
     )
@@ -481,7 +484,7 @@ class TestCommandLine:
 
     def test_the_entrypoint_of_accelerate_without_a_recipe(self, capsys):
         said = the_error(train_main([]), capsys.readouterr().err)
-        assert said.startswith("no recipe is named; usage: accelerate launch --config_file launch/")
+        assert said.startswith("no recipe given; usage: accelerate launch --config_file launch/")
 
     @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], []])
     def test_help_is_no_mistake(self, capsys, arguments):

@@ -76,7 +76,7 @@ def _evaluate(trainer: Trainer, metrics_log: MetricsLogger) -> list[dict[str, An
     evaluations = []
     for how, model in (("while it trains", trainer.loop.model), ("the saved model", tagger)):
         began = now()
-        f1 = trainer.evaluate_split(model, "test", metrics_log).as_dict()["lenient"]["f1"]
+        f1 = trainer.evaluate_split(model, "test", metrics_log).figures.lenient.f1
         evaluations.append({"how": how, "seconds": now() - began, "f1": f1})
     return evaluations
 

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What a job sets up before anything else: sourced by the batch scripts here, in the folder you submit from.
-# Edit it once for your cluster, or name another file: NER_DIST_ENVIRONMENT=my_cluster.sh sbatch …
+# Environment of a job. The batch scripts in this folder source it first, in the folder you submit from. Edit it once
+# for your cluster, or use another file: NER_DIST_ENVIRONMENT=my_cluster.sh sbatch …
 
-# Python: the checkout's own environment if there is one, else modules or conda.
+# Python: the checkout's .venv if it exists; otherwise load modules or conda below.
 if [[ -f .venv/bin/activate ]]; then
     # shellcheck source=/dev/null
     source .venv/bin/activate
@@ -10,14 +10,14 @@ fi
 # module load python/3.11 cuda/12.4
 # source "$HOME/miniforge3/bin/activate" ner_dist
 
-# Everything Python runs in a container, if this is set.
+# If this is set, all Python commands run in this container.
 # export NER_DIST_CONTAINER="apptainer exec --nv --bind $PWD ner_dist.sif"
 
-# Compute nodes without a network: what `ner-dist prepare` fetched is enough.
+# For compute nodes without internet access: use only the files that `ner-dist prepare` downloaded.
 # export HF_HUB_OFFLINE=1
 
-# The network between nodes, if preflight says that they do not reach each other (`ip -brief address` on a node
-# lists the interfaces; docs/cluster.md says more).
+# Network between nodes: set this if the preflight says that nodes cannot reach each other (`ip -brief address` on a
+# node lists the interfaces; see docs/cluster.md).
 # export NCCL_SOCKET_IFNAME=ib0 GLOO_SOCKET_IFNAME=ib0
 # export NCCL_IB_HCA=mlx5 NCCL_DEBUG=INFO
 # export NER_DIST_ADDRESS=10.0.0.1 NER_DIST_PORT=29500

@@ -1,1 +1,1 @@
-"""Running on clusters: checks before a job trains, submitting experiments, seeing how far they are."""
+"""Running on clusters: checks before a training, submission of experiments, their progress."""

@@ -122,7 +122,7 @@ def recent_events(path: Path) -> list[dict[str, Any]]:
         while True:
             size = file.seek(0, 2)
             file.seek(max(0, size - length))
-            # What comes after the last line end is still being written.
+            # The last line has no end while it is being written.
             lines = file.read(length).split(b"\n")[:-1]
             whole = length >= size
             events = [found for line in (lines if whole else lines[1:]) if (found := _timed(line))]

@@ -66,13 +66,13 @@ class PlannedRun:
     """All that changes the recipe, `output_dir` and `train.seed` included."""
 
     def recorded(self) -> dict[str, Any]:
-        """What jobs.json says of it."""
+        """Its entry in jobs.json."""
         return {key: value for key, value in asdict(self).items() if key != "overrides"}
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is to be submitted. Nothing is written before `submit`."""
+    """An experiment to submit. Nothing is written before `submit`."""
 
     folder: Path
     runs: list[PlannedRun]
@@ -165,12 +165,10 @@ def _sorted_out(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     overrides = [text for text in arguments if re.match(r"[A-Za-z_][\w.]*=", text) and not _is_file(text)]
     for text in arguments:
         if re.search(r"[\t\r\n]", text):
-            raise UserError(f"{text!r} holds a tab or a line break", fix="write it without")
+            raise UserError(f"{text!r} contains a tab or a line break", fix="write it without")
     recipes = [text for text in arguments if text not in overrides]
     if not recipes:
-        raise UserError(
-            "no recipe is named", fix="ner-dist slurm recipes/full.yaml recipes/subset.yaml --out …"
-        )
+        raise UserError("no recipe given", fix="ner-dist slurm recipes/full.yaml recipes/subset.yaml --out …")
     return recipes, overrides
 
 
@@ -185,7 +183,7 @@ def _read_seeds(text: str) -> list[int]:
     try:
         seeds = [int(word) for word in text.split(",")]
     except ValueError:
-        raise UserError(f"`{text}` is no list of numbers", where="--seeds", fix="write 1,2,3") from None
+        raise UserError(f"`{text}` is not a list of seeds", where="--seeds", fix="write 1,2,3") from None
     if len(set(seeds)) < len(seeds):
         raise UserError("a seed is named twice", where=f"--seeds {text}")
     return seeds
@@ -199,7 +197,7 @@ def _check_names(recipes: list[Recipe], paths: list[str]) -> None:
             raise UserError(
                 f"is called {recipe.name}, as is {seen[recipe.name]}",
                 where=path,
-                fix="give each recipe a `name` of its own",
+                fix="give each recipe its own `name`",
             )
         if recipe.name in (RUNS, JOBS, LOGS, COMPARISON):
             raise UserError(f"the name {recipe.name} is taken", where=path, fix="give it another `name`")
@@ -219,13 +217,13 @@ def _check_content(experiment: Experiment) -> None:
             [[run.recipe, *run.overrides] for run in experiment.runs]
         ):
             raise UserError(
-                f"holds another experiment: recipes, seeds or settings in {file} are others",
+                f"holds another experiment: its recipes, seeds or settings in {file} differ",
                 where=f"--out {folder}",
                 fix="name another folder",
             )
     elif folder.is_dir() and any(folder.iterdir()):
         raise UserError(
-            "holds files that are no experiment", where=f"--out {folder}", fix="name another folder"
+            "holds files that are not an experiment", where=f"--out {folder}", fix="name another folder"
         )
 
 
@@ -238,7 +236,7 @@ def _same_runs(rows: list[list[str]]) -> list[list[str]]:
 
 
 def runs_text(runs: Sequence[PlannedRun]) -> str:
-    """What runs.tsv holds."""
+    """The content of runs.tsv."""
     return "".join("\t".join([run.recipe, *run.overrides]) + "\n" for run in runs)
 
 
@@ -262,5 +260,5 @@ def find_script(name: str) -> str:
             return str(path)
     raise UserError(
         f"there is no {here}, neither in the current folder nor with ner_dist",
-        fix="give the command in a checkout of the repository",
+        fix="run the command in a checkout of the repository",
     )

@@ -1,6 +1,6 @@
 """`ner-dist launch-help`: what to type on each machine where no Slurm starts the processes.
 
-What is printed can be pasted into a shell: lines are commands, everything else is a comment.
+The output can be pasted into a shell: everything but the commands is a comment.
 """
 
 from __future__ import annotations
@@ -98,12 +98,12 @@ def _where(hosts: str, gpus: int, processes: int | None, port: int) -> Where:
     names = tuple(name.strip() for name in hosts.split(","))
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
-            raise UserError(f"{name!r} is no host name", where="--hosts", fix="write --hosts node1,node2")
+            raise UserError(f"{name!r} is not a host name", where="--hosts", fix="write --hosts node1,node2")
     if len(set(names)) < len(names):
         raise UserError("a host is named twice", where="--hosts", fix="name each machine once")
     if len(names) > 1 and (names[0] == "localhost" or names[0].startswith("127.")):
         raise UserError(
-            f"{names[0]} is another machine on each of them",
+            f"{names[0]} is a different machine on each of them",
             where="--hosts",
             fix="name the first by a name or address that the others reach",
         )
@@ -145,7 +145,7 @@ def _summary(where: Where, launch: LaunchConfig, notes: list[str]) -> str:
 
 
 def _conditions(where: Where, recipe: Recipe) -> str:
-    """What must hold on all machines before the commands are typed."""
+    """Conditions on all machines, as comments above the commands."""
     if len(where.hosts) == 1:
         return "# Type it in the repository's folder, with the environment active."
     first = where.hosts[0]

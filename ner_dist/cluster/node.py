@@ -1,4 +1,4 @@
-"""What one machine would train with: host, devices, and digests of all that the machines must share."""
+"""One machine as a training would use it: host, devices, and digests of what all machines must share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Node:
     shared: dict[str, str]
     """By name, what must be the same on every machine that has it; empty where it has not."""
     precision: str
-    """What training would compute in here, and why."""
+    """The precision that training would use on this machine, and why."""
     prepared: bool
     """Whether the data lies ready here."""
 
@@ -144,7 +144,7 @@ def _digest(content: bytes) -> str:
 
 
 def _fingerprint(prepared: Path) -> str:
-    """What the prepared data says of itself; nothing while it is not there."""
+    """Digest of the prepared data; empty if the data is not prepared."""
     meta = prepared / "meta.json"
     if not meta.exists():
         return ""

@@ -65,7 +65,7 @@ def preflight(
 
 
 def _check_shared_folder(recipe: Recipe, machines: NodeGroup) -> None:
-    """What the first machine writes to the output directory, the others must see."""
+    """Check that all machines see a file which the first writes to the output directory."""
     from ner_dist.run.directory import PROBE, Run
 
     folder = Run(Path(recipe.output_dir)).folder
@@ -81,7 +81,7 @@ def _check_shared_folder(recipe: Recipe, machines: NodeGroup) -> None:
                 raise UserError(
                     f"cannot be written to: {error.strerror}",
                     where=f"output_dir {folder}",
-                    fix="name a folder that you may write to",
+                    fix="choose a folder with write access",
                 ) from None
         return token
 
@@ -92,9 +92,9 @@ def _check_shared_folder(recipe: Recipe, machines: NodeGroup) -> None:
         while not _holds(probe, token):
             if time.monotonic() > until:
                 raise UserError(
-                    "is not shared: what the first node writes there is not seen here",
+                    "is not shared: this node does not see what the first node writes there",
                     where=f"output_dir {folder.absolute()}",
-                    fix="name a folder on a file system that all nodes share",
+                    fix="choose a folder on a file system that all nodes share",
                 )
             time.sleep(0.2)
 
@@ -106,7 +106,7 @@ def _check_shared_folder(recipe: Recipe, machines: NodeGroup) -> None:
 
 
 def _holds(file: Path, text: str) -> bool:
-    # Listing asks a network file system anew; a name that was missing may be remembered so.
+    # Listing the folder asks a network file system again; it may remember that a name was missing.
     there = file.parent.is_dir() and file in file.parent.iterdir()
     return there and file.read_text(encoding="utf-8") == text
 
@@ -139,7 +139,7 @@ def _show(
     job = os.environ.get("SLURM_JOB_ID")
     said = [f"job {job}"] if job else []
     if len(starts) > 1:
-        said.append(f"restart {starts[-1]['restart']}, going on from step {starts[-1]['step']}")
+        said.append(f"restart {starts[-1]['restart']}, resuming from step {starts[-1]['step']}")
     print(f"{recipe.name} in {recipe.output_dir}, {launch_config}", *said, sep=", ")
     for node, machine in enumerate(found):
         for process in range(per_machine):
@@ -153,7 +153,7 @@ def _show(
         print(f"  between nodes: {rate:.2f} GB/s in an all-reduce, meeting at {address}")
     if waiting := [machine.host for machine in found if not machine.prepared]:
         print(
-            f"  the data is not prepared yet on {', '.join(waiting)}: training begins with that "
+            f"  the data is not prepared yet on {', '.join(waiting)}: the training prepares it first "
             "(`ner-dist prepare` does it before a job holds the nodes)"
         )
 
@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--gpus-per-node", type=int, default=0, metavar="G")
     parser.add_argument("settings", nargs="*", metavar="key=value")
     options = parser.parse_intermixed_args(arguments)
-    # Its C++ tells every attempt to connect with a stack; what came of them is told here, in a line.
+    # torch's C++ logs a stack trace for every attempt to connect; the result is printed here, in one line.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     machines = NodeGroup()
     code = 0

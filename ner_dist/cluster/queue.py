@@ -1,4 +1,4 @@
-"""What Slurm says about this user's jobs, asked once and within seconds.
+"""This user's jobs in Slurm's queue, asked once and within seconds.
 
 Where there is no Slurm, or its controller does not answer, there are no jobs but a `problem` to show: what
 stands on the disk can be told without it.

@@ -109,7 +109,7 @@ class NodeGroup:
         return [each for _, each, _ in answers]
 
     def gigabytes_per_second(self, *, on_gpu: bool) -> float:
-        """What an all-reduce of 32 MiB moves between the machines: its bytes over its seconds.
+        """Speed of an all-reduce of 32 MiB between the machines: its bytes over its seconds.
 
         Raises:
             UserError: NCCL, which GPUs talk through, does not get through.

@@ -1,4 +1,4 @@
-"""What a Slurm job did to a run so far: RUN/slurm.json, one entry a start, and when to give up.
+"""Starts of a run's Slurm job: RUN/slurm.json, one entry a start, and when to give up.
 
     {"job": "123", "array_job": "120", "array_task": 3,
      "starts": [{"restart": 0, "step": 0, "at": "2026-01-31T12:00:00+00:00", "nodes": ["n1", "n2"]}]}
@@ -39,7 +39,7 @@ def note_start(run: Run, *, nodes: list[str]) -> dict[str, Any]:
         "starts": known["starts"] if known.get("job") == number else [],
     }
     restart = int(os.environ.get("SLURM_RESTART_COUNT", 0))
-    # A start may be told twice, when the batch script was killed before Slurm counted it.
+    # A start may be recorded twice, when the batch script was killed before Slurm counted it.
     job["starts"] = [start for start in job["starts"] if start["restart"] < restart]
     job["starts"].append({"restart": restart, "step": run.newest_step, "at": now(), "nodes": nodes})
     write_atomically(run.job, json.dumps(job, indent=1) + "\n")
@@ -52,8 +52,8 @@ def _stop_going_in_circles(run: Run, job: dict[str, Any]) -> None:
     last = [start["step"] for start in job["starts"][-limit - 1 :]]
     if len(last) > limit and len(set(last)) == 1:
         raise UserError(
-            f"gives up: {limit} restarts of job {job['job']} brought no checkpoint after step {last[0]}",
+            f"gives up: {limit} restarts of job {job['job']} saved no checkpoint after step {last[0]}",
             where=f"output_dir {run.folder}",
-            fix="see in the log what ends it; if it is the time limit, ask for more with --time, or lower "
+            fix="see in the log why it ends; if it is the time limit, ask for more with --time, or lower "
             "checkpoint.every",
         )

@@ -22,8 +22,8 @@ def check_available() -> None:
 
 def _no_program(name: str) -> UserError:
     return UserError(
-        f"{name} is not on PATH: Slurm is not here, or not loaded",
-        fix="give the command on a login node of the cluster",
+        f"{name} is not on PATH: Slurm is not installed, or not loaded",
+        fix="run the command on a login node of the cluster",
     )
 
 
@@ -55,7 +55,7 @@ def cancel(jobs: Sequence[str]) -> None:
 
 
 def _ask(command: Sequence[str]) -> str:
-    """What one of Slurm's commands prints; its own complaint as an error."""
+    """Run one of Slurm's commands and return its output; raise its own message as an error."""
     try:
         done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
     except FileNotFoundError:

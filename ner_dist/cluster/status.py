@@ -43,7 +43,7 @@ class RunStatus:
         elapsed: time spent on training so far, over all starts.
         left: until the results are there; for a run that does not train, once it does.
         ends: when that will be, of a run that trains or whose start is known.
-        checkpoint: step from which it would go on.
+        checkpoint: step from which it would resume.
         heard: time since the last sign of life. silent: the same, if it should have given one since.
         over: what `left` exceeds the job's time limit by. resumes: how often the limit will interrupt it.
         log: of the job that ended without results.
@@ -202,7 +202,7 @@ def _pending(status: RunStatus, job: Job) -> RunStatus:
 
 
 def _trains(status: RunStatus, slurm: dict[str, Any], queue: Queue, now: datetime) -> bool:
-    """Whether a training is at work, as far as can be told from this machine."""
+    """Whether the run is training, as far as this machine can see."""
     holder, job = status.holder, status.job
     if (job is not None and not job.ended) or (holder is not None and holder.alive):
         return True

@@ -1,4 +1,4 @@
-"""What lies below a folder: runs, and experiments with the runs that they are to make."""
+"""Runs and experiments below a folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Submitted:
     submitted: datetime | None = None
 
     def result(self) -> str | None:
-        """What its comparison wrote since it was submitted."""
+        """Path of compare.json, if the comparison wrote it since the experiment was submitted."""
         path = self.folder / COMPARISON / "compare.json"
         since = self.submitted.timestamp() if self.submitted else 0.0
         return str(path) if path.exists() and path.stat().st_mtime >= since else None

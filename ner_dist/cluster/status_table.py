@@ -51,7 +51,7 @@ def _page(seen: Overview) -> Group:
             lines.append(Text(f"{run.name}: {text}", style="yellow" if warns else ""))
     lines += [Text(_compared(one)) for one in seen.comparisons]
     if seen.problem:
-        lines.append(Text(f"{seen.problem}: states are from the files alone"))
+        lines.append(Text(f"{seen.problem}: states are known from the files alone"))
     return Group(_table(seen), Text(), *lines, Text(summary(seen), style="bold"))
 
 
@@ -62,7 +62,7 @@ def _table(seen: Overview) -> Any:
     rows = [_cells(run, seen.time) for run in seen.runs]
     # Without lines, all columns and a name of 20 letters fit into 100.
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
-    # A column that nothing stands in takes no room.
+    # Empty columns are left out.
     used = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
     for name in used:
         left = name in ("run", "state", "job")
@@ -99,7 +99,7 @@ def _cells(run: RunStatus, now: datetime) -> dict[str, str]:
 
 
 def _notes(run: RunStatus, now: datetime) -> list[str]:
-    """What the table has no column for."""
+    """Facts for which the table has no column."""
     notes, job = [], run.job
     if run.state == "running":
         doing = "" if run.phase == "training" else f"{run.phase} "
@@ -108,7 +108,7 @@ def _notes(run: RunStatus, now: datetime) -> list[str]:
         if job is not None and job.left is not None:
             notes.append(f"{duration(job.left)} left of its time limit")
         if run.silent is not None:
-            notes.append(f"silent for {duration(run.silent)}: look whether it hangs")
+            notes.append(f"silent for {duration(run.silent)}: check whether it hangs")
     elif run.state == "pending" and job is not None:
         reason = f"waits ({job.reason})" if job.reason else "waits"
         start = f", start expected {clock(job.start, now)}" if job.start else ""
@@ -121,7 +121,7 @@ def _notes(run: RunStatus, now: datetime) -> list[str]:
         notes.append(f"test F1 {run.test_f1:.4f}")
     if run.over is not None:
         times = "once" if run.resumes == 1 else f"~{run.resumes} times"
-        notes.append(f"{duration(run.over)} too little: will be requeued and resumed {times}")
+        notes.append(f"the limit is {duration(run.over)} too short: will be requeued and resumed {times}")
     if run.restarts:
         notes.append(f"{run.restarts} restart{'s' if run.restarts > 1 else ''} so far")
     return notes
@@ -132,10 +132,10 @@ def _how_it_ended(run: RunStatus) -> str:
     ended = f"job {run.job_name} ended{state} without results" if run.job_name else "nothing trains here"
     log = f", log {run.log}" if run.log else ""
     if run.checkpoint is None:
-        goes_on = "there is no checkpoint, started again it begins anew"
+        next_start = "there is no checkpoint, so the next start begins at step 0"
     else:
-        goes_on = f"started again it goes on from step {run.checkpoint}"
-    return f"{ended}{log}; {goes_on}"
+        next_start = f"the next start resumes from step {run.checkpoint}"
+    return f"{ended}{log}; {next_start}"
 
 
 def _compared(one: ComparisonStatus) -> str:

@@ -31,10 +31,10 @@ def check_idle(experiment: Experiment) -> None:
     queue = ask_queue()
     if queue.problem is not None:
         raise UserError(
-            "jobs were submitted from here before, and whether they have ended is not known: "
+            "jobs of this experiment were submitted before, and it is not known whether they have ended: "
             + queue.problem,
             where=str(experiment.folder),
-            fix="give the command again when Slurm answers",
+            fix="repeat the command when Slurm answers",
         )
     if left := [job for job in queue.jobs if not job.ended and (job.array or job.id) in jobs]:
         left.sort(key=lambda job: (jobs.index(job.array or job.id), job.index or 0))
@@ -88,12 +88,12 @@ def _submit_comparison(experiment: Experiment, array: str) -> str:
         raise UserError(
             f"the comparison was refused ({error.what}), so the array job {array} was cancelled",
             where=error.where,
-            fix="mend it and give the same command again",
+            fix="fix it and give the same command again",
         ) from None
 
 
 def described(experiment: Experiment, jobs: dict[str, Any] | None) -> str:
-    """What was submitted or, without jobs, what would be: for the terminal."""
+    """Describe the submitted experiment or, without `jobs`, the one that would be submitted."""
     array = jobs["array"] if jobs else "ARRAY"
     lines = [shlex.join(experiment.train_command())]
     lines.append(f"  {f'array job {array}' if jobs else 'array job'}, trainings by their index:")
@@ -105,9 +105,9 @@ def described(experiment: Experiment, jobs: dict[str, Any] | None) -> str:
         job = f"job {jobs['compare']}" if jobs else "job"
         where = experiment.folder / COMPARISON
         lines.append(shlex.join(experiment.compare_command(array)))
-        lines.append(f"  {job}: compares when all have ended, to {where}/compare.json")
+        lines.append(f"  {job}: compares the runs when all have ended, to {where}/compare.json")
     else:
-        lines.append("no comparison: it is of two recipes or more")
+        lines.append("no comparison: it needs at least two recipes")
     lines.append(f"logs: {experiment.folder / LOGS}/")
     if jobs:
         lines.append(f"next: ner-dist status {shlex.quote(str(experiment.folder))}")

@@ -1,7 +1,7 @@
-"""`ner-dist new DATA`: a commented recipe for somebody's own data, out of what is found there.
+"""`ner-dist new DATA`: write a commented recipe for the data it finds.
 
-The data is read by the code that training reads it with, so that what is written works, and what is wrong is
-the error that training would end with. Where a key of the recipe mends it, the key is tried and written down.
+The data is read with the same code as in training. So the recipe works, and an error here is the one that
+training would raise. If a key of the recipe fixes the error, the key is tried and written into the recipe.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ from ner_dist.recipe_file import data_section, flow
 
 _WORDS = ("tokens", "words", "token", "word", "tokenized_text", "text", "sentence")
 _TAGS = ("ner_tags", "ner", "ner_labels", "tags", "labels", "tag", "label", "iob", "bio", "entities")
-"""What columns of words and of tags are called, the likeliest first."""
+"""Usual names for columns of words and of tags, the most likely first."""
 
 _OTHER_NAMES = {"validation": ("valid", "val", "dev", "devel", "eval"), "test": ("eval",)}
 _SEPARATORS = (None, "\t", ",", ";", "|")
 _TAG = re.compile(r"O|[BIESLU][-_].+")
 _SIZE = re.compile(r"\w+: [\d,]+ sentences with [\d,]+ words$")
-"""What is logged of every split, and stands in the table of figures."""
+"""Log lines that the table of figures repeats."""
 _WIDTH = 105
-"""Of comments, in characters."""
+"""Width of comments in characters."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the data holds, read under the settings that it takes."""
+    """The data, read under the settings that it needs."""
 
     data: Data
-    """As given, and with what turned out to be needed."""
+    """The settings given, and those that turned out to be needed."""
     corpus: Corpus
     said: list[str]
-    """What reading logged."""
+    """Log lines of reading the data."""
     languages: str | None
-    """The languages among which `data.language` could choose, with rows; None for one alone."""
+    """Languages that `data.language` could select, with their rows; None if there is only one."""
 
     @property
     def types(self) -> list[str]:
-        """The most frequent in training first: what is last may be too rare to learn."""
+        """Entity types by frequency in train, the most frequent first: the last may be too rare to learn."""
         counts = self.entities("train")
         return sorted(self.corpus.labels.types, key=lambda name: -counts[name])
 
     def entities(self, split: str) -> dict[str, int]:
-        """Entities of each type: words that begin one."""
+        """Number of entities of each type, counted by their first words."""
         labels = self.corpus.labels
         counts = np.bincount(self.corpus.splits[split].tags, minlength=len(labels))
         return {name: int(counts[labels.label2id[f"B-{name}"]]) for name in labels.types}
@@ -74,12 +74,12 @@ def new_recipe(
 
     Args:
         path: a file, a folder or a hub data set.
-        settings: `data.key=value`, where the data does not speak for itself.
+        settings: `data.key=value` overrides, for data that needs them.
         model: the encoder to fine-tune.
-        file: what the recipe is going to be called.
+        file: the name that the recipe will be saved under.
 
     Raises:
-        UserError: the data cannot be read, and no key that could be tried mends it.
+        UserError: the data cannot be read, and no known setting fixes it.
     """
     found = explore(path, settings)
     name, common = _name(path), found.types[:2]
@@ -88,17 +88,22 @@ def new_recipe(
     command = f"ner-dist train {shlex.quote(file)}"
     head = [
         _short(f"Written by `{typed}`."),
-        "Change what you like, then",
+        "Edit it as you like, then run",
         "",
         f"  {command}                  trains on a GPU if there is one, else on the CPU",
-        f"  {command} --processes 2    trains on two GPUs, or in two processes",
+        f"  {command} --processes 2    trains on two GPUs, or in two CPU processes",
         "",
-        "`ner-dist settings` explains every key. What was found:",
+        "`ner-dist settings` explains every key. The data:",
         "",
         *(f"  {line}" for line in (*_files(found), "", *_figures(found), "", _example(found))),
     ]
     if said := [line for line in found.said if not _SIZE.match(line)]:
-        head += ["", "Said while reading:", "", *(f"  {part}" for line in said for part in _wrapped(line))]
+        head += [
+            "",
+            "Log of reading the data:",
+            "",
+            *(f"  {part}" for line in said for part in _wrapped(line)),
+        ]
     body = [
         _line("name", name),
         _line("output_dir", f"runs/{name}"),
@@ -107,21 +112,21 @@ def new_recipe(
         "data:",
         *_data_lines(found),
         _line("labels", "all", f"or some of the types, such as {flow(common)}"),
-        _line("precision", "auto", "by the hardware; or bf16, fp16, fp32"),
+        _line("precision", "auto", "auto follows the hardware; or bf16, fp16, fp32"),
         "train:",
-        _line("  epochs", "auto", "auto goes by the size of the data and the encoder; or a number"),
+        _line("  epochs", "auto", "auto follows the size of the data and the encoder; or a number"),
         _line("  batch_tokens", "auto", "the same"),
         _line("  learning_rate", "auto", "the same"),
-        _line("  seed", 13, "another one is another training"),
+        _line("  seed", 13, "another seed gives another training"),
         "logging:",
-        _line("  trackers", [], "[tensorboard], [wandb] and [mlflow] get the figures too"),
+        _line("  trackers", [], "[tensorboard], [wandb] or [mlflow] also log the metrics"),
     ]
     comment = "\n".join(f"# {line}".rstrip() for line in head)
     return "\n".join([comment, *body, ""])
 
 
 def explore(path: str, settings: list[str]) -> Found:
-    """Read the data, under the settings given and those that it turns out to need."""
+    """Read the data under the settings given, plus any others that it needs."""
     with _log_kept(quiet=True):
         known = (*settings, *_whole_file(path, settings))
         known = _training_split(path, known)
@@ -135,7 +140,7 @@ def explore(path: str, settings: list[str]) -> Found:
 
 
 def _whole_file(path: str, settings: list[str]) -> list[str]:
-    """A file is one split: there is no other to look for."""
+    """Settings for a single file, which is one split: no other split to look for."""
     if not Path(path).expanduser().is_file():
         return []
     given = {text.partition("=")[0] for text in settings}
@@ -163,7 +168,7 @@ def _training_split(path: str, settings: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _problem(path: str, settings: tuple[str, ...]) -> UserError | None:
-    """Why nothing can be learnt from the training split under these settings."""
+    """The reason why nothing can be learnt from the training split under these settings; None if it can."""
     try:
         corpus = load_corpus(data_section(list(settings), path=path), splits=["train"])
     except UserError as error:
@@ -172,21 +177,21 @@ def _problem(path: str, settings: tuple[str, ...]) -> UserError | None:
     where = split.origin[0].rpartition(":")[0] if split.origin else path
     words = [word for words in split.tokens[:100] for word in words]
     if not corpus.labels.types:
-        return UserError("every tag of train is O", where=where, fix="see data.tags_column")
+        return UserError("every tag of train is O", where=where, fix="check data.tags_column")
     if all(word.isdecimal() for word in words):
-        return UserError("the words of train are numbers", where=where, fix="see data.tokens_column")
+        return UserError("the words of train are numbers", where=where, fix="check data.tokens_column")
     return None
 
 
 def _file_of(problem: UserError) -> Path | None:
-    """The file that an error is about, if it is about one."""
+    """The file that an error refers to, if any."""
     path = Path(re.sub(r":(row )?\d+$", "", problem.where or ""))
     return path if path.is_file() else None
 
 
 def _columns(problem: UserError) -> Iterator[tuple[str, ...]]:
-    """Settings under which the columns of a file may be what they are called, or look like."""
-    if named := re.search(r"the columns there are ([^;]+)", problem.what):
+    """Candidate settings for the columns of a file, guessed from their names or contents."""
+    if named := re.match(r"no column '.*?'; the columns are ([^;]+)", problem.what):
         there = named[1].split(", ")
         for words in (name for name in _WORDS if name in there):
             for tags in (name for name in _TAGS if name in there and name != words):
@@ -196,7 +201,7 @@ def _columns(problem: UserError) -> Iterator[tuple[str, ...]]:
 
 
 def _conll_columns(path: Path) -> Iterator[tuple[str, ...]]:
-    """Which columns of a text file look like tags, and which like words."""
+    """Candidate settings for the columns of a text file that look like tags and like words."""
     try:
         with path.open(encoding="utf-8") as file:
             lines = [line.rstrip("\n") for line in islice(file, 2000)]
@@ -220,7 +225,7 @@ def _conll_columns(path: Path) -> Iterator[tuple[str, ...]]:
 
 
 def _looks_like_tags(cells: tuple[str, ...]) -> bool:
-    """A header, or a few lines of something else, may stand among them."""
+    """Whether a column looks like tags; it may include a header or a few other lines."""
     tags = sum(_TAG.fullmatch(cell) is not None for cell in cells)
     return tags > 0.9 * len(cells) and any(cell != "O" for cell in cells if _TAG.fullmatch(cell))
 
@@ -231,7 +236,7 @@ def _unless_default(**columns: str | int) -> tuple[str, ...]:
 
 
 def _held_out(path: str, settings: tuple[str, ...], split: str) -> tuple[str, ...]:
-    """The settings, with what becomes of a split that may not be there."""
+    """The settings, plus the name of a held-out split, or null if it is missing."""
     key = f"data.splits.{split}"
     if getattr(data_section(list(settings), path=path).splits, split) is None:
         return settings
@@ -254,7 +259,7 @@ def _held_out(path: str, settings: tuple[str, ...], split: str) -> tuple[str, ..
 
 @contextmanager
 def _log_kept(*, quiet: bool = False) -> Iterator[list[str]]:
-    """The package's log lines while the block runs; `quiet` keeps them from everybody else."""
+    """Collect the package's log lines while the block runs; `quiet` hides them elsewhere."""
     lines: list[str] = []
     log = logging.getLogger("ner_dist")
     handler = logging.Handler()
@@ -270,19 +275,19 @@ def _log_kept(*, quiet: bool = False) -> Iterator[list[str]]:
 
 
 def _languages(path: str, settings: tuple[str, ...]) -> str | None:
-    """The languages that a column names, if there are several and none is chosen."""
+    """The languages in the language column, if there are several and none is selected."""
     if data_section(list(settings), path=path).language is not None:
         return None
     try:
         load_corpus(data_section([*settings, "data.language='?'"], path=path), splits=["train"])
     except UserError as error:
-        there = re.search(r"there are (.+, .+)", error.what)
+        there = re.search(r"the languages are (.+, .+)", error.what)
         return there[1] if there and error.what.startswith("no sentence of train") else None
     return None
 
 
 def _files(found: Found) -> list[str]:
-    """Where each split was found, and which is missing."""
+    """One line per split: its files, or none."""
     lines = []
     for name in SPLITS:
         if name not in found.corpus.splits:
@@ -295,7 +300,7 @@ def _files(found: Found) -> list[str]:
 
 
 def _figures(found: Found) -> list[str]:
-    """Sizes by split, entities by type and split."""
+    """Table of sizes by split, and of entities by type and split."""
     splits = found.corpus.splits
     counts = {name: found.entities(name) for name in splits}
     rows = [
@@ -315,7 +320,7 @@ def _figures(found: Found) -> list[str]:
 
 
 def _example(found: Found) -> str:
-    """A sentence with an entity, the tags behind the words, as it was read."""
+    """A sentence with an entity as it was read, with word/tag pairs."""
     split, labels = found.corpus.splits["train"], found.corpus.labels
     word = int(np.argmax(split.tags != labels.label2id["O"]))
     number = int(np.searchsorted(split.offsets, word, side="right")) - 1
@@ -326,9 +331,9 @@ def _example(found: Found) -> str:
 
 
 def _data_lines(found: Found) -> list[str]:
-    """The section `data`: what is not its default, and what somebody may want to add."""
+    """The section `data`: settings that differ from their defaults, and suggestions in comments."""
     data = found.data.model_dump(mode="json", exclude_defaults=True)
-    lines = [_line("  path", data.pop("path"), "as seen from where you type the command")]
+    lines = [_line("  path", data.pop("path"), "relative to the folder where you run the command")]
     splits = data.pop("splits", {})
     lines += [_line(f"  {key}", value) for key, value in data.items()]
     if splits:
@@ -336,14 +341,14 @@ def _data_lines(found: Found) -> list[str]:
         lines.append(_line("  splits", splits, _without(missing)))
     if found.languages:
         first = found.languages.partition(" (")[0]
-        lines.append(_short(f"  # language: {first}  # to keep one of {found.languages}"))
+        lines.append(_short(f"  # language: {first}  # to keep one of: {found.languages}"))
     return lines
 
 
 def _without(missing: list[str]) -> str | None:
     if "validation" in missing:
-        return "without validation nothing chooses the best weights: the last ones are kept"
-    return "without test nothing is scored at the end" if missing else None
+        return "without validation, the last weights are kept instead of the best ones"
+    return "without test, nothing is scored at the end" if missing else None
 
 
 def _line(key: str, value: Any, comment: str | None = None) -> str:
@@ -352,7 +357,7 @@ def _line(key: str, value: Any, comment: str | None = None) -> str:
 
 
 def _name(path: str) -> str:
-    """What to call the run: the data's own name, of letters that a recipe allows."""
+    """A name for the run: the name of the data, in characters that a recipe allows."""
     place = Path(path).expanduser()
     if place.is_file():
         stem = place.name.split(".")[0]
@@ -363,7 +368,7 @@ def _name(path: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text that may stand in a comment of one line."""
+    """Text that fits into a one-line comment: control characters become `?`."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

@@ -47,7 +47,7 @@ def evaluate(
 
     set_up_logging(main=is_main_process())
     logging.getLogger("ner_dist").info("scoring %s on %s, %s", model, data or "its own data", split)
-    # What follows takes seconds to import.
+    # These imports take seconds.
     from ner_dist.data.renaming import parse
     from ner_dist.evaluation.command import evaluate_model, print_figures
 

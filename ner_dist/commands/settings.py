@@ -19,10 +19,11 @@ from ner_dist.recipe_file import nearest_key
 _INTRODUCTION = """\
 # Settings
 
-Every key of a recipe. In the YAML file each stands below its section; on the command line it is written with
-dots, as in `ner-dist train recipes/full.yaml train.epochs=3`. `ner-dist settings KEY` shows a section or key.
+This page lists every key of a recipe. In the YAML file, indent each key below its section; on the command
+line, use dots, as in `ner-dist train recipes/full.yaml train.epochs=3`. `ner-dist settings KEY` shows one
+section or key.
 
-`ner-dist settings --markdown` prints this page.
+Regenerate this page with `ner-dist settings --markdown`.
 """
 
 
@@ -32,15 +33,15 @@ class Setting:
 
     key: str
     type: str
-    """In words, such as `whole number > 0 or null`."""
+    """The type in words, such as `whole number > 0 or null`."""
     default: str
-    """As YAML, or `required`."""
+    """The default as YAML, or `required`."""
     meaning: str
 
 
 @dataclass(frozen=True)
 class Group:
-    """A section of a recipe, or the keys that stand in none."""
+    """A section of a recipe, or the top-level keys."""
 
     key: str
     """Empty for the recipe itself."""

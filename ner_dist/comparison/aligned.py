@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.comparison.alignment import Alignment, align, by_words, without_words
-from ner_dist.comparison.json_form import OPTIONAL
 from ner_dist.comparison.matching import Outcome, outcome
 from ner_dist.comparison.scores import Scores, scores_of
 from ner_dist.data.renaming import remedy
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
+from ner_dist.evaluation.json_form import OPTIONAL
 from ner_dist.labels import LabelSet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ner_dist.comparison.predictions import Predictions
 
 log = logging.getLogger(__name__)
+
+NO_WORDS = "the predictions hold no words"
+NO_TRAINING = "the predictions do not say what training had seen"
+"""Why what depends on the words, or on the training text, may not be known."""
 
 EXAMPLES = 5
 
@@ -85,6 +91,10 @@ class AlignedPredictions:
     confidence: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
     """By model and run: float32 [W], the probability of each word's predicted tag, where it is stored. Other
     types count as O here: a word whose predicted tag was of another type keeps that tag's probability."""
+    in_train: dict[str, np.ndarray] = field(default_factory=dict)
+    """By model, if it is known: bool [N], whether its training split has a sentence of the same words."""
+    seen: dict[str, Mapping[str, frozenset[str]]] = field(default_factory=dict, repr=False)
+    """By model, if it is known: as in `Predictions`, with the types of all its data."""
 
     @property
     def models(self) -> list[str]:
@@ -154,9 +164,16 @@ def align_predictions(
     taken = [run.take(places, labels) for (_, run), places in zip(runs, alignment.places, strict=True)]
     predicted: dict[str, list[np.ndarray]] = {model: [] for model in own}
     confidence: dict[str, list[np.ndarray | None]] = {model: [] for model in own}
+    in_train: dict[str, np.ndarray] = {}
+    seen: dict[str, Mapping[str, frozenset[str]]] = {}
     for (model, _), run in zip(runs, taken, strict=True):
         predicted[model].append(run.predicted)
         confidence[model].append(run.confidence)
+        # All runs of a model were trained on the same text.
+        if run.in_train is not None:
+            in_train.setdefault(model, run.in_train)
+        if run.seen is not None:
+            seen.setdefault(model, run.seen)
     # Whoever knows the words tells which sentences are copies, so that the order of models is of no matter.
     tokens = next((run.tokens for run in taken if run.tokens is not None), None)
     whole = runs[0][1].take(alignment.places[0], runs[0][1].labels)
@@ -171,6 +188,8 @@ def align_predictions(
         tokens=tokens,
         ids=next((run.ids for run in taken if run.ids is not None), None),
         confidence=confidence,
+        in_train=in_train,
+        seen=seen,
     )
     summary = AlignmentSummary(
         by=alignment.by,

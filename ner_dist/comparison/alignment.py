@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.comparison.lcs import common_subsequence
+from ner_dist.data.duplicates import sentence_key
 from ner_dist.errors import UserError
 from ner_dist.labels import OUTSIDE
 
@@ -77,7 +78,7 @@ def align(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
 
 def _by_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
     """The most sentences that can be: of equal words every file has as many as the one that has fewest."""
-    words = [list(map(tuple, file.tokens or [])) for file in files]
+    words = [list(map(sentence_key, file.tokens or [])) for file in files]
     golds = [gold_sequences(file, labels) for file in files]
     # Which copies belong together: of equal ids, then of equal gold, then by their order.
     ids = [file.ids for file in files if file.ids]
@@ -211,8 +212,8 @@ DOUBLED_SHARE = 0.9
 
 def by_words(tokens: list[list[str]]) -> np.ndarray:
     """int64 [N]: the same number, from 0 in order of appearance, for sentences of equal words."""
-    number: dict[tuple[str, ...], int] = {}
-    return np.array([number.setdefault(tuple(words), len(number)) for words in tokens], dtype=np.int64)
+    number: dict[str, int] = {}
+    return np.array([number.setdefault(key, len(number)) for key in map(sentence_key, tokens)], np.int64)
 
 
 def without_words(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.matching import CORRECT
 from ner_dist.comparison.results import Bucket
+from ner_dist.data.training_text import entities
 from ner_dist.evaluation.metrics import precision_recall_f1, sentence_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.matching import Outcome
-    from ner_dist.comparison.training_overlap import TrainingText
     from ner_dist.labels import Spans
 
 # The longest that still belongs to each bucket; the last has no end.
@@ -43,37 +44,41 @@ def by_sentence_length(outcomes: Sequence[Outcome], offsets: np.ndarray) -> list
     )
 
 
-def by_seen(outcomes: Sequence[Outcome], aligned: AlignedPredictions, training: TrainingText) -> list[Bucket]:
+def by_seen(
+    outcomes: Sequence[Outcome], aligned: AlignedPredictions, seen: Mapping[str, frozenset[str]]
+) -> list[Bucket]:
     """Recall by whether the training split shows a gold entity's words as an entity, and of which type.
 
     Precision has no place here: what is predicted where nothing is was not shown by anything. All types of
     the data count, also those that the model was not taught: for a model of fewer types, "seen with another
-    type" may mean that it was taught to see no entity there.
+    type" may mean that it was taught to see no entity there. Entities of which
+    `seen` says nothing, as the gold of the model's own file lacks them, are left out.
 
     Args:
         outcomes: of a model's runs, all on the aligned gold.
         aligned: has tokens.
-        training: what the model was trained on, with all types of the data.
+        seen: by the words of an entity, the types that training showed for them.
     """
-    bucket = _seen(outcomes[0].gold, aligned, training)
-    right = sum(np.bincount(bucket[each.kind_of_gold == CORRECT], minlength=len(SEEN)) for each in outcomes)
-    support = np.bincount(bucket, minlength=len(SEEN)) * len(outcomes)
+    bucket = _seen(aligned, seen)
+    known = bucket >= 0
+    right = sum(
+        np.bincount(bucket[known & (each.kind_of_gold == CORRECT)], minlength=len(SEEN)) for each in outcomes
+    )
+    support = np.bincount(bucket[known], minlength=len(SEEN)) * len(outcomes)
     recall = precision_recall_f1(np.asarray(right), support, support)["recall"]
     return [
         Bucket(bucket=name, recall=float(recall[i]), support=int(support[i])) for i, name in enumerate(SEEN)
     ]
 
 
-def _seen(gold: Spans, aligned: AlignedPredictions, training: TrainingText) -> np.ndarray:
-    """Place in `SEEN` of every gold entity, int64 [gold]."""
+def _seen(aligned: AlignedPredictions, seen: Mapping[str, frozenset[str]]) -> np.ndarray:
+    """Place in `SEEN` of every gold entity, int64 [gold]; -1 where it is not known."""
     assert aligned.tokens is not None
-    sentences = sentence_of(gold.start, aligned.offsets)
-    begins = aligned.offsets[sentences]
-    places = zip(sentences, gold.start - begins, gold.end - begins, gold.type, strict=True)
+    of_gold = entities(aligned.tokens, aligned.gold, aligned.offsets, aligned.labels)
     found = []
-    for sentence, start, end, type_index in places:
-        types = training.types_of(aligned.tokens[sentence][start:end])
-        found.append(0 if aligned.labels.types[type_index] in types else 1 if types else 2)
+    for form, name in chain.from_iterable(of_gold):
+        types = seen.get(form)
+        found.append(-1 if types is None else 0 if name in types else 1 if types else 2)
     return np.array(found, dtype=np.int64)
 
 

@@ -20,7 +20,6 @@ from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.models import ComparedModel, models_of
 from ner_dist.comparison.results import Comparison, Headline, ModelInfo, SharedScores
 from ner_dist.comparison.scores import mean, std
-from ner_dist.comparison.training_overlap import NO_RUN, of_run
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import Findings, verdict
 from ner_dist.errors import UserError
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ner_dist.comparison.aligned import AlignedPredictions, AlignmentSummary
-    from ner_dist.comparison.training_overlap import TrainingText
     from ner_dist.data.renaming import Renaming
     from ner_dist.data.tags import Repair
 
@@ -81,7 +79,6 @@ def compare(
     alignment = _note_plain_files(models, alignment)
     if repair == "none":  # else its gold is another than the run's
         _check_headlines(models)
-    training = {letter: _training(model.runs) for letter, model in models.items()}
     findings = Findings(
         runs={letter: _described(model) for letter, model in models.items()},
         headline={
@@ -101,9 +98,9 @@ def compare(
         renaming=dict(renaming) if renaming else None,
         uncertainty=findings.uncertainty,
         verdict=verdict(findings),
-        errors={model: errors(aligned, model, training=training[model]) for model in aligned.models},
+        errors={model: errors(aligned, model) for model in aligned.models},
         calibration={model: calibration(aligned, model) for model in aligned.models},
-        effects=effects(aligned, training=training),
+        effects=effects(aligned),
         aligned=aligned,
         folders={letter: model.runs for letter, model in models.items()},
     )
@@ -155,9 +152,3 @@ def _check_headlines(models: dict[str, ComparedModel]) -> None:
                     "%s: results.json says test F1 %.4f, its predictions give %.4f: one of them was replaced",
                     *(path, published, f1),
                 )
-
-
-def _training(runs: list[Run | None]) -> TrainingText | str:
-    """What a model was trained on, the same text for all of its runs; or why that is not known."""
-    first = next((run for run in runs if run), None)
-    return of_run(first) if first else NO_RUN

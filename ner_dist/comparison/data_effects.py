@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ner_dist.comparison.aligned import NO_TRAINING, NO_WORDS
 from ner_dist.comparison.results import DataEffect, EffectGap, EffectScores
-from ner_dist.comparison.training_overlap import NO_WORDS, TrainingText
 from ner_dist.evaluation import metrics
 from ner_dist.labels import extract_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ner_dist.comparison.aligned import AlignedPredictions
 
@@ -34,14 +34,8 @@ WHAT = {
 }
 
 
-def effects(
-    aligned: AlignedPredictions, *, training: Mapping[str, TrainingText | str]
-) -> dict[str, DataEffect]:
+def effects(aligned: AlignedPredictions) -> dict[str, DataEffect]:
     """Each effect by its name.
-
-    Args:
-        aligned: the sentences.
-        training: by model, its training split, or why that is not known.
 
     Returns:
         Of `invalid_transitions`, `count` and `share` are of the entities predicted in the lenient reading by
@@ -62,12 +56,12 @@ def effects(
     with_all = f1(everything)
     chosen = {
         "duplicates": _repeats(aligned),
-        "train_test_overlap": _overlap(aligned, training),
+        "train_test_overlap": _overlap(aligned),
         "entity_free_sentences": _entity_free(aligned),
     }
     found = {name: _left_out(name, dropped, with_all, f1) for name, dropped in chosen.items()}
     overlap = found["train_test_overlap"]
-    found["train_test_overlap"] = replace(overlap, what=overlap.what + _whose(training))
+    found["train_test_overlap"] = replace(overlap, what=overlap.what + _whose(aligned))
     return found | {"invalid_transitions": _invalid_transitions(aligned, with_all)}
 
 
@@ -81,24 +75,21 @@ def _repeats(aligned: AlignedPredictions) -> np.ndarray | str:
     return repeats
 
 
-def _overlap(aligned: AlignedPredictions, training: Mapping[str, TrainingText | str]) -> np.ndarray | str:
+def _overlap(aligned: AlignedPredictions) -> np.ndarray | str:
     """bool [N]: what any model has learnt, so that all are still scored on the same sentences."""
-    if aligned.tokens is None:
-        return NO_WORDS
-    known = [text for text in training.values() if isinstance(text, TrainingText)]
-    if not known:
-        return "; ".join(dict.fromkeys(map(str, training.values())))
-    held = (any(text.holds(words) for text in known) for words in aligned.tokens)
-    return np.fromiter(held, dtype=bool, count=len(aligned))
+    if not aligned.in_train:
+        return NO_TRAINING
+    return np.any([*aligned.in_train.values()], axis=0)
 
 
-def _whose(training: Mapping[str, TrainingText | str]) -> str:
-    """Whose training text it is, and why not that of others."""
-    known = [model for model, text in training.items() if isinstance(text, TrainingText)]
+def _whose(aligned: AlignedPredictions) -> str:
+    """Whose training text it is, and that others' is not known."""
+    known = [model for model in aligned.models if model in aligned.in_train]
+    unknown = [model for model in aligned.models if model not in aligned.in_train]
     if not known:
         return ""
-    unknown = (f" Not that of {model}: {why}." for model, why in training.items() if isinstance(why, str))
-    return f" Looked up in the training text of {', '.join(known)}.{''.join(unknown)}"
+    without = f" Not that of {', '.join(unknown)}: {NO_TRAINING}." if unknown else ""
+    return f" Looked up in the training text of {', '.join(known)}.{without}"
 
 
 def _entity_free(aligned: AlignedPredictions) -> np.ndarray:

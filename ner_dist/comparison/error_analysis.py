@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ner_dist.comparison.aligned import NO_TRAINING, NO_WORDS
 from ner_dist.comparison.buckets import by_entity_length, by_seen, by_sentence_length
 from ner_dist.comparison.matching import KINDS, MISSED, SPURIOUS
 from ner_dist.comparison.muc import muc
 from ner_dist.comparison.results import Confusion, ErrorAnalysis
-from ner_dist.comparison.training_overlap import NO_WORDS
 from ner_dist.labels import OUTSIDE
 
 if TYPE_CHECKING:
@@ -21,21 +21,14 @@ if TYPE_CHECKING:
 
     from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.matching import Outcome
-    from ner_dist.comparison.training_overlap import TrainingText
 
 
-def errors(aligned: AlignedPredictions, model: str, *, training: TrainingText | str) -> ErrorAnalysis:
-    """A model's errors on the same ground.
-
-    Args:
-        aligned: the sentences.
-        model: its name there.
-        training: the model's training split, or why it is not known.
-    """
+def errors(aligned: AlignedPredictions, model: str) -> ErrorAnalysis:
+    """The errors on the same ground of the model of this name."""
     outcomes = aligned.outcomes[model]
     types = aligned.labels.types
     per_type = _kinds_per_type(outcomes, len(types))
-    why = NO_WORDS if aligned.tokens is None else training if isinstance(training, str) else None
+    why = NO_WORDS if aligned.tokens is None else None if model in aligned.seen else NO_TRAINING
     return ErrorAnalysis(
         runs=len(outcomes),
         **muc(per_type.sum(axis=0)),
@@ -44,7 +37,7 @@ def errors(aligned: AlignedPredictions, model: str, *, training: TrainingText | 
         confusion=Confusion([*types, OUTSIDE], _confusion(outcomes, len(types)).tolist()),
         by_entity_length=by_entity_length(outcomes),
         by_sentence_length=by_sentence_length(outcomes, aligned.offsets),
-        by_seen=None if isinstance(training, str) or why else by_seen(outcomes, aligned, training),
+        by_seen=None if why else by_seen(outcomes, aligned, aligned.seen[model]),
         by_seen_why=why,
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.comparison.prediction_files import read_file, read_run
 from ner_dist.comparison.results import HeadlineFigures, SplitFigures, TrainFigures
+from ner_dist.comparison.training_overlap import with_training
 from ner_dist.data.corpus import check_words
 from ner_dist.data.readers import format_by_ending
 from ner_dist.data.renaming import check as check_renaming
@@ -156,14 +157,15 @@ def _read(sources: list[Run | Path], repair: Repair) -> ComparedModel:
         )
     runs = [run for run in sources if isinstance(run, Run)]
     results = [_results(run) for run in runs]
+    own = [read_run(run, result["labels"], repair=repair) for run, result in zip(runs, results, strict=True)]
+    if all(each.seen is None for each in own):
+        own[0] = with_training(own[0], runs[0])
     return ComparedModel(
         name=results[0]["name"],
         paths=[printable(run.folder) for run in runs],
         runs=[*runs],
         seeds=[load_recipe(run.recipe).train.seed if run.recipe.exists() else None for run in runs],
-        own=[
-            read_run(run, result["labels"], repair=repair) for run, result in zip(runs, results, strict=True)
-        ],
+        own=own,
         headline=[_headline(result) for result in results],
     )
 

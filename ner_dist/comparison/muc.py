@@ -23,8 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from ner_dist.comparison.matching import CORRECT, MISSED, SPURIOUS, WRONG_BOTH, WRONG_BOUNDARY, WRONG_TYPE
-from ner_dist.comparison.scores import PrecisionRecallF1
-from ner_dist.evaluation.metrics import precision_recall_f1
+from ner_dist.evaluation.metrics import PrecisionRecallF1, precision_recall_f1
 
 # Which kinds of a matched pair are correct, and which earn half; the others are incorrect.
 _CREDIT: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {

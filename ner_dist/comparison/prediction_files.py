@@ -1,8 +1,9 @@
 """Files of predictions: a run's own, or what any other tool wrote.
 
-JSON lines hold `gold` and `predicted` (or `pred`), lists of tags, and perhaps `tokens`, `id` and
-`confidence` (the probability of each predicted tag). Of CoNLL columns the first is the word, the last but one
-the gold tag, the last the predicted tag, unless a header says otherwise. Both may be gzipped.
+JSON lines hold `gold` and `predicted` (or `pred`), lists of tags, and perhaps `tokens`, `id`, `confidence`
+(the probability of each predicted tag), `in_train` and `seen` (what the model saw in training): see
+docs/formats.md. Of CoNLL columns the first is the word, the last but one the gold tag, the last the predicted
+tag, unless a header says otherwise. Both may be gzipped.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OPTIONAL = ("tokens", "id", "confidence")
+_OPTIONAL = ("tokens", "id", "confidence", "in_train", "seen")
 # What headers call the two columns of tags.
 _GOLD = ("gold", "true")
 _PREDICTED = ("pred", "predicted", "prediction", "predictions")
@@ -75,9 +76,9 @@ def read_file(
         gold, predicted, others = _read_conll(path)
     else:
         raise UserError(
-            f"the format of a '{path.suffix}' file is not known",
+            f"the format of a '{path.suffix}' file is unknown",
             where=str(path),
-            fix="call JSON lines .jsonl and CoNLL columns .conll, either with .gz behind it if gzipped",
+            fix="name JSON lines .jsonl and CoNLL columns .conll, followed by .gz if gzipped",
         )
     if not len(gold.line_numbers):
         raise UserError("holds no sentence", where=str(path), fix="see the README for what a line holds")
@@ -110,19 +111,26 @@ def read_file(
 
 def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     columns: dict[str, list[Any]] = {name: [] for name in ("gold", "predicted", *_OPTIONAL)}
+    seen: dict[str, set[str]] = {}
+    on_first_line: set[str] = set()
     line_numbers: list[int] = []
     for number, line in json_lines(read_text(path), path):
         where = f"{path}:{number}"
         found = _cells(line, where)
+        if not line_numbers:
+            on_first_line = set(found)
         for name in _OPTIONAL:
-            if line_numbers and (name in found) != bool(columns[name]):
+            if (name in found) != (name in on_first_line):
                 there, missing = (number, line_numbers[0]) if name in found else (line_numbers[0], number)
                 what = f"line {there} has `{name}` and line {missing} has none"
                 raise UserError(what, where=where, fix="write it on all lines or on none")
+        # Words that are an entity on several lines have the same types on each: kept once.
+        for form, types in found.pop("seen", {}).items():
+            seen.setdefault(form, set()).update(types)
         for name, cell in found.items():
             columns[name].append(cell)
         line_numbers.append(number)
-    tokens, ids, confidence = (columns[name] or None for name in _OPTIONAL)
+    tokens, ids, confidence, in_train = (columns[name] or None for name in _OPTIONAL if name != "seen")
     words = columns["gold"] if tokens is None else tokens
     if tokens is not None:
         check_words(tokens, lambda sentence: f"{path}:{line_numbers[sentence]}")
@@ -133,13 +141,23 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
         rows_from_lists(words, columns[name], file=printable(path), line_numbers=line_numbers)
         for name in ("gold", "predicted")
     )
-    return gold, predicted, {"tokens": tokens, "ids": ids, "confidence": flat}
+    shown = {form: frozenset(types) for form, types in seen.items()}
+    others = {
+        "tokens": tokens,
+        "ids": ids,
+        "confidence": flat,
+        "in_train": None if in_train is None else np.array(in_train, dtype=bool),
+        "seen": shown if "seen" in on_first_line else None,
+    }
+    return gold, predicted, others
 
 
 def _cells(line: Any, where: str) -> dict[str, Any]:
-    """What a line holds, checked: lists of as many tags, words and probabilities, and an id."""
+    """What a line holds, checked: lists of as many tags, words and probabilities, and what is one a line."""
     if not isinstance(line, dict):
-        raise UserError(f"{line!r:.60} is no JSON object", where=where, fix="write one JSON object a line")
+        raise UserError(
+            f"{line!r:.60} is not a JSON object", where=where, fix="write one JSON object per line"
+        )
     said = "predicted" if "predicted" in line or "pred" not in line else "pred"
     found: dict[str, Any] = {}
     for name, key in (("gold", "gold"), ("predicted", said)):
@@ -160,6 +178,10 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
         raise UserError(f"lists of different lengths: {each}", where=where, fix=fix)
     if line.get("id") is not None:
         found["id"] = line["id"]
+    if line.get("in_train") is not None:
+        found["in_train"] = _in_train(line["in_train"], where)
+    if line.get("seen") is not None:
+        found["seen"] = _seen(line["seen"], where)
     return found
 
 
@@ -171,6 +193,24 @@ def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str,
     return cell
 
 
+def _in_train(cell: Any, where: str) -> bool:
+    if type(cell) is not bool:
+        what = f"`in_train` is neither true nor false: {cell!r:.60}"
+        raise UserError(what, where=where, fix="write whether the training split has this sentence")
+    return cell
+
+
+def _seen(cell: Any, where: str) -> dict[str, list[str]]:
+    fix = 'write the types that training showed for each gold entity: {"New York": ["LOC"], "Anna": []}'
+    if not isinstance(cell, dict):
+        raise UserError(f"`seen` is no JSON object: {cell!r:.60}", where=where, fix=fix)
+    for form, types in cell.items():
+        if not isinstance(types, list) or not all(type(name) is str for name in types):
+            what = f"`seen` has no list of types for {form!r:.60}: {types!r:.60}"
+            raise UserError(what, where=where, fix=fix)
+    return cell
+
+
 def _ids(ids: list[Any], line_numbers: list[int], path: Path) -> list[str]:
     """As text: the number 1 of one tool is the "1" of another."""
     seen: dict[str, int] = {}
@@ -179,7 +219,7 @@ def _ids(ids: list[Any], line_numbers: list[int], path: Path) -> list[str]:
             what, fix = f"`id` is neither a number nor text: {value!r:.60}", "write either, or no `id` at all"
             raise UserError(what, where=f"{path}:{number}", fix=fix)
         if str(value) in seen:
-            what = f"id {value!r:.60} stands on line {seen[str(value)]} already"
+            what = f"id {value!r:.60} is on line {seen[str(value)]} already"
             fix = "give every sentence its own, or none"
             raise UserError(what, where=f"{path}:{number}", fix=fix)
         seen[str(value)] = number

@@ -12,9 +12,11 @@ from ner_dist.comparison.scores import strict_scores
 from ner_dist.data.renaming import new_names, places
 from ner_dist.data.schemes import renamed
 from ner_dist.data.tags import label_ids
-from ner_dist.labels import LabelSet
+from ner_dist.labels import OUTSIDE, LabelSet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ner_dist.comparison.scores import Scores
     from ner_dist.data.renaming import Renaming
 
@@ -38,6 +40,11 @@ class Predictions:
     """The words of each sentence; None where the file has none."""
     confidence: np.ndarray | None = None
     """float32 [W]: the probability of each word's predicted tag; None where the file has none."""
+    in_train: np.ndarray | None = None
+    """bool [N]: whether the training split has a sentence of the same words; None where nothing says so."""
+    seen: Mapping[str, frozenset[str]] | None = field(default=None, repr=False)
+    """The types that the training split shows for gold entities of these sentences, by their words, joined by
+    a space; empty for words that are never an entity there. None where nothing says so."""
     before: Predictions | None = field(default=None, repr=False)
     """The same under the types' own names, if they were renamed."""
 
@@ -62,7 +69,14 @@ class Predictions:
             label_ids(*renamed(part_of[tags], type_of[tags], self.offsets, to), names, labels)
             for tags in (self.gold, self.predicted)
         )
-        return replace(self, labels=labels, gold=gold, predicted=predicted, before=self)
+        seen = None
+        if self.seen is not None:
+            # What is left out stays another type than any that is kept.
+            seen = {
+                form: frozenset(renaming.get(name, name) or OUTSIDE for name in types)
+                for form, types in self.seen.items()
+            }
+        return replace(self, labels=labels, gold=gold, predicted=predicted, seen=seen, before=self)
 
     def take(self, sentences: np.ndarray, labels: LabelSet) -> Predictions:
         """Some sentences, in the order given (int64 [n]), with their tags projected onto `labels`."""
@@ -77,6 +91,8 @@ class Predictions:
             ids=None if self.ids is None else [self.ids[i] for i in sentences],
             tokens=None if self.tokens is None else [self.tokens[i] for i in sentences],
             confidence=None if self.confidence is None else self.confidence[words],
+            in_train=None if self.in_train is None else self.in_train[sentences],
+            seen=self.seen,
         )
 
 

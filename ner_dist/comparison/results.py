@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic
 
 from ner_dist.comparison.aligned import AlignedPredictions, AlignmentSummary
-from ner_dist.comparison.json_form import INLINE, INTERNAL, OPTIONAL, as_json, key
-from ner_dist.comparison.scores import Figure, PrecisionRecallF1, Scores
+from ner_dist.comparison.scores import Scores
+from ner_dist.evaluation.json_form import INLINE, INTERNAL, OPTIONAL, as_json, key
+from ner_dist.evaluation.metrics import Figure, PrecisionRecallF1
 
 if TYPE_CHECKING:
     from ner_dist.run.directory import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ner_dist.evaluation import metrics
 
@@ -15,38 +15,13 @@ if TYPE_CHECKING:
 
     from ner_dist.labels import LabelSet
 
-Figure = TypeVar("Figure")
 Tree = TypeVar("Tree")
 
 
 @dataclass(frozen=True)
-class PrecisionRecallF1(Generic[Figure]):
-    """The three figures of a set of entities: numbers, or what is known of each number."""
-
-    precision: Figure
-    recall: Figure
-    f1: Figure
-
-
-@dataclass(frozen=True)
-class TypeScores:
-    """Scores of one entity type; `support` is the number of its gold entities."""
-
-    precision: float
-    recall: float
-    f1: float
-    support: float
-
-
-@dataclass(frozen=True)
-class Scores:
+class Scores(metrics.EntityScores):
     """Scores in strict IOB2: micro averages, macro averages, and type by type."""
 
-    precision: float
-    recall: float
-    f1: float
-    macro: PrecisionRecallF1[float]
-    per_type: dict[str, TypeScores]
     accuracy: float
     """Share of words with the right tag."""
 
@@ -77,14 +52,7 @@ def strict_scores(gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, 
 def scores_of(counts: metrics.Counts, labels: LabelSet, accuracy: float) -> Scores:
     """The scores that entities counted by type give."""
     found = metrics.scores(counts, labels.types)
-    return Scores(
-        precision=found["precision"],
-        recall=found["recall"],
-        f1=found["f1"],
-        macro=PrecisionRecallF1(**found["macro"]),
-        per_type={name: TypeScores(**of_type) for name, of_type in found["per_type"].items()},
-        accuracy=accuracy,
-    )
+    return Scores(found.precision, found.recall, found.f1, found.macro, found.per_type, accuracy)
 
 
 def mean(trees: Sequence[Tree]) -> Tree:

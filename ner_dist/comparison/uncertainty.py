@@ -35,8 +35,8 @@ from ner_dist.comparison.results import (
     PairDifferences,
     Uncertainty,
 )
-from ner_dist.comparison.scores import PrecisionRecallF1
 from ner_dist.comparison.unit_counts import UnitCounts
+from ner_dist.evaluation.metrics import PrecisionRecallF1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Arrow tables, from Parquet files or under Hugging Face data sets, become rows; column by column."""
+"""Read rows from Arrow tables: Parquet files, and the tables of Hugging Face data sets."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
     Args:
         table: read from Parquet, or the table under a Hugging Face dataset.
         data: names the columns and the language.
-        file: what to call the table in messages.
-        columns: all columns there, if `table` holds only some.
+        file: name of the table in messages.
+        columns: names of all columns, if `table` holds only some.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -70,7 +70,7 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of lists, taken apart."""
+    """A column of lists, as flat items and lengths."""
 
     lengths: np.ndarray
     """int64 [N]: items of each list."""
@@ -89,7 +89,7 @@ def _column(table: pa.Table, name: str, kind: str, *, file: str, line_numbers: n
         raise UserError(f"column '{name}' holds {column.type}, not lists of {kind}", where=file)
     if column.null_count:
         row = int(np.argmax(column.is_null().to_numpy()))
-        raise UserError(f"column '{name}' holds nothing", where=f"{file}:row {line_numbers[row]}")
+        raise UserError(f"column '{name}' is empty", where=f"{file}:row {line_numbers[row]}")
     lengths = pc.list_value_length(column).to_numpy().astype(np.int64)
     items = pa.chunked_array([chunk.flatten() for chunk in column.chunks], type=column.type.value_type)
     if is_type.is_dictionary(items.type):
@@ -108,7 +108,7 @@ def _column(table: pa.Table, name: str, kind: str, *, file: str, line_numbers: n
 
 
 def _class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
-    """The names of ids that the `datasets` library writes into the schema of its tables (`ClassLabel`)."""
+    """Names of the tag ids, as the `datasets` library stores them in the schema (`ClassLabel`)."""
     stated = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     feature = stated.get("info", {}).get("features", {}).get(column, {})
     names = feature.get("feature", {}).get("names") if isinstance(feature, dict) else None

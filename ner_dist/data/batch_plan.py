@@ -1,16 +1,16 @@
-"""The plan: which examples each forward pass of an epoch holds, as a pure function of lengths and seed.
+"""Batch plan: the examples of each forward pass in an epoch, as a pure function of lengths and seed.
 
 An epoch is cut into steps, a step into M micro-batches of about equal padded size. The plan knows nothing of
-ranks: rank r of W runs the micro-batches r, r+W, … of every step. So the number of GPUs decides who computes
-what, never what is computed.
+ranks: rank r of W runs the micro-batches r, r+W, … of every step. So the number of GPUs decides which rank
+computes a micro-batch, never the result.
 
 Examples are sorted by length and cut into micro-batches, which leaves hardly any padding. So that a step
 still sees the whole range of lengths, the sorted micro-batches are dealt into M strata, from the longest to
 the shortest, and every step takes one of each at random.
 
-Chance comes as raw 64-bit words of PCG64 and order as stable sorts of them. Both are the same on every
-platform and in every version of NumPy, which its shuffles and permutations do not promise to be: a run may be
-resumed elsewhere.
+Random numbers are raw 64-bit words of PCG64, and random orders are stable sorts of them. Both are the same on
+every platform and in every version of NumPy, unlike NumPy's shuffles and permutations: a run may be resumed
+on another machine.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from ner_dist.errors import UserError
 
 @dataclass(frozen=True)
 class Plan:
-    """One epoch."""
+    """The batch plan of one epoch."""
 
     order: np.ndarray
-    """int32 [E]: every example once, by falling length."""
+    """int32 [E]: every example once, by descending length."""
     bounds: np.ndarray
     """int64 [steps, M, 2]: micro-batch m of step s holds order[start:end], [start, end] = bounds[s, m]."""
 
@@ -50,15 +50,15 @@ class Plan:
         return np.concatenate([self.micro_batch(step, index) for index in range(self.micro_batches)])
 
     def step_padded_tokens(self, step: int, lengths: np.ndarray) -> int:
-        """Padded subwords that one step holds."""
+        """Number of padded subwords in one step."""
         return int(self._cells(self.bounds[step], lengths).sum())
 
     def cells(self, lengths: np.ndarray) -> np.ndarray:
-        """Padded subwords of every micro-batch, int64 [steps, M]."""
+        """Number of padded subwords in every micro-batch, int64 [steps, M]."""
         return self._cells(self.bounds, lengths)
 
     def padding_share(self, lengths: np.ndarray) -> float:
-        """Share of the epoch's cells that hold no subword."""
+        """Share of the epoch's padded tokens that are padding."""
         return 1 - float(lengths.sum(dtype=np.int64)) / float(self.cells(lengths).sum())
 
     def _cells(self, bounds: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -77,7 +77,7 @@ def plan_epoch(
         batch_tokens: padded subwords a step may hold.
         micro_batch_tokens: padded subwords a forward pass may hold; M = ceil(batch_tokens / this).
         seed: the recipe's seed.
-        epoch: counted from 0; every epoch has a plan of its own, with the same number of steps.
+        epoch: index from 0; every epoch has another plan, with the same number of steps.
 
     Raises:
         UserError: there are no examples, or one does not fit into a micro-batch.
@@ -102,7 +102,7 @@ def _check_fit(lengths: np.ndarray, limit: int) -> None:
 
 
 def _falling(lengths: np.ndarray, chance: np.random.PCG64) -> np.ndarray:
-    """Examples from the longest to the shortest, those of one length in random order, int32 [E]."""
+    """Sort examples from the longest to the shortest, equal lengths in random order, int32 [E]."""
     keys = chance.random_raw(len(lengths))
     keys >>= np.uint64(32)
     # One number to sort by: how far the length is from the longest, then chance.
@@ -111,7 +111,7 @@ def _falling(lengths: np.ndarray, chance: np.random.PCG64) -> np.ndarray:
 
 
 def _cut(falling: np.ndarray, limit: int) -> np.ndarray:
-    """Where micro-batches begin and end in examples of falling length, int64 [micro-batches + 1].
+    """Cut examples of descending length into micro-batches; their bounds, int64 [micro-batches + 1].
 
     The first example of a micro-batch is its longest, so its length says how many fit.
     """
@@ -146,14 +146,14 @@ def _shuffled(count: int, chance: np.random.PCG64) -> np.ndarray:
 
 
 def rank_micro_batches(n: int, rank: int, world: int) -> list[int]:
-    """The micro-batches of a step that one rank runs; -1 is empty work, so that all run ceil(n / world)."""
+    """Micro-batches of a step for one rank; -1 is an empty one, so that every rank runs ceil(n / world)."""
     turns = range(-(-n // world))
     return [index if (index := rank + turn * world) < n else -1 for turn in turns]
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """The forward passes of an evaluation. Which examples share one does not depend on the number of ranks.
+    """The forward passes of an evaluation; their examples do not depend on the number of ranks.
 
     Micro-batches are grouped into units, dealt to the ranks in turn. A sentence is never split over units.
     """
@@ -168,14 +168,14 @@ class EvaluationPlan:
     """int32 [E]: the sentence of each example."""
 
     def rank_micro_batches(self, rank: int, world: int) -> list[np.ndarray]:
-        """The examples of each forward pass of a rank; all get equally many, the last perhaps empty."""
+        """Examples of each forward pass of a rank; all ranks get the same number, some perhaps empty."""
         owners = self.shard % world
         mine = [self.order[self.cuts[k] : self.cuts[k + 1]] for k in np.flatnonzero(owners == rank)]
         most = int(np.bincount(owners, minlength=world).max())
         return mine + [np.empty(0, dtype=np.int32)] * (most - len(mine))
 
     def rank_sentences(self, rank: int, world: int, *, n_sentences: int) -> np.ndarray:
-        """The sentences that a rank scores, rising; one without examples belongs to rank 0."""
+        """Sentences that a rank scores, ascending; sentences without examples belong to rank 0."""
         owner = np.zeros(n_sentences, dtype=np.int64)
         owner[self.sentence[self.order]] = np.repeat(self.shard, np.diff(self.cuts)) % world
         return np.flatnonzero(owner == rank)

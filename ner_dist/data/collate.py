@@ -1,4 +1,4 @@
-"""From flat arrays of subwords to the padded tensors of one forward pass."""
+"""Build the padded tensors of one forward pass from flat arrays of subwords."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Batch:
     """int64 [n]: label id of each word."""
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device; the copies overlap with what the device still computes."""
+        """Copy the batch to another device, asynchronously to the work queued there."""
         moved = {
             name: tensor.to(device, non_blocking=True)
             for name in ("input_ids", "attention_mask", "positions", "targets")
@@ -51,7 +51,7 @@ def collate(
         encoded: the split's subwords.
         examples: ids of the examples, int [examples].
         tags: label id of every word of the split, int [W].
-        pad_id: subword id that fills the short rows.
+        pad_id: subword id for padding.
         pin: put the tensors into page-locked memory, for asynchronous copies to a GPU.
     """
     empty = len(examples) == 0

@@ -1,9 +1,9 @@
-"""Which column of a CoNLL file holds the words and which the tags.
+"""Find the word column and the tag column of a CoNLL file.
 
-The recipe says it, else the file: by the names of its columns (a header, or `# global.columns` of CoNLL-U
-Plus, https://universaldependencies.org/ext-format.html), by numbers that count the words, by what the cells
-look like. Without any of these the first column holds the words and the last the tags. A choice other than
-these two is a line in the log with the key that overrides it; several columns of tags are an error.
+The recipe decides, or else the file: the names of its columns (a header, or `# global.columns` of CoNLL-U
+Plus, https://universaldependencies.org/ext-format.html), columns of numbers that count words, or the look of
+the cells. Otherwise the first column holds the words and the last the tags. Any other choice is logged with
+the key that overrides it; several tag columns are an error.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DE
 _ID = r"^\d+([-.]\d+)?$"
 _NO_WORD = r"^\d+[-.]\d+$"
 _HEAD = 1_000
-# So many words that are all whole numbers are no text.
+# So many words, all whole numbers, are not text.
 _NO_TEXT = 20
 
 
 @dataclass(frozen=True)
 class Tags:
-    """Where a file's tags stand."""
+    """The location of a file's tags."""
 
     number: int
     attribute: str | None = None
@@ -43,7 +43,7 @@ class Tags:
 
 
 def without_ranges(columns: Columns) -> Columns:
-    """The words alone, without CoNLL-U's ranges (`3-4`), whose words follow, and empty nodes (`3.1`)."""
+    """Drop CoNLL-U's ranges (`3-4`), whose words follow, and its empty nodes (`3.1`)."""
     import pyarrow.compute as pc
 
     number = _id_column(columns)
@@ -63,7 +63,7 @@ def without_ranges(columns: Columns) -> Columns:
     if skipped.any():
         ranges = int(pc.sum(pc.match_substring(ids, "-")).as_py())
         log.info(
-            "%s: ranges of words (3-4) left out, their words kept: %d; empty nodes (3.1) left out: %d",
+            "%s: skipped ranges (3-4), keeping their words: %d; skipped empty nodes (3.1): %d",
             columns.path,
             ranges,
             int(skipped.sum()) - ranges,
@@ -72,7 +72,7 @@ def without_ranges(columns: Columns) -> Columns:
 
 
 def _id_column(columns: Columns) -> int | None:
-    """The column that may hold the ids of words; a file with less than two others has none."""
+    """The column that may hold word ids; None if fewer than two other columns remain."""
     if columns.names is not None:
         lowered = [name.lower() for name in columns.names]
         return lowered.index("id") if "id" in lowered else None
@@ -81,7 +81,7 @@ def _id_column(columns: Columns) -> int | None:
 
 
 def is_numbering(columns: Columns, number: int) -> bool:
-    """Whether a column holds no words but numbers that count words or sentences, or one name a sentence."""
+    """Whether a column numbers words or sentences, or holds one name per sentence, instead of words."""
     head = np.arange(len(columns.at)) < _HEAD
     if not head.all() and not is_numbering(columns.keep(head), number):
         return False  # most files end here, without a look at all of them
@@ -113,11 +113,11 @@ def _all_numbers(cells: object) -> bool:
 
 
 def word_column(columns: Columns, data: Data | None = None) -> int:
-    """The number of the column of words.
+    """The index of the word column.
 
     Args:
-        columns: the file's.
-        data: the recipe's, whose `tokens_column` wins; None goes by the file alone.
+        columns: columns of the file.
+        data: the recipe's `data`, whose `tokens_column` wins; None looks at the file only.
 
     Raises:
         UserError: there is no column of that name or number.
@@ -132,7 +132,7 @@ def word_column(columns: Columns, data: Data | None = None) -> int:
         number += 1
     if number:
         log.info(
-            "%s: column %d (%s) numbers words or sentences, so column %d is read for the words; "
+            "%s: column %d (%s) numbers words or sentences, so words are read from column %d; "
             "set data.tokens_column to change this",
             columns.path,
             number - 1,
@@ -143,10 +143,10 @@ def word_column(columns: Columns, data: Data | None = None) -> int:
 
 
 def tag_column(columns: Columns, data: Data, words: int) -> Tags:
-    """Where the tags stand.
+    """Find the tag column.
 
     Raises:
-        UserError: there is no column of the name or number that the recipe says, or several might be it.
+        UserError: the column that the recipe names does not exist, or several columns hold tags.
     """
     set_to = str(data.tags_column)
     base, _, attribute = set_to.partition(":")
@@ -160,7 +160,7 @@ def tag_column(columns: Columns, data: Data, words: int) -> Tags:
 
 
 def _as_set(columns: Columns, data: Data, key: str) -> int | None:
-    """The number of the column that the recipe names; None if it leaves the choice to the file."""
+    """The index of the column that the recipe names; None if it leaves the choice to the file."""
     written = getattr(data, key)
     names = [name.lower() for name in columns.names or ()]
     if str(written).lower() in names:
@@ -172,7 +172,7 @@ def _as_set(columns: Columns, data: Data, key: str) -> int | None:
     except ValueError:
         there = f"; the columns are {', '.join(columns.names)}" if columns.names else ""
         fix = "count CoNLL columns from 0; -1 is the last"
-        raise UserError(f"'{written}' is no column number{there}", where=f"data.{key}", fix=fix) from None
+        raise UserError(f"'{written}' is not a column number{there}", where=f"data.{key}", fix=fix) from None
     columns.require(
         number + 1 if number >= 0 else -number, "see data.separator, data.tokens_column and data.tags_column"
     )
@@ -181,14 +181,14 @@ def _as_set(columns: Columns, data: Data, key: str) -> int | None:
 
 def _by_name(columns: Columns) -> Tags | None:
     names = columns.names or ()
-    # A name may stand behind that of the project it is from: `UNER:NER`.
+    # A name may follow that of its project: `UNER:NER`.
     found = [number for number, name in enumerate(names) if name.lower().split(":")[-1] in TAG_NAMES]
     holding = [number for number in found if are_tags(columns.distinct(number, first=SAMPLE))] or found
     if len(holding) > 1:
         raise _several(columns, holding)
     if not holding:
         return None
-    log.info("%s: the tags are read from column %s", columns.path, names[holding[0]])
+    log.info("%s: tags are read from column %s", columns.path, names[holding[0]])
     return Tags(holding[0])
 
 
@@ -198,7 +198,7 @@ def _in_misc(columns: Columns) -> Tags | None:
     found = _attribute(columns, columns.names.index("MISC"))
     if found is not None:
         log.info(
-            "%s: the tags are read from %s= in column MISC, O where it is not there; "
+            "%s: tags are read from %s= in column MISC, O where it is absent; "
             "set data.tags_column to change this",
             columns.path,
             found.attribute,
@@ -207,7 +207,7 @@ def _in_misc(columns: Columns) -> Tags | None:
 
 
 def _attribute(columns: Columns, number: int) -> Tags | None:
-    """The attribute in cells like `SpaceAfter=No|NER=B-PER` that holds tags.
+    """Find the attribute that holds tags in cells like `SpaceAfter=No|NER=B-PER`.
 
     Raises:
         UserError: several do.
@@ -233,7 +233,7 @@ def _attribute(columns: Columns, number: int) -> Tags | None:
 
 
 def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
-    """The last column, unless it cannot hold tags and one other does."""
+    """The last column, unless it cannot hold tags and exactly one other does."""
     if columns.width < 2:
         return Tags(-1)
     others = [number for number in range(columns.width) if number != words]
@@ -247,7 +247,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
             raise _several(columns, layers)
         if others := [number for number in tags if number != last]:
             log.info(
-                "%s: the tags are read from the last column (%s), not from column %s (%s); "
+                "%s: tags are read from the last column (%s), not from column %s (%s); "
                 "set data.tags_column to change this",
                 columns.path,
                 _shown(columns, last),
@@ -258,7 +258,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
     # A file may hold no entity, and words such as `B` and nothing else.
     if are_tags(columns.distinct(words, first=SAMPLE)) and not all(map(is_outside, values[last])):
         raise UserError(
-            f"column {_name(columns, words)} is read for words but holds tags ({_shown(columns, words)})",
+            f"column {_name(columns, words)} is read as words but holds tags ({_shown(columns, words)})",
             where=columns.place(0),
             fix=f"set data.tags_column={_name(columns, words)} and data.tokens_column",
         )
@@ -271,7 +271,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
         raise _several(columns, tags)
     if tags:
         log.info(
-            "%s: the last column (%s) holds no tags, so column %s (%s) is read for them; "
+            "%s: the last column (%s) holds no tags, so tags are read from column %s (%s); "
             "set data.tags_column to change this",
             columns.path,
             _shown(columns, last),
@@ -281,7 +281,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
         return Tags(tags[0])
     if columns.names is not None:
         raise UserError(
-            f"no column holds tags of entities; there are {described(columns)}",
+            f"no column holds entity tags; the columns are {described(columns)}",
             where=columns.place(0),
             fix="set data.tags_column, MISC:NAME for an attribute of column MISC",
         )
@@ -289,7 +289,7 @@ def _by_cells(columns: Columns, words: int, data: Data) -> Tags:
 
 
 def _several(columns: Columns, numbers: list[int]) -> UserError:
-    """The error for tags in more than one column, as nested entities or other people's have."""
+    """The error for tags in more than one column, as for nested entities or several annotators."""
     each = ", ".join(f"{_name(columns, number)} ({_shown(columns, number)})" for number in numbers)
     fix = " or ".join(f"data.tags_column={_name(columns, number)}" for number in numbers)
     what = f"several columns hold tags of entities: {each}"
@@ -297,7 +297,7 @@ def _several(columns: Columns, numbers: list[int]) -> UserError:
 
 
 def described(columns: Columns) -> str:
-    """The columns of a file with some of what stands in each."""
+    """Describe the columns of a file with samples of their cells."""
     numbers = range(columns.width)
     return ", ".join(f"{_name(columns, number)} ({_shown(columns, number)})" for number in numbers)
 

@@ -1,9 +1,9 @@
-"""CoNLL columns: the lines of a file cut into cells, words told from comments, headers and ends of sentences.
+"""Cut the lines of a CoNLL file into cells, and tell words from comments, headers and sentence ends.
 
-Tabs separate where the lines of a file hold tabs, so that a word may hold a space; else white space does. All
-words have lines of as many columns: one that is cut another way would give a word another's tag, and is an
-error. Which column is what is decided in `column_roles.py`. Whole columns are handled at once: no Python loop
-runs over words.
+Columns are separated by tabs if the lines of a file contain tabs, so that a word may contain a space, and
+otherwise by white space. The lines of all words need the same number of columns; another number is an error,
+since a word could get the tag of another. `column_roles.py` decides the role of each column. Whole columns
+are processed at once: no Python loop runs over words.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 WHITE_SPACE = "whitespace"
 SAMPLE = 20_000
-"""By so many of its first words it is decided what a column holds."""
-# A file of so many words is more than one sentence.
+"""Number of words from which the role of a column is decided."""
+# A file with so many words has more than one sentence.
 _NO_SENTENCE = 500
 _BLANKS = " \t\r\f\v"
 _SPELLED = {"\\t": "\t", "tab": "\t"}
@@ -40,17 +40,17 @@ _GLOBAL_COLUMNS = re.compile(r"^#\s*global\.columns\s*=\s*(.+)$", flags=re.MULTI
 
 
 def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:
-    """The words of a file of CoNLL columns.
+    """Cut a CoNLL file into columns.
 
     Args:
-        text: what the file holds.
+        text: contents of the file.
         path: the file, for messages.
-        separator: what stands between columns: `tab`, `whitespace`, or the text itself; None is tabs where
-            the lines hold tabs, else white space.
-        tags: number of a column of tags, by which a word that is `#` is told from a comment; -1 is the last.
+        separator: text between columns, or `tab` or `whitespace`; None means tabs if the lines contain tabs,
+            and otherwise white space.
+        tags: index of a tag column, which tells a word `#` from a comment; -1 is the last.
 
     Raises:
-        UserError: a line has another number of columns than the others.
+        UserError: a line has a different number of columns.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -78,7 +78,7 @@ def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) 
     _check_widths(cells, at, path, named=len(names) if names else None)
     header = _header(cells, int(at[0])) if len(at) else None
     if header is not None:
-        log.info("%s:%d: a header: %s", path, at[0] + 1, ", ".join(header))
+        log.info("%s:%d: header: %s", path, at[0] + 1, ", ".join(header))
         names, at = names or header, at[1:]
     breaks = np.cumsum(~filled | documents | _breaking(cells, comments))[at]
     if header is not None and header[-1] == "MISC" and len(at):
@@ -92,7 +92,7 @@ def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) 
 
 
 def _with_unix_ends(text: str) -> str:
-    """Lines that end with CR LF, or with CR alone as on old Macs, end with LF."""
+    """Convert line ends from CR LF, or from CR as on old Macs, to LF."""
     if "\r" not in text:
         return text
     text = re.sub("\r+\n", "\n", text)
@@ -100,7 +100,7 @@ def _with_unix_ends(text: str) -> str:
 
 
 def _separator(lines: pa.Array, text: str) -> str:
-    """A tab if at least half of the lines hold one, comments left out; `lines` have nothing at their ends."""
+    """A tab if at least half of the lines, comments aside, contain one; `lines` are right-trimmed."""
     import pyarrow.compute as pc
 
     if "\t" not in text:
@@ -129,28 +129,28 @@ class Cells:
         return np.cumsum(self.widths)
 
     def take(self, at: np.ndarray, number: int) -> pa.Array:
-        """One column of some lines."""
+        """The cells of one column in the given lines."""
         first = self.ends[at] - self.widths[at]
         return self.flat.take(first + number if number >= 0 else self.ends[at] + number)
 
     def line(self, line: int) -> list[str]:
-        """The cells of one line, without the blanks around them."""
+        """The cells of one line, stripped."""
         end = int(self.ends[line])
         return [cell.as_py().strip() for cell in self.flat[end - int(self.widths[line]) : end]]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The words of a CoNLL file, a line each, all of as many columns."""
+    """The words of a CoNLL file: one line each, all with the same number of columns."""
 
     path: Path
     cells: Cells
     at: np.ndarray
     """int64 [W]: the line of every word, from 0."""
     breaks: np.ndarray
-    """int64 [W]: grows from one sentence to the next."""
+    """int64 [W]: increases from one sentence to the next."""
     names: tuple[str, ...] | None
-    """What the file calls its columns, if it does."""
+    """Names of the columns, if the file has them."""
 
     @property
     def width(self) -> int:
@@ -167,19 +167,19 @@ class Columns:
         return np.append(self.starts, len(self.at))
 
     def keep(self, chosen: np.ndarray) -> Columns:
-        """The words that are chosen, bool [W]."""
+        """Select words by a mask, bool [W]."""
         return Columns(self.path, self.cells, self.at[chosen], self.breaks[chosen], self.names)
 
     def distinct(self, number: int, *, first: int | None = None) -> list[str]:
-        """The distinct cells of a column, or of its first words, as they come, trimmed."""
+        """The distinct cells of a column, or of its first words, in order of appearance, stripped."""
         found = self.cells.take(self.at[:first], number).unique().to_pylist()
         return list(dict.fromkeys(cell.strip(_BLANKS) for cell in found))
 
     def words(self, number: int) -> list[list[str]]:
-        """A column's text, sentence by sentence, without the blanks around it.
+        """The cells of a column by sentence, stripped.
 
         Raises:
-            UserError: a line has nothing there.
+            UserError: a line has no cell there.
         """
         codes, vocabulary = self._column(number)
         words = np.array([word.strip(_BLANKS) for word in vocabulary], dtype=object)
@@ -210,7 +210,7 @@ class Columns:
         )
 
     def require(self, least: int, fix: str) -> None:
-        """Refuse a file of fewer columns.
+        """Refuse a file with fewer columns.
 
         Raises:
             UserError: names its first word's line.
@@ -226,7 +226,7 @@ class Columns:
         return _quoted(self.cells, int(self.at[word]))
 
     def _column(self, number: int) -> tuple[np.ndarray, tuple[str, ...]]:
-        """One column: index of each cell among the distinct ones, and these."""
+        """One column, dictionary-encoded: an index for each cell, and the distinct cells."""
         encoded = self.cells.take(self.at, number).dictionary_encode()
         return encoded.indices.to_numpy().astype(np.int64), tuple(encoded.dictionary.to_pylist())
 
@@ -238,7 +238,7 @@ class Columns:
         several = np.array([" " in word for word in words], dtype=bool)
         if several.any() and 2 * several[codes].sum() > len(codes):
             log.warning(
-                "%s: %d of %d words hold a blank; if white space separates the columns, "
+                "%s: %d of %d words contain a space; if white space separates the columns, "
                 "set data.separator=whitespace",
                 self.path,
                 several[codes].sum(),
@@ -250,12 +250,12 @@ class Columns:
         if blank:
             word = int(np.argmax(np.isin(codes, blank)))
             key = "tokens_column" if what == "word" else "tags_column"
-            fix = f"write the {what}, take the line out, or set data.{key}"
+            fix = f"write the {what}, remove the line, or set data.{key}"
             raise UserError(f"no {what} in {self.quote(word)}", where=self.place(word), fix=fix)
 
 
 def attribute_of(cells: pa.Array, attribute: str) -> pa.Array:
-    """The value of one attribute in cells like CoNLL-U's MISC; O where it is not there."""
+    """The value of one attribute in cells like CoNLL-U's MISC; O where it is absent."""
     import pyarrow.compute as pc
 
     found = pc.extract_regex(cells, rf"(?:^|\|)\s*{re.escape(attribute)}=(?P<value>[^|]*)")
@@ -272,11 +272,11 @@ def _attribute(
 
 
 def _comments(cells: Cells, filled: np.ndarray, documents: np.ndarray, tags: int) -> np.ndarray:
-    """bool [lines]: the lines with `#` in front that are no words.
+    """Find comments, bool [lines]: lines that start with `#` and hold no word.
 
-    A word may be `#` or begin with it. A line holds a word if it looks as those without `#` do: as many
-    columns, and a tag where the tags stand. Between words of a sentence it also does if it ends with a tag,
-    so that a line with a column too many is found.
+    A word may be `#` or start with it. A line holds a word if it looks like the lines without `#`: the same
+    number of columns, and a tag in the tag column. Within a sentence, a tag at the end is enough, so that a
+    line with an extra column is found.
     """
     import pyarrow.compute as pc
 
@@ -315,10 +315,10 @@ def _comments(cells: Cells, filled: np.ndarray, documents: np.ndarray, tags: int
 
 
 def _telling_column(cells: Cells, at: np.ndarray, width: int, tags: int) -> tuple[int, set[str]]:
-    """A column that holds tags in the lines given, all of one width, and what it holds there.
+    """The index of a column that holds tags in the given lines, all of one width, and its distinct cells.
 
-    It is `tags`, unless another column holds tags beyond doubt and that one does not. A column of chunks
-    tells words from comments as well as one of entities.
+    It is `tags`, unless only another column certainly holds tags. A column of chunks tells words from
+    comments as well as a column of entities.
     """
     first = tags if -width <= tags < width else -1
     for number in (first, *range(width - 1, 0, -1)) if width > 1 else ():
@@ -337,7 +337,7 @@ def _is_tag(text: str) -> bool:
 
 
 def _breaking(cells: Cells, comments: np.ndarray) -> np.ndarray:
-    """bool [lines]: the comments that say that another sentence or document begins."""
+    """Find comments that start a new sentence or document, bool [lines]."""
     import pyarrow.compute as pc
 
     marked = np.flatnonzero(comments)
@@ -349,7 +349,7 @@ def _breaking(cells: Cells, comments: np.ndarray) -> np.ndarray:
 
 
 def _header(cells: Cells, line: int) -> tuple[str, ...] | None:
-    """The names of the columns, if the first line holds some for words and for tags."""
+    """The names of the columns, if the first line contains known names for words and for tags."""
     found = tuple(cells.line(line))
     lowered = [name.lower() for name in found]
     named = any(name in WORD_NAMES for name in lowered) and any(name in TAG_NAMES for name in lowered)
@@ -357,7 +357,7 @@ def _header(cells: Cells, line: int) -> tuple[str, ...] | None:
 
 
 def _check_widths(cells: Cells, at: np.ndarray, path: Path, *, named: int | None) -> None:
-    """Refuse a line of another number of columns than the file's `# global.columns`, or most of its lines."""
+    """Refuse a line whose number of columns differs from `# global.columns`, or from most lines."""
     if not len(at):
         return
     widths = cells.widths[at]
@@ -372,7 +372,7 @@ def _check_widths(cells: Cells, at: np.ndarray, path: Path, *, named: int | None
     if cells.separator == "\t":
         fix = "fix the line: tabs separate the columns; if white space does, set data.separator=whitespace"
     elif cells.separator == WHITE_SPACE:
-        fix = "fix the line; where a word holds a space, put tabs between the columns of all lines"
+        fix = "fix the line; if a word contains a space, put tabs between the columns of all lines"
     else:
         fix = "fix the line, or set data.separator"
     columns = f"{widths[word]} column{'s' * int(widths[word] > 1)}"

@@ -1,7 +1,7 @@
-"""What is read: the rows of one file, the splits of a corpus, and how tags as written become label ids.
+"""The rows of one file, the splits of a corpus, and the conversion of tags to label ids.
 
-Words are kept sentence by sentence, tags in one flat array with offsets, so that millions of words are
-checked, mapped and counted by whole columns; no Python loop runs over words.
+Words are stored by sentence, tags in one flat array with offsets. So millions of words are checked, mapped
+and counted as whole columns; no Python loop runs over words.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Repeats:
-    """Sentences that were dropped because another one, which was kept, has the same words."""
+    """Sentences that were dropped because they repeat the words of a kept one."""
 
     of: np.ndarray
-    """int64 [R]: the kept sentence that each of them repeats."""
+    """int64 [R]: index of the kept sentence that each one repeats."""
     tags: np.ndarray
-    """int16: label id of each of their words, sentence after sentence."""
+    """int16: label ids of their words, sentence after sentence."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Split:
     offsets: np.ndarray
     """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
     origin: list[str] | None = None
-    """Where every sentence stands: `file:line`."""
+    """Location of every sentence: `file:line`."""
     repeats: Repeats | None = None
     """What was dropped from a held-out split, if anything was."""
 
@@ -56,7 +56,7 @@ class Split:
         return len(self.tokens)
 
     def keep(self, chosen: np.ndarray) -> Split:
-        """The sentences that are chosen, bool [N], in the same order."""
+        """Select sentences by a mask, bool [N]; their order stays."""
         if chosen.all():
             return self
         lengths = np.diff(self.offsets)
@@ -73,11 +73,11 @@ class Corpus:
     """The splits of one data set, under one label set."""
 
     splits: dict[str, Split]
-    """Those of `train`, `validation` and `test` that were asked for."""
+    """The requested ones among `train`, `validation` and `test`."""
     labels: LabelSet
-    """Every label of the data, whatever is learnt of them."""
+    """All labels of the data, including those that are not learnt."""
     counts: dict[str, int | str]
-    """What reading found, `<split>_<what>`; see `duplicates.py` and `labelled`."""
+    """Counts from reading, as `<split>_<name>`; see `duplicates.py` and `labelled`."""
     fingerprint: str
     """sha256 over the words and tags of every split."""
 
@@ -97,26 +97,26 @@ class Rows:
     line_numbers: np.ndarray
     """int64 [N]: line or row of every sentence (its first word's line in CoNLL files), from 1."""
     place_prefix: str = ""
-    """What `line_numbers` count: lines where empty, else `row `."""
+    """Prefix of `line_numbers` in messages: empty for lines, `row ` for rows."""
     word_lines: np.ndarray | None = None
-    """int64 [W]: the line of every word, from 1, in formats that give each a line of its own."""
+    """int64 [W]: line of every word, from 1, in formats with one word per line."""
     names: tuple[str, ...] | None = None
-    """The tag of each id, where the file states it."""
+    """The tag of each id, if the file states it."""
     read: int = 0
     """Rows before the language filter."""
     languages: Counter[str] = field(default_factory=Counter)
-    """Rows of each language, where a language is asked for."""
+    """Number of rows in each language, if a language is selected."""
 
     def origin(self) -> list[str]:
         """`file:line` or `file:row N` of every sentence."""
         return [f"{self.file}:{self.place_prefix}{number}" for number in self.line_numbers.tolist()]
 
     def place_of_tag(self, code: int) -> str:
-        """Where the tag `values[code]` first stands."""
+        """Location of the first tag `values[code]`."""
         return self.place(int(np.argmax(self.tags == code)))
 
     def place(self, word: int) -> str:
-        """Where the word with this index stands."""
+        """Location of a word, by its index."""
         if self.word_lines is not None:
             return f"{self.file}:{self.word_lines[word]}"
         sentence = int(np.searchsorted(self.offsets, word, side="right")) - 1
@@ -132,7 +132,7 @@ def rows_from_lists(
     place_prefix: str = "",
     **counts: Any,
 ) -> Rows:
-    """Rows from a list of words and a list of tags for each sentence, checked.
+    """Check lists of words and of tags for each sentence, and make rows of them.
 
     Raises:
         UserError: something that is not a list of text, tags that are not all text or all whole numbers,
@@ -146,7 +146,7 @@ def rows_from_lists(
     for column, what in ((tokens, "words"), (tags, "tags")):
         if set(map(type, column)) - {list}:
             index = next(i for i, cell in enumerate(column) if type(cell) is not list)
-            raise UserError(f"{column[index]!r:.60} stands where a list of {what} should", where=where(index))
+            raise UserError(f"{column[index]!r:.60} is not a list of {what}", where=where(index))
     lengths = np.fromiter(map(len, tokens), np.int64, count=len(tokens))
     check_lengths(lengths, np.fromiter(map(len, tags), np.int64, count=len(tags)), where)
     check_words(tokens, where)
@@ -165,12 +165,10 @@ def check_lengths(lengths: np.ndarray, tag_lengths: np.ndarray, where: Callable[
 
 
 def check_words(tokens: list[list[Any]], where: Callable[[int], str]) -> None:
-    """Refuse words that are not text, or that no file could hold."""
+    """Refuse words that are not text, or that cannot be encoded as UTF-8."""
     if set(map(type, chain.from_iterable(tokens))) - {str}:
         index, word = next((i, w) for i, words in enumerate(tokens) for w in words if type(w) is not str)
-        raise UserError(
-            f"{word!r:.60} stands where a word should", where=where(index), fix="write it as text"
-        )
+        raise UserError(f"{word!r:.60} is not a word", where=where(index), fix="write words as text")
     try:
         "\n".join(chain.from_iterable(tokens)).encode()
     except UnicodeEncodeError:
@@ -188,11 +186,11 @@ def _check_tags(tags: list[list[Any]], where: Callable[[int], str]) -> None:
     index, tag = next((i, tag) for i, sentence in enumerate(tags) for tag in sentence if type(tag) is wrong)
     others = {str: "text", int: "whole numbers"}.get(kinds[0], "text or whole numbers")
     fix = "write all tags as text (B-PER) or all as whole numbers"
-    raise UserError(f"{tag!r:.60} stands where tags are {others}", where=where(index), fix=fix)
+    raise UserError(f"tag {tag!r:.60} is not {others}", where=where(index), fix=fix)
 
 
 def _codes(flat: list[Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Every tag as an index into the distinct tags, and these."""
+    """Encode tags as indices into the distinct tags; return both."""
     values = tuple(dict.fromkeys(flat))
     code = {value: index for index, value in enumerate(values)}
     tags = np.fromiter(map(code.__getitem__, flat), np.int64, count=len(flat))
@@ -200,20 +198,20 @@ def _codes(flat: list[Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
 
 
 def ids_from_text(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Distinct tags, as numbers if all are ids that were written as text."""
+    """Convert distinct tags to numbers if all are ids written as text."""
     written_ids = bool(values) and all(isinstance(value, str) and value.isdecimal() for value in values)
     return tuple(map(int, values)) if written_ids else values
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:
-    """int64 [N+1]: where each of N runs of these lengths begins, and where the last ends."""
+    """Offsets of N consecutive runs with these lengths, int64 [N+1]."""
     return np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))).astype(np.int64)
 
 
 def missing_column(column: str, key: str, there: Iterable[str], where: str) -> UserError:
     """The error for a file without a column that `data.<key>` names."""
     return UserError(
-        f"no column '{column}'; the columns there are {', '.join(there) or 'none'}",
+        f"no column '{column}'; the columns are {', '.join(there) or 'none'}",
         where=where,
         fix=f"set data.{key}",
     )
@@ -222,14 +220,14 @@ def missing_column(column: str, key: str, there: Iterable[str], where: str) -> U
 def labelled(
     rows: dict[str, list[Rows]], data: Data
 ) -> tuple[LabelSet, dict[str, Split], dict[str, int | str]]:
-    """The label set of a data set, its splits, and what its tags were.
+    """The label set of a data set, its splits, and counts about its tags.
 
-    What its tags were, as `<split>_<what>`: `scheme` (of all its files), `stray_i`
+    The counts, as `<split>_<name>`: `scheme` (of all its files), `stray_i`
     entities that begin with an I- where the scheme has B-, `stray_i_words` in them.
 
     Args:
         rows: by split, the rows of its files.
-        data: names labels, and says what becomes of stray I-.
+        data: label names, and the treatment of stray I- tags.
 
     Raises:
         UserError: a tag cannot be understood or is none of `data.label_names`, or ids have no names.
@@ -246,7 +244,7 @@ def labelled(
 
 
 def label_ids(rows: list[Rows], data: Data) -> tuple[LabelSet, list[Tags]]:
-    """The label set of rows of all splits, and their tags in IOB2.
+    """The label set of the rows of all splits, and their tags in IOB2.
 
     Ids are named by `data.label_names`, else by the data itself, else, for a path called MultiNERD, by
     MultiNERD's order. Without ids, types come in MultiNERD's order if they are all MultiNERD's, else sorted.
@@ -274,17 +272,17 @@ def label_ids(rows: list[Rows], data: Data) -> tuple[LabelSet, list[Tags]]:
 
 
 def _ids_of(part: Rows, names: tuple[str, ...]) -> tuple[int, ...]:
-    """The distinct tags of a file as indices into the names of all."""
+    """Map the distinct tags of a file to indices into all tag names."""
     place = {name.strip(): index for index, name in enumerate(names)}
     ids = []
     for code, value in enumerate(part.values):
         if isinstance(value, int):
-            index, what = value, f"tag id {value} is none of 0 to {len(names) - 1}"
+            index, what = value, f"tag id {value} is not in the range 0 to {len(names) - 1}"
         else:
             index = place.get(str(value).strip(), -1)
             what = f"tag `{value}` is not among the {len(names)} tags of data.label_names"
         if not 0 <= index < len(names):
-            raise UserError(what, where=part.place_of_tag(code), fix="mend the tag or data.label_names")
+            raise UserError(what, where=part.place_of_tag(code), fix="fix the tag or data.label_names")
         ids.append(index)
     return tuple(ids)
 
@@ -295,20 +293,20 @@ def _names_of_ids(rows: list[Rows], data: Data) -> tuple[tuple[str, ...], str]:
     stated = {part.names: part.file for part in rows if part.names is not None}
     if len(stated) > 1:
         first, second = list(stated.values())[:2]
-        raise UserError(f"ids have other names than in {first}", where=second, fix="set data.label_names")
+        raise UserError(f"tag ids have different names in {first}", where=second, fix="set data.label_names")
     if stated:
         return next(iter(stated.items()))
     if "multinerd" in PurePath(data.path).name.lower():
         return LabelSet.from_types(MULTINERD_TYPES).tags, rows[0].file
     raise UserError(
-        "tags are numbers and nothing says what they mean",
+        "tags are numbers without names",
         where=rows[0].place(0),
         fix="set data.label_names to the tag of each id, from 0",
     )
 
 
 def to_split(rows: list[Rows], tags: list[Tags], labels: LabelSet) -> Split:
-    """One split out of the rows of its files, in order, and their tags."""
+    """Join the rows of a split's files, in order, with their tags."""
     lengths = np.concatenate([np.diff(part.offsets) for part in rows])
     return Split(
         tokens=list(chain.from_iterable(part.tokens for part in rows)),
@@ -319,7 +317,7 @@ def to_split(rows: list[Rows], tags: list[Tags], labels: LabelSet) -> Split:
 
 
 def fingerprint(splits: dict[str, Split], labels: LabelSet) -> str:
-    """sha256 over names, words and tags of the splits and over the label set, in hexadecimal."""
+    """Hexadecimal sha256 of the splits' names, words and tags, and of the label set."""
     digest = hashlib.sha256(json.dumps(labels.tags).encode())
     for name in sorted(splits):
         digest.update(name.encode())

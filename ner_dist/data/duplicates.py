@@ -1,8 +1,8 @@
-"""Sentences that stand twice: repeats within a split, and held-out sentences that training has seen.
+"""Find repeated sentences within a split, and held-out sentences that also occur in train.
 
-Repeats make an epoch longer than it says and confidence intervals narrower than they are (the hub's copy of
-MultiNERD holds every English sentence twice); held-out sentences in training flatter the scores. Two
-sentences are the same if their words are. All is counted; what is dropped is the recipe's choice.
+Repeats make epochs longer than they seem, and confidence intervals too narrow (the hub's copy of MultiNERD
+contains every English sentence twice); held-out sentences in train inflate the scores. Two sentences are the
+same if their words are. All are counted; the recipe decides which are dropped.
 
 The counts, as `<split>_<what>`: `rows` read, `other_language` filtered out, `without_words` left out,
 `duplicates` and `duplicates_with_other_tags` among them, `sentences` and `words` kept; for held-out splits
@@ -19,21 +19,29 @@ import numpy as np
 from ner_dist.data.corpus import Repeats
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ner_dist.data.corpus import Split
     from ner_dist.recipe import Data
 
 log = logging.getLogger(__name__)
 
 
+def sentence_key(words: Sequence[str]) -> str:
+    """The same text for sentences of the same words, and for no others."""
+    # Half of a surrogate pair, which no word holds (`corpus.check_words`), ends every word.
+    return "\ud800".join((*words, ""))
+
+
 def first_occurrence(split: Split) -> np.ndarray:
-    """int64 [N]: for each sentence the first sentence with the same words, which may be itself."""
-    first: dict[tuple[str, ...], int] = {}
-    found = (first.setdefault(words, index) for index, words in enumerate(map(tuple, split.tokens)))
+    """For each sentence, the first sentence with the same words, which may be itself; int64 [N]."""
+    first: dict[str, int] = {}
+    found = (first.setdefault(key, index) for index, key in enumerate(map(sentence_key, split.tokens)))
     return np.fromiter(found, np.int64, count=len(split))
 
 
 def with_other_tags(split: Split, first: np.ndarray) -> int:
-    """How many repeats bear other tags than their first occurrence."""
+    """Number of repeats whose tags differ from those of the first occurrence."""
     repeats = np.flatnonzero(first != np.arange(len(first)))
     lengths = np.diff(split.offsets)[repeats]
     begins = np.cumsum(lengths) - lengths
@@ -46,18 +54,18 @@ def with_other_tags(split: Split, first: np.ndarray) -> int:
 
 
 def shared(split: Split, *others: Split) -> np.ndarray:
-    """bool [N]: the sentences of `split` that also stand in one of the others."""
-    seen = {words for other in others for words in map(tuple, other.tokens)}
-    return np.fromiter((words in seen for words in map(tuple, split.tokens)), bool, count=len(split))
+    """Mask of the sentences of `split` that also occur in one of the others, bool [N]."""
+    seen = {key for other in others for key in map(sentence_key, other.tokens)}
+    return np.fromiter((key in seen for key in map(sentence_key, split.tokens)), bool, count=len(split))
 
 
 def clean(splits: dict[str, Split], data: Data, *, counts: dict[str, int]) -> dict[str, Split]:
-    """Leave out sentences without words and, as `data` says, repeats and leaked training sentences.
+    """Drop sentences without words and, if `data` says so, repeats and leaked training sentences.
 
     Args:
         splits: the splits as read.
         data: `deduplicate` and `drop_test_sentences_from_train`.
-        report: counts are added to it.
+        counts: new counts are added to it.
     """
     cleaned = {name: _clean_one(name, split, data, counts) for name, split in splits.items()}
     held_out: list[str] = [name for name in ("validation", "test") if name in cleaned]
@@ -69,7 +77,7 @@ def clean(splits: dict[str, Split], data: Data, *, counts: dict[str, int]) -> di
         leaked = shared(cleaned["train"], *(cleaned[name] for name in held_out))
         cleaned["train"] = cleaned["train"].keep(~leaked)
         counts["train_dropped_as_held_out"] = int(leaked.sum())
-        log.info("train: %d sentences dropped that also occur in %s", leaked.sum(), " or ".join(held_out))
+        log.info("train: dropped %d sentences that also occur in %s", leaked.sum(), " or ".join(held_out))
     for name, split in cleaned.items():
         counts[f"{name}_sentences"], counts[f"{name}_words"] = len(split), len(split.tags)
     return cleaned
@@ -79,7 +87,7 @@ def _clean_one(name: str, split: Split, data: Data, counts: dict[str, int]) -> S
     filled = np.diff(split.offsets) > 0
     counts[f"{name}_without_words"] = int((~filled).sum())
     if not filled.all():
-        log.info("%s: %d sentences without words left out", name, (~filled).sum())
+        log.info("%s: skipped %d sentences without words", name, (~filled).sum())
     split = split.keep(filled)
 
     first = first_occurrence(split)
@@ -88,12 +96,12 @@ def _clean_one(name: str, split: Split, data: Data, counts: dict[str, int]) -> S
     counts[f"{name}_duplicates"], counts[f"{name}_duplicates_with_other_tags"] = repeats, other_tags
     if not repeats:
         return split
-    what = f"{repeats} of {len(split)} sentences are exact repeats ({other_tags} with other tags)"
+    what = f"{repeats} of {len(split)} sentences are exact repeats ({other_tags} with different tags)"
     if not data.deduplicate:
         log.info("%s: %s: kept (data.deduplicate is false)", name, what)
         return split
     also = f"; with_repeats in results.json has the scores of all {len(split)}" if name != "train" else ""
-    log.info("%s: %s: dropped, the first kept; data.deduplicate=false keeps them%s", name, what, also)
+    log.info("%s: %s: dropped; data.deduplicate=false keeps them%s", name, what, also)
     kept = split.keep(original)
     if name != "train":
         place = np.cumsum(original) - 1

@@ -1,9 +1,9 @@
-"""Encoding: from words to subwords, and from long sentences to windows.
+"""Encode words as subwords, and cut long sentences into windows.
 
-The first subword of a word stands for it in training and scoring. Sentences longer than the model are cut
-at word boundaries into overlapping windows; every word is *owned* by exactly one of them, the one that shows
-most of what stands around it, so that each word is trained on and scored once. Words without subwords (a
-zero-width character, say) are owned by none: they are not trained on, and follow the entity around them in
+The first subword of a word represents it in training and scoring. Sentences longer than the model's limit are
+cut at word boundaries into overlapping windows; every word is *owned* by exactly one of them, the one with
+the most context around it, so that each word is trained on and scored once. Words without subwords (such as a
+zero-width character) are owned by no window: they are not trained on, and follow the entity around them in
 predictions (`ner_dist/words_without_subwords.py`).
 """
 
@@ -32,14 +32,14 @@ _CHUNK = 10_000
 
 @dataclass(frozen=True)
 class Encoded:
-    """One split as the model reads it. An example is a sentence, or one window of a long one."""
+    """One split as the model sees it. An example is a sentence, or one window of a long sentence."""
 
     input_ids: np.ndarray
     """int32 [S]: subword ids of all examples, special tokens included."""
     example_offsets: np.ndarray
     """int64 [E+1]: example e holds the subwords example_offsets[e]:example_offsets[e + 1]."""
     word_index: np.ndarray
-    """int32 [S]: at the first subword of a word that the example owns its index in the split, else -1."""
+    """int32 [S]: the word's index in the split at the first subword of an owned word, else -1."""
     sentence: np.ndarray
     """int32 [E]: the sentence of each example, rising."""
 
@@ -54,7 +54,7 @@ class Encoded:
         return np.diff(owned[self.example_offsets]).astype(np.int32)
 
     def without_subwords(self, n_words: int) -> np.ndarray:
-        """The words, of `n_words` that the split has, that no example owns, rising, int64 [n]."""
+        """Words that no example owns, among the split's `n_words`; ascending, int64 [n]."""
         missing = np.ones(n_words, dtype=bool)
         missing[self.word_index[self.word_index >= 0]] = False
         return np.flatnonzero(missing)
@@ -97,20 +97,20 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerFast, *, max_length: int,
 
 
 class _Subwords(NamedTuple):
-    """The subwords of some sentences, without special tokens."""
+    """Subwords of some sentences, without special tokens."""
 
     first_sentence: int
-    """The sentence of the split that is number 0 here."""
+    """Index in the split of the first sentence here."""
     ids: np.ndarray
     """int32 [n]"""
     lead: np.ndarray
-    """int64 [n]: at the first subword of a word its index in the split, else -1."""
+    """int64 [n]: the word's index in the split at its first subword, else -1."""
     ends: np.ndarray
     """int64 [sentences + 1]: sentence i holds the subwords ends[i]:ends[i + 1]."""
 
 
 class _Windows(NamedTuple):
-    """Examples as places in the subwords of `_Subwords`, every field int64 [examples]."""
+    """Examples as positions in the subwords of `_Subwords`; every field is int64 [examples]."""
 
     sentence: np.ndarray
     start: np.ndarray
@@ -142,7 +142,7 @@ def _tokenise(split: Split, tokenizer: PreTrainedTokenizerFast) -> Iterator[_Sub
 
 
 def _shorten_words(subwords: _Subwords, room: int) -> _Subwords:
-    """Cut words that are longer than a window, from behind."""
+    """Truncate words that are longer than a window."""
     place = np.arange(len(subwords.ids))
     word_start = np.maximum.accumulate(np.where(subwords.lead >= 0, place, 0))
     kept = place - word_start < room
@@ -157,7 +157,7 @@ def _shorten_words(subwords: _Subwords, room: int) -> _Subwords:
 
 
 def _fill_empty(subwords: _Subwords, filler: int) -> _Subwords:
-    """One subword for each sentence that has none, not even special tokens: a model cannot read nothing."""
+    """Add one subword to each sentence without any, even special tokens: models reject empty input."""
     empty = np.diff(subwords.ends) == 0
     places = subwords.ends[:-1][empty]
     return _Subwords(
@@ -169,7 +169,7 @@ def _fill_empty(subwords: _Subwords, filler: int) -> _Subwords:
 
 
 def _windows(subwords: _Subwords, *, room: int, overlap: int) -> _Windows:
-    """Cut sentences that are longer than `room`; any other is one window, which owns all its words."""
+    """Cut sentences longer than `room` into windows; any other is one window that owns all its words."""
     starts, ends = subwords.ends[:-1], subwords.ends[1:]
     short = np.flatnonzero(ends - starts <= room)
     parts = [np.stack([short, starts[short], ends[short], starts[short], ends[short]], axis=1)]
@@ -183,7 +183,7 @@ def _windows(subwords: _Subwords, *, room: int, overlap: int) -> _Windows:
 
 
 def _cut_sentence(word_starts: np.ndarray, *, room: int, overlap: int) -> np.ndarray:
-    """Cut one sentence into windows that begin and end with whole words.
+    """Cut one sentence into windows of whole words.
 
     Args:
         word_starts: first subword of each word, and the number of subwords, rising; no word exceeds `room`.
@@ -212,7 +212,7 @@ def _cut_sentence(word_starts: np.ndarray, *, room: int, overlap: int) -> np.nda
 def _write(
     subwords: _Subwords, windows: _Windows, prefix: list[int], suffix: list[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`input_ids` and `word_index` of the windows with special tokens around them, and their lengths."""
+    """`input_ids`, `word_index` and lengths of the windows, with special tokens added."""
     inner = windows.end - windows.start
     lengths = inner + len(prefix) + len(suffix)
     behind = np.cumsum(lengths)

@@ -1,6 +1,6 @@
-"""Whether there is something to learn: entities in train, of each type enough, and of those that are scored.
+"""Check that there is something to learn: entities in train, and enough of each type.
 
-Entities are counted leniently (an I- that continues nothing begins one): a type that is there is there.
+Entities are counted leniently: an I- that continues no entity starts one.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _LISTED = 12
 
 
 def entities_by_type(split: Any, labels: LabelSet) -> dict[str, int]:
-    """How many entities of each type a split holds; `split` has `tags` and `offsets`."""
+    """Count the entities of each type in a split with `tags` and `offsets`."""
     spans = extract_spans(np.asarray(split.tags), np.asarray(split.offsets), labels, strict=False)
     counts = np.bincount(spans.type, minlength=len(labels.types))
     return dict(zip(labels.types, counts.tolist(), strict=True))
 
 
 def count_entities(splits: Mapping[str, Split], labels: LabelSet, *, counts: dict[str, int]) -> None:
-    """Add to `counts`: `<split>_entities`, and how many of them are of types that train does not hold."""
+    """Add to `counts`: `<split>_entities`, and the number of those whose types train does not contain."""
     by_type = {name: entities_by_type(split, labels) for name, split in splits.items()}
     for name, entities in by_type.items():
         counts[f"{name}_entities"] = sum(entities.values())
@@ -47,7 +47,7 @@ def count_entities(splits: Mapping[str, Split], labels: LabelSet, *, counts: dic
 def check_train(
     splits: Mapping[str, Split], labels: LabelSet, *, rows: Mapping[str, list[Rows]], data: Data
 ) -> None:
-    """Refuse a training split without an entity: the tags were read from the wrong column, most likely.
+    """Refuse a training split without entities: most likely the wrong column was read as tags.
 
     Raises:
         UserError: shows the first words with their tags, the columns, and which of them holds tags.
@@ -71,36 +71,36 @@ def check_train(
 
 
 def report_entities(counts: Mapping[str, Mapping[str, int]], labels: LabelSet) -> None:
-    """Warn of types that cannot be learnt, or hardly.
+    """Warn about types with no or too few entities to learn from.
 
     Args:
-        counts: entities of each split and type.
-        labels: what is to be learnt.
+        counts: number of entities by split and type.
+        labels: the label set to learn.
 
     Raises:
-        UserError: train holds no entity of it.
+        UserError: train contains no entity of these types.
     """
     types = labels.types
     train = counts.get("train")
     if train is not None and not any(train[name] for name in types):
         there = _listed({name: count for name, count in train.items() if count})
         what = f"no entity of {', '.join(types) or 'any type'} in train, which holds {there}"
-        raise UserError(what, where="labels", fix="name types that are there")
+        raise UserError(what, where="labels", fix="choose types that occur in train")
     for split, found in counts.items():
         if split == "train":
             continue
         learnt = {name: found[name] for name in types}
         if not any(learnt.values()):
             log.warning(
-                "%s: no entity of a type that is learnt: its F1 is 0; see data.files.%s, data.tags_column",
+                "%s: no entity of the types to learn, so F1 is 0; check data.files.%s and data.tags_column",
                 split,
                 split,
             )
         unseen = {name: count for name, count in learnt.items() if train and count and not train[name]}
         if unseen:
             log.warning(
-                "%s: %d of %d entities cannot be found by any model, since train has none of their types: "
-                "%s; see data.files.%s if the files should hold the same types, or leave these out "
+                "%s: %d of %d entities are of types that train does not contain, so no model can find them: "
+                "%s; check data.files.%s if the files should have the same types, or exclude these "
                 "with `labels`",
                 split,
                 sum(unseen.values()),
@@ -111,7 +111,8 @@ def report_entities(counts: Mapping[str, Mapping[str, int]], labels: LabelSet) -
     few = {name: train[name] for name in types if 0 < train[name] < FEW} if train else {}
     if few:
         log.warning(
-            "train: fewer than %d entities of %s: too few to learn from; add more, or see `labels`",
+            "train: fewer than %d entities of %s: too few to learn from; add more, "
+            "or exclude the types with `labels`",
             FEW,
             _listed(few),
         )

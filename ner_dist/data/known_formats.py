@@ -1,7 +1,7 @@
-"""Files of annotation tools and other libraries: what they are, and how to turn them into what is read.
+"""Recognise files of annotation tools and other libraries, and explain how to convert them.
 
-None of these is read. An error that speaks of a missing column would send people from key to key, so it says
-instead what the file is and what to do with it.
+None of these formats is supported. An error about a missing column would send people from key to key, so the
+error names the format and the conversion instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LINES = '{"tokens": ["Ada", "slept"], "ner_tags": ["B-PER", "O"]}'
 _SPANS = (
     f"cut each text into words, give every word its tag and write lines like {_LINES}; "
-    '"Spans to tags" in docs/formats.md does it'
+    '"Spans to tags" in docs/formats.md has the code'
 )
 # PyTorch's cross-entropy leaves it out.
 _IGNORED = -100
@@ -27,11 +27,11 @@ _COLUMNS = "write a line of word, tab, tag for every word and an empty line afte
 
 
 def check_text(path: Path, head: str) -> None:
-    """Refuse a text file that is known to be something else.
+    """Refuse a text file in a known, unsupported format.
 
     Args:
         path: the file.
-        head: its first lines.
+        head: first lines of the file.
 
     Raises:
         UserError: says what it is and what to do.
@@ -55,7 +55,7 @@ def check_text(path: Path, head: str) -> None:
 
 
 def check_ending(path: Path, head: str) -> None:
-    """Refuse a file of a format that is known by its ending, as `check_text` does."""
+    """Refuse a file whose ending belongs to an unsupported format."""
     ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if ending == ".spacy":
         fix = "load it with spacy.tokens.DocBin and write token.text, tab, token.ent_iob_ and token.ent_type_"
@@ -64,7 +64,9 @@ def check_ending(path: Path, head: str) -> None:
         _refuse(path, "an Excel file", _COLUMNS)
     if ending == ".arrow":
         _refuse(
-            path, "one file of a data set saved with save_to_disk", "set data.path to the folder of the whole"
+            path,
+            "one file of a data set saved with save_to_disk",
+            "set data.path to the folder of the whole data set",
         )
     if ending == ".csv":
         if re.search(r"""["']?\[\s*['"]""", head):
@@ -78,7 +80,7 @@ def check_ending(path: Path, head: str) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that is known to be something else."""
+    """Refuse a folder in a known, unsupported format."""
     if not folder.is_dir():
         return
     if (folder / "state.json").exists() and (folder / "dataset_info.json").exists():
@@ -92,7 +94,7 @@ def check_folder(folder: Path) -> None:
 
 
 def check_object(row: Any, where: str) -> None:
-    """Refuse a row of JSON, or a whole document, that is known to be something else.
+    """Refuse a JSON row, or a whole document, in a known, unsupported format.
 
     Raises:
         UserError: says what it is and what to do.
@@ -103,19 +105,19 @@ def check_object(row: Any, where: str) -> None:
 
 
 def check_ids(rows: Rows) -> None:
-    """Refuse ids that say "no tag here", as data that was tokenised for training holds for subwords."""
+    """Refuse ids that mean "no tag", as in data that was tokenised for training."""
     if _IGNORED in rows.values:
         code = list(rows.values).index(_IGNORED)
         count = int((rows.tags == code).sum())
         raise UserError(
-            f"{count} words have the id {_IGNORED}, by which training skips subwords; all need a tag here",
+            f"{count} words have the id {_IGNORED}, the mark of subwords to skip; every word needs a tag",
             where=rows.place_of_tag(code),
-            fix="give the data as it was before it was tokenised, or write the id of O there",
+            fix="use the data from before tokenisation, or write the id of O there",
         )
 
 
 def _refuse(where: Path | str, what: str, fix: str) -> None:
-    raise UserError(f"this is {what}, which is not read", where=str(where), fix=fix)
+    raise UserError(f"this is {what}, which is not supported", where=str(where), fix=fix)
 
 
 def _has(row: Any, *keys: str) -> bool:

@@ -1,4 +1,4 @@
-"""A split with its gold labels: what training, evaluation and files of predictions work on."""
+"""A split with its gold labels, as training, evaluation and prediction files use it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelledSplit:
-    """The sentences of a prepared split, with gold tags in the label set that is learned or scored."""
+    """A prepared split with gold tags in the label set that is learned or scored."""
 
     prepared: PreparedSplit
     tags: np.ndarray
@@ -38,12 +38,12 @@ class LabelledSplit:
         return self.prepared.n_sentences
 
     def without_subwords(self) -> np.ndarray:
-        """The words that the tokenizer makes no subword of, rising, int [n]."""
+        """Words without subwords, ascending, int [n]."""
         return self.encoded.without_subwords(len(self.tags))
 
 
 def label_splits(data: Prepared, labels: LabelSet) -> dict[str, LabelledSplit]:
-    """Every split with its tags projected onto a label set; other types become O."""
+    """Project the tags of every split onto a label set; other types become O."""
     projection = data.labels.projection(labels)
     return {
         name: LabelledSplit(split, tags=projection[split.tags], labels=labels, pad_id=data.pad_id)

@@ -1,8 +1,8 @@
-"""How tags are spelt: what part of an entity each tag of a file says its word is, and of which type.
+"""Parse the spelling of tags: the prefix (the part of an entity) and the type of each tag in a file.
 
-`B-PER` is the spelling of this project. Others are in use and hold the same: `B_PER`, `b-PER`, `PER-B`, `B`
-without a type, `PER` without a part. A file is in one of them; tags that fit none are refused, so that a
-column of something else is not taken for tags.
+`B-PER` is the spelling of this project. Others carry the same information: `B_PER`, `b-PER`, `PER-B`, `B`
+without a type, `PER` without a prefix. A file uses one of them; tags in no known spelling are refused, so
+that a column of something else is not mistaken for tags.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from ner_dist.labels import OUTSIDE
 
 OUT, BEGIN, INSIDE, END, SINGLE = range(5)
-"""What part of an entity a word is; BEGIN and INSIDE alone are IOB."""
+"""Parts of an entity; IOB uses OUT, BEGIN and INSIDE only."""
 
 UNTYPED = "ENTITY"
 """The type of tags that name none (`B`, `I`)."""
@@ -59,7 +59,7 @@ class NotATag(ValueError):
 
 @dataclass(frozen=True)
 class Spelt:
-    """What each of V distinct tags says."""
+    """V distinct tags, parsed."""
 
     written: tuple[str, ...]
     """The tags."""
@@ -74,11 +74,11 @@ class Spelt:
     letters: frozenset[str]
     """Those of the parts: B, I, E, ..."""
     trimmed: np.ndarray
-    """bool [V]: had blanks around it or behind its hyphen."""
+    """bool [V]: had blanks around it or after its hyphen."""
     doubled: np.ndarray
-    """bool [V]: was written twice over (`B-PER;B-PER`)."""
+    """bool [V]: was doubled (`B-PER;B-PER`)."""
     outside: np.ndarray
-    """bool [V]: is not `O` but was read as it."""
+    """bool [V]: is not `O` but was read as `O`."""
 
     @property
     def as_written(self) -> bool:
@@ -95,7 +95,7 @@ class Spelt:
 
 
 def spell(tags: Sequence[str], *, words: np.ndarray | None = None) -> Spelt:
-    """Make out how distinct tags are spelt.
+    """Parse distinct tags, and detect their spelling.
 
     Args:
         tags: as they are written.
@@ -107,7 +107,7 @@ def spell(tags: Sequence[str], *, words: np.ndarray | None = None) -> Spelt:
     """
     cleaned = [_AROUND.sub("", tag) for tag in tags]
     if "" in cleaned:
-        raise NotATag(cleaned.index(""), "a tag is empty", "give every word a tag: O where it is no entity")
+        raise NotATag(cleaned.index(""), "a tag is empty", "give every word a tag: O outside entities")
     single = [_one_of_two(i, tag) for i, tag in enumerate(cleaned)]
     plain = {i for i, tag in enumerate(single) if tag == OUTSIDE}
     named = [i for i in range(len(single)) if i not in plain]
@@ -143,7 +143,7 @@ def spell(tags: Sequence[str], *, words: np.ndarray | None = None) -> Spelt:
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:
-    """Groups of types that differ in nothing but case, blanks, hyphens and underscores."""
+    """Groups of types that differ only in case, blanks, hyphens and underscores."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(re.sub(r"[\s_-]+", "", name).casefold() or name, []).append(name)
@@ -153,7 +153,7 @@ def alike(names: Iterable[str]) -> list[list[str]]:
 def _spelling(
     tags: list[str], named: list[int], words: np.ndarray | None, outside: set[int]
 ) -> tuple[str, set[int]]:
-    """The spelling of all tags but `O`, and those among them that are other words for it."""
+    """The spelling of all tags but `O`, and the indices of tags that are synonyms of `O`."""
     for spelling, pattern in _SPELLINGS.items():
         matches = {i: pattern.fullmatch(tags[i]) for i in named}
         rest = [i for i, match in matches.items() if match is None]

@@ -1,7 +1,7 @@
-"""What was said while data was prepared, kept with it and said again whenever it is used.
+"""Record the log of data preparation with the data, and repeat it whenever the data is used.
 
-Whoever reads or converts data logs what it dropped, converted or guessed as ever, with a logger below
-`ner_dist.data`, or the tokenizer's; nothing else is needed for the line to come again at every later start.
+Code that reads or converts data logs what it dropped, converted or guessed with a logger below
+`ner_dist.data`, or with the tokenizer's. Such lines are repeated at every later start without further effort.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Notes = list[tuple[str, str]]
 
 _LOGGERS = ("ner_dist.data", "ner_dist.model.tokenizer")
 _PROGRESS = "ner_dist.data.prepare"
-"""What this logger says is true of one start alone."""
+"""Logger whose lines apply to one start only."""
 
 
 class _Recording(logging.Handler):
-    """Keeps every line, and passes on those that would have been shown without it."""
+    """Keep every line, and pass on those that would be shown without this handler."""
 
     def __init__(self, logger: logging.Logger, notes: Notes) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class _Recording(logging.Handler):
 
 @contextmanager
 def recorded() -> Iterator[Notes]:
-    """What the loggers of preparation say while the block runs, on a rank that shows no log, too."""
+    """Record the log of preparation in the block, also on ranks that show no log."""
     notes: Notes = []
     with ExitStack() as stack:
         for name in _LOGGERS:
@@ -61,6 +61,6 @@ def _recording(logger: logging.Logger, notes: Notes) -> Iterator[None]:
 
 
 def say_again(notes: Notes, *, log: logging.Logger) -> None:
-    """Log the lines at the levels they had."""
+    """Log recorded lines again at their levels."""
     for level, text in notes:
         log.log(logging.WARNING if level == "warning" else logging.INFO, "%s", text)

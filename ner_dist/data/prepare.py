@@ -1,7 +1,7 @@
-"""Preparing data once: read, check, tokenise, and keep the result where every process can map it.
+"""Prepare data once: read, check, tokenise, and cache the result for all processes to map.
 
-The prepared folder depends on the data and the tokenizer only, not on the labels that are learnt, so that
-model A and model B share it. It is written aside and renamed; a lock lets one process of a machine build it
+The prepared folder depends on the data and the tokenizer only, not on the labels that are learnt, so models A
+and B share it. It is written under a temporary name and renamed; a lock lets one process per machine build it
 while the others wait. Training processes map the arrays instead of loading them.
 """
 
@@ -22,7 +22,7 @@ from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
 from ner_dist.data.notes import Notes, recorded
 from ner_dist.errors import UserError, writing
-from ner_dist.files import atomic_folder, read_json
+from ner_dist.files import atomic_folder
 from ner_dist.labels import LabelSet
 from ner_dist.recipe import SCRATCH
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Part of the folder's key: raise it when what is stored, or how sentences are cut, changes.
+# Part of the folder's key: raise it when the stored arrays, or the cutting of sentences, change.
 _FORMAT = 4
 
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """One split: its words (on disk until asked for), their tags, and their subwords."""
+    """One split: its words (read from disk on demand), their tags, and their subwords."""
 
     folder: Path
     tags: np.ndarray
@@ -65,7 +65,7 @@ class PreparedSplit:
             return pa.ipc.open_file(source).read_all()["tokens"].to_pylist()
 
     def words(self, index: np.ndarray) -> list[str]:
-        """Some words, by their places in the split; the others stay on disk."""
+        """Words by their indices in the split; the others stay on disk."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -81,16 +81,16 @@ class Prepared:
     folder: Path
     splits: dict[str, PreparedSplit]
     labels: LabelSet
-    """Every label of the data, whatever the recipe learns of them."""
+    """All labels of the data, including those that the recipe does not learn."""
     counts: dict[str, Any]
-    """What reading the data counted: sentences, duplicates, overlaps."""
+    """Counts from reading the data: sentences, duplicates, overlaps."""
     fingerprint: str
     pad_id: int
     vocab_size: int
     notes: Notes = field(default_factory=list)
-    """What was said while it was prepared."""
+    """Log lines of the preparation."""
     just_made: bool = False
-    """This process has prepared it, and has said all that."""
+    """Whether this process prepared the data, and so has already logged `notes`."""
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
@@ -101,12 +101,12 @@ class Prepared:
 
 
 def prepare(recipe: Recipe, config: PretrainedConfig, *, splits: Collection[str] | None = None) -> Prepared:
-    """The recipe's data, from the cache if it was prepared before.
+    """Prepare the recipe's data, or load it from the cache.
 
     Args:
-        recipe: its `data` and `model` say what to read and how to cut it.
-        config: of the recipe's encoder, which limits the length of windows.
-        splits: `train`, `validation` and `test` as far as wanted; None is all that the recipe names.
+        recipe: `data` and `model` decide what to read and how to encode it.
+        config: configuration of the encoder, which limits the length of windows.
+        splits: the wanted ones among `train`, `validation` and `test`; None means all that the recipe names.
 
     Raises:
         UserError: the data or the tokenizer cannot be used.
@@ -125,36 +125,21 @@ def prepare(recipe: Recipe, config: PretrainedConfig, *, splits: Collection[str]
     return replace(_load(folder), just_made=just_made)
 
 
-def find_prepared(data: Data, *, fingerprint: str) -> Prepared | None:
-    """Data that was prepared on this machine before, by the fingerprint of its words and tags.
-
-    Neither the source nor the tokenizer is asked.
-
-    Args:
-        data: says where prepared data is kept.
-        fingerprint: as in `Prepared`.
-    """
-    for meta in sorted(cache_folder(data).glob("*/meta.json")):
-        if read_json(meta).get("fingerprint") == fingerprint:
-            return _load(meta.parent)
-    return None
-
-
 def prepared_folder(
     recipe: Recipe, config: PretrainedConfig, *, splits: Collection[str] | None = None
 ) -> Path:
-    """Where the recipe's data lies once it is prepared; it need not be there."""
+    """Folder of the recipe's prepared data; it may not exist yet."""
     return cache_folder(recipe.data) / _key(recipe, config, splits)
 
 
 def cache_folder(data: Data) -> Path:
-    """Where prepared data is kept."""
+    """Cache folder for prepared data."""
     named = data.cache_dir or os.environ.get("NER_DIST_CACHE") or "~/.cache/ner_dist"
     return Path(named).expanduser() / "prepared"
 
 
 def window_limit(recipe: Recipe, config: PretrainedConfig) -> int:
-    """Longest window that the recipe and its encoder allow: a micro-batch must hold at least one."""
+    """Longest window that the recipe and the encoder allow; a micro-batch must hold at least one."""
     from ner_dist.model.encoder import max_length
 
     encoder = max_length(config)
@@ -301,6 +286,6 @@ def _load(folder: Path) -> Prepared:
 
 
 def _map(path: Path) -> np.ndarray:
-    """The array of a file, read when touched; a file without elements cannot be mapped."""
+    """Map the array in a file into memory."""
     array = np.load(path, mmap_mode="r")
     return np.asarray(array)

@@ -1,8 +1,8 @@
-"""Readers: a file of JSON lines, JSON, Parquet or CoNLL columns becomes rows that know where they stand.
+"""Read JSON lines, JSON, Parquet and CoNLL files into rows that know their location.
 
-A reader checks the form of the data (is it JSON, are the columns there, is there one tag for each word)
-and names the file and line of what is wrong. What the tags mean is decided in `corpus.py`. Files may be
-gzipped. Millions of words are handled by whole columns: no Python loop runs over words.
+A reader checks the form of the data (valid JSON, existing columns, one tag per word) and names the file and
+line of an error. `corpus.py` decides the meaning of tags. Files may be gzipped. Millions of words are
+processed as whole columns: no Python loop runs over words.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _ENDINGS = {
     **dict.fromkeys((".conll", ".conllu", ".conllup", ".txt", ".tsv", ".iob", ".iob2", ".bio"), "conll"),
 }
 _GZIP_MAGIC = b"\x1f\x8b"
-# Bytes or characters that tell what a file is.
+# Number of bytes or characters from which the format is recognised.
 _HEAD = 1 << 16
 
 
 def format_by_ending(path: Path) -> str | None:
-    """`jsonl`, `json`, `parquet` or `conll`; None for an ending that says nothing."""
+    """`jsonl`, `json`, `parquet` or `conll`; None for an unknown ending."""
     return _ENDINGS.get(path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix)
 
 
@@ -49,7 +49,7 @@ def read_rows(path: Path, data: Data) -> Rows:
     """Read one file.
 
     Raises:
-        UserError: the file cannot be read, or a line of it is not what `data` says.
+        UserError: the file cannot be read, or a line does not match `data`.
     """
     reader = {"jsonl": _read_jsonl, "json": _read_json, "parquet": _read_parquet, "conll": _read_conll}
     kind = format_of(path) if data.format == "auto" else data.format
@@ -57,10 +57,10 @@ def read_rows(path: Path, data: Data) -> Rows:
 
 
 def format_of(path: Path) -> str:
-    """The format of a file, by its ending or, where that says nothing, by how it begins.
+    """The format of a file, from its ending or else from its first bytes.
 
     Raises:
-        UserError: it is not known, or of a tool whose files are not read.
+        UserError: the format is unknown or not supported.
     """
     kind = format_by_ending(path)
     if kind is not None:
@@ -80,7 +80,7 @@ def format_of(path: Path) -> str:
     ):
         return "conll"
     raise UserError(
-        f"the format of a '{path.suffix}' file is not known",
+        f"the format of a '{path.suffix}' file is unknown",
         where=str(path),
         fix="set data.format to jsonl, json, parquet or conll",
     )
@@ -96,20 +96,20 @@ def _read_bytes(path: Path) -> bytes:
             return gzip.decompress(raw)
         except (OSError, EOFError, zlib.error) as error:
             raise UserError(
-                f"damaged gzip file ({error})", where=str(path), fix="copy or make it again"
+                f"damaged gzip file ({error})", where=str(path), fix="copy or create it again"
             ) from None
     if path.suffix == ".gz" and raw:
         raise UserError(
-            "not a gzip file, though it is called .gz", where=str(path), fix="rename it or make it again"
+            "not a gzip file, despite its name", where=str(path), fix="rename it or create it again"
         )
     return raw
 
 
 def read_text(path: Path) -> str:
-    """A file's text, out of gzip if need be.
+    """Read a text file, gzipped or not.
 
     Raises:
-        UserError: it cannot be read, is not UTF-8, or known to be something else than data.
+        UserError: it cannot be read, is not UTF-8, or has a known format that is not supported.
     """
     raw = _read_bytes(path)
     try:
@@ -130,14 +130,14 @@ def _read_jsonl(path: Path, data: Data) -> Rows:
 
 
 def json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """What each line that is not blank holds, with the number of the line."""
+    """The JSON value of each line that is not blank, with its line number."""
     # Not splitlines: JSON text may hold U+2028 and the like, which are no ends of lines here.
     for number, line in enumerate(text.split("\n"), start=1):
         if line and not line.isspace():
             try:
                 yield number, json.loads(line)
             except (ValueError, RecursionError) as error:
-                fix = "write one JSON object a line"
+                fix = "write one JSON object per line"
                 raise UserError(_why_not_json(error), where=f"{path}:{number}", fix=fix) from None
 
 
@@ -150,7 +150,7 @@ def _why_not_json(error: ValueError | RecursionError) -> str:
 
 
 def _read_json(path: Path, data: Data) -> Rows:
-    """A list of objects, `{"data": [...]}`, a list for each column, or JSON lines under the name of JSON."""
+    """Read a list of objects, `{"data": [...]}`, a list for each column, or JSON lines named .json."""
     text = read_text(path)
     try:
         document = json.loads(text) if text and not text.isspace() else []
@@ -160,7 +160,7 @@ def _read_json(path: Path, data: Data) -> Rows:
             if error.msg == "Extra data" and text.lstrip().startswith("{"):
                 return _read_jsonl(path, data)
             where = f"{path}:{error.lineno}"
-        raise UserError(_why_not_json(error), where=where, fix="mend the JSON there") from None
+        raise UserError(_why_not_json(error), where=where, fix="fix the JSON there") from None
     if isinstance(document, dict):
         document = _objects_of(document, data, str(path))
     if not isinstance(document, list):
@@ -202,7 +202,7 @@ def _from_objects(
         if read == 1 and not _has_words_and_tags(row, data):
             check_object(row, f"{file}:{place_prefix}{number}")
         if not isinstance(row, dict):
-            raise UserError(f"{row!r:.60} is no JSON object", where=f"{file}:{place_prefix}{number}")
+            raise UserError(f"{row!r:.60} is not a JSON object", where=f"{file}:{place_prefix}{number}")
         for key, column in columns.items():
             if column not in row:
                 raise missing_column(column, key, row, f"{file}:{place_prefix}{number}")
@@ -226,7 +226,7 @@ def _from_objects(
 
 
 def _has_words_and_tags(row: Any, data: Data) -> bool:
-    """Whether a row holds a list of text and a list without lists or objects in it, where `data` says."""
+    """Whether a row has a list of text and a flat list, under the names in `data`."""
     if not isinstance(row, dict):
         return False
     words, tags = row.get(data.tokens_column), row.get(data.tags_column)
@@ -254,7 +254,7 @@ def _read_parquet(path: Path, data: Data) -> Rows:
 def _read_conll(path: Path, data: Data) -> Rows:
     if data.language is not None:
         raise UserError(
-            "CoNLL files have no column of languages", where=str(path), fix="set data.language to null"
+            "CoNLL files have no language column", where=str(path), fix="set data.language to null"
         )
     columns = read_columns(path, separator=data.separator, tags=_number(data.tags_column))
     columns.require(2, "see data.separator, data.tokens_column and data.tags_column")
@@ -274,14 +274,14 @@ def _read_conll(path: Path, data: Data) -> Rows:
 
 
 def read_columns(path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:
-    """The words of a file of CoNLL columns; see `columns.cut`."""
+    """Read a CoNLL file; see `columns.cut`."""
     # The path is for messages, which names of other bytes than UTF-8 would spoil.
     named = Path(printable(path))
     return without_ranges(cut(read_text(path), named, separator=separator, tags=tags))
 
 
 def _number(written: str | int) -> int:
-    """The number of a column that may be named; -1, the last, for a name."""
+    """The index of a column; -1, the last, if it is given by name."""
     try:
         return int(written)
     except ValueError:
@@ -289,7 +289,7 @@ def _number(written: str | int) -> int:
 
 
 def overview(path: Path, data: Data) -> tuple[str, list[str]]:
-    """The columns of a file with some of what each holds, and those that hold tags of entities.
+    """Describe the columns of a file with samples of their cells, and name those that hold entity tags.
 
     For messages: of JSON and Parquet only the first rows are looked at.
     """

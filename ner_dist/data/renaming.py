@@ -1,4 +1,4 @@
-"""Types that two sides call by different names: `--map PERSON=PER`, and which names may mean the same."""
+"""Rename entity types (`--map PERSON=PER`), and suggest names that may mean the same type."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LEAST_ALIKE = 0.6
 
 
 def parse(words: Iterable[str]) -> dict[str, str | None]:
-    """`PERSON=PER,MISC=O`, and more of these.
+    """Parse `--map` values such as `PERSON=PER,MISC=O`.
 
     Raises:
-        UserError: it is written otherwise, or a type has two names.
+        UserError: a value is malformed, or a type has two new names.
     """
     names: dict[str, str | None] = {}
     for word in [part.strip() for each in words for part in each.split(",")]:
@@ -37,7 +37,7 @@ def parse(words: Iterable[str]) -> dict[str, str | None]:
 
 
 def check(renaming: Renaming, known: Mapping[str, Sequence[str]]) -> None:
-    """Refuse to rename a type that nobody knows; `known` are the types of each side.
+    """Check that every renamed type is known; `known` has the types of each side.
 
     Raises:
         UserError: no side has a type of that name.
@@ -52,19 +52,19 @@ def check(renaming: Renaming, known: Mapping[str, Sequence[str]]) -> None:
 
 
 def new_names(types: Sequence[str], renaming: Renaming) -> list[str]:
-    """The names of types once renamed, each once, in the order of the first of each."""
+    """Names of the types after renaming, without repeats, in order of first appearance."""
     return list(dict.fromkeys(name for old in types if (name := renaming.get(old, old)) is not None))
 
 
 def places(types: Sequence[str], renaming: Renaming, among: Sequence[str]) -> np.ndarray:
-    """The place among other types of each type once renamed, int16 [types]; -1 where it is not there."""
+    """Index of each renamed type in another list of types, int16 [types]; -1 if absent."""
     place = {name: index for index, name in enumerate(among)}
     names = [renaming.get(old, old) for old in types]
     return np.array([-1 if name is None else place.get(name, -1) for name in names], dtype=np.int16)
 
 
 def guessed(types: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Pairs that may be one type under two names, as `--map` takes them: `PERSON=PER`, the likeliest first.
+    """Pairs of names that may mean one type, in the form of `--map`, the most likely first.
 
     Args:
         types: those that only one side knows.
@@ -79,7 +79,7 @@ def guessed(types: Sequence[str], others: Sequence[str]) -> list[str]:
 
 
 def remedy(types: Sequence[str], others: Sequence[str]) -> str:
-    """What to type where two sides name types differently."""
+    """A hint at `--map` if two sides may name types differently."""
     pairs = guessed(types, others)
     if pairs:
         return f"{_OPTION} {','.join(pairs)} counts them as one"
@@ -87,7 +87,7 @@ def remedy(types: Sequence[str], others: Sequence[str]) -> str:
 
 
 def _alike(one: str, other: str) -> float:
-    """How alike two names are, 0 to 1."""
+    """Similarity of two names, from 0 to 1."""
     a, b = (name.casefold().replace("_", "").replace("-", "") for name in (one, other))
     short, long = sorted((a, b), key=len)
     if a == b:

@@ -1,4 +1,4 @@
-"""What is said of prepared data at every start: sizes, entities, and what became of it while it was read."""
+"""Log a summary of prepared data at every start: sizes, entities, and changes made while reading."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 
 def log_data(data: Prepared, labels: LabelSet) -> None:
-    """Say what the data holds, what became of it on the way, what is learnt of it, and what is too little.
+    """Log the size of the data, changes made while reading, the types to learn, and types that are too rare.
 
     Raises:
-        UserError: no entity of a type that is to be learnt stands in train.
+        UserError: train contains no entity of the types to learn.
     """
     say_notes(data)
     begins = labels.coded()[0] == 1
@@ -48,13 +48,13 @@ def log_data(data: Prepared, labels: LabelSet) -> None:
 
 
 def say_notes(data: Prepared) -> None:
-    """Say what was dropped, converted and found when the data was prepared, unless this process just did."""
+    """Repeat the log of the preparation, unless this process has just shown it."""
     if not data.just_made:
         say_again(data.notes, log=log)
 
 
 def report_without_subwords(name: str, split: LabelledSplit) -> None:
-    """Say how many words of a split have no subwords, and what that means for its entities."""
+    """Log the number of words without subwords in a split, and the effect on its entities."""
     total, inside, missed = count_in_entities(split)
     if not total:
         return

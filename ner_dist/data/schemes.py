@@ -1,20 +1,20 @@
-"""Schemes of tags: which one a file is in, and how its tags become IOB2 without loss.
+"""Tagging schemes: detect the scheme of a file, and convert its tags to IOB2 without loss.
 
-All schemes say which words an entity has; they differ in how an entity begins and ends.
+All schemes mark the words of an entity; they differ in the tags of its first and last word.
 
 - IOB2: with B-. The project's own: what is learnt, predicted, scored and written.
-- IOB1 (Ramshaw and Marcus 1995, and CoNLL-2003 as published): with I-; with B- only directly behind another
+- IOB1 (Ramshaw and Marcus 1995, and CoNLL-2003 as published): with I-; with B- only directly after another
   entity of its type.
 - IO: types without parts, or I- alone; neighbouring words of one type are one entity.
 - IOBES, BILOU, BMES, BMEWO: as IOB2, with E-, L- on the last word and S-, U-, W- on an only one.
 - IOE1, IOE2: with I- or E-, and E- on the last word, in IOE1 only directly before another of its type.
 
-One rule reads them all. An entity begins with B-, S-, U- or W-. I-, M-, E- or L- goes on with the entity
-before it if that is of its type and has not ended; else it continues nothing. What continues nothing begins
-an entity in IOB1, IO and IOE; in IOB2 and IOBES it is damage, which strict scoring drops. What most entities
-do tells the two apart: one that does not stand directly behind another of its type begins with I- in every
-sound IOB1 file, and with B- in every sound IOB2 file. So a sound file is read right whatever it holds, and a
-damaged one as what most of it is.
+One rule reads them all. An entity begins with B-, S-, U- or W-. I-, M-, E- or L- continues the entity before
+it if that has the same type and has not ended; otherwise it is stray. A stray tag begins an entity in IOB1,
+IO and IOE; in IOB2 and IOBES it is an error, which strict scoring ignores. The majority of entities tells the
+two apart: an entity that does not directly follow another of its type begins with I- in every valid IOB1
+file, and with B- in every valid IOB2 file. So a valid file is always read correctly, and a damaged one like
+most of its entities.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from ner_dist.data.notation import BEGIN, END, INSIDE, OUT, SINGLE
 
 @dataclass(frozen=True)
 class Evidence:
-    """How the entities of a file begin and end."""
+    """Counts of how the entities of a file begin and end."""
 
     entities: int
     begins: int
-    """Entities with a B- (S-, U-, W-) that IOB1 would not write: none of their type stands before them."""
+    """Entities with a B- (S-, U-, W-) that IOB1 would not write: they follow no entity of their type."""
     stray: int
-    """Entities that begin with an I- (E-, L-) that continues nothing."""
+    """Entities that begin with a stray I- (E-, L-)."""
     stray_words: int
-    """Words of these."""
+    """Number of words in these."""
     first_begin: int
     """The first word of `begins`; -1 for none."""
     first_stray: int
@@ -57,14 +57,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Which words begin what, each bool [W]."""
+    """Masks of words that begin or continue entities, each bool [W]."""
 
     explicit: np.ndarray
     """B-, S-, U-, W-."""
     implicit: np.ndarray
-    """I-, E-, L- that continue nothing."""
+    """Stray I-, E-, L-."""
     behind: np.ndarray
-    """Directly behind a word of the same type in the same sentence."""
+    """Directly after a word of the same type in the same sentence."""
 
 
 def evidence(parts: np.ndarray, types: np.ndarray, offsets: np.ndarray) -> Evidence:
@@ -98,7 +98,7 @@ def evidence(parts: np.ndarray, types: np.ndarray, offsets: np.ndarray) -> Evide
 
 
 def begins_with_inside(found: Evidence, others: Iterable[Evidence] = ()) -> bool:
-    """Whether an I- that continues nothing begins an entity, as in IOB1, or is damage, as in IOB2.
+    """Whether an I- that continues no entity starts one, as in IOB1, or is an error, as in IOB2.
 
     Most entities of the file decide. The other files of the data set count as one more, so that they decide
     what a single entity cannot.
@@ -115,7 +115,7 @@ def begins_with_inside(found: Evidence, others: Iterable[Evidence] = ()) -> bool
 
 
 def scheme_name(letters: Collection[str], *, begins_with_inside: bool) -> str:
-    """What a scheme is called, by the letters of its parts; "" stands for tags that name none."""
+    """The name of a scheme, from the prefixes it uses; "" stands for tags without a prefix."""
     used = set(letters)
     if "" in used:
         return "IO"
@@ -150,7 +150,7 @@ def to_iob2(
 def renamed(
     parts: np.ndarray, types: np.ndarray, offsets: np.ndarray, to: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """IOB2 tags whose types have other names: entities stay as they are, also where two types become one.
+    """Rename the types of IOB2 tags; entities stay separate even if two types become one.
 
     Args:
         parts: of IOB2, int8 [W].
@@ -188,7 +188,7 @@ def _behind(types: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def _without_pieces(iob2: np.ndarray, starts: np.ndarray, dropped: np.ndarray) -> np.ndarray:
-    """Words become O from each word that is dropped to the next start."""
+    """Set words to O, from each dropped word to the next start of an entity."""
     if not dropped.any():
         return iob2
     goes = np.concatenate([[False], dropped[starts]])

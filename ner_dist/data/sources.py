@@ -1,7 +1,7 @@
-"""Sources: the embedded corpus, a local file or folder, or a hub data set becomes a `Corpus`.
+"""Load a `Corpus` from the embedded generator, a local file or folder, or a hub data set.
 
-`load_corpus` is the way in: it finds the files of each split, reads them, names the labels, filters by
-language and drops repeats. Everything that is wrong with the data ends here as a `UserError`.
+`load_corpus` is the entry point: it finds the files of each split, reads them, names the labels, filters by
+language and drops repeats. Every problem with the data is raised as a `UserError`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
 
     Args:
         data: the recipe's `data` section.
-        splits: those of `train`, `validation` and `test` that are wanted; None is all that `data.splits`
-            names. If `data.path` is a single file, it is the one split that is wanted.
+        splits: the wanted ones among `train`, `validation` and `test`; None means all that `data.splits`
+            names. If `data.path` is a single file, it is the only wanted split.
 
     Raises:
-        UserError: the data cannot be found, read or understood; says where and what to do.
+        UserError: the data cannot be found, read or understood.
     """
     wanted = _wanted(data, splits)
     needed = wanted
@@ -70,10 +70,10 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
 
 
 def check_files(data: Data, *, splits: Collection[str] | None = None) -> None:
-    """Find out, without reading any, that local files are missing; the hub is not asked.
+    """Check that local files exist, without reading them; the hub is not contacted.
 
     Raises:
-        UserError: the path or a split's file is not there.
+        UserError: the path, or the file of a split, does not exist.
     """
     wanted = _wanted(data, splits)
     if data.path != SYNTHETIC and not _is_saved_to_disk(data) and _is_local(data):
@@ -82,10 +82,10 @@ def check_files(data: Data, *, splits: Collection[str] | None = None) -> None:
 
 
 def source_stamp(data: Data) -> str:
-    """A key, in hexadecimal, that changes when the data does, without reading it as data.
+    """A hexadecimal key that changes with the data, without parsing it.
 
-    Local files are known by their contents, a hub data set by its name and revision (so a branch that moved
-    is not noticed), the embedded corpus by its settings and its generator.
+    It covers the contents of local files, the name and revision of a hub data set (so a moved branch goes
+    unnoticed), or the settings and code of the embedded corpus.
     """
     digest = hashlib.sha256()
     if data.path == SYNTHETIC:
@@ -112,12 +112,12 @@ def _wanted(data: Data, splits: Collection[str] | None) -> list[str]:
     else:
         unknown = sorted(set(splits) - set(SPLITS))
         if unknown:
-            raise UserError(f"there is no split `{unknown[0]}`", fix=f"splits are {', '.join(SPLITS)}")
+            raise UserError(f"unknown split `{unknown[0]}`", fix=f"splits are {', '.join(SPLITS)}")
         wanted = [name for name in SPLITS if name in splits]
     if _is_one_file(data):
         if len(wanted) != 1:
             raise UserError(
-                f"{data.path} is one file, but {', '.join(wanted)} are wanted",
+                f"{data.path} is one file, but the splits {', '.join(wanted)} are needed",
                 where="data.path",
                 fix="name a folder with a file for each split, or set the other data.splits to null",
             )
@@ -125,25 +125,27 @@ def _wanted(data: Data, splits: Collection[str] | None) -> list[str]:
     for name in wanted:
         if getattr(data.splits, name) is None:
             raise UserError(
-                "the recipe says that there is no such split", where=f"data.splits.{name}", fix="name it"
+                "the recipe sets this split to null",
+                where=f"data.splits.{name}",
+                fix="set the name of the split",
             )
     return wanted
 
 
 def _count_rows(name: str, parts: list[Rows], data: Data, counts: dict[str, int]) -> None:
-    """Count what was read, and refuse a split with nothing in it."""
+    """Count the rows of a split, and refuse an empty split."""
     read, kept = sum(part.read for part in parts), sum(len(part.tokens) for part in parts)
     counts[f"{name}_rows"], counts[f"{name}_other_language"] = read, read - kept
     if not kept and read:
         languages = sum((part.languages for part in parts), Counter())
         there = ", ".join(f"{language} ({count})" for language, count in languages.most_common(20))
         raise UserError(
-            f"no sentence of {name} has {data.language_column} = {data.language}; there are {there}",
+            f"no sentence of {name} has {data.language_column} = {data.language}; the languages are {there}",
             where=parts[0].file,
             fix="set data.language to one of these, or to null",
         )
     if not any(len(part.tags) for part in parts):
-        raise UserError(f"there are no words in it to use for {name}", where=parts[0].file)
+        raise UserError(f"it has no words for {name}", where=parts[0].file)
     for part in parts:
         check_ids(part)
     if read > kept:
@@ -193,7 +195,7 @@ def _is_one_file(data: Data) -> bool:
 
 
 def read_hub(data: Data, splits: Collection[str]) -> dict[str, list[Rows]]:
-    """The rows of a data set on the Hugging Face hub, or in its cache if HF_HUB_OFFLINE is set.
+    """Read a data set from the Hugging Face hub, or from the local cache if HF_HUB_OFFLINE is set.
 
     Raises:
         UserError: the hub cannot be reached, or has no such data set, configuration, revision or split.
@@ -212,7 +214,7 @@ def read_hub(data: Data, splits: Collection[str]) -> dict[str, list[Rows]]:
 
 
 def _rows_of(found: Mapping[str, Any], name: str, data: Data, split: str) -> Rows:
-    """The rows of one of several Hugging Face datasets."""
+    """Read one split of a Hugging Face data set."""
     if name not in found:
         raise UserError(
             f"{data.path} has no split '{name}'; it has {', '.join(found)}", where=f"data.splits.{split}"
@@ -221,7 +223,7 @@ def _rows_of(found: Mapping[str, Any], name: str, data: Data, split: str) -> Row
 
 
 def _is_saved_to_disk(data: Data) -> bool:
-    """Whether it is a folder that `DatasetDict.save_to_disk` has written."""
+    """Whether the path is a folder written by `DatasetDict.save_to_disk`."""
     return data.path != SYNTHETIC and (Path(data.path).expanduser() / "dataset_dict.json").is_file()
 
 
@@ -254,7 +256,7 @@ _OFFLINE = (
 
 
 def _check_hub(data: Data) -> None:
-    """Ask the hub for the data set once: `load_dataset` alone would retry for half a minute."""
+    """Check that the hub has the data set: `load_dataset` alone would retry for half a minute."""
     from huggingface_hub import HfApi
     from huggingface_hub import errors as hub
 
@@ -262,7 +264,7 @@ def _check_hub(data: Data) -> None:
         HfApi().dataset_info(data.path, revision=data.revision, timeout=20)
     except hub.GatedRepoError:
         fix = "accept its terms on the hub, and log in with `hf auth login`"
-        raise UserError(f"access to {data.path} must be asked for", where="data.path", fix=fix) from None
+        raise UserError(f"access to {data.path} must be requested", where="data.path", fix=fix) from None
     except hub.RevisionNotFoundError:
         raise UserError(f"{data.path} has no revision '{data.revision}'", where="data.revision") from None
     except (hub.RepositoryNotFoundError, hub.HFValidationError):
@@ -273,7 +275,7 @@ def _check_hub(data: Data) -> None:
         ) from None
     except Exception as error:  # whatever the HTTP client under the hub library calls a lost connection
         raise UserError(
-            f"'{data.path}' is no local file or folder, and the Hugging Face hub cannot be reached ({error})",
+            f"'{data.path}' is not a local file or folder, and the hub cannot be reached ({error})",
             where="data.path",
             fix=_OFFLINE,
         ) from None

@@ -1,9 +1,9 @@
-"""Which files of a folder are which split, by their names.
+"""Find the files of each split in a folder by their names.
 
-A file is a split's if it is called so (`dev.tsv` is validation), if it is a shard of it, if it lies in a
-folder of that name, or if the name is a part of its own (`en-train.iob2`, `emerging.dev.conll`, `eng.testa`).
-A name that speaks of two splits (`train_dev.tsv` is both joined) is neither's. Two files that may be the same
-split are an error: a wrong guess would choose a model by the sentences it was trained on.
+A file belongs to a split if it has the split's name (`dev.tsv` is validation), is a shard of it, is in a
+folder of that name, or has the name as a part of its own (`en-train.iob2`, `emerging.dev.conll`,
+`eng.testa`). A name that mentions two splits (`train_dev.tsv`) matches neither. Two candidates for one split
+are an error: a wrong guess could select a model by the sentences it was trained on.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _NO_DATA = frozenset(
 
 
 def files_of(data: Data, split: str) -> list[Path]:
-    """The files of a split, in order: named in `data.files`, or found by their names.
+    """The files of a split, in order: named in `data.files`, or matched by name.
 
-    Looked for in the folder, in its sub-folder `data.name`, and in `data/`.
+    The folder, its sub-folder `data.name` and its sub-folder `data/` are searched.
 
     Raises:
-        UserError: there is none, there are several that may be it, or a shard is missing.
+        UserError: there is no file, several candidates, or a missing shard.
     """
     folder = Path(data.path).expanduser()
     if folder.is_file():
@@ -54,7 +54,7 @@ def files_of(data: Data, split: str) -> list[Path]:
     if split in data.files:
         path = folder / data.files[split]
         if not path.is_file():
-            what = f"no such file; there are {_listed(folder)}"
+            what = f"no such file; the files are {_listed(folder)}"
             raise UserError(what, where=str(path), fix=f"set data.files.{split}")
         return [path]
     wanted = getattr(data.splits, split).lower()
@@ -65,14 +65,14 @@ def files_of(data: Data, split: str) -> list[Path]:
                 return found
     check_folder(folder)
     drop = f", or data.splits.{split} to null" if split != "train" else f", or data.splits.{split}"
-    what = f"no file is called '{wanted}'; there are {_listed(folder)}"
+    what = f"no file is named '{wanted}'; the files are {_listed(folder)}"
     if joined := [path.name for path in _files_in(folder) if _holds_more(path, split)]:
-        what += f"; {', '.join(joined)} by its name holds more than {split}"
+        what += f"; {', '.join(joined)} holds more than {split}, by its name"
     raise UserError(what, where=data.path, fix=f"set data.files.{split}{drop}")
 
 
 def files_if_any(data: Data, split: str) -> list[Path]:
-    """The files of a split; none where they cannot be told, of which whoever asks for the split is told."""
+    """The files of a split; empty if they cannot be determined, which is an error only when it is read."""
     if getattr(data.splits, split) is None and not Path(data.path).expanduser().is_file():
         return []
     try:
@@ -82,10 +82,10 @@ def files_if_any(data: Data, split: str) -> list[Path]:
 
 
 def names_of(wanted: str, split: str) -> list[tuple[str, ...]]:
-    """What a split may be called, a group that is as good as another at a time.
+    """Names of a split, in groups of equal priority.
 
     Args:
-        wanted: `data.splits.<split>`; a name that is not the default is looked for first.
+        wanted: `data.splits.<split>`; a name other than the default has priority.
         split: `train`, `validation` or `test`.
     """
     usual = NAMES[split]
@@ -95,7 +95,7 @@ def names_of(wanted: str, split: str) -> list[tuple[str, ...]]:
 
 
 def _named(folder: Path, names: tuple[str, ...], *, data: Data, split: str) -> list[Path]:
-    """A split's files in a folder; those whose ending says that they are data come first."""
+    """The files of a split in a folder; files with a known ending have priority."""
     groups = (_data_files(folder, data), _other_files(folder, data))
     for files in groups:
         if exact := [path for path in files if _stem(path) in names]:

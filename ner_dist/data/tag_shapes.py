@@ -1,6 +1,6 @@
-"""What tags and the names of their columns look like, by which a file's columns are told apart.
+"""Recognise tags and the names of their columns, to tell the columns of a file apart.
 
-This only guesses at columns; what a tag means is decided where tags become labels.
+This only guesses the role of columns; tags get their meaning when they become labels.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def is_outside(tag: str) -> bool:
 
 
 def is_prefixed(tag: str) -> bool:
-    """Whether the tag says where in an entity its word stands, as `B-PER`, `I_LOC`, `ORG-E` and `B` do."""
+    """Whether the tag has a prefix or suffix for the part of an entity: `B-PER`, `I_LOC`, `ORG-E`, `B`."""
     return tag in ("B", "I") or bool(_IN_FRONT.fullmatch(tag) or _BEHIND.fullmatch(tag))
 
 
 def type_in(tag: str) -> str:
-    """What is left of a tag without its prefix."""
+    """A tag without its prefix."""
     match = _IN_FRONT.fullmatch(tag) or _BEHIND.fullmatch(tag)
     return match[1] if match else ""
 
 
 def are_tags(values: Iterable[str]) -> bool:
-    """Whether distinct cells can be nothing but tags of entities: each O or prefixed, not all of them O."""
+    """Whether distinct cells are certainly entity tags: each O or prefixed, not all O."""
     entities = [value for value in values if not is_outside(value)]
     return bool(entities) and all(map(is_prefixed, entities))

@@ -1,4 +1,4 @@
-"""The tags of a data set's files are read: every spelling and scheme becomes IOB2, and it is said so.
+"""Read the tags of a data set: convert every spelling and scheme to IOB2, and log the conversion.
 
 Training, evaluation and comparison read the tags of data here and nowhere else.
 """
@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 Repair = Literal["none", "begin"]
 
-# Beyond it, predictions that strict scoring leaves out are due to how a tool writes them, not to slips.
+# A larger share of ignored predictions is due to the format of a tool, not to occasional errors.
 _MANY = 0.1
 
 
 class Written(Protocol):
-    """The tags of one file as they stand there; `corpus.Rows` is one."""
+    """The tags of one file as written, such as `corpus.Rows`."""
 
     @property
     def file(self) -> str: ...
@@ -59,19 +59,19 @@ class Tags:
     parts: np.ndarray
     """int8 [W]: OUT, BEGIN or INSIDE."""
     types: np.ndarray
-    """int16 [W]: index into `names`; of no meaning where `parts` is OUT."""
+    """int16 [W]: index into `names`; undefined where `parts` is OUT."""
     names: tuple[str, ...]
     """The types, in the order in which they first occur."""
     scheme: str
-    """That of the file: IOB2, IOB1, IO, IOBES, ..."""
+    """Scheme of the file: IOB2, IOB1, IO, IOBES, ..."""
     stray: int = 0
-    """Entities that begin with an I- although the scheme has B- there."""
+    """Number of entities that begin with an I- although the scheme requires B-."""
     stray_words: int = 0
-    """Words of these."""
+    """Number of words in these."""
 
     @property
     def entities(self) -> Counter[str]:
-        """How many entities of each type there are."""
+        """Number of entities of each type."""
         counts = np.bincount(self.types[self.parts == BEGIN], minlength=len(self.names))
         return Counter(dict(zip(self.names, counts.tolist(), strict=True)))
 
@@ -128,14 +128,14 @@ def read_tags(
     Args:
         files: with tags as text, or all with ids.
         stated: the tag of each id, if tags are ids.
-        where: what states them.
-        repair: what becomes of an I- that continues nothing in IOB2: `none` leaves it as it is, `begin` has
-            it begin an entity.
+        where: the place that states them, for messages.
+        repair: treatment of an I- that continues no entity in IOB2: `none` leaves it as it is, `begin` starts
+            an entity with it.
         repair_with: the setting that does so, for messages; "" for predictions, which are not repaired.
         which: `gold ` or `predicted `, for messages.
-        like: files whose scheme these are in where they do not tell it themselves.
-        iob2: the files are known to be in IOB2, whatever stands in them.
-        fix: what to do about a tag that is none.
+        like: files in the same scheme, for files that do not reveal it themselves.
+        iob2: treat the files as IOB2, whatever their tags look like.
+        fix: advice for an invalid tag.
 
     Raises:
         UserError: a tag cannot be understood.
@@ -157,7 +157,7 @@ def read_tags(
 
 
 def _spelt(files: Sequence[Written], stated: Sequence[str] | None, where: str, fix: str) -> list[Spelt]:
-    """What the distinct tags of each file say; files that can be are read in one spelling."""
+    """Parse the distinct tags of each file, in one spelling for all files if possible."""
     if stated is not None:
         labels = spell_labels(stated, where=where)
         return [labels.take([int(value) for value in rows.values]) for rows in files]
@@ -180,15 +180,15 @@ def _spelt_alone(rows: Written, fix: str) -> Spelt:
 
 
 def spell_labels(tags: Sequence[str], *, where: str, fix: str | None = None) -> Spelt:
-    """What labels say that a model or a data set states in the order of their ids.
+    """Parse the labels that a model or a data set lists in the order of their ids.
 
     Args:
         tags: the labels.
-        where: what states them.
-        fix: what to do about a label that is no tag.
+        where: the place that states them, for messages.
+        fix: advice for a label that is not a tag.
 
     Raises:
-        UserError: a label is no tag or stands twice, or there is no O.
+        UserError: a label is not a tag or appears twice, or there is no O.
     """
     try:
         spelt = spell(tags)
@@ -196,7 +196,7 @@ def spell_labels(tags: Sequence[str], *, where: str, fix: str | None = None) -> 
         raise UserError(error.what, where=where, fix=error.fix or fix) from None
     twice = [tag for tag, count in Counter(tags).items() if count > 1]
     if twice:
-        raise UserError(f"label `{twice[0]}` stands twice", where=where)
+        raise UserError(f"label `{twice[0]}` appears twice", where=where)
     if spelt.parts.all():
         raise UserError("there is no label `O`", where=where, fix=fix)
     return spelt
@@ -230,15 +230,15 @@ def _in_iob2(column: _Column, *, begins: bool, repair: Repair) -> Tags:
 
 
 def _say_spelling(column: _Column, which: str) -> None:
-    """Say what was read as what, where tags are not spelt as O, B-TYPE and I-TYPE."""
+    """Log how tags were read that are not spelt as O, B-TYPE and I-TYPE."""
     rows, spelt = column.rows, column.spelt
     words = _words(rows)
     if spelt.spelling not in ("B-TYPE", BARE) and words[spelt.parts != OUT].any():
         untyped = f" of one type, {UNTYPED}" if spelt.spelling == "B" else ""
         log.info("%s: %stags are written as %s: read as B-TYPE%s", rows.file, which, spelt.spelling, untyped)
     for chosen, what in (
-        (spelt.trimmed, "hold blanks around them: trimmed"),
-        (spelt.doubled, "are written twice over: read as one"),
+        (spelt.trimmed, "have blanks around them: trimmed"),
+        (spelt.doubled, "are doubled: read as one"),
         (spelt.outside, "are read as O"),
     ):
         if count := int(words[chosen].sum()):
@@ -251,7 +251,7 @@ def _say_spelling(column: _Column, which: str) -> None:
 
 
 def _say_scheme(column: _Column, read: Tags, which: str) -> None:
-    """Say what was converted."""
+    """Log the conversion of a scheme."""
     file, found = column.rows.file, column.found
     entities = formatting.counted(found.entities, "entity", "entities")
     if not found.entities:
@@ -279,20 +279,20 @@ def _say_scheme(column: _Column, read: Tags, which: str) -> None:
 
 
 def _say_stray(column: _Column, which: str, *, repair: Repair, repair_with: str) -> None:
-    """Say what strict scoring drops, and how it can be kept."""
+    """Log entities that strict scoring ignores, and the setting that keeps them."""
     found = column.found
     share = formatting.share(found.stray / found.entities)
     what = (
         f"{column.rows.file}: {found.stray:,} of {found.entities:,} {which}entities ({share}, "
-        f"{formatting.counted(found.stray_words, 'word')}) begin with an I- that continues nothing, "
+        f"{formatting.counted(found.stray_words, 'word')}) begin with an I- that continues no entity, "
         f"the first at {column.rows.place(found.first_stray)}"
     )
     if repair == "begin":
         log.info("%s: read as entities (%s)", what, repair_with)
     elif repair_with:
-        log.warning("%s: strict scoring leaves them out; %s reads them as entities", what, repair_with)
+        log.warning("%s: strict scoring ignores them; %s reads them as entities", what, repair_with)
     elif found.stray > _MANY * found.entities:
-        log.warning("%s: strict scoring leaves them out", what)
+        log.warning("%s: strict scoring ignores them", what)
 
 
 def _say_schemes_differ(columns: list[_Column], read: list[Tags], which: str) -> None:
@@ -311,7 +311,7 @@ def _say_types_alike(read: list[Tags], which: str) -> None:
     for group in alike(entities):
         each = " and ".join(f"`{name}` ({entities[name]:,})" for name in group)
         log.warning(
-            "%sentities of types %s: the names differ in case, blanks or hyphens alone, yet count as "
-            "different types; write them alike in the data if they are one",
+            "%sentities of types %s: the names differ only in case, blanks or hyphens, but count as "
+            "different types; spell them alike in the data if they mean the same",
             *(which, each),
         )

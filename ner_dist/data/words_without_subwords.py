@@ -1,9 +1,9 @@
-"""From the model's answers to tags: what becomes of the words that the model cannot be asked about.
+"""Tag the words without subwords, for which the model makes no prediction.
 
-The tokenizer makes no subword of some words: zero-width characters, line breaks, no-break spaces. Nobody can
-train or predict on them, so one rule gives them a tag wherever predictions are made or scored: such a word
-between two words of one entity belongs to that entity (`I-`), any other is `O`. So no entity begins or ends
-with one.
+The tokenizer produces no subwords for some words: zero-width characters, line breaks, no-break spaces. A
+model cannot be trained on them or tag them, so one rule gives them a tag wherever predictions are made or
+scored: such a word between two words of one entity belongs to that entity (`I-`), any other is `O`. So no
+entity begins or ends with one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _INSIDE = 2
 
 
 def join_entities(tags: np.ndarray, gaps: np.ndarray, offsets: np.ndarray, labels: LabelSet) -> None:
-    """Give the words without subwords their tags, in place, from those of the words around them.
+    """Tag the words without subwords, in place, from the tags of the words around them.
 
     Args:
         tags: label ids, int [W]; at `gaps` they are written, not read.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,11 @@ from ner_dist.data.schemes import renamed
 from ner_dist.data.tags import label_ids
 from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
+from ner_dist.evaluation.figures import FORMAT, ModelFigures
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
+from ner_dist.evaluation.json_form import as_json
 from ner_dist.evaluation.predictions import verify, write_predictions
-from ner_dist.evaluation.repeats import in_words, with_repeats
+from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import check_folder, write_atomically
 from ner_dist.model.encoder import load_config
 from ner_dist.model.tagger import load_tagger
@@ -60,7 +62,7 @@ def evaluate_model(
     out: str | None = None,
     tags: str | None = None,
     renaming: Renaming | None = None,
-) -> dict[str, Any]:
+) -> ModelFigures:
     """Score a run or a Hugging Face model on the types that it shares with the data.
 
     The model may predict in any scheme: it is scored on its entities.
@@ -115,9 +117,21 @@ def evaluate_model(
             with_predictions=out is not None or scored.split.prepared.repeats is not None,
         )
         _say_scheme(written, scored.decoder, evaluation.scheme, model)
-        figures = {"model": model, "data": recipe.data.path, "split": split} | _figures(evaluation, scored)
-        if renaming:
-            figures["map"] = dict(renaming)
+        scores = replace(
+            evaluation.figures,
+            loss=None if math.isnan(evaluation.loss_sum) else evaluation.loss,
+            with_repeats=with_repeats(evaluation, scored.split.prepared, gold_of=scored.gold_ids),
+        )
+        figures = ModelFigures(
+            format=FORMAT,
+            model=model,
+            data=recipe.data.path,
+            split=split,
+            labels=list(scored.split.labels.types),
+            scores=scores,
+            predicted_scheme=evaluation.scheme,
+            map=dict(renaming) if renaming else None,
+        )
         if out is not None and accelerator.is_main_process:
             _write(Run(Path(out)), scored.split, evaluation, figures)
     return figures
@@ -151,49 +165,38 @@ def _match(
     return _Scored(labelled, decoder, gold_ids)
 
 
-def _figures(evaluation: EvaluationResult, scored: _Scored) -> dict[str, Any]:
-    """The figures as `results.json` holds them."""
-    figures: dict[str, Any] = {"labels": list(scored.split.labels.types), **evaluation.as_dict()}
-    if math.isnan(evaluation.loss_sum):
-        figures["loss"] = None
-    published = with_repeats(evaluation, scored.split.prepared, gold_of=scored.gold_ids)
-    if published is not None:
-        figures["with_repeats"] = published
-    figures["predicted_scheme"] = evaluation.scheme
-    return figures
-
-
-def _write(
-    target: Run, labelled: LabelledSplit, evaluation: EvaluationResult, figures: dict[str, Any]
-) -> None:
+def _write(target: Run, labelled: LabelledSplit, evaluation: EvaluationResult, figures: ModelFigures) -> None:
     """Write the predictions, check the figures against them, and write the figures."""
     assert evaluation.predicted is not None
-    path = target.predictions(figures["split"])
+    path = target.predictions(figures.split)
     write_predictions(path, labelled, evaluation.predicted, confidence=evaluation.confidence)
-    verify(path, figures)
-    write_atomically(target.results, json.dumps(figures, indent=1) + "\n")
+    verify(path, figures.scores)
+    write_atomically(target.results, json.dumps(as_json(figures), indent=1) + "\n")
 
 
-def print_figures(figures: dict[str, Any]) -> None:
+def print_figures(figures: ModelFigures) -> None:
     """Show one model's scores on the terminal."""
-    table = Table(
-        title=f"{figures['model']} on {figures['data']}, {figures['split']}", caption=figures["scheme"]
-    )
+    scores = figures.scores
+    table = Table(title=f"{figures.model} on {figures.data}, {figures.split}", caption=scores.scheme)
     for column in ("type", "precision", "recall", "F1", "support"):
         table.add_column(column, justify="left" if column == "type" else "right")
-    rows = [(name, values, values["support"]) for name, values in figures["per_type"].items()]
-    rows += [("micro", figures, None), ("macro", figures["macro"], None)]
-    rows += [("micro, lenient", figures["lenient"], None)]
+    rows: list[tuple[str, Any, str]] = [
+        (name, values, f"{values.support:,}") for name, values in scores.per_type.items()
+    ]
+    rows += [("micro", scores, ""), ("macro", scores.macro, ""), ("micro, lenient", scores.lenient, "")]
     for name, values, support in rows:
-        cells = [formatting.score(values[key]) for key in ("precision", "recall", "f1")]
-        table.add_row(name, *cells, "" if support is None else f"{support:,}")
+        cells = [formatting.score(figure) for figure in (values.precision, values.recall, values.f1)]
+        table.add_row(name, *cells, support)
     # Names of types are text: `[/red]` is not for rich to read.
     Console(markup=False, emoji=False).print(table)
-    loss = "" if figures["loss"] is None else f", loss {formatting.score(figures['loss'])}"
-    sentences, words = (formatting.counted(figures[f"{one}s"], one) for one in ("sentence", "word"))
-    print(f"accuracy {formatting.score(figures['accuracy'])}{loss}, {sentences}, {words}")
-    if "with_repeats" in figures:
-        print(f"as published: {in_words(figures['with_repeats'])}")
+    loss = "" if scores.loss is None else f", loss {formatting.score(scores.loss)}"
+    sentences, words = (
+        formatting.counted(scores.sentences, "sentence"),
+        formatting.counted(scores.words, "word"),
+    )
+    print(f"accuracy {formatting.score(scores.accuracy)}{loss}, {sentences}, {words}")
+    if scores.with_repeats is not None:
+        print(f"as published: {scores.with_repeats}")
 
 
 def _check_out(target: Run) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from ner_dist.data.batch_plan import plan_evaluation
 from ner_dist.data.collate import collate
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.evaluation import metrics
+from ner_dist.evaluation.figures import LenientScores, SplitFigures
 from ner_dist.runtime.progress import progress
 from ner_dist.runtime.signals import Stopped
 
@@ -63,23 +65,25 @@ class EvaluationResult:
         """Mean cross-entropy of the words that have subwords."""
         return self.loss_sum / max(self.loss_words, 1)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The entry of `results.json`: strict figures first, the lenient ones beside them, both named."""
+    @cached_property
+    def figures(self) -> SplitFigures:
+        """The entry of `results.json`."""
         strict = metrics.scores(self.strict, self.labels.types)
         lenient = metrics.scores(self.lenient, self.labels.types)
-        headline = {key: strict[key] for key in ("precision", "recall", "f1")}
-        return {
-            "loss": self.loss,
-            **headline,
-            "accuracy": self.correct_words / max(self.words, 1),
-            "macro": strict["macro"],
-            "per_type": strict["per_type"],
-            "scheme": metrics.STRICT,
-            "lenient": {"scheme": metrics.LENIENT, **lenient},
-            "sentences": self.sentences,
-            "words": self.words,
-            "words_per_second": self.words / self.seconds if self.seconds else None,
-        }
+        return SplitFigures(
+            loss=self.loss,
+            precision=strict.precision,
+            recall=strict.recall,
+            f1=strict.f1,
+            accuracy=self.correct_words / max(self.words, 1),
+            macro=strict.macro,
+            per_type=strict.per_type,
+            scheme=metrics.STRICT,
+            lenient=LenientScores(**vars(lenient), scheme=metrics.LENIENT),
+            sentences=self.sentences,
+            words=self.words,
+            words_per_second=self.words / self.seconds if self.seconds else None,
+        )
 
 
 def evaluate(

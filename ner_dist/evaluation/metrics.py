@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -46,6 +46,39 @@ class Counts:
 def sentence_of(words: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """The sentence in which each word stands; words are counted over all sentences."""
     return np.searchsorted(offsets, words, side="right") - 1
+
+
+Figure = TypeVar("Figure")
+
+
+@dataclass(frozen=True)
+class PrecisionRecallF1(Generic[Figure]):
+    """The three figures of a set of entities: numbers, or what is known of each number."""
+
+    precision: Figure
+    recall: Figure
+    f1: Figure
+
+
+@dataclass(frozen=True)
+class TypeScores:
+    """Scores of one entity type; `support` is the number of its gold entities."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: float
+
+
+@dataclass(frozen=True)
+class EntityScores:
+    """Scores of entities: micro averages, macro averages, and type by type."""
+
+    precision: float
+    recall: float
+    f1: float
+    macro: PrecisionRecallF1[float]
+    per_type: dict[str, TypeScores]
 
 
 def _matches(gold: Spans, predicted: Spans) -> np.ndarray:
@@ -94,7 +127,7 @@ def count_per_sentence(
     return counts
 
 
-def scores(counts: Counts, types: Sequence[str]) -> dict[str, Any]:
+def scores(counts: Counts, types: Sequence[str]) -> EntityScores:
     """Precision, recall and F1: micro, macro, and per type with its support.
 
     0/0 is 0. The macro average is over the types that occur in gold or prediction. Both as in seqeval, but
@@ -111,11 +144,13 @@ def scores(counts: Counts, types: Sequence[str]) -> dict[str, Any]:
     occurring = [i for i in by_name if counts.gold[i] + counts.predicted[i] > 0]
     macro = {name: float(values[occurring].mean()) if occurring else 0.0 for name, values in each.items()}
     per_type = {
-        type_name: {name: float(values[i]) for name, values in each.items()}
-        | {"support": int(counts.gold[i])}
+        type_name: TypeScores(
+            **{name: float(values[i]) for name, values in each.items()}, support=int(counts.gold[i])
+        )
         for i, type_name in enumerate(types)
     }
-    return {name: float(value[0]) for name, value in total.items()} | {"macro": macro, "per_type": per_type}
+    micro = {name: float(value[0]) for name, value in total.items()}
+    return EntityScores(**micro, macro=PrecisionRecallF1(**macro), per_type=per_type)
 
 
 def standing(f1: float, loss: float | None) -> tuple[float, float]:

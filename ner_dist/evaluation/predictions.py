@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.readers import json_lines, read_text
+from ner_dist.data.training_text import entities
 from ner_dist.files import atomic_file
 
 if TYPE_CHECKING:
     from ner_dist.data.labelled import LabelledSplit
+    from ner_dist.data.training_text import TrainingText
+    from ner_dist.evaluation.figures import SplitFigures
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ def write_predictions(
     predicted: np.ndarray,
     *,
     confidence: np.ndarray | None = None,
+    training: TrainingText | None = None,
 ) -> None:
     """One JSON object a sentence, in the order of the data.
 
@@ -37,13 +41,16 @@ def write_predictions(
         split: the sentences, with gold tags.
         predicted: label id of every word, int [W].
         confidence: as in `EvaluationResult`; None leaves it out.
+        training: what the model was trained on; None leaves out what it has seen.
     """
     names = np.array(split.labels.tags, dtype=object)
     gold_tags, predicted_tags = names[split.tags].tolist(), names[predicted].tolist()
+    words = split.prepared.tokens()
+    of_gold = entities(words, split.tags, split.offsets, split.labels)
     with atomic_file(path) as file:
-        for i, tokens in enumerate(split.prepared.tokens()):
+        for i, (tokens, found) in enumerate(zip(words, of_gold, strict=True)):
             start, end = int(split.offsets[i]), int(split.offsets[i + 1])
-            line = {
+            line: dict[str, Any] = {
                 "id": i,
                 "tokens": tokens,
                 "gold": gold_tags[start:end],
@@ -51,10 +58,14 @@ def write_predictions(
             }
             if confidence is not None:
                 line["confidence"] = confidence[start:end].tolist()
+            if training is not None:
+                seen = training.seen(form for form, _ in found)
+                line["in_train"] = training.holds(tokens)
+                line["seen"] = {form: sorted(types) for form, types in seen.items()}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def verify(path: Path, figures: dict[str, Any]) -> None:
+def verify(path: Path, figures: SplitFigures) -> None:
     """Recompute the headline figures with seqeval from the written predictions.
 
     Raises:
@@ -74,10 +85,14 @@ def verify(path: Path, figures: dict[str, Any]) -> None:
             "strict": v1.precision_recall_fscore_support(gold, predicted, average="micro", scheme=IOB2),
             "lenient": sequence_labeling.precision_recall_fscore_support(gold, predicted, average="micro"),
         }
-    for mode, ours in (("strict", figures), ("lenient", figures["lenient"])):
+    for mode, ours in (("strict", figures), ("lenient", figures.lenient)):
         theirs = dict(zip(("precision", "recall", "f1"), map(float, answers[mode]), strict=False))
-        differing = {name: (ours[name], value) for name, value in theirs.items() if ours[name] != value}
+        differing = {
+            name: (getattr(ours, name), value)
+            for name, value in theirs.items()
+            if getattr(ours, name) != value
+        }
         assert not differing, f"{path}: {mode} figures differ from seqeval's: {differing}"
     words = sum(len(line["gold"]) for line in lines)
     correct = sum(a == b for line in lines for a, b in zip(line["gold"], line["predicted"], strict=True))
-    assert figures["accuracy"] == correct / max(words, 1), f"{path}: accuracy differs"
+    assert figures.accuracy == correct / max(words, 1), f"{path}: accuracy differs"

@@ -6,12 +6,13 @@ of standard test sets count them (CoNLL-2003: 3,453 test sentences, 3,184 of the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.data.corpus import offsets_of
 from ner_dist.evaluation import metrics
+from ner_dist.evaluation.figures import LenientFigures, RepeatsFigures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ def with_repeats(
     split: PreparedSplit,
     *,
     gold_of: Callable[[np.ndarray, np.ndarray], np.ndarray],
-) -> dict[str, Any] | None:
+) -> RepeatsFigures | None:
     """The entry `with_repeats` of a split's figures; None if nothing was dropped from it.
 
     A repeat has the words of a sentence that was scored, and so its prediction; its gold tags are its own.
@@ -45,26 +46,20 @@ def with_repeats(
     words = np.repeat(split.offsets[repeats.of] - offsets[:-1], lengths) + np.arange(offsets[-1])
     gold, predicted = gold_of(repeats.tags, offsets), evaluation.predicted[words]
     right = evaluation.correct_words + int((gold == predicted).sum())
-    figures: dict[str, Any] = {}
-    for name, scheme, counted in (
-        ("strict", metrics.STRICT, evaluation.strict),
-        ("lenient", metrics.LENIENT, evaluation.lenient),
-    ):
-        own = metrics.count(gold, predicted, offsets, evaluation.labels, strict=name == "strict")
-        scores = metrics.scores(counted + own, evaluation.labels.types)
-        figures[name] = {key: scores[key] for key in ("precision", "recall", "f1")} | {"scheme": scheme}
-    return {
-        **figures["strict"],
-        "accuracy": right / (evaluation.words + len(gold)),
-        "lenient": figures["lenient"],
-        "sentences": evaluation.sentences + len(repeats.of),
-        "words": evaluation.words + len(gold),
-    }
-
-
-def in_words(figures: dict[str, Any]) -> str:
-    """The entry on one line."""
-    return (
-        f"F1 {figures['f1']:.4f}  precision {figures['precision']:.4f}  recall {figures['recall']:.4f}  "
-        f"accuracy {figures['accuracy']:.4f} on all {figures['sentences']:,} sentences, repeats among them"
+    strict, lenient = (
+        metrics.scores(
+            counted + metrics.count(gold, predicted, offsets, evaluation.labels, strict=is_strict),
+            evaluation.labels.types,
+        )
+        for counted, is_strict in ((evaluation.strict, True), (evaluation.lenient, False))
+    )
+    return RepeatsFigures(
+        precision=strict.precision,
+        recall=strict.recall,
+        f1=strict.f1,
+        scheme=metrics.STRICT,
+        accuracy=right / (evaluation.words + len(gold)),
+        lenient=LenientFigures(lenient.precision, lenient.recall, lenient.f1, metrics.LENIENT),
+        sentences=evaluation.sentences + len(repeats.of),
+        words=evaluation.words + len(gold),
     )

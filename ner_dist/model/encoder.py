@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Their position ids start behind the padding id, so that a table of 514 positions takes 512 subwords.
+# Their position ids start after the padding id, so that a table of 514 positions holds 512 subwords.
 _POSITIONS_AFTER_PADDING = {
     "camembert", "data2vec-text", "esm", "ibert", "layoutlmv3", "lilt", "longformer", "luke", "markuplm",
     "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
@@ -53,20 +53,20 @@ def load_config(settings: Model) -> PretrainedConfig:
     folder = Path(settings.name)
     if folder.is_dir() and not (folder / "config.json").exists():
         raise UserError(
-            f"the folder `{folder}` holds no model (config.json is missing)",
+            f"the folder `{folder}` contains no model (config.json is missing)",
             where="model.name",
-            fix="name the folder that holds one, such as RUN/model",
+            fix="name a folder that contains one, such as RUN/model",
         )
     try:
         return AutoConfig.from_pretrained(settings.name, revision=settings.revision)
-    # A broken config.json raises whatever the model's own check of it does.
+    # A broken config.json raises whatever the model's validation raises.
     except Exception as error:
         raise cannot_load(settings, error) from None
 
 
 def max_length(config: PretrainedConfig) -> int:
-    """Longest input of the encoder in subwords, special tokens included, as far as its configuration says."""
-    # -1 is XLNet's word for no limit.
+    """Longest input of the encoder in subwords, special tokens included, according to its configuration."""
+    # XLNet uses -1 for no limit.
     positions = max(getattr(config, "max_position_embeddings", None) or 0, 0) or 512
     if config.model_type in _POSITIONS_AFTER_PADDING:
         positions -= config.pad_token_id + 1
@@ -74,7 +74,7 @@ def max_length(config: PretrainedConfig) -> int:
 
 
 def width(config: PretrainedConfig) -> int:
-    """Hidden size of the encoder; models of several modalities have a configuration of text of its own."""
+    """Hidden size of the encoder; multimodal models keep it in a separate text configuration."""
     return int(config.get_text_config().hidden_size)
 
 
@@ -82,8 +82,8 @@ def width(config: PretrainedConfig) -> int:
 def whole_models() -> Iterator[None]:
     """Disable transformers' ZeRO-3 partitioned loading, its warnings and its progress bars in the block.
 
-    It partitions whatever is loaded while a ZeRO-3 engine lives: a model that is only to be scored then has
-    empty weights, and encoders gain nothing from it.
+    Otherwise transformers partitions every model that is loaded while a ZeRO-3 engine exists: a model that is
+    only scored would have empty weights, and encoders gain nothing from it.
     """
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
     from transformers.utils import logging
@@ -104,20 +104,20 @@ def whole_models() -> Iterator[None]:
 def load_model(
     settings: Model, config: PretrainedConfig, labels: LabelSet, *, seed: int, vocab_size: int
 ) -> PreTrainedModel:
-    """A tagging model in fp32, the same on every rank.
+    """Load or initialise a tagging model in fp32, the same on every rank.
 
     Args:
         settings: the recipe's `model`.
-        config: the encoder's, from `load_config`; it stays as it is.
-        labels: one row of the output layer for each.
-        seed: what is new in the model is drawn from it.
-        vocab_size: number of subwords that the tokenizer knows.
+        config: configuration from `load_config`; it is not modified.
+        labels: the label set, with one row of the output layer for each label.
+        seed: seed for new weights.
+        vocab_size: number of subwords in the tokenizer's vocabulary.
     """
     from transformers import AutoModelForTokenClassification
 
     config = copy.deepcopy(config)
     if settings.dropout is not None:
-        # Every family has names of its own for them.
+        # Every model family uses other names for them.
         for name in [name for name in config.to_dict() if "dropout" in name]:
             setattr(config, name, settings.dropout)
     torch.manual_seed(seed)
@@ -129,24 +129,24 @@ def load_model(
         model = _pretrained(settings, config, labels)
         _fit_vocabulary(model, settings.name, vocab_size)
         if _is_causal(model):
-            # Nothing is generated: what attention saw need not be kept.
+            # Nothing is generated: keys and values need not be cached.
             model.config.use_cache = False
             log.info(
-                "%s reads from left to right: the first subword of a word, which stands for it, sees only "
-                "what comes before",
+                "%s is a causal model: the first subword of a word, which represents it, sees only "
+                "the text before it",
                 settings.name,
             )
-    # What is saved with the weights; a pretrained encoder's own says what it was before.
+    # Saved with the weights; a pretrained encoder's value names its former class.
     model.config.architectures = [type(model).__name__]
     if settings.gradient_checkpointing:
-        # Its name from transformers 5.20 or so on; the old one still works, with a warning.
+        # The name since about transformers 5.20; the old one still works, with a warning.
         enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
         enable({"use_reentrant": False})
     return model
 
 
 def _pretrained(settings: Model, config: PretrainedConfig, labels: LabelSet) -> PreTrainedModel:
-    """The encoder with a head for the labels: rows of a trained head by their names, the rest drawn."""
+    """Load the encoder with a head for the labels; copy rows of a trained head by label name."""
     as_trained = copy.deepcopy(config)
     labels_before = {int(row): str(tag) for row, tag in (config.id2label or {}).items()}
     _set_labels(config, labels)
@@ -155,7 +155,7 @@ def _pretrained(settings: Model, config: PretrainedConfig, labels: LabelSet) -> 
     new = [name for name in (*missing, *misfits) if name.startswith(body)]
     if new:
         log.warning(
-            "%s lacks %d weights of the encoder, which start at random (%s): is it the right model?",
+            "%s lacks %d weights of the encoder, initialised at random (%s): is it the right model?",
             settings.name,
             len(new),
             ", ".join(new[:3]) + (", …" if len(new) > 3 else ""),
@@ -163,12 +163,12 @@ def _pretrained(settings: Model, config: PretrainedConfig, labels: LabelSet) -> 
     head = f"{output_layer(model)[0]}.weight"
     same, fits = labels_before == labels.id2label, head not in (*missing, *misfits)
     if not same and (fits or len(labels_before) == len(labels)):
-        # As many rows as there are labels, though they mean others.
+        # The right number of rows, but for other labels.
         draw_head(model)
     if head not in missing:
         copied: list[str] = list(labels.tags) if same and fits else []
         if not copied and set(labels_before.values()) & set(labels.tags):
-            # Loaded once more, as it was trained: transformers leaves out what does not fit.
+            # Load it again as it was trained: transformers drops weights that do not fit.
             trained, _, misfits = _from_pretrained(settings, as_trained)
             if head not in misfits:
                 copied = copy_rows(trained, labels_before, model, labels)
@@ -184,7 +184,7 @@ def _set_labels(config: PretrainedConfig, labels: LabelSet) -> None:
 def _from_pretrained(
     settings: Model, config: PretrainedConfig
 ) -> tuple[PreTrainedModel, list[str], list[str]]:
-    """The model, the names of weights that it was not given, and of those that have another shape."""
+    """Load the model; also return the names of missing weights and of weights with another shape."""
     from safetensors import SafetensorError
     from transformers import AutoModelForTokenClassification
 
@@ -204,11 +204,14 @@ def _from_pretrained(
 
 
 def _fit_vocabulary(model: PreTrainedModel, name: str, vocab_size: int) -> None:
-    """Add what the encoder lacks of the tokenizer's subwords, such as a padding token that somebody added."""
+    """Add embeddings for subwords that only the tokenizer has, such as an added padding token."""
     known = _embeddings(model)
     if vocab_size > known:
         log.warning(
-            "%s knows %d of its tokenizer's %d subwords: the others start at random", name, known, vocab_size
+            "%s knows %d of its tokenizer's %d subwords: the others are initialised at random",
+            name,
+            known,
+            vocab_size,
         )
         model.resize_token_embeddings(vocab_size, mean_resizing=False)
 
@@ -220,7 +223,7 @@ def _embeddings(model: PreTrainedModel) -> int:
 
 @torch.no_grad()
 def _is_causal(model: PreTrainedModel) -> bool:
-    """Whether what stands behind a subword changes nothing for it; found by trying."""
+    """Whether later subwords do not affect earlier ones; found by a forward pass."""
     ids = torch.arange(8)[None] % _embeddings(model)
     ends_otherwise = torch.cat([ids[:, :-1], ids[:, :1]], dim=1)
     was_training = model.training
@@ -233,18 +236,18 @@ def _is_causal(model: PreTrainedModel) -> bool:
 
 
 def cannot_load(settings: Model, error: Exception) -> UserError:
-    """The error for a model that is neither in the folder, nor in the cache, nor within reach."""
+    """The error for a model that cannot be loaded from a folder, the cache or the hub."""
     log.debug("loading %s failed", settings.name, exc_info=error)
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return UserError(
         f"cannot load the model `{settings.name}`: {reason.rstrip('.')}",
         where="model.name",
-        fix="name a hub model (with a network, or after `ner-dist prepare`) or a folder that holds one",
+        fix="name a hub model (with a network, or after `ner-dist prepare`) or a model's folder",
     )
 
 
 class TaggingLoss(nn.Module):
-    """Cross-entropy summed over labelled words, and the number to divide it by.
+    """Cross-entropy summed over labelled words, with optional class weights.
 
     The gradient of a step is that of (sum over all its words, on all ranks and in all micro-batches) divided
     by (the sum of the words' weights), so neither padding nor the split into micro-batches changes it.
@@ -265,14 +268,14 @@ class TaggingLoss(nn.Module):
 
 
 def class_weights(settings: Train, labels: LabelSet, tags: Any) -> torch.Tensor | None:
-    """Weight of each label id, fp32 [labels], or None where every word counts the same.
+    """Weight of each label id, fp32 [labels]; None if every word counts the same.
 
     `balanced` weighs each type (its B- and I- alike) and `O` by the inverse of its share of the words,
     scaled so that the mean weight of a training word is 1.
 
     Args:
         settings: the recipe's `train`.
-        labels: what is learnt.
+        labels: the label set to learn.
         tags: label id of every training word, int [W].
     """
     if settings.class_weights is None:
@@ -288,7 +291,7 @@ def class_weights(settings: Train, labels: LabelSet, tags: Any) -> torch.Tensor 
     unknown = settings.class_weights.keys() - {"O", *labels.types}
     if unknown:
         raise UserError(
-            f"`{sorted(unknown)[0]}` is not a type that is learnt",
+            f"`{sorted(unknown)[0]}` is not an entity type of this training",
             where="train.class_weights",
             fix=f"the types are O, {', '.join(labels.types)}",
         )

@@ -1,4 +1,4 @@
-"""The output layer, with a row for each label: drawn anew, or filled from a trained one by label name."""
+"""The output layer: re-initialise it, or copy rows of a trained one by label name."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Labels that one log line names.
+# Most labels that one log line names.
 _LISTED = 12
 
 
 def output_layer(model: PreTrainedModel) -> tuple[str, nn.Linear]:
-    """The name and the layer of the head with a row for each label: the last linear one outside the encoder.
+    """The name and the module of the layer with a row for each label: the last linear one of the head.
 
-    Some heads have a dense layer before it, whose rows are no labels'.
+    Some heads have a dense layer before it, whose rows are not labels.
     """
     body = f"{model.base_model_prefix}."
     return [
@@ -39,7 +39,7 @@ def output_layer(model: PreTrainedModel) -> tuple[str, nn.Linear]:
 
 
 def draw_head(model: PreTrainedModel) -> None:
-    """Draw the output layer anew."""
+    """Re-initialise the output layer."""
     _, layer = output_layer(model)
     nn.init.normal_(layer.weight, std=getattr(model.config, "initializer_range", 0.02))
     if layer.bias is not None:
@@ -49,13 +49,13 @@ def draw_head(model: PreTrainedModel) -> None:
 def copy_rows(
     trained: PreTrainedModel, before: dict[int, str], model: PreTrainedModel, labels: LabelSet
 ) -> list[str]:
-    """Copy the rows of the labels that a trained model of the same kind knows by the same name.
+    """Copy the output rows of labels that a trained model of the same kind has under the same name.
 
     Args:
-        trained: where the rows come from.
-        before: what its rows mean.
-        model: where they go.
-        labels: what its rows mean.
+        trained: model to copy from.
+        before: its label of each row.
+        model: model to copy to.
+        labels: the label set of its rows.
 
     Returns:
         The labels whose rows were copied.
@@ -76,7 +76,7 @@ def copy_rows(
 def report_head(
     model: PreTrainedModel, name: str, *, labels: LabelSet, copied: list[str], before: dict[int, str]
 ) -> None:
-    """Say which rows of a trained head were copied, which are drawn, and which are left out."""
+    """Log which rows of a trained head were copied, which are new, and which are not used."""
     drawn = [tag for tag in labels.tags if tag not in copied]
     unused = [tag for tag in before.values() if tag not in copied]
     says = f"head: {len(copied)} of {len(labels)} labels copied from {name}"
@@ -87,7 +87,7 @@ def report_head(
             says += f"; {what}: {_listed(tags)}"
     was_tagger = any("TokenClassification" in kind for kind in model.config.architectures or ())
     if was_tagger and drawn and not set(copied) - {OUTSIDE}:
-        log.warning("%s (labels are matched by name: do those of the data mean the same?)", says)
+        log.warning("%s (labels are matched by name: do they mean the same in the data?)", says)
     else:
         log.info("%s", says)
 

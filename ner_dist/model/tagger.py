@@ -1,4 +1,4 @@
-"""A trained tagger: loaded from a folder or the hub, saved in Hugging Face format."""
+"""Load a trained tagger from a folder or the hub, and save one in Hugging Face format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tagger(torch.nn.Module):
-    """A saved model, computing in a given precision."""
+    """A saved model that computes in a given precision."""
 
     def __init__(self, model: torch.nn.Module, *, precision: str) -> None:
         super().__init__()
@@ -32,12 +32,12 @@ class Tagger(torch.nn.Module):
 
 @whole_models()
 def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> tuple[Tagger, list[str]]:
-    """A trained token-classification model and its labels by id, as its config writes them.
+    """Load a trained token-classification model and its labels by id, as written in its config.
 
     Args:
         folder: a local folder or a hub name.
         precision: `fp32`, `bf16` or `fp16`.
-        device: where it computes.
+        device: device to load it to.
     """
     from transformers import AutoModelForTokenClassification
 
@@ -45,22 +45,22 @@ def load_tagger(folder: str | Path, *, precision: str, device: torch.device) -> 
         model, info = AutoModelForTokenClassification.from_pretrained(
             str(folder), dtype=torch.float32, output_loading_info=True
         )
-    # Broken files raise whatever their readers, or the model's own check of its config, do.
+    # Broken files raise whatever their readers, or the model's validation of its config, raise.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
             f"cannot load the model: {reason}", where=str(folder), fix="name a run or a model"
         ) from None
     if info["missing_keys"]:
-        # What is missing would be random, and so would the scores.
+        # Missing weights would be random, and so would the scores.
         raise UserError(
             f"the model lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}",
             where=str(folder),
-            fix="name a model that was trained to tag",
+            fix="name a trained token-classification model",
         )
     names = model.config.id2label
     if sorted(names) != list(range(len(names))):
-        raise UserError("the label ids do not run from 0 up", where=f"{folder}: id2label")
+        raise UserError("the label ids are not 0, 1, 2, …", where=f"{folder}: id2label")
     tags = [str(names[i]) for i in range(len(names))]
     return Tagger(model, precision=precision).to(device), tags
 
@@ -77,7 +77,7 @@ def save_model(
     config.dtype = torch.float32
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
-    # Some say nothing of what the model can take, and a pipeline then gives it more.
+    # Some tokenizers have no limit, and a pipeline would then exceed that of the model.
     tokenizer.model_max_length = min(tokenizer.model_max_length, max_length(config))
     with atomic_folder(run.model) as folder:
         write_tensors(folder / "model.safetensors", weights)

@@ -1,4 +1,4 @@
-"""Tokenizers: load one that can split words which are split already, or learn one from the training split."""
+"""Load a tokenizer for text that is already split into words, or train one on the training split."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ log = logging.getLogger(__name__)
 
 
 def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedTokenizerFast:
-    """The fast tokenizer of a model, set up for words that are split already and for padding on the right.
+    """Load the fast tokenizer of a model, set up for single words and for padding on the right.
 
-    Some tokenizers write a word's leading space into its first subword and must be told to do so for words
-    given one by one. Which ones, and how, is found by trying, not from a list of names.
+    Some tokenizers merge a word's leading space into its first subword, and need an option to do so for
+    single words. Whether this is so, and which option works, is found by trying, not from a list of names.
 
     Args:
         name: hub name or local folder.
         revision: branch, tag or commit on the hub.
 
     Raises:
-        UserError: there is no such tokenizer, or no fast one, or one without a vocabulary.
+        UserError: there is no such tokenizer, it is not a fast one, or it has no vocabulary.
     """
     check_model_name(name)
     tokenizer = _load(name, revision)
@@ -42,12 +42,12 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
                 break
     if begun is None:
         log.warning(
-            "the tokenizer of %s splits words given one by one otherwise than in running text, whatever "
-            "stands before them: training works, but less well than it could; try another model",
+            "the tokenizer of %s splits single words differently from running text, even after a "
+            "space: training works, but may reach lower scores; try another model",
             name,
         )
     elif whole is None:
-        log.info("the tokenizer of %s splits words like York's otherwise than in running text", name)
+        log.info("the tokenizer of %s splits words like York's differently from running text", name)
     tokenizer = whole or begun or tokenizer
     _give_as_trained(tokenizer, name)
     return tokenizer
@@ -56,13 +56,13 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
 def _spaced(
     tokenizer: PreTrainedTokenizerFast, name: str, revision: str | None
 ) -> Iterator[PreTrainedTokenizerFast]:
-    """The tokenizer as it came, then with each way there is to put a space before a word."""
+    """Yield the tokenizer as it is, then with each way to put a space before a word."""
     from tokenizers import normalizers, pre_tokenizers
 
     yield tokenizer
     spaced = _load(name, revision, add_prefix_space=True)
     yield spaced
-    # Tokenizers without a class of their own in transformers take the option and do nothing with it.
+    # Tokenizers without a class of their own in transformers accept the option but ignore it.
     splitter = spaced.backend_tokenizer.pre_tokenizer
     if isinstance(splitter, pre_tokenizers.ByteLevel):
         splitter.add_prefix_space = True
@@ -70,7 +70,7 @@ def _spaced(
     elif isinstance(splitter, pre_tokenizers.Metaspace):
         splitter.prepend_scheme = "always"
         yield _as_it_stands(spaced)
-    # Others write it themselves, or make it visible first, if it stands there.
+    # Others encode a space that is in the text, or make it visible first.
     plain = _load(name, revision)
     backend = plain.backend_tokenizer
     behind = [] if backend.normalizer is None else [backend.normalizer]
@@ -79,9 +79,9 @@ def _spaced(
 
 
 def _stays(tokenizer: PreTrainedTokenizerFast, *, wanted: list[int], name: str, revision: str | None) -> bool:
-    """Whether the tokenizer, saved beside the model, is loaded as what it is.
+    """Whether the tokenizer, saved with the model, is loaded unchanged.
 
-    transformers takes the class of some model types for granted, whatever was saved.
+    For some model types transformers assumes a tokenizer class, whatever was saved.
     """
     from transformers import AutoConfig, AutoTokenizer
 
@@ -91,15 +91,15 @@ def _stays(tokenizer: PreTrainedTokenizerFast, *, wanted: list[int], name: str, 
             AutoConfig.from_pretrained(name, revision=revision).save_pretrained(folder)
             loaded: Any = AutoTokenizer.from_pretrained(folder)
             return _second_given(loaded) == wanted
-        # A configuration that cannot be read is told of when the model is loaded.
+        # A configuration that cannot be read is reported when the model is loaded.
         except Exception:
             return True
 
 
 def _as_it_stands(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """The tokenizer in the one class that loads a tokenizer.json as it was saved.
+    """Convert a tokenizer to the one class that loads a tokenizer.json as it was saved.
 
-    The others make their pre-tokenizer and normaliser anew, and forget what was changed in them.
+    Other classes rebuild their pre-tokenizer and normaliser, and lose changes to them.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -119,7 +119,7 @@ def _second_word(tokenizer: PreTrainedTokenizerFast) -> list[int]:
 
 
 def _second_given(tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    """The subwords of the second of two words given one by one."""
+    """The subwords of the second of two words, given as separate words."""
     words = tokenizer.backend_tokenizer.encode(
         ["visit", "York's"], is_pretokenized=True, add_special_tokens=False
     )
@@ -127,34 +127,36 @@ def _second_given(tokenizer: PreTrainedTokenizerFast) -> list[int]:
 
 
 def _give_as_trained(tokenizer: PreTrainedTokenizerFast, name: str) -> None:
-    """Have it give the model what training does: rows filled on the right, with a token that it knows."""
+    """Set padding and inputs as in training: padding on the right, with a known token."""
     tokenizer.padding_side = "right"
-    # What it came with is what it is saved with.
+    # Otherwise the original value would be saved.
     tokenizer.init_kwargs["padding_side"] = "right"
     types = tokenizer("a").get("token_type_ids", [0])
     if any(types):
-        # Training gives the model none, and a model takes none for the first kind: callers shall do the same.
+        # Training passes none, which models treat as type 0; callers should do the same.
         names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
         tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = names
     if tokenizer.pad_token is None:
         for token in (tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token, tokenizer.cls_token):
             if token is not None:
                 tokenizer.pad_token = token
-                log.info("%s has no padding token: %s fills short rows, masked out", name, token)
+                log.info("%s has no padding token: padding with %s, masked out", name, token)
                 return
 
 
 def padding_id(tokenizer: PreTrainedTokenizerFast) -> int:
-    """The subword that fills short rows; without any special token it is 0, since it is masked out anyway."""
+    """The id used for padding; 0 if there is no special token, since padding is masked out anyway."""
     return 0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
 
 def check_model_name(name: str) -> None:
-    """Say so if a name can only be a folder's and there is none; the hub's client would call it a bad id."""
+    """Refuse a name that can only be a folder but does not exist; the hub client would call it a bad id."""
     if Path(name).is_dir():
         return
     if Path(name).exists():
-        raise UserError(f"`{name}` is a file", where="model.name", fix="name the folder that holds the model")
+        raise UserError(
+            f"`{name}` is a file", where="model.name", fix="name the folder that contains the model"
+        )
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise UserError(
             f"there is no folder `{name}`", where="model.name", fix="name a model's folder or a hub model"
@@ -166,18 +168,18 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
 
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=revision, **options)
-    # Broken files raise whatever the reader of each kind raises, the Rust ones a bare Exception.
+    # Broken files raise whatever their readers raise; those in Rust raise a bare Exception.
     except Exception as error:
         log.debug("loading the tokenizer of %s failed", name, exc_info=error)
         lines = str(error).strip().splitlines() or [type(error).__name__]
         reason = lines[0].strip().rstrip(":.")
         if "tiktoken" in str(error) and any(Path(name).glob("*.model")):
-            # What transformers tries when SentencePiece cannot read the file.
-            reason = "its *.model file is damaged, or not SentencePiece's"
+            # transformers falls back to tiktoken when SentencePiece cannot read the file.
+            reason = "its *.model file is damaged, or not in SentencePiece's format"
         raise UserError(
             f"cannot load the tokenizer of `{name}`: {reason}",
             where="model.name",
-            fix="name a hub model (with a network, or after `ner-dist prepare`) or a folder that holds one",
+            fix="name a hub model (with a network, or after `ner-dist prepare`) or a model's folder",
         ) from None
     if not tokenizer.is_fast:
         raise UserError(
@@ -186,7 +188,7 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
             fix="name a model with a tokenizer.json",
         )
     if len(tokenizer) <= len(tokenizer.all_special_ids):
-        # transformers makes an empty tokenizer out of a folder that has none: every word would be unknown.
+        # transformers makes an empty tokenizer for a folder without one: every word would be unknown.
         raise UserError(
             f"the tokenizer of `{name}` has no vocabulary",
             where="model.name",
@@ -199,7 +201,7 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
-    """The ids that the tokenizer puts before and behind a sentence."""
+    """The ids that the tokenizer puts before and after a sentence."""
     backend = tokenizer.backend_tokenizer
     bare = backend.encode(["a"], is_pretokenized=True, add_special_tokens=False).ids
     whole = backend.encode(["a"], is_pretokenized=True, add_special_tokens=True).ids
@@ -210,7 +212,7 @@ def special_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[
 def train_tokenizer(
     sentences: Iterable[list[str]], *, vocab_size: int, max_length: int
 ) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer like RoBERTa's, learnt from words; the same words give the same tokenizer.
+    """Train a byte-level BPE tokenizer like RoBERTa's; the same words give the same tokenizer.
 
     Args:
         sentences: the words of each sentence.

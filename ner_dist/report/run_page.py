@@ -16,7 +16,7 @@ from ner_dist.comparison.calibration import calibration
 from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.prediction_files import read_run
 from ner_dist.comparison.results import Calibration, ErrorAnalysis, ModelInfo
-from ner_dist.comparison.training_overlap import of_run
+from ner_dist.comparison.training_overlap import with_training
 from ner_dist.errors import UserError
 from ner_dist.evaluation.metrics import standing
 from ner_dist.report import run_tables
@@ -86,10 +86,10 @@ def check_run(run: Run) -> None:
     """Refuse a folder without a run.
 
     Raises:
-        UserError: the folder holds no run, not even one that has just begun.
+        UserError: the folder has no run, not even one that has just started.
     """
     if not is_run(run):
-        what = "is no run" if run.folder.exists() else "there is no such run"
+        what = "is not a run" if run.folder.exists() else "there is no such run"
         raise UserError(what, where=str(run.folder), fix="name the output directory of a training")
 
 
@@ -97,7 +97,7 @@ def run_page(run: Run) -> str:
     """HTML of the report of a run.
 
     Raises:
-        UserError: what it recorded is there and cannot be read.
+        UserError: a file of the run exists but cannot be read.
     """
     settings, end, events = _settings(run), _results(run), read_events(run.metrics)
     results = end.figures
@@ -132,7 +132,7 @@ def run_page(run: Run) -> str:
         keys=_keys(results, events),
         notes=analysis.notes,
         no_steps=(
-            f"No step is known: {run.metrics.name} holds none."
+            f"No steps are known: {run.metrics.name} has none."
             if end.complete
             else "No step has been recorded yet."
         ),
@@ -141,7 +141,7 @@ def run_page(run: Run) -> str:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    """The resolved recipe with its provenance, as it stands in the file; empty if that cannot be read."""
+    """The resolved recipe with its provenance, as in the file; empty if it cannot be read."""
     try:
         known = yaml.safe_load(run.recipe.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
@@ -163,13 +163,13 @@ def _analysis(run: Run, end: _Results, name: str) -> _Analysis:
     if missing := _missing(run, end):
         return _Analysis(runs, notes=[missing])
     try:
-        aligned = _alone(read_run(run, end.figures["labels"]), name)
+        aligned = _alone(with_training(read_run(run, end.figures["labels"]), run), name)
     except UserError as error:
         log.warning("%s", error)
         return _Analysis(runs, notes=[f"The predictions cannot be read: {error}."])
     return _Analysis(
         runs,
-        errors={name: errors(aligned, name, training=of_run(run))},
+        errors={name: errors(aligned, name)},
         calibration={name: calibration(aligned, name)},
         aligned=aligned,
     )
@@ -178,19 +178,19 @@ def _analysis(run: Run, end: _Results, name: str) -> _Analysis:
 def _missing(run: Run, end: _Results) -> str:
     """Why no error analysis is possible; empty if it is."""
     if not end.complete:
-        return "What it gets wrong is shown once it has written its predictions."
+        return "Errors are shown once the run has written its predictions."
     labels, found = end.figures.get("labels"), run.predictions("test").exists()
     if not end.damage and "test" not in end.figures and not found:
         why = "it has no test split"
     elif not (isinstance(labels, list) and labels):
-        why = f"{run.results.name} tells no labels"
+        why = f"{run.results.name} has no labels"
     else:
-        why = "" if found else "its predictions are gone"
-    return f"What it gets wrong is not shown: {why}." if why else ""
+        why = "" if found else "its predictions are missing"
+    return f"Errors are not shown: {why}." if why else ""
 
 
 def _alone(said: Predictions, name: str) -> AlignedPredictions:
-    """The ground that a model of this name does not share with another."""
+    """Aligned predictions of a single model."""
     sentences = np.arange(len(said))
     return AlignedPredictions(
         labels=said.labels,
@@ -202,6 +202,8 @@ def _alone(said: Predictions, name: str) -> AlignedPredictions:
         tokens=said.tokens,
         ids=said.ids,
         confidence={name: [said.confidence]},
+        in_train={} if said.in_train is None else {name: said.in_train},
+        seen={} if said.seen is None else {name: said.seen},
     )
 
 
@@ -233,13 +235,13 @@ def _state(run: Run, end: _Results, events: list[Event]) -> str:
         return f"Training: {where}."
     if holder is not None and holder.alive is None:
         return f"Training on {holder.host}, as far as can be seen from here: {where}."
-    then = "goes on from its last checkpoint" if run.newest_step else "begins anew: there is no checkpoint"
+    then = "resumes it from its last checkpoint" if run.newest_step else "starts over: there is no checkpoint"
     if end.damage:
         return (
-            f"Whether it is complete is not known: {run.results.name} {end.damage}. "
-            f"The same command refuses this run until the file is mended; without the file it {then}."
+            f"It is unknown whether the run is complete: {run.results.name} {end.damage}. "
+            f"The same command refuses this run until the file is fixed; without the file it {then}."
         )
-    return f"Not complete, and no training holds it: {where}. The same command {then}."
+    return f"Not complete, and no training is running: {where}. The same command {then}."
 
 
 def _newest(events: Sequence[Event], kind: str) -> Event:
@@ -248,7 +250,7 @@ def _newest(events: Sequence[Event], kind: str) -> Event:
 
 
 def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
-    """The newest numbers."""
+    """The key figures at the top of the page."""
     train = _newest(events, "train")
     spent = part(results, "train").get("seconds") or train.get("seconds")
     scored = [each for each in events if formatting.known(each.get("f1"))]
@@ -266,7 +268,7 @@ def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
             formatting.score(train.get("loss")),
             f"at step {formatting.count(train.get('step'))}",
         ),
-        ("words a second", formatting.count(_rounded(train.get("words_per_second"))), "of late"),
+        ("words a second", formatting.count(_rounded(train.get("words_per_second"))), "recently"),
         ("time", formatting.duration(spent), ""),
     ]
     return [

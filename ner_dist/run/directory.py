@@ -1,12 +1,12 @@
-"""A run's directory: where each file lies, who may write there, and what it records about its making.
+"""A run's directory: the paths of its files, and checks before a recipe writes there.
 
 RUN/recipe.yaml          the resolved recipe and its provenance
-RUN/metrics.jsonl        one JSON object an event
+RUN/metrics.jsonl        one JSON object per event
 RUN/checkpoints/         complete checkpoints only
 RUN/model/               the trained model, in Hugging Face format
 RUN/results.json         written last: a run that has it is complete
 RUN/slurm.json           the Slurm job that trains it, if one does
-RUN/predictions/         one JSON object a sentence
+RUN/predictions/         one JSON object per sentence
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOCK, HOLDER = TRACES = (".lock", ".holder.json")
-"""Files by which a training holds the directory; see `lock.py`."""
+"""Files with which a training locks the directory; see `lock.py`."""
 PROBE = ".preflight"
-"""What the check before a training writes, to see who else sees it."""
+"""File that the preflight writes, to check that other machines see it."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Run:
 
 
 def step_checkpoints(checkpoints: Path) -> list[Path]:
-    """The periodic checkpoints in RUN/checkpoints, oldest first; not those that were set aside."""
+    """The periodic checkpoints in RUN/checkpoints, oldest first, without those that were set aside."""
     found = [folder for folder in checkpoints.glob("step-*") if folder.name.removeprefix("step-").isdigit()]
     return sorted(found, key=step_of)
 
@@ -128,7 +128,7 @@ def read_results(run: Run) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot be read: {error}", where=str(run.results), fix=_ANEW) from None
     if not isinstance(known, dict):
-        raise UserError("holds no JSON object", where=str(run.results), fix=_ANEW)
+        raise UserError("is not a JSON object", where=str(run.results), fix=_ANEW)
     return known
 
 
@@ -140,17 +140,17 @@ def predicts_iob2(run: Run) -> bool:
 
 @dataclass(frozen=True)
 class Output:
-    """The directory that a recipe may write to, and what is there already."""
+    """A recipe's output directory, and the run that it already contains."""
 
     run: Run
     earlier: Recipe | None = None
-    """The recipe of the run that is there; None if there is none."""
+    """The recipe of the existing run; None if there is none."""
     moves_aside: bool = False
-    """What is there is to be moved aside first."""
+    """Whether the existing contents have to be moved aside first."""
 
 
 def check_output(recipe: Recipe) -> Output:
-    """Check that the recipe may write to its `output_dir`. Reads only, so that all ranks can ask the same.
+    """Check that the recipe may write to its `output_dir`. Only reads, so that all ranks can call it.
 
     Raises:
         UserError: the directory holds another recipe's run or other files, or cannot be written to.
@@ -168,7 +168,7 @@ def check_output(recipe: Recipe) -> Output:
     earlier = load_recipe(run.recipe) if run.recipe.exists() else None
     if earlier is None and not recipe.overwrite:
         raise UserError(
-            "holds files that are no run of ner_dist",
+            "holds files that are not a run of ner_dist",
             where=f"output_dir {run.folder}",
             fix="name another output_dir, or pass overwrite=true to move it aside",
         )
@@ -180,9 +180,9 @@ def check_output(recipe: Recipe) -> Output:
 
 
 def as_its_run(recipe: Recipe, output: Output) -> Recipe:
-    """The recipe as the run that it continues was begun, if defaults have changed since then.
+    """The recipe with the defaults under which the run it continues was started.
 
-    Reads only, so that all ranks can ask the same.
+    Only reads, so that all ranks can call it.
     """
     if recipe.resume == "never":
         return recipe
@@ -204,7 +204,9 @@ def as_its_run(recipe: Recipe, output: Output) -> Recipe:
     ]
     if kept:
         log.info(
-            "%s was begun with %s, which the recipe leaves open: they stay", origin.parent, ", ".join(kept)
+            "%s was started with %s, which the recipe leaves open: keeping these",
+            origin.parent,
+            ", ".join(kept),
         )
     return same
 
@@ -212,8 +214,8 @@ def as_its_run(recipe: Recipe, output: Output) -> Recipe:
 def _another_recipe(run: Run, keys: list[str]) -> UserError:
     listed = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
     if run.complete and all(key.startswith("train.") for key in keys):
-        # Whoever changes the number of epochs means to train a finished model further.
-        what = f"holds a finished run of other settings (they differ in {listed})"
+        # A changed number of epochs usually means training a finished model further.
+        what = f"holds a finished run with other settings (they differ in {listed})"
         fix = (
             f"its schedule has ended: to train its model further, pass model.name={typed(run.model)} and "
             "another output_dir; to start over, pass overwrite=true, which moves the old run aside"
@@ -222,23 +224,23 @@ def _another_recipe(run: Run, keys: list[str]) -> UserError:
         what = f"holds the run of another recipe (they differ in {listed})"
         fix = "name another output_dir, or pass overwrite=true to move the old run aside"
         if not run.complete:
-            fix = f"to finish it as it was begun, train {typed(run.recipe)}; else {fix}"
+            fix = f"to finish it with its own recipe, train {typed(run.recipe)}; otherwise {fix}"
     return UserError(what, where=f"output_dir {run.folder}", fix=fix)
 
 
 def is_run(run: Run) -> bool:
-    """Whether a training has at least begun there."""
+    """Whether a training has at least started there."""
     return run.recipe.exists() or run.metrics.exists()
 
 
 def has_content(run: Run) -> bool:
-    """Whether there is anything in the folder but the traces of who holds it, or is about to."""
+    """Whether the folder contains anything but lock files and files of a job that is starting."""
     about = {*TRACES, PROBE, run.job.name}
     return run.folder.is_dir() and any(path.name not in about for path in run.folder.iterdir())
 
 
 def _has_progress(run: Run) -> bool:
-    """Whether training got anywhere; a recipe that failed before may be mended and started again."""
+    """Whether training made progress; a recipe that failed before may be fixed and started again."""
     trained = run.metrics.exists() and run.metrics.stat().st_size > 0
     return trained or run.complete or (run.checkpoints.is_dir() and any(run.checkpoints.iterdir()))
 

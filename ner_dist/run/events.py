@@ -1,4 +1,4 @@
-"""The events of metrics.jsonl: one JSON object a line, of one start of a training after the other."""
+"""Read the events of metrics.jsonl: one JSON object per line, over all starts of a training."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 
 FORMAT = 2
-"""Version of the events that are written, in each of them; those without one are of version 1."""
+"""Version written into each event; events without one are of version 1."""
 
 _STEPS = 2**53
-"""More than any training takes, and no more than a float tells apart, by which charts draw them."""
+"""More steps than any training takes, and exact as a float, which charts use."""
 
 
 def as_event(line: bytes) -> Event | None:
-    """The event of a line; None if it is not whole, as the one that is being written or that a crash left."""
+    """Parse an event; None for an incomplete line, as during a write or after a crash."""
     try:
         found = json.loads(line)
         sound = type(found["step"]) is int and abs(found["step"]) < _STEPS and isinstance(found["event"], str)
@@ -31,7 +31,7 @@ def as_event(line: bytes) -> Event | None:
 
 
 def starts(events: Iterable[Event]) -> list[list[Event]]:
-    """The events of each start of the training; one that began anew says so by its smaller step alone."""
+    """Split the events by start of the training; a restart from step 0 shows only by its smaller step."""
     found: list[list[Event]] = []
     for each in events:
         if not found or each["event"] == "resume" or each["step"] < found[-1][-1]["step"]:
@@ -41,13 +41,13 @@ def starts(events: Iterable[Event]) -> list[list[Event]]:
 
 
 def read_events(path: Path) -> list[Event]:
-    """Every event that counts, by step: of steps that a resumed training took again, the last time.
+    """Read the events that count, by step; if a resumed training repeated steps, the last ones.
 
     Args:
-        path: of metrics.jsonl, which need not exist.
+        path: metrics.jsonl, which may be missing.
 
     Raises:
-        UserError: it exists and cannot be read.
+        UserError: the file exists but cannot be read.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -55,12 +55,12 @@ def read_events(path: Path) -> list[Event]:
         return []
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    # A checkpoint's event comes when it is written, after later steps.
+    # The event of a checkpoint is written when it is on disk, after later steps.
     on_the_clock = [each for line in lines if (each := as_event(line)) and each["event"] != "checkpoint"]
     kept: list[Event] = []
     for start in starts(on_the_clock):
         first = start[0]
-        # A resumed training goes on behind its step; one that began anew does this step again.
+        # A resumed training begins after its step; one that restarted from step 0 repeats this step.
         last = first["step"] if first["event"] == "resume" else first["step"] - 1
         kept = [each for each in kept if each["step"] <= last] + start
     return list({(each["event"], each.get("split"), each["step"]): each for each in kept}.values())

@@ -1,7 +1,7 @@
-"""A run's directory belongs to one training at a time.
+"""Lock a run's directory, so that only one training at a time writes to it.
 
-Rank 0 holds a file lock in it, which the system drops when the process ends, however it ends. Beside the lock
-stands who holds it, for the message that a second training gets.
+Rank 0 holds a file lock, which the system releases when the process ends, however it ends. A second file
+names the holder, for the error message of a second training.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _ATTRIBUTE_CACHE_SECONDS = 60
 
 @contextmanager
 def run_lock(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
-    """The run's directory, which no other training may write to while the block runs.
+    """Lock the run's directory against other trainings while the block runs.
 
-    The system drops the lock when the process that holds it ends, however it ends. An old run is moved aside
-    first if the recipe says so. All ranks must call this.
+    The system releases the lock when the process that holds it ends, however it ends. An old run is moved
+    aside first if the recipe says so. All ranks must call this.
 
     Raises:
-        UserError: as `check_output`; or another process trains there.
+        UserError: see `check_output`; or another process is training there.
     """
     lock = None
 
@@ -67,11 +67,11 @@ def run_lock(recipe: Recipe, accelerator: Accelerator) -> Iterator[Run]:
 
 @dataclass(frozen=True)
 class LockHolder:
-    """The training that holds a run's directory, as it wrote itself down.
+    """The training that holds a run's directory, as recorded by itself.
 
     Attributes:
         since: ISO time at which it took the lock.
-        alive: whether its process is still there; None for another host's, which cannot be asked from here.
+        alive: whether its process still exists; None on another host, where this cannot be checked.
     """
 
     host: str
@@ -81,10 +81,10 @@ class LockHolder:
 
 
 def lock_holder(run: Run) -> LockHolder | None:
-    """Who holds the directory, or held it to the last if it was killed.
+    """The training that holds the directory, or held it last if it was killed.
 
-    The lock itself is left alone: whoever tries it holds it for a moment, in which a training that starts
-    would be refused.
+    The lock itself is not touched: trying it would hold it for a moment, and refuse a training that starts in
+    that moment.
     """
     try:
         known = json.loads((run.folder / HOLDER).read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ def lock_holder(run: Run) -> LockHolder | None:
 
 
 def _has_open(pid: int, path: Path) -> bool:
-    """Whether a process of this machine has a file open, or, where that is not told, whether it exists."""
+    """Whether a process on this machine has a file open, or just exists if open files cannot be listed."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -116,7 +116,7 @@ def _has_open(pid: int, path: Path) -> bool:
 
 
 def _check_shared(run: Run, accelerator: Accelerator) -> None:
-    """Every machine must see what rank 0 writes: the model is loaded from there, and so are checkpoints."""
+    """Check that every machine sees rank 0's files: models and checkpoints are loaded from there."""
     if accelerator.num_processes == int(os.environ.get("LOCAL_WORLD_SIZE", 1)):
         return
     from accelerate.utils import gather_object
@@ -128,9 +128,9 @@ def _check_shared(run: Run, accelerator: Accelerator) -> None:
     blind = {host for host, seen in gather_object([(platform.node(), sees)]) if not seen}
     if blind:
         raise UserError(
-            f"is not seen by {', '.join(sorted(blind))}: all machines must share it",
+            f"is not visible to {', '.join(sorted(blind))}: all machines must share it",
             where=f"output_dir {run.folder}",
-            fix="name a folder on a file system that they share",
+            fix="choose a folder on a shared file system",
         )
 
 
@@ -145,12 +145,12 @@ def _lock(run: Run) -> BaseFileLock:
         holder = lock_holder(run)
         who = f"process {holder.pid} on {holder.host}" if holder else "another process"
         raise UserError(
-            f"{who} trains here" + (f" since {holder.since}" if holder else ""),
+            f"{who} is training here" + (f" since {holder.since}" if holder else ""),
             where=f"output_dir {run.folder}",
             fix="wait for it, stop it, or name another output_dir",
         ) from None
     except (OSError, NotImplementedError) as error:
-        log.warning("%s cannot be locked (%s): see to it that no other run writes there", run.folder, error)
+        log.warning("%s cannot be locked (%s): make sure that no other run writes there", run.folder, error)
     _write_holder(run)
     return lock
 
@@ -161,7 +161,7 @@ def _write_holder(run: Run) -> None:
 
 
 def _unlock(run: Run, lock: BaseFileLock) -> None:
-    """Leave no trace: a run that failed before it wrote anything leaves no folder either."""
+    """Remove the lock files, and the folder if it is empty."""
     for name in TRACES:
         (run.folder / name).unlink(missing_ok=True)
     lock.release()

@@ -1,4 +1,4 @@
-"""What a run records about its making: the command, the commit, the packages, the machine's share in it."""
+"""Record how a run was made: the command, the commit, package versions and hardware."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "deepspeed", "
 
 
 def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint: str) -> None:
-    """Record what is trained, with what, on what."""
+    """Write the resolved recipe with its provenance."""
     earlier = provenance_of(run)
     starts = earlier.pop("earlier_starts", [])
     provenance = {
@@ -40,14 +40,14 @@ def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint
 
 
 def provenance_of(run: Run) -> dict[str, Any]:
-    """What the run's last start recorded with its recipe; empty if it has none."""
+    """The provenance that the last start of the run recorded; empty if there is none."""
     if not run.recipe.exists():
         return {}
     return yaml.safe_load(run.recipe.read_text(encoding="utf-8")).get("provenance", {})
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that decide a run's figures."""
+    """Versions of the packages that affect a run's results."""
     return {name: version for name in ("ner_dist", *_PACKAGES) if (version := _version(name))}
 
 
@@ -59,7 +59,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """Commit of the source that runs, with `-dirty` if it was changed since; None outside a checkout."""
+    """Commit of the running source, with `-dirty` if it has changes; None outside a checkout."""
 
     def git(*words: str) -> str:
         here = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""Where the process runs: device, precision, process group, logging. Nothing here knows of data or models.
+"""Set up the process: device, precision, process group, logging. Independent of data and models.
 
 `accelerate launch` decides the number of processes and the strategy (one process, DDP, ZeRO) and hands both
 over in the environment. `start` turns that into an `Accelerator` that works on GPUs and, with gloo, on CPU
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Device:
-    """What decides the precision: the kind of device and the number formats it computes in natively."""
+    """The properties of a device that decide the precision: its kind and its native number formats."""
 
     name: str
     is_gpu: bool
@@ -44,7 +44,7 @@ class Device:
 
     @classmethod
     def here(cls) -> Device:
-        """The device that this process will use: its GPU if the machine has one, else the CPU."""
+        """The device that this process will use: a GPU if the machine has one, else the CPU."""
         import torch
 
         if uses_gpu():
@@ -80,12 +80,12 @@ def config_for(precision: str) -> LaunchConfig | None:
 
 
 def resolve_precision(asked: str, launch: str | None, device: Device, *, model_type: str) -> tuple[str, str]:
-    """The precision to train in, and why, as `("bf16", "named in the recipe")`.
+    """Choose the precision to train in; return it with the reason, as `("bf16", "named in the recipe")`.
 
     Args:
         asked: the recipe's `precision`; anything but `auto` wins.
-        launch: what the launch config names (`ACCELERATE_MIXED_PRECISION`); `no` and null name nothing.
-        device: what the process runs on.
+        launch: precision of the launch config (`ACCELERATE_MIXED_PRECISION`); `no` and None leave it open.
+        device: device of the process.
         model_type: `config.model_type` of the encoder.
 
     Raises:
@@ -95,7 +95,7 @@ def resolve_precision(asked: str, launch: str | None, device: Device, *, model_t
     if asked != "auto":
         why = "named in the recipe"
         if named not in (None, asked):
-            why = f"named in the recipe, which wins over {named} of the launch config"
+            why = f"named in the recipe, which overrides {named} of the launch config"
         precision = asked
     elif named:
         precision, why = named, "named in the launch config"
@@ -121,16 +121,16 @@ def _refuse_impossible(precision: str, device: Device, *, model_type: str) -> No
         if config := config_for(other):
             fix = f"launch with {config.path} and leave precision at auto, or {fix}"
     else:
-        fix = "pass precision=fp32, which wins over the launch config"
+        fix = "pass precision=fp32, which overrides the launch config"
     raise UserError(obstacle, where="precision", fix=fix)
 
 
 def _obstacle(precision: str, device: Device, *, model_type: str) -> str | None:
-    """Why the device cannot train the model in this precision."""
+    """The reason why the device cannot train the model in this precision; None if it can."""
     if precision == "bf16" and device.is_gpu and not device.native_bf16:
-        return f"bf16 needs compute capability 8.0 (A100 or newer), which {device.name} has not"
+        return f"bf16 needs compute capability 8.0 (A100 or newer), which {device.name} does not have"
     if precision == "fp16" and not device.is_gpu:
-        return "fp16 trains only on a GPU, and there is none here"
+        return "fp16 trains only on a GPU, and none is available"
     if precision == "fp16" and "deberta" in model_type:
         return "DeBERTa's attention overflows in fp16 and gives NaN"
     return None
@@ -138,7 +138,7 @@ def _obstacle(precision: str, device: Device, *, model_type: str) -> str | None:
 
 @contextmanager
 def running(recipe: Recipe, *, model_type: str) -> Iterator[Accelerator]:
-    """`start`, for a training or scoring that leaves torch as it was and can be followed by another."""
+    """Call `start` for the block, and leave torch as it was, so that another training can follow."""
     import torch
     from accelerate.state import AcceleratorState, PartialState
 
@@ -158,7 +158,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     """Join the process group and choose device, precision and strategy.
 
     Args:
-        recipe: the run.
+        recipe: the recipe of the run.
         model_type: `config.model_type` of its encoder.
     """
     device = Device.here()
@@ -183,7 +183,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     launched = "WORLD_SIZE" in os.environ or launched_with_deepspeed()
     group = InitProcessGroupKwargs(backend="nccl" if device.is_gpu else "gloo", timeout=COLLECTIVE_TIMEOUT)
     accelerator = Accelerator(
-        # Accelerate's cpu=True switches DeepSpeed off without a word.
+        # Accelerate's cpu=True silently disables DeepSpeed.
         cpu=not device.is_gpu and not launched_with_deepspeed(),
         mixed_precision="no" if precision == "fp32" else precision,
         deepspeed_plugin=_deepspeed_plugin(recipe, precision) if launched_with_deepspeed() else None,
@@ -202,17 +202,17 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
         log.info("GPU memory: %.1f of %.1f GiB are free", free, total)
     else:
         log.info(
-            "no GPU: the processes run on the CPU and talk over gloo"
+            "no GPU: the processes run on the CPU and communicate over gloo"
             if world > 1
             else "no GPU: using the CPU"
         )
-        # Behind the Accelerator, which may set the number by its own rule.
+        # After the Accelerator, which may set the number by its own rule.
         log.info("%s%s", choose_threads(), load())
     return accelerator
 
 
 def _check_devices(device: Device) -> None:
-    """NCCL cannot have two ranks on one GPU, and says so in its own words."""
+    """Refuse two ranks on one GPU, before NCCL fails with an obscure error."""
     import torch
 
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
@@ -224,7 +224,7 @@ def _check_devices(device: Device) -> None:
 
 
 def _tell_of_other_gpus(device: Device, world: int) -> None:
-    """One process uses one GPU, which need not be all that the user hoped for."""
+    """Log that one process uses only one of several GPUs."""
     import torch
 
     if device.is_gpu and world == 1 and (there := torch.cuda.device_count()) > 1:
@@ -234,7 +234,7 @@ def _tell_of_other_gpus(device: Device, world: int) -> None:
 
 
 def warn_of_unfinished_builds() -> None:
-    """DeepSpeed compiles its operations at first use, and waits for ever for a killed compiler's lock."""
+    """Warn about lock files of DeepSpeed's compiler: it would wait forever for one that was killed."""
     from torch.utils.cpp_extension import get_default_build_root
 
     if int(os.environ.get("LOCAL_RANK", 0)):
@@ -244,14 +244,14 @@ def warn_of_unfinished_builds() -> None:
         minutes = (time.time() - lock.stat().st_mtime) / 60
         if minutes > 2:  # no compiler needs longer
             log.warning(
-                "DeepSpeed's %s: another process began to compile it %.0f min ago, and is waited for; "
-                "if it was killed, end this one and delete %s",
+                "DeepSpeed's %s: waiting for another process, which started to compile it %.0f min ago; "
+                "if that was killed, end this one and delete %s",
                 *(lock.parent.name, minutes, lock),
             )
 
 
 def _check_trackers(recipe: Recipe) -> None:
-    """Accelerate leaves out a tracker that is not installed, without a word."""
+    """Refuse a tracker that is not installed, which Accelerate would silently ignore."""
     for name in recipe.logging.trackers:
         if importlib.util.find_spec(name) is None:
             raise UserError(
@@ -262,7 +262,7 @@ def _check_trackers(recipe: Recipe) -> None:
 
 
 def precision_of(accelerator: Accelerator) -> str:
-    """The precision that was settled on: `fp32`, `bf16` or `fp16`."""
+    """The precision in use: `fp32`, `bf16` or `fp16`."""
     return "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
 
 
@@ -276,7 +276,7 @@ def describe(accelerator: Accelerator) -> str:
 
 
 def _deepspeed_plugin(recipe: Recipe, precision: str) -> Any:
-    """The launch config's DeepSpeed settings, completed by what the recipe decides."""
+    """The launch config's DeepSpeed settings, completed from the recipe."""
     try:
         import deepspeed  # noqa: F401
     except ImportError:
@@ -292,14 +292,14 @@ def _deepspeed_plugin(recipe: Recipe, precision: str) -> Any:
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no" if precision == "fp32" else precision
     plugin = DeepSpeedPlugin()
     plugin.deepspeed_config |= {
-        # The loop decides what a step is: DeepSpeed is told at each backward whether it is the last.
+        # The loop defines the step: at each backward it tells DeepSpeed whether it is the last.
         "gradient_accumulation_steps": 1,
         "train_micro_batch_size_per_gpu": 1,
         "gradient_clipping": recipe.train.max_grad_norm or 0.0,
         "steps_per_print": 10**9,
     }
     if precision != "fp32":
-        # Summing the micro-batches' gradients in 8 or 11 bits would lose what accumulation is for.
+        # Summing gradients with 8 or 11 significant bits would lose precision over micro-batches.
         plugin.deepspeed_config["data_types"] = {"grad_accum_dtype": "fp32"}
     if not uses_gpu():
         plugin.deepspeed_config["zero_force_ds_cpu_optimizer"] = False
@@ -307,7 +307,7 @@ def _deepspeed_plugin(recipe: Recipe, precision: str) -> Any:
 
 
 def _check_world(accelerator: Accelerator) -> None:
-    """A launch that meant several processes and got several runs of one must not pass unnoticed."""
+    """Refuse a launch of several processes that do not form one group."""
     meant = int(os.environ.get("WORLD_SIZE", 1))
     if accelerator.num_processes != meant:
         raise UserError(
@@ -318,7 +318,7 @@ def _check_world(accelerator: Accelerator) -> None:
 
 
 class _ToStandardError(logging.StreamHandler):
-    """Looks `sys.stderr` up for every line: a progress bar replaces it, to keep the lines above itself."""
+    """Looks up `sys.stderr` for every line, since a progress bar replaces it to keep lines above the bar."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -335,7 +335,7 @@ class _PlainLines(logging.Formatter):
 
 
 def set_up_logging(*, main: bool = True) -> None:
-    """Send the package's log to standard error: everything from rank 0, warnings of others swallowed."""
+    """Send the package's log to standard error: all lines of rank 0, only errors of other ranks."""
     root = logging.getLogger("ner_dist")
     if not root.handlers:
         handler = _ToStandardError()

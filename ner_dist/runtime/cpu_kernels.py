@@ -1,4 +1,4 @@
-"""What makes torch fast on a CPU, for as long as a training or scoring lasts.
+"""Speed up torch on CPUs, for the duration of a training or scoring.
 
 Four things that a profile of a 22 M parameter BERT on two cores shows (benchmarks/RESULTS.md):
 
@@ -70,7 +70,7 @@ def kernels_restored() -> Iterator[None]:
 
 
 def keep_memory() -> None:
-    """Have malloc take large blocks from its heap and keep what is freed.
+    """Make malloc take large blocks from its heap and keep freed memory.
 
     Otherwise every large tensor is mapped and unmapped, and the kernel fills it with zeros page by page. The
     many sizes of a training share what is freed, so that its peak is what it was; one and the same size again
@@ -86,7 +86,7 @@ def keep_memory() -> None:
 
 
 def release_memory() -> None:
-    """Give malloc its defaults back, and the system what is free."""
+    """Restore malloc's defaults, and return free memory to the system."""
     if os.name != "posix" or _MALLOC_VARIABLES & os.environ.keys():
         return
     libc = ctypes.CDLL(None)
@@ -97,7 +97,7 @@ def release_memory() -> None:
 
 
 def install_kernel(part: str) -> None:
-    """Have `dropout`, `attention` or `products` computed by the kernels below."""
+    """Use the kernels below for `dropout`, `attention` or `products`."""
     if part in _replaced:
         return
     _replaced[part] = []
@@ -110,14 +110,14 @@ def install_kernel(part: str) -> None:
 
 
 def use_torch_kernel(part: str) -> None:
-    """Have torch's own kernels back."""
+    """Restore torch's own kernels."""
     for library in _replaced.pop(part, []):
         library._destroy()
 
 
 @contextmanager
 def torchs_own(part: str) -> Iterator[None]:
-    """Have torch's own kernels for as long as this lasts."""
+    """Use torch's own kernels in the block."""
     replaced = part in _replaced
     use_torch_kernel(part)
     try:

@@ -1,8 +1,8 @@
-"""Starting the ranks of a training on this machine: `ner-dist train RECIPE --processes N`.
+"""Start the ranks of a training on this machine: `ner-dist train RECIPE --processes N`.
 
 Accelerate's own launcher does the work, in this process: it reads the launch config, sets the ranks'
-environment, and has torchrun start and watch them. What is added here is the end: the ranks' own exit code,
-and not a word of the launchers behind the line that a rank has printed.
+environment, and has torchrun start and watch them. This module adds the end: it returns the exit code of the
+ranks, and suppresses the launchers' messages after the line that a rank has printed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 
 _STARTED_HERE = "NER_DIST_STARTED_HERE"
 _GRACE = 300
-"""Seconds in which ranks may save after a signal; torchrun would kill them after 30."""
+"""Seconds that ranks have to save after a signal; by default torchrun kills them after 30."""
 _ORPHANS_GRACE = 40
-"""Seconds in which ranks may save after their launcher was killed."""
+"""Seconds that ranks have to save after their launcher was killed."""
 _OTHERS_WAIT = 20
-"""Seconds for which a rank with an error that all meet leaves the word to the first."""
+"""Seconds that other ranks wait for the first rank to report an error that all ranks met."""
 
-# As launch/cpu.yaml, whatever a user made of that file.
+# A copy of launch/cpu.yaml, which users may have edited.
 _SEVERAL_PROCESSES = """\
 compute_environment: LOCAL_MACHINE
 distributed_type: MULTI_GPU
@@ -57,9 +57,9 @@ def launch(
     Args:
         recipe: the recipe's file.
         overrides: `key=value`.
-        processes: how many; None takes the launch config's number.
-        config: one of Accelerate's config files, such as those of launch/; None is DDP, in the precision that
-            the recipe and the hardware decide.
+        processes: number of processes; None takes that of the launch config.
+        config: one of Accelerate's config files, such as those of launch/; None means DDP, in the
+            precision that the recipe and the hardware decide.
 
     Returns:
         The exit code, as from `train.main`; 130 if a second Ctrl-C cut the saving short.
@@ -67,7 +67,7 @@ def launch(
     Raises:
         UserError: the recipe is wrong, or the launch config cannot start that on this machine.
     """
-    load_recipe(recipe, overrides)  # a mistake in it is told before anything is started
+    load_recipe(recipe, overrides)  # report mistakes before anything is started
     exit_on_signals()
     with _config_file(config) as path:
         settings = LaunchConfig.read(path)
@@ -85,7 +85,7 @@ def launch(
             raise UserError(
                 f"cannot be used: {str(error).rstrip('.')}",
                 where=f"launch config {path}",
-                fix="compare it with those of launch/",
+                fix="compare it with the configs in launch/",
             ) from None
         finally:
             logging.disable(logging.NOTSET)
@@ -93,7 +93,7 @@ def launch(
 
 @contextmanager
 def _config_file(config: str | None) -> Iterator[str]:
-    """The launch config's file; for None a file that is there as long as the block runs."""
+    """The path of the launch config; for None, a temporary file that exists in the block."""
     if config is not None:
         yield config
         return
@@ -104,7 +104,7 @@ def _config_file(config: str | None) -> Iterator[str]:
 
 
 def _number(settings: LaunchConfig) -> int:
-    """How many processes the launch config asks for."""
+    """The number of processes in the launch config."""
     number = settings.processes
     if isinstance(number, int) and number > 0:
         return number
@@ -116,12 +116,12 @@ def _number(settings: LaunchConfig) -> int:
 
 
 def _check(settings: LaunchConfig, processes: int) -> None:
-    """Refuse what would end in an error of the launchers."""
+    """Refuse settings with which the launchers would fail."""
     if settings.machines > 1:
         raise UserError(
-            f"is for {settings.machines} machines, and --processes starts those of one",
+            f"is for {settings.machines} machines, but --processes starts processes on one",
             where=f"launch config {settings.path}",
-            fix="ner-dist launch-help prints what to type on each machine, and ner-dist slurm submits it",
+            fix="ner-dist launch-help prints the command for each machine, and ner-dist slurm submits it",
         )
     if settings.strategy == "zero" and importlib.util.find_spec("deepspeed") is None:
         raise UserError(
@@ -139,14 +139,14 @@ def _check(settings: LaunchConfig, processes: int) -> None:
 
 
 def _gpus() -> int:
-    """GPUs that trainings on this machine would use."""
+    """Number of GPUs that a training on this machine would use."""
     import torch
 
     return torch.cuda.device_count() if uses_gpu() else 0
 
 
 def _one(words: list[str]) -> int:
-    """Train in this process, in the environment that the launch config asks for: nobody has to watch it."""
+    """Replace this process by a training in the launch config's environment; it needs no launcher."""
     from accelerate.commands.launch import (
         _validate_launch_command,
         launch_command_parser,
@@ -162,14 +162,14 @@ def _one(words: list[str]) -> int:
 
 
 def _several(words: list[str], settings: LaunchConfig) -> int:
-    """What `accelerate launch WORDS` does, except for how it ends."""
+    """Run `accelerate launch WORDS`, but return the exit code of the ranks."""
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     _set_up_environment(settings)
     arguments = launch_command_parser().parse_args(words)
-    # torchrun would listen to a hang-up under `nohup` too; versions that cannot be told do so.
+    # torchrun would react to a hang-up even under `nohup`; versions without this option do.
     arguments.signals_to_handle = "SIGTERM,SIGINT,SIGQUIT"
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGUSR1))
@@ -184,29 +184,29 @@ def _several(words: list[str], settings: LaunchConfig) -> int:
 
 
 def _set_up_environment(settings: LaunchConfig) -> None:
-    """What the launchers, and the ranks after them, find in their environment."""
+    """Set environment variables for the launchers and the ranks."""
     os.environ[_STARTED_HERE] = "1"
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(_GRACE))
-    if settings.use_cpu:  # which Accelerate forgets where there are several processes
+    if settings.use_cpu:  # Accelerate drops this setting for several processes
         os.environ["ACCELERATE_USE_CPU"] = "true"
 
 
 def _exit_code(error: Any) -> int:
-    """That of the rank which failed first; torchrun has ended the others because of it."""
+    """The exit code of the rank that failed first; torchrun ended the others because of it."""
     rank, failure = error.get_first_failure()
     if failure.exitcode >= 0:
         return failure.exitcode
     name = signal.Signals(-failure.exitcode).name
     why = ", as by the kernel when memory runs out" if name == "SIGKILL" else ""
-    what = f"rank {rank} was ended by {name}{why}"
-    print(f"error: {what}; the same command goes on from the last checkpoint", file=sys.stderr)
+    what = f"rank {rank} was killed by {name}{why}"
+    print(f"error: {what}; repeat the command to resume from the last checkpoint", file=sys.stderr)
     return 1
 
 
 def end_with_launcher() -> None:
-    """Have this rank save and end if the launcher above is killed, which can then pass no signal on.
+    """Save and end this rank if its launcher is killed, which then cannot forward signals.
 
-    Nothing happens in a process that was started otherwise.
+    Does nothing in a process that was started in another way.
     """
     if _STARTED_HERE in os.environ:
         threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
@@ -221,9 +221,9 @@ def _watch(launcher: int) -> None:
 
 
 def leave_the_word() -> None:
-    """Wait on ranks that met the same error as the first: once that has told it, torchrun ends the others.
+    """Wait on other ranks while the first reports an error that all met; torchrun then ends them.
 
-    One that ends before would have the first ended too, perhaps before it has told anything.
+    If another rank ended earlier, torchrun would end the first one, perhaps before its report.
     """
     if _STARTED_HERE in os.environ and int(os.environ.get("LOCAL_RANK", 0)):
         time.sleep(_OTHERS_WAIT)

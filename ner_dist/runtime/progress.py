@@ -1,4 +1,4 @@
-"""Progress bars under the log lines of a terminal: none where standard error is a file, or on other ranks."""
+"""Show progress bars below the log lines, on rank 0 and only if standard error is a terminal."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _shown: Progress | None = None
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how far some work is while the block runs; yields a function to call with the number done so far.
+    """Show a progress bar in the block; yields a function to call with the number done so far.
 
     Args:
-        what: the work, in a word or two.
-        total: the number at which it is done.
+        what: short name of the work.
+        total: number at which the work is complete.
     """
     if not (is_main_process() and sys.stderr.isatty()):
         yield lambda done: None
@@ -36,7 +36,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def _bars() -> Iterator[Progress]:
-    """The one display that a terminal has room for; work within work adds a bar to it."""
+    """The only display of the terminal; nested work adds a bar to it."""
     global _shown
     if _shown is not None:
         yield _shown

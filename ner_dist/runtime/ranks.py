@@ -1,7 +1,7 @@
-"""Ranks that agree: one does the work, all get the answer, or all get the error.
+"""Run work on one rank, and give all ranks its result or its error.
 
-A rank that fails alone leaves the others waiting in the next collective. What reads or writes a disk, or may
-be a user's mistake, goes through here.
+A rank that fails alone leaves the others waiting in the next collective. So all work that uses a disk, or may
+find a user's mistake, goes through here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How long ranks wait for each other: for a slow disk, and while one of each machine downloads and tokenises.
+# Time that ranks wait for each other: for a slow disk, and while one per machine downloads and tokenises.
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 PREPARATION_TIMEOUT = timedelta(hours=6)
 
@@ -31,7 +31,7 @@ def is_main_process() -> bool:
 
 
 def on_main_rank(accelerator: Accelerator, work: Callable[[], T]) -> T:
-    """What `work` returns on rank 0, on every rank; or the error, where a user or a full disk is at fault."""
+    """Run `work` on rank 0; return its result, or raise its `UserError`, on every rank."""
     from accelerate.utils import broadcast_object_list
 
     answer: list[Any] = [None, None]
@@ -49,9 +49,9 @@ def on_main_rank(accelerator: Accelerator, work: Callable[[], T]) -> T:
 
 
 def local_main_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
-    """What `work` returns, once a rank of each machine has done it and its caches serve the others.
+    """Run `work` on one rank of each machine first, then on the others, which use its caches.
 
-    A `UserError` of one is raised on all: none is left waiting for one that has ended.
+    A `UserError` on one rank is raised on all, so that none waits for a rank that has ended.
     """
     answer: list[T] = []
     problem = None
@@ -68,7 +68,7 @@ def local_main_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
 
 
 def _all_problems(accelerator: Accelerator, mine: UserError | None) -> list[UserError | None]:
-    """Every rank's problem, however long the slowest takes."""
+    """Gather the problems of all ranks, with a long timeout."""
     import torch
 
     problems = [mine] * accelerator.num_processes
@@ -80,12 +80,12 @@ def _all_problems(accelerator: Accelerator, mine: UserError | None) -> list[User
 
 
 def leave() -> None:
-    """Take leave of the other ranks: threads of the process group that are left abort the process.
+    """Destroy the process group, whose threads would otherwise abort the process at exit.
 
-    All ranks must call this: a rank that failed alone would wait in it for the others.
+    All ranks must call this: a rank that failed alone would wait for the others.
     """
     if "torch" not in sys.modules:
-        return  # a mistake that was found at once need not wait for it
+        return  # an early error need not import torch
     import torch
 
     if torch.distributed.is_available() and torch.distributed.is_initialized():

@@ -1,8 +1,8 @@
-"""Stopping between two steps when a signal asks for it, on all ranks after the same step.
+"""Stop training at a signal, between two steps, on all ranks after the same step.
 
 SIGTERM, SIGUSR1 (a scheduler's warning) and SIGINT (Ctrl-C) set a flag. At every step, and at every forward
-pass of an evaluation, the ranks exchange their flags; the answer is read one turn later, so nobody waits.
-Ctrl-C once more ends the process at once.
+pass of an evaluation, the ranks exchange their flags; the result is read one turn later, so that no rank
+waits. A second Ctrl-C ends the process at once.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 EXIT_RESUME = int(os.environ.get("NER_DIST_EXIT_RESUME", 75))
-"""Exit code of a run that stopped because it was asked to: start it again, and it goes on (EX_TEMPFAIL).
+"""Exit code of a run that stopped at a signal: the same command resumes it (EX_TEMPFAIL).
 
-Whoever asks and knows can have another, such as 0: launchers take all others for crashes, with a traceback.
+A launcher can set another code, such as 0: most launchers report any other code as a crash, with a traceback.
 """
 
 _SAME_SECONDS = 1.0
@@ -30,7 +30,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 def exit_on_signals() -> None:
-    """Before training there is nothing to save: end at once, with the code that asks for another start."""
+    """End at once on a signal, with `EXIT_RESUME`: before training there is nothing to save."""
 
     def end(number: int, frame: Any) -> None:
         raise SystemExit(EXIT_RESUME)
@@ -40,24 +40,24 @@ def exit_on_signals() -> None:
 
 
 class Stopped(Exception):
-    """Training stopped where it can go on."""
+    """Training stopped at a signal, and can be resumed."""
 
 
 class PreemptionFlag:
-    """Whether any rank was asked to stop. All ranks call `agreed` equally often."""
+    """A stop signal shared by all ranks, which must call `agreed` equally often."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.asked: str | None = None
         self._asked_at = 0.0
         import torch
 
-        # A group of its own that talks over the host: agreeing must not wait for the GPU.
+        # A separate group over host memory: agreeing must not wait for the GPU.
         self._group = torch.distributed.new_group(backend="gloo") if accelerator.num_processes > 1 else None
         self._turn: tuple[Any, torch.Tensor] | None = None
         self._agreed = False
 
     def agreed(self) -> bool:
-        """The ranks' common answer: yes once any had been asked by the time of the call before this one."""
+        """Whether any rank had received a stop signal by the previous call; the same on every rank."""
         if self._group is None:
             self._agreed = self._agreed or self.asked is not None
         elif not self._agreed:
@@ -76,7 +76,7 @@ class PreemptionFlag:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Note signals instead of dying of them while the block runs."""
+        """Record signals in the block, instead of being killed by them."""
         before = {number: signal.signal(number, self._note) for number in _SIGNALS}
         try:
             yield
@@ -85,9 +85,9 @@ class PreemptionFlag:
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: Any) -> None:
-        # Nothing is logged here: the signal may have come in the middle of a line.
+        # No logging here: the signal may arrive in the middle of a line.
         if self.asked == "SIGINT" and number in (signal.SIGINT, signal.SIGTERM):
-            # torchrun hands a second Ctrl-C on as SIGTERM. The same one may come twice within moments.
+            # torchrun forwards a second Ctrl-C as SIGTERM. The first may arrive twice within moments.
             if time.monotonic() - self._asked_at > _SAME_SECONDS:
                 signal.signal(number, signal.SIG_DFL)
                 os.kill(os.getpid(), number)

@@ -1,9 +1,9 @@
-"""How many threads torch computes with on a CPU, and how they wait for each other.
+"""Choose the number of CPU threads of torch, and how they wait for each other.
 
-The number decides in which order sums are taken, so that a run goes on bit for bit only under the same one:
-it follows from the machine and from what a person set, never from how busy the machine is. How threads wait
-has no part in any result. By default those of OpenMP spin for long, and where other work shares the
-cores they spin in the place of the thread that they wait for. Subwords/s of a 22 M parameter encoder on two:
+The number decides the order of summation, so a run resumes bit for bit only with the same number: it depends
+on the machine and on OMP_NUM_THREADS, never on how busy the machine is. The way threads wait affects no
+result. By default OpenMP's threads spin for a long time, and if other work shares the cores, they block the
+thread that they wait for. Subwords/s of a 22 M parameter encoder on two cores:
 
     wait                      two cores at a load of 5 to 6    the same with real-time priority
     long spin, the default    170 and 600                      3,900 and 3,660
@@ -17,16 +17,16 @@ import os
 from pathlib import Path
 
 TOLD = "NER_DIST_THREADS_TOLD"
-"""Set where a launcher knows that a person set OMP_NUM_THREADS, and its own environment is gone."""
+"""Set by a launcher that replaces its process, if the user set OMP_NUM_THREADS."""
 
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 
 def wait_considerately() -> None:
-    """Have OpenMP's idle threads sleep soon, and on a busy machine at once.
+    """Let OpenMP's idle threads sleep soon, and on a busy machine at once.
 
     GNU's OpenMP, which torch's wheels bring along, reads its environment when it is loaded: this must come
-    before the first import of torch. Where the environment says how threads wait, that stays.
+    before the first import of torch. Settings in the environment have priority.
     """
     if any(name in os.environ for name in _WAITING):
         return
@@ -42,9 +42,9 @@ def cores() -> int:
 
 
 def choose_threads() -> str:
-    """Set the number of torch's threads; return it, and why, as `2 threads (all 2 cores)`.
+    """Set the number of torch's threads; return it with the reason, as `2 threads (all 2 cores)`.
 
-    It is OMP_NUM_THREADS where a person set that, else this process's share of the cores: more threads than
+    It is OMP_NUM_THREADS if the user set that, else this process's share of the cores: more threads than
     cores slow each other down.
     """
     import torch
@@ -63,7 +63,7 @@ def choose_threads() -> str:
 
 
 def _asked() -> int | None:
-    """OMP_NUM_THREADS, unless a launcher set it: both torchrun and Accelerate set 1 where nobody did."""
+    """OMP_NUM_THREADS, unless a launcher set it: torchrun and Accelerate set 1 if it is not set."""
     try:
         # A list is for nested regions, the outermost first.
         number = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
@@ -76,7 +76,7 @@ def _asked() -> int | None:
 
 
 def _launcher_was_told() -> bool:
-    """Whether OMP_NUM_THREADS stood in the launcher's own environment; False if that cannot be read."""
+    """Whether OMP_NUM_THREADS was set for the launcher itself; False if its environment cannot be read."""
     if TOLD in os.environ:
         return True
     try:
@@ -87,7 +87,7 @@ def _launcher_was_told() -> bool:
 
 
 def load() -> str:
-    """How busy the machine is, if other work takes part of its cores; else empty."""
+    """A note on the load of the machine if other work uses its cores; else empty."""
     try:
         busy = os.getloadavg()[0]
     except (OSError, AttributeError):

@@ -1,1 +1,1 @@
-"""What a training needs in memory and time on given hardware, before any hardware is there."""
+"""Predict the memory and time of a training on given hardware."""

@@ -36,7 +36,7 @@ MUCH_TO_LOAD = 64 * 2**30
 
 @dataclass(frozen=True)
 class Hardware:
-    """What the training is to run on."""
+    """The hardware to plan for."""
 
     gpus: int
     memory: float
@@ -67,7 +67,7 @@ class Sized:
     largest: int = 0
     """Subwords of the largest micro-batch that fits."""
     micro_batch_tokens: int = 0
-    """What memory and time are given for: the recipe's, or what suits the ranks better."""
+    """Subwords of the micro-batch that is planned: the recipe's, or one that suits the ranks better."""
     turns: int = 0
     idle_turns: int = 0
     """Of all ranks' forward passes of a step."""
@@ -117,7 +117,9 @@ def size(
         return replace(nothing, refused=error.what)
     if launch.offload and not on_gpu:
         return replace(
-            nothing, precision=precision, refused="offload moves to main memory what is there already"
+            nothing,
+            precision=precision,
+            refused="offload has no effect: everything is in main memory already",
         )
 
     longest = longest_example(recipe, shape, workload)
@@ -210,7 +212,7 @@ def suitable_micro_batch(recipe: FixedRecipe, *, world: int, longest: int, large
 
 
 def choose(sized: list[Sized]) -> Sized | None:
-    """The quickest config that fits; a simpler one (earlier in the list) that is nearly as quick wins."""
+    """Choose the fastest config that fits, or a simpler one (earlier in the list) that is nearly as fast."""
     best: Sized | None = None
     for candidate in sized:
         if candidate.seconds < (math.inf if best is None else WORTH_IT * best.seconds):
@@ -241,7 +243,7 @@ def overrides_for(sized: Sized, recipe: FixedRecipe, given: list[str]) -> list[s
 
 
 def command_for(sized: Sized, recipe: FixedRecipe, *, path: str, given: list[str], hardware: Hardware) -> str:
-    """What to type for a config."""
+    """The command that trains under a config."""
     machines = 1 if sized.launch.strategy == "one" else hardware.machines
     return launch_command(
         sized.launch, path, overrides_for(sized, recipe, given), world=sized.world, machines=machines
@@ -273,7 +275,7 @@ def remarks(
     workload: Workload,
     hardware: Hardware,
 ) -> list[str]:
-    """What else the user should know: idle ranks, memory of the host, what to do where nothing fits."""
+    """Notes for the user: idle ranks, memory of the host, what to try if nothing fits."""
     train, notes = recipe.train, []
     longest = longest_example(recipe, shape, workload)
     if chosen is None:
@@ -293,7 +295,7 @@ def remarks(
         )
         notes.append(
             f"the recipe's micro_batch_tokens {own} ({batches} micro-batches a step) {reason} on {world} "
-            f"rank{'s' * (world > 1)}; {chosen.micro_batch_tokens} is taken instead"
+            f"rank{'s' * (world > 1)}; {chosen.micro_batch_tokens} is used instead"
         )
     if chosen.idle_turns:
         room = train.batch_tokens // min(longest, train.batch_tokens)
@@ -310,11 +312,11 @@ def remarks(
             f"take {fewer.seconds / chosen.seconds:.2f} times the time ({fewer.launch.name})"
         )
     elif chosen.launch.strategy == "one" and hardware.gpus > 1:
-        notes.append(f"{hardware.gpus - 1} of the {hardware.gpus} GPUs are left unused")
+        notes.append(f"{hardware.gpus - 1} of the {hardware.gpus} GPUs stay unused")
     ranks = min(world, hardware.network.per_machine)
     if chosen.memory and chosen.memory.host:
         host = chosen.memory.host * ranks / 2**30
-        notes.append(f"what is offloaded takes {host:.0f} GiB of each machine's main memory")
+        notes.append(f"offloaded state takes {host:.0f} GiB of each machine's main memory")
     loading = 4 * shape.parameters * ranks
     if loading > MUCH_TO_LOAD:
         notes.append(

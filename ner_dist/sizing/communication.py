@@ -1,4 +1,4 @@
-"""What a strategy sends in a step, and how long that takes: the alpha-beta model of collectives.
+"""Bytes that a strategy sends in a step and their time: the alpha-beta model of collectives.
 
 A message of n bytes costs alpha + n / bandwidth. On a ring of W ranks (Thakur, Rabenseifner and Gropp,
 "Optimization of Collective Communication Operations in MPICH", 2005) each rank sends
@@ -78,7 +78,7 @@ class Transfer:
 def transfers(
     launch: LaunchConfig, shape: ModelShape, *, half: bool, turns: int, gloo: bool = False
 ) -> list[Transfer]:
-    """What is sent in a step of `turns` micro-batches a rank, under the settings that ner_dist runs with.
+    """The collectives of a step of `turns` micro-batches a rank, under ner_dist's own settings.
 
     With P parameters of e bytes (2 in 16 bits, else 4), in units of (W - 1) / W:
 

@@ -1,4 +1,4 @@
-"""What one forward pass keeps for its backward pass, and computes, counted without computing anything.
+"""Memory and FLOPs of a forward pass, counted without computing anything.
 
 The encoder runs under PyTorch's fake tensors: every operation works out shapes and number formats only, and
 the weights are never allocated. What autograd would save is summed, each storage once; matrix products are

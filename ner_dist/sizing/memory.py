@@ -18,7 +18,7 @@ parameters; smaller tensors than 100,000 elements are never sharded. Offload mov
 optimiser to the host.
 
 Three moments compete for the peak: the backward pass's start, when all activations are there; its end, when
-the gradient of the largest tensor stands beside the one it is added to; and the reduction of gradients. On a
+the gradient of the largest tensor exists beside the one it is added to; and the reduction of gradients. On a
 CPU the pages of a bucket count as they are filled, and gloo scatters by a copy.
 """
 
@@ -62,7 +62,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class _Held:
-    """What a strategy holds throughout, and beside it in the backward pass and in the reduction."""
+    """Bytes that a strategy holds throughout, and in addition during the backward pass and the reduction."""
 
     weights: float
     gradients: float

@@ -146,7 +146,7 @@ def _title(recipe: FixedRecipe, shape: ModelShape, options: PlanOptions) -> str:
 def _facts(
     recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware, options: PlanOptions
 ) -> list[str]:
-    """What the figures rest on."""
+    """Assumptions behind the figures, as lines below the table."""
     train, network = recipe.train, hardware.network
     length = longest_example(recipe, shape, workload)
     shape_source = "known to ner_dist" if recipe.model.name in KNOWN else "from its configuration"

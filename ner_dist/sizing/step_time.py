@@ -40,7 +40,7 @@ whose computation is negligible, against the same under DDP (benchmarks/plan_che
 
 @dataclass(frozen=True)
 class Rates:
-    """What a device reaches, per second."""
+    """Rates that a device reaches, per second."""
 
     flops: float
     """Operations of matrix products, in the precision that is trained in."""
@@ -51,7 +51,7 @@ class Rates:
     kernels: float = 0.0
     """Seconds that starting the kernels of one encoder layer takes, forward and backward."""
     overlap: bool = True
-    """Whether communication goes on beside computation."""
+    """Whether communication overlaps with computation."""
     host_link: float = 12e9
     """Bytes between a GPU and main memory: PCIe."""
     host_memory: float = 20e9
@@ -67,7 +67,7 @@ class StepTime:
     communication: float
     """All of it, hidden or not."""
     exposed: float
-    """What of it is not hidden behind computation."""
+    """The part of communication that computation does not hide."""
     sent_bytes: float
     """By each rank."""
 
@@ -77,7 +77,7 @@ class StepTime:
 
 
 def rates_of(gpu: Gpu, *, precision: str, flops: float | None = None) -> Rates:
-    """What a device of the list is taken to reach.
+    """Rates that a listed device is assumed to reach.
 
     Args:
         gpu: the device.
@@ -169,7 +169,7 @@ def _update_seconds(
     reductions = turns if launch.stage > 1 else 1
     copies = reductions * 8 * e * shape.parameters + 2 * e * shape.parameters
     mine = shape.parameters / world
-    # Allocated anew every time: bucket and flat copy; under stage 3 gathered weights, flat copy, gloo's copy.
+    # Allocated every time: bucket and flat copy; under stage 3 gathered weights, flat copy, gloo's copy.
     allocated = reductions * (3 if launch.stage == 3 else 2) * e * shape.parameters / rates.fresh
     if not launch.offload:
         return (copies + 40 * mine) / rates.memory + allocated

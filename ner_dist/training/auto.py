@@ -1,8 +1,8 @@
-"""The numbers behind `auto`: step size, epochs and learning rate that suit a data set and an encoder.
+"""Values for `auto`: step size, epochs and learning rate for a data set and an encoder.
 
-A pure function of two figures, the subwords of the training split and the width of the encoder. So one data
-set trains the same way on any hardware, and models of different labels of it train alike. The rule was chosen
-on validation splits (benchmarks/RESULTS.md, "Sizes of data"):
+A pure function of two numbers, the subwords in the training split and the width of the encoder. So a data set
+trains the same way on any hardware and with any label set. The rule was chosen on validation splits
+(benchmarks/RESULTS.md, "Sizes of data"):
 
 - A step grows with the square root of the data, from 1,024 to 8,192 subwords. Small data needs many steps;
   large data can afford steps that keep a GPU busy.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
 
 FEW_STEPS = 300
-"""A training of fewer steps hardly learns, whatever the data."""
+"""A training with fewer steps hardly learns, whatever the data."""
 
 _LARGEST_STEP = 8192
 # Subwords of a training split for which the smallest step is right: about 12,000 sentences.
@@ -39,7 +39,7 @@ _HIGHEST_RATE = 1e-3
 
 
 def choose(*, subwords: int, width: int) -> dict[str, Any]:
-    """A number for each of `KEYS`.
+    """Choose a value for each of `KEYS`.
 
     Args:
         subwords: of the training split, special tokens included.
@@ -66,7 +66,7 @@ def settle(
         recipe: as it was read.
         subwords: of the training split, special tokens included.
         width: hidden size of the encoder.
-        earlier: what was chosen when the run began; a run keeps its numbers if the rule changes.
+        earlier: values chosen when the run started; a run keeps them if the rule changes.
     """
     chosen = choose(subwords=subwords, width=width) | (earlier or {})
     asked = {name: getattr(recipe.train, name) for name in Train.model_fields}
@@ -79,12 +79,12 @@ def settle(
 
 
 def automatic(settings: Train) -> list[str]:
-    """Those of `KEYS` that are `auto`."""
+    """The `KEYS` that are set to `auto`."""
     return [key for key in KEYS if getattr(settings, key) == "auto"]
 
 
 def borrowed(recipe: Recipe) -> str | None:
-    """A warning if the recipe's numbers were chosen for other data; None if they were not."""
+    """A warning if the recipe's settings were chosen for other data; else None."""
     found = recipe.numbers_of_other_data
     if not found:
         return None
@@ -96,7 +96,7 @@ def borrowed(recipe: Recipe) -> str | None:
 
 
 def too_few_steps(recipe: Recipe, steps: int, *, subwords: int, width: int) -> str | None:
-    """A warning if a training is much shorter than `auto` would make it; None if it is not.
+    """A warning if a training is much shorter than `auto` would make it; else None.
 
     Args:
         recipe: as it was read.
@@ -117,6 +117,6 @@ def too_few_steps(recipe: Recipe, steps: int, *, subwords: int, width: int) -> s
     # A run keeps its numbers, where an earlier version's `auto` chose them.
     remedy = f"pass {' '.join(change)}" if change else "resume=never starts over"
     return (
-        f"{steps} optimiser steps are few for this data, auto would take {usual:,}: the model may learn "
+        f"{steps} optimiser steps are few for this data (auto would take {usual:,}): the model may learn "
         f"little; {remedy}" + (f" for {become}" if become else "")
     )

@@ -1,12 +1,12 @@
-"""A folder of named tensors and a JSON state on disk: complete, or absent, or found to be damaged.
+"""Read and write a checkpoint folder: named tensors and a JSON state, with checksums.
 
     tensors-00001.safetensors …   fp32 tensors, at most 2 GiB a file unless one tensor is larger
-    state.json                    whatever else belongs to them
+    state.json                    all other state
     SHA256SUMS                    checksum of every other file, as `sha256sum -c` reads it
 
-The folder is written aside, synced and renamed. Nothing is unpickled on load. The files are in the format of
-safetensors (https://huggingface.co/docs/safetensors/index#format) and written here, because the library's
-writer holds a second copy of the tensors and leaves no place for a checksum on the way.
+The folder is written under a temporary name, synced and renamed. Nothing is unpickled on load. The files are
+in the safetensors format (https://huggingface.co/docs/safetensors/index#format), but not written by the
+library: its writer needs a second copy of the tensors, and cannot compute a checksum while writing.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _BLOCK = 1 << 22
 
 
 class CheckpointWriter:
-    """Writes one folder, a shard at a time; a full disk is remembered in `error`, never raised.
+    """Writes one folder, a shard at a time; disk errors are stored in `error`, never raised.
 
-    No more than one shard is held beyond the tensors themselves: the next is collected once the one before is
-    on the disk. The last is left to the background, so that a model of one shard never waits for it.
+    At most one shard is held in memory beside the tensors: the next one is collected when the previous is on
+    disk. The last shard is written in the background, so that a model of one shard never waits.
     """
 
     def __init__(self, folder: Path, *, shard_bytes: int = SHARD_BYTES) -> None:
@@ -44,14 +44,14 @@ class CheckpointWriter:
         self.aside = folder.with_name(f".{folder.name}.part")
         self.error: OSError | None = None
         self.bytes = 0
-        """Written, or meant to be."""
+        """Number of bytes written or to be written."""
         self._sums: dict[str, str] = {}
         self._shard: dict[str, torch.Tensor] = {}
         self._held = 0
         self._attempt(self._begin)
 
     def add(self, name: str, tensor: torch.Tensor) -> None:
-        """Take a tensor; it is copied, so that training may go on changing it."""
+        """Add a tensor; it is copied, so that training may modify it."""
         size = 4 * tensor.numel()
         self.bytes += size
         if self.error is not None:
@@ -62,11 +62,11 @@ class CheckpointWriter:
         self._held += size
 
     def finish(self, state: dict[str, Any], *, then: Callable[[CheckpointWriter], None]) -> Future[None]:
-        """Write the rest and put the folder in its place, in the background.
+        """Write the rest and rename the folder, in the background.
 
         Args:
-            state: what stands in `state.json`.
-            then: called in the background once the folder is complete, or was given up.
+            state: contents of `state.json`.
+            then: called in the background when the folder is complete or has failed.
         """
 
         def rest() -> None:
@@ -112,7 +112,7 @@ class CheckpointWriter:
 
 
 def find_corruption(folder: Path) -> str | None:
-    """What is wrong with a folder that should be complete; None if it is sound. Reads every byte."""
+    """Describe the corruption of a checkpoint folder; None if it is intact. Reads every byte."""
     try:
         text = (folder / SUMS).read_text(encoding="ascii")
         # Not `splitlines`: a newline with a flipped bit ends a line, too.
@@ -145,12 +145,12 @@ def _digest(path: Path) -> str:
 
 
 class CheckpointReader:
-    """A complete folder: its state, and its tensors one by one from the disk."""
+    """A complete folder: its state, and its tensors, read one by one."""
 
     def __init__(self, folder: Path) -> None:
         """
         Raises:
-            UserError: the folder is not one of ours, or cannot be read.
+            UserError: the folder is not a checkpoint, or cannot be read.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -168,7 +168,7 @@ class CheckpointReader:
         return name in self._place
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Every weight by its name in the model."""
+        """All weights by their names in the model."""
         return {
             name.removeprefix("weight/"): self.tensor(name)
             for name in self._place

@@ -1,10 +1,11 @@
-"""A run's checkpoints: which there are, which can be trusted, which may go.
+"""Manage a run's checkpoints: save, find, verify and prune them.
 
-    RUN/checkpoints/step-000120/   everything that going on after step 120 needs
+    RUN/checkpoints/step-000120/   the full training state after step 120
     RUN/checkpoints/best-000080/   the weights with the best validation F1, reached at step 80
 
-Folders are written in the background (`checkpoint_files.py`) and appear complete. A checkpoint names the best
-weights of its time; those stay as long as a checkpoint names them: whoever goes back to one finds its best.
+Folders are written in the background (`checkpoint_files.py`) and appear only when complete. A checkpoint
+names the best weights at its time; these are kept as long as a checkpoint names them, so that a run can go
+back to it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _grace_told: list[float] = []
 
 
 class Checkpoints:
-    """The folder `RUN/checkpoints`. Every rank has one and calls it alike; rank 0 writes."""
+    """The folder `RUN/checkpoints`. All ranks make the same calls; rank 0 writes."""
 
     def __init__(self, folder: Path, *, accelerator: Accelerator, keep_last: int) -> None:
         self.folder, self.accelerator, self.keep_last = folder, accelerator, keep_last
@@ -56,31 +57,31 @@ class Checkpoints:
         optimizer: AcceleratedOptimizer,
         state: dict[str, Any],
     ) -> None:
-        """Save everything that going on after `step` needs."""
+        """Save the full training state after `step`."""
         self._save(self.folder / f"step-{step:06d}", model, optimizer, state)
 
     def save_best(self, step: int, *, model: torch.nn.Module, f1: float | None) -> bool:
-        """Save the weights after `step`; return, on every rank, whether that worked."""
+        """Save the weights after `step`; return on every rank whether that succeeded."""
         folder = self.best(step)
         self._save(folder, model, None, {"step": step, "best_step": step, "f1": f1})
         self._join()
         return on_main_rank(self.accelerator, lambda: self._written)
 
     def best(self, step: int) -> Path:
-        """Where the weights that were best at `step` stand."""
+        """Folder of the weights that were best at `step`."""
         return self.folder / f"best-{step:06d}"
 
     def steps(self) -> list[Path]:
-        """The folders of the periodic checkpoints, oldest first; not those that were set aside."""
+        """The folders of the periodic checkpoints, oldest first, without those that were set aside."""
         return step_checkpoints(self.folder)
 
     def wait(self) -> None:
-        """Return once what was saved is on the disk, or was given up; all ranks wait for rank 0."""
+        """Wait until pending saves are on disk or have failed; all ranks wait for rank 0."""
         self._join()
         self.accelerator.wait_for_everyone()
 
     def choose(self, recipe: Recipe) -> CheckpointReader | None:
-        """The checkpoint that the training continues from, the same on all ranks; None for none.
+        """Choose the checkpoint to continue from, the same on all ranks; None to start from step 0.
 
         Raises:
             UserError: the recipe names a checkpoint that is damaged, or of another recipe.
@@ -94,25 +95,25 @@ class Checkpoints:
         return None if folder is None else CheckpointReader(folder)
 
     def newest(self) -> Path | None:
-        """The newest whole checkpoint, the same for all ranks; damaged ones are named in the log."""
+        """The newest intact checkpoint, the same on all ranks; damaged ones are logged."""
         return on_main_rank(self.accelerator, self._newest)
 
     def adopt(self, folder: Path, recipe: Recipe) -> None:
-        """Make another run's checkpoint one to begin from: check it, and bring the best weights it names.
+        """Check another run's checkpoint to start from, and copy the best weights that it names.
 
         Raises:
             UserError: the checkpoint is damaged, or of a recipe that trains something else.
         """
         problem = self._damage(folder)
         if problem:
-            raise UserError(f"is no checkpoint that can be used: {problem}", where=f"resume {folder}")
+            raise UserError(f"is not a usable checkpoint: {problem}", where=f"resume {folder}")
         origin = folder.parent.parent / "recipe.yaml"
         keys = differing_keys(load_recipe(origin), recipe) if origin.exists() else []
         if keys:
             raise UserError(
-                f"is of another recipe (they differ in {', '.join(keys)})",
+                f"belongs to another recipe (they differ in {', '.join(keys)})",
                 where=f"resume {folder}",
-                fix="a run goes on only with the maths it began with",
+                fix="a run can only resume with the settings it started with",
             )
         best = CheckpointReader(folder).state["best_step"]
         if best is not None and not self.best(best).exists():
@@ -120,15 +121,15 @@ class Checkpoints:
                 shutil.copytree(folder.with_name(self.best(best).name), aside, dirs_exist_ok=True)
 
     def check_space(self, parameters: int, *, every: int | None, steps: int) -> None:
-        """Find out before the training, not in it, that the disk cannot hold what it saves; for rank 0.
+        """Check before training that the disk has room for everything it saves; for rank 0.
 
         Args:
-            parameters: of the model; weights and moments are saved in fp32.
+            parameters: number of parameters; weights and moments are saved in fp32.
             every: the recipe's `checkpoint.every`.
-            steps: of the whole training.
+            steps: number of steps in the whole training.
 
         Raises:
-            UserError: not even the best weights and the model made of them find room.
+            UserError: there is not even room for the best weights and the final model.
         """
         run = self.folder.parent
         folders = (*self.steps(), *best_weights(self.folder), run / "model")
@@ -138,13 +139,13 @@ class Checkpoints:
         least = 2 * weights
         if least > room:
             raise UserError(
-                f"the best weights and the model take {_size(least)}, and {_size(room)} are free",
+                f"the best weights and the model need {_size(least)}, but only {_size(room)} are free",
                 where=f"output_dir {run}",
-                fix="make room, or name an output_dir on another disk",
+                fix="free disk space, or choose an output_dir on another disk",
             )
 
         def needed(keep_last: int) -> int:
-            # The oldest goes once the newest is whole, and so it is with the best weights.
+            # The oldest is removed once the newest is complete; the same holds for the best weights.
             kept = 0 if every is None else min(keep_last + 1, -(-steps // every))
             return least + weights + 3 * weights * kept
 
@@ -152,8 +153,8 @@ class Checkpoints:
             return
         fewer = next((number for number in range(self.keep_last - 1, 0, -1) if needed(number) <= room), None)
         log.warning(
-            "%s: checkpoints, the best weights and the model take up to %s, and %s are free: "
-            "make room, or set %s",
+            "%s: checkpoints, the best weights and the model need up to %s, but only %s are free: "
+            "free disk space, or set %s",
             run,
             _size(needed(self.keep_last)),
             _size(room),
@@ -166,10 +167,10 @@ class Checkpoints:
         return reports
 
     def set_later_aside(self, step: int) -> None:
-        """Have the checkpoints after `step` no longer count, for a run that goes back; for rank 0."""
+        """Set aside the checkpoints after `step`, for a run that goes back to it; for rank 0."""
         for folder in self.steps():
             if step_of(folder) > step:
-                log.info("going back: %s stays as %s", folder, _set_aside(folder).name)
+                log.info("going back: %s is kept as %s", folder, _set_aside(folder).name)
 
     def _newest(self) -> Path | None:
         for folder in reversed(self.steps()):
@@ -178,7 +179,7 @@ class Checkpoints:
                 return folder
             aside = _set_aside(folder)
             log.warning(
-                "%s is damaged (%s): going back to the checkpoint before it; it stays as %s",
+                "%s is damaged (%s): going back to the checkpoint before it; it is kept as %s",
                 folder,
                 problem,
                 aside.name,
@@ -186,7 +187,7 @@ class Checkpoints:
         return None
 
     def _damage(self, folder: Path) -> str | None:
-        """What is wrong with a checkpoint, or with the best weights that it names."""
+        """Describe the damage to a checkpoint, or to the best weights that it names; None if intact."""
         problem = find_corruption(folder)
         if problem is None:
             best = CheckpointReader(folder).state.get("best_step")
@@ -204,7 +205,7 @@ class Checkpoints:
         self._join()
         began = time.perf_counter()
         writer = CheckpointWriter(folder) if self.accelerator.is_main_process else None
-        # Every rank takes part in gathering to the end, whatever becomes of rank 0's disk.
+        # All ranks take part in gathering to the end, even if rank 0's disk fails.
         for name, tensor in tensors(self.accelerator, model, optimizer):
             if writer is not None and tensor is not None:
                 writer.add(name, tensor)
@@ -241,17 +242,17 @@ class Checkpoints:
     def _report(self, writer: CheckpointWriter, error: OSError) -> None:
         steps = self.steps()
         log.warning(
-            "%s could not be written (%s): training goes on%s; it takes %.3f GB, %.3f GB are free: "
+            "%s could not be written (%s): training continues%s; it needs %.3f GB, and %.3f GB are free: "
             "move away old runs (*.old-N), old-* checkpoints or prepared data, or lower checkpoint.keep_last",
             writer.folder,
             error.strerror or error,
-            f", and {steps[-1].name} stays the newest checkpoint" if steps else "",
+            f", and {steps[-1].name} remains the newest checkpoint" if steps else "",
             writer.bytes / 1e9,
             shutil.disk_usage(self.folder).free / 1e9,
         )
 
     def _prune(self, newest: dict[str, Any]) -> None:
-        """Remove all but the newest `keep_last` checkpoints, and best weights that none of these names."""
+        """Remove all but the newest `keep_last` checkpoints, and best weights that none of them names."""
         steps = [folder for folder in self.steps() if step_of(folder) <= newest["step"]]
         for folder in steps[: -self.keep_last]:
             shutil.rmtree(folder, ignore_errors=True)
@@ -278,7 +279,7 @@ def _set_aside(folder: Path) -> Path:
 
 
 def _check_grace(seconds: float) -> None:
-    """Say so if torchrun would kill a rank before it has saved; it reads its grace when it is started."""
+    """Warn if torchrun would kill a rank before it has saved; the limit is fixed when torchrun starts."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return
     grace = float(os.environ.get("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", 30))
@@ -286,7 +287,7 @@ def _check_grace(seconds: float) -> None:
     if needed > max([grace, *_grace_told]):
         _grace_told.append(needed)
         log.warning(
-            "a save takes %.0f s, and the launcher kills %.0f s after a signal: start it with "
+            "saving takes %.0f s, but the launcher kills ranks %.0f s after a signal: start it with "
             "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=%d",
             seconds,
             grace,

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ner_dist.data.prepare import window_limit
 from ner_dist.data.report import count_in_entities
 from ner_dist.errors import UserError, writing
 from ner_dist.evaluation import predictions
-from ner_dist.evaluation.repeats import in_words, with_repeats
+from ner_dist.evaluation.figures import FORMAT, SplitFigures
+from ner_dist.evaluation.json_form import as_json
+from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import typed, write_atomically
 from ner_dist.model.tagger import Tagger, load_tagger, save_model
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
-from ner_dist.training import auto, model_card
+from ner_dist.training import model_card
 from ner_dist.training.checkpoint_files import CheckpointReader
+from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
 
 if TYPE_CHECKING:
     from ner_dist.evaluation.evaluate import EvaluationResult
@@ -43,11 +47,11 @@ def finalize(trainer: Trainer, metrics_log: MetricsLogger) -> None:
             fix="free disk space and give the same command again",
         )
     on_main_rank(trainer.accelerator, partial(_save_model, trainer, trainer.best_step))
-    written = _train_figures(trainer, metrics_log) | _final_scores(trainer, metrics_log)
+    results = _results(trainer, metrics_log)
     trainer.checkpoints.wait()
     for event in trainer.checkpoints.take_events():
         metrics_log.write(event)
-    on_main_rank(trainer.accelerator, lambda: _write_results(trainer, written))
+    on_main_rank(trainer.accelerator, lambda: _write_results(trainer, results))
 
 
 def _save_model(trainer: Trainer, best_step: int) -> None:
@@ -61,77 +65,86 @@ def _save_model(trainer: Trainer, best_step: int) -> None:
         )
 
 
-def _write_results(trainer: Trainer, written: dict[str, Any]) -> None:
-    readme = model_card.model_card(trainer.recipe, trainer.task.labels, written)
+def _write_results(trainer: Trainer, results: RunResults) -> None:
+    readme = model_card.model_card(trainer.recipe, trainer.task.labels, results)
     write_atomically(trainer.run.model / "README.md", readme)
-    write_atomically(trainer.run.results, json.dumps(written, indent=1) + "\n")
+    write_atomically(trainer.run.results, json.dumps(as_json(results), indent=1) + "\n")
     log.info("results in %s, model in %s", trainer.run.results, trainer.run.model)
     run = typed(trainer.run.folder)
     log.info("a page of its curves, scores and errors: ner-dist report %s", run)
     log.info("which of two runs is better: ner-dist compare %s OTHER_RUN --out FOLDER", run)
 
 
-def _train_figures(trainer: Trainer, metrics_log: MetricsLogger) -> dict[str, Any]:
+def _results(trainer: Trainer, metrics_log: MetricsLogger) -> RunResults:
+    """The figures of the training, and the scores of the saved model."""
+    task, accelerator = trainer.task, trainer.accelerator
+    inside = {
+        f"{name}_words_without_subwords_in_entities": count_in_entities(split)[1]
+        for name, split in task.splits.items()
+    }
+    scores, examples = _final_scores(trainer, metrics_log)
+    return RunResults(
+        format=FORMAT,
+        name=trainer.recipe.name,
+        labels=list(task.labels.types),
+        train=_train_figures(trainer, metrics_log),
+        data={"fingerprint": task.data.fingerprint, **task.data.counts, **inside},
+        environment=Environment(
+            strategy=describe(accelerator),
+            processes=accelerator.num_processes,
+            precision=precision_of(accelerator),
+        ),
+        **scores,
+        examples=examples,
+    )
+
+
+def _train_figures(trainer: Trainer, metrics_log: MetricsLogger) -> TrainFigures:
     last = max(metrics_log.epoch_loss, default=-1)
     total, weight = metrics_log.epoch_loss.get(last, (0.0, 0.0))
-    loss = total / weight if weight else None
-    return {
-        "name": trainer.recipe.name,
-        "labels": list(trainer.task.labels.types),
-        "train": {
-            "loss": loss,
-            "loss_is": "mean over the labelled words trained on in the last epoch, with dropout"
-            + ("" if trainer.recipe.train.class_weights is None else ", weighted by class"),
-            "steps": trainer.loop.step,
-            **{key: getattr(trainer.task.fixed.train, key) for key in auto.KEYS},
-            "best_step": trainer.best_step,
-            "seconds": metrics_log.seconds,
-        },
-        "data": {
-            "fingerprint": trainer.task.data.fingerprint,
-            **trainer.task.data.counts,
-            **{
-                f"{name}_words_without_subwords_in_entities": count_in_entities(split)[1]
-                for name, split in trainer.task.splits.items()
-            },
-        },
-        "environment": {
-            "strategy": describe(trainer.accelerator),
-            "processes": trainer.accelerator.num_processes,
-            "precision": precision_of(trainer.accelerator),
-        },
-    }
+    settings = trainer.task.fixed.train
+    return TrainFigures(
+        loss=total / weight if weight else None,
+        loss_is="mean over the labelled words trained on in the last epoch, with dropout"
+        + ("" if settings.class_weights is None else ", weighted by class"),
+        steps=trainer.loop.step,
+        epochs=settings.epochs,
+        batch_tokens=settings.batch_tokens,
+        learning_rate=settings.learning_rate,
+        best_step=trainer.best_step,
+        seconds=metrics_log.seconds,
+    )
 
 
-def _final_scores(trainer: Trainer, metrics_log: MetricsLogger) -> dict[str, Any]:
+def _final_scores(
+    trainer: Trainer, metrics_log: MetricsLogger
+) -> tuple[dict[str, SplitFigures], TriedExamples | None]:
     """Score the saved model on validation and test; check the figures against the written predictions."""
     tagger, _ = load_tagger(
         trainer.run.model, precision=precision_of(trainer.accelerator), device=trainer.accelerator.device
     )
     projection = trainer.task.data.labels.projection(trainer.task.labels)
-    figures: dict[str, Any] = {}
+    scores: dict[str, SplitFigures] = {}
+    examples = None
     for split in ("validation", "test"):
         if split not in trainer.task.splits:
             continue
         evaluation = trainer.evaluate_split(tagger, split, metrics_log, with_predictions=True)
-        figures[split] = evaluation.as_dict()
         on_main_rank(trainer.accelerator, partial(_write_predictions, trainer, split, evaluation))
-        whole = with_repeats(
+        published = with_repeats(
             evaluation, trainer.task.splits[split].prepared, gold_of=lambda tags, _: projection[tags]
         )
-        if whole is not None:
-            figures[split]["with_repeats"] = whole
-            log.info("%s as published: %s", split, in_words(whole))
-        tried = partial(_try_examples, trainer, split, tagger, evaluation)
-    if figures:
+        if published is not None:
+            log.info("%s as published: %s", split, published)
+        scores[split] = replace(evaluation.figures, with_repeats=published)
         # On the last of them: test, where there is one.
-        figures["examples"] = on_main_rank(trainer.accelerator, tried)
-    return figures
+        examples = partial(_try_examples, trainer, split, tagger, evaluation)
+    return scores, None if examples is None else on_main_rank(trainer.accelerator, examples)
 
 
 def _try_examples(
     trainer: Trainer, split: str, tagger: Tagger, evaluation: EvaluationResult
-) -> dict[str, Any] | None:
+) -> TriedExamples | None:
     assert evaluation.predicted is not None
     longest = min(
         window_limit(trainer.recipe, trainer.task.config), trainer.task.data.tokenizer.model_max_length
@@ -151,15 +164,19 @@ def _try_examples(
 
 def _write_predictions(trainer: Trainer, split: str, evaluation: EvaluationResult) -> None:
     assert evaluation.predicted is not None
-    path, figures = trainer.run.predictions(split), evaluation.as_dict()
+    path, figures = trainer.run.predictions(split), evaluation.figures
     with writing(path):
         predictions.write_predictions(
-            path, trainer.task.splits[split], evaluation.predicted, confidence=evaluation.confidence
+            path,
+            trainer.task.splits[split],
+            evaluation.predicted,
+            confidence=evaluation.confidence,
+            training=trainer.task.training_text,
         )
     predictions.verify(path, figures)
     log.info(
         "%s: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s, equal to seqeval's)",
         split,
-        *(figures[key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
-        figures["scheme"],
+        *(figures.f1, figures.precision, figures.recall, figures.accuracy, figures.loss),
+        figures.scheme,
     )

@@ -1,4 +1,4 @@
-"""What a training starts from: whether it is there, whether it has changed, and fetching all of it."""
+"""Check that a training's inputs exist and have not changed, and download them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 
 def check_inputs(recipe: Recipe) -> None:
-    """Find out at once that a file or folder which the recipe names is not there; the hub is not asked.
+    """Check that the files and folders named in the recipe exist; the hub is not contacted.
 
-    A checkpoint to begin from is no longer needed once the run has one of its own.
+    A checkpoint to start from is no longer needed once the run has one of its own.
 
     Raises:
-        UserError: there is no such path, model's folder or checkpoint, or no file for a split.
+        UserError: a path, model folder or checkpoint does not exist, or a split has no file.
     """
     from ner_dist.data.sources import check_files
     from ner_dist.model.tokenizer import check_model_name
@@ -42,21 +42,21 @@ def check_inputs(recipe: Recipe) -> None:
         raise UserError(
             "there is no such checkpoint",
             where=f"resume {recipe.resume}",
-            fix="name its folder, such as RUN/checkpoints/step-000500, or leave it at auto",
+            fix="name a folder such as RUN/checkpoints/step-000500, or use auto",
         )
 
 
 def has_changed(data: Data, *, fingerprint: str, stamp: str | None) -> bool:
-    """Whether a run's data is no longer what it was trained on; what is out of reach counts as unchanged.
+    """Whether a run's data has changed since training; data that is not local counts as unchanged.
 
     Args:
-        data: of the run's recipe.
-        fingerprint: of the words and tags that it was trained on.
-        stamp: `source_stamp` of then; None for a run that did not record it. If it is the same, nothing is
-            read.
+        data: the recipe's `data`.
+        fingerprint: fingerprint of the words and tags that the run was trained on.
+        stamp: `source_stamp` at that time; None for a run that did not record it. If it is unchanged,
+            no data is read.
 
     Raises:
-        UserError: the data is there and cannot be read.
+        UserError: the data exists but cannot be read.
     """
     from ner_dist.data.sources import SYNTHETIC, load_corpus, source_stamp
 
@@ -64,15 +64,15 @@ def has_changed(data: Data, *, fingerprint: str, stamp: str | None) -> bool:
         return False
     if source_stamp(data) == stamp:
         return False
-    log.info("reading %s to see whether it has changed", data.path)
+    log.info("reading %s to check for changes", data.path)
     return load_corpus(data).fingerprint != fingerprint
 
 
 def already_complete(recipe: Recipe, run: Run, accelerator: Accelerator) -> bool:
-    """Whether there is nothing left to train.
+    """Whether the run is already complete.
 
     Raises:
-        UserError: the run is complete, but of data that has changed since.
+        UserError: the run is complete, but its data has changed since.
     """
     if not on_main_rank(accelerator, lambda: run.complete):
         return False
@@ -84,7 +84,7 @@ def already_complete(recipe: Recipe, run: Run, accelerator: Accelerator) -> bool
 
 
 def _check_data_of_results(recipe: Recipe, run: Run) -> None:
-    """What the results say of other data must not pass for what this one gives."""
+    """Refuse existing results if the data has changed since."""
     of_results = read_results(run).get("data", {}).get("fingerprint")
     if of_results is None:
         return
@@ -93,24 +93,24 @@ def _check_data_of_results(recipe: Recipe, run: Run) -> None:
             recipe.data, fingerprint=of_results, stamp=provenance_of(run).get("data_source")
         )
     except UserError as error:
-        log.warning("whether the data of this run has changed is not known: %s", error)
+        log.warning("cannot check whether the data of this run has changed: %s", error)
         return
     if changed:
         raise UserError(
-            f"its words or tags are not those that {run.folder} was trained and scored on",
+            f"its words or tags differ from those that {run.folder} was trained and scored on",
             where=f"data.path {recipe.data.path}",
             fix="restore them, train again with resume=never, or name another output_dir",
         )
 
 
 def fetch(recipe: Recipe) -> Prepared:
-    """Have all that the recipe's training needs on this machine's disk: data, tokens, the encoder's weights.
+    """Download and prepare everything that the training needs: data, subwords, encoder weights.
 
     Raises:
         UserError: data, labels or encoder cannot be used.
     """
     check_inputs(recipe)
-    # What follows takes seconds to import.
+    # These imports take seconds.
     from ner_dist.data.prepare import prepare
     from ner_dist.data.report import log_data
     from ner_dist.model.encoder import load_config, load_model

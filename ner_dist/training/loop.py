@@ -1,4 +1,4 @@
-"""The training loop: a generator of optimiser steps. Logging, scoring and saving are its consumer's business.
+"""The training loop: a generator of optimiser steps. Logging, scoring and saving are up to the caller.
 
 A step is defined by the plan, never by the hardware. The plan cuts it into M micro-batches; rank r of W runs
 the micro-batches r, r+W, … and dropout is seeded by (seed, step, micro-batch), so that any number of ranks
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """One finished optimiser step. Tensors stay on the device: whoever reads them waits for it."""
+    """One finished optimiser step. Tensors stay on the device: reading them waits for it."""
 
     number: int
     """Counted from 1."""
@@ -50,21 +50,21 @@ class Step:
     loss: torch.Tensor
     """Sum of word losses over this rank's micro-batches, fp32 scalar."""
     weight: float
-    """What the loss of all ranks is divided by: the step's labelled words, or their class weights."""
+    """Denominator of the loss over all ranks: the number of labelled words, or their class weights."""
     grad_norm: torch.Tensor | float | None
-    """Norm of the whole gradient before clipping; None where the engine does not tell."""
+    """Norm of the whole gradient before clipping; None if the engine does not report it."""
     learning_rate: float
     words: int
-    """Labelled words of all ranks; `subwords` real and `padded_tokens` padded, likewise."""
+    """Labelled words of all ranks; `subwords` and `padded_tokens` count subwords without and with padding."""
     subwords: int
     padded_tokens: int
     seconds: float
-    """Since the step before."""
+    """Seconds since the previous step."""
 
 
 @dataclass(frozen=True)
 class AtWork:
-    """What a rank computes at the moment: what to name if it fails."""
+    """The work that a rank is doing, for error messages."""
 
     step: int
     micro_batch: int
@@ -73,7 +73,7 @@ class AtWork:
 
 
 class TrainLoop:
-    """Everything a step needs. `steps` trains; `step` says how many steps are done."""
+    """Model, optimiser and data of the training. `steps` trains; `step` is the number of steps done."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class TrainLoop:
             accelerator: the process group.
             model: the prepared model.
             optimizer: the prepared optimiser.
-            loss: sums the loss of labelled words.
+            loss: loss summed over labelled words.
             split: the training data.
         """
         self.settings, self.accelerator, self.model, self.optimizer = settings, accelerator, model, optimizer
@@ -108,7 +108,7 @@ class TrainLoop:
         self.total = settings.max_steps or settings.epochs * self.steps_per_epoch
 
     def steps(self) -> Iterator[Step]:
-        """Train from `step` to the end, yielding each step once it is done."""
+        """Train from `step` to the end; yield each step when it is done."""
         self.model.train()
         self.restart_clock()
         while self.step < self.total:
@@ -139,7 +139,7 @@ class TrainLoop:
             self.model.train()
 
     def restart_clock(self) -> None:
-        """Leave what was done since the last step out of the time of the next."""
+        """Restart the step timer, so that evaluation is not counted in the next step's seconds."""
         self._since = time.perf_counter()
 
     def _step(
@@ -163,7 +163,7 @@ class TrainLoop:
             with self._synchronise(turn == len(mine) - 1):
                 logits = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
                 loss = self.loss(logits.flatten(0, 1)[batch.positions], batch.targets)
-                # A step without any weight (class weights may be 0) has no loss either.
+                # A step with zero weight (class weights may be 0) has no loss.
                 self.accelerator.backward(loss * (world / weight if weight else 0.0))
             loss_sum += loss.detach()
         update = self._update()
@@ -171,14 +171,14 @@ class TrainLoop:
         return loss_sum, update
 
     def _synchronise(self, last: bool) -> AbstractContextManager[Any]:
-        """Exchange gradients, or under DeepSpeed make the step, only with the last micro-batch."""
+        """Exchange gradients (under DeepSpeed, step) only with the last micro-batch."""
         self.accelerator.sync_gradients = last
         if not last and isinstance(self.model, DistributedDataParallel):
             return self.model.no_sync()
         return nullcontext()
 
     def _update(self) -> torch.Tensor | float | None:
-        """Clip, step and clear; a gradient that is not finite leaves the weights as they were."""
+        """Clip, step and zero gradients; a gradient that is not finite leaves the weights unchanged."""
         accelerator = self.accelerator
         limit = self.settings.max_grad_norm or float("inf")
         if accelerator.distributed_type == "DEEPSPEED":
@@ -186,7 +186,7 @@ class TrainLoop:
             return accelerator.clip_grad_norm_(self.model.parameters(), limit)
         norm = accelerator.clip_grad_norm_(self.model.parameters(), limit)
         if accelerator.scaler is None:
-            # What GradScaler tells fused optimisers too: skip the step without asking the device first.
+            # As GradScaler does for fused optimisers: skip the step without waiting for the device.
             self.optimizer.optimizer.found_inf = (~torch.isfinite(norm)).float()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -208,7 +208,7 @@ class TrainLoop:
 
 
 def _example_weights(split: LabelledSplit, *, loss: TaggingLoss, words: np.ndarray) -> np.ndarray:
-    """What each example adds to the denominator of the loss: its words, or their class weights, [E]."""
+    """Contribution of each example to the loss denominator: its words, or their class weights, [E]."""
     if loss.weights is None:
         return words
     encoded = split.encoded
@@ -219,6 +219,6 @@ def _example_weights(split: LabelledSplit, *, loss: TaggingLoss, words: np.ndarr
 
 
 def _dropout_seed(seed: int, step: int, micro_batch: int) -> int:
-    """A seed of its own for every forward pass, wherever it runs."""
+    """Seed of dropout in one forward pass, the same on any rank."""
     state = np.random.SeedSequence([seed, step, micro_batch + 1]).generate_state(1, np.uint64)[0]
     return int(state >> np.uint64(1))

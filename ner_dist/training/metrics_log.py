@@ -1,7 +1,7 @@
-"""What a training says while it runs: metrics.jsonl, the log, a progress bar, trackers.
+"""Metrics of a running training: metrics.jsonl, the log, a progress bar, trackers.
 
-Steps arrive with their tensors still on the device. They are read, and summed over the ranks, once every
-`logging.every` steps; only then does the host wait for the device.
+Tensors of a step stay on the device. They are read, and summed over the ranks, once every `logging.every`
+steps; only then does the host wait for the device.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from accelerate import Accelerator
 
+    from ner_dist.evaluation.figures import SplitFigures
     from ner_dist.recipe import Recipe
     from ner_dist.run.directory import Run
     from ner_dist.training.loop import Step
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class MetricsLogger:
-    """Collects steps and evaluations. Every rank calls it alike; rank 0 writes."""
+    """Collects steps and evaluations. All ranks make the same calls; rank 0 writes."""
 
     def __init__(
         self,
@@ -48,10 +49,10 @@ class MetricsLogger:
     ) -> None:
         """
         Args:
-            recipe: its `logging` section decides how often and whom to tell.
+            recipe: its `logging` section decides how often to log, and to which trackers.
             run: where metrics.jsonl lies.
             accelerator: the process group.
-            resumed: the state of the checkpoint that training goes on from.
+            resumed: the state of the checkpoint that training continues from.
         """
         self.settings, self.run, self.accelerator = recipe.logging, run, accelerator
         self.max_nonfinite = recipe.train.max_nonfinite_steps
@@ -78,7 +79,7 @@ class MetricsLogger:
             config = {key: str(value) for key, value in recipe.model_dump(mode="json").items()}
             ids = resumed["trackers"] if resumed is not None else {}
             options = {name: _tracker_options(name, ids[name]) for name in ids}
-            # A run that goes on has its settings there already, and MLflow refuses other values for them.
+            # The tracker knows the settings of a resumed run, and MLflow refuses other values for them.
             accelerator.init_trackers(
                 self.settings.project, config=None if options else config, init_kwargs=options
             )
@@ -96,7 +97,7 @@ class MetricsLogger:
             self.accelerator.end_training()
 
     def _to_disk(self, work: Callable[[], None]) -> None:
-        """A full disk does not stop training; it costs lines that found no room."""
+        """Write to disk; a full disk costs lines, but does not stop training."""
         try:
             work()
         except OSError as error:
@@ -105,7 +106,7 @@ class MetricsLogger:
             self.disk_full = True
 
     def add(self, step: Step) -> None:
-        """Take note of a step; write when `logging.every` says so, and at the end of an epoch.
+        """Add a step; write an event every `logging.every` steps and at the end of an epoch.
 
         Raises:
             UserError: the loss or the gradient was not finite for `train.max_nonfinite_steps` steps in a row.
@@ -114,18 +115,18 @@ class MetricsLogger:
         if self.show_progress is None:
             self.show_progress = self.closing.enter_context(progress("training", step.total))
         self.show_progress(step.number)
-        # Epochs shorter than that would write a line each.
+        # Shorter epochs would each write a line.
         ends_epoch = step.ends_epoch and step.number // (step.epoch + 1) >= self.settings.every
         if step.number % self.settings.every == 0 or ends_epoch or step.number == step.total:
             self.flush()
 
     @property
     def seconds(self) -> float:
-        """Time that training took so far, over all its starts."""
+        """Training time so far, over all starts."""
         return self.seconds_before + time.perf_counter() - self.began
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of this, as JSON."""
+        """The part of this that a checkpoint saves, as JSON."""
         return {
             "seconds": self.seconds,
             "epoch_loss": list(self.epoch_loss.items()),
@@ -199,7 +200,7 @@ class MetricsLogger:
             self.nonfinite = 0 if finite else self.nonfinite + 1
             if not finite:
                 log.warning(
-                    "step %d: loss %s, gradient norm %s: not applied",
+                    "step %d: loss %s, gradient norm %s: update skipped",
                     step.number,
                     loss / (step.weight or 1.0),
                     norm,
@@ -213,36 +214,36 @@ class MetricsLogger:
                 )
 
     def evaluation(
-        self, split: str, step: int, epoch: int, figures: dict[str, Any], *, best: bool = False
+        self, split: str, step: int, epoch: int, figures: SplitFigures, *, best: bool = False
     ) -> None:
-        """Write the scores of the validation split, and whether no earlier ones were better."""
+        """Write the scores of the validation split; `best` marks the best so far."""
         seconds = self.seconds
         self.time_left.evaluated(step, seconds)
-        self.best_f1 = max(self.best_f1, figures["f1"])
+        self.best_f1 = max(self.best_f1, figures.f1)
         keys = ("loss", "precision", "recall", "f1", "accuracy", "words_per_second")
         event = {
             "event": "evaluation",
             "split": split,
             "step": step,
             "epoch": epoch + 1,
-            "scheme": figures["scheme"],
+            "scheme": figures.scheme,
         }
-        event |= {key: figures[key] for key in keys}
+        event |= {key: getattr(figures, key) for key in keys}
         event["seconds_left"] = self.time_left.seconds_left(self.total_steps)
         self.write(event | {"seconds": seconds})
         log.info(
             "%s at step %d: F1 %.4f  precision %.4f  recall %.4f  accuracy %.4f  loss %.4f (%s)%s",
             split,
             step,
-            *(figures[key] for key in ("f1", "precision", "recall", "accuracy", "loss")),
-            figures["scheme"],
+            *(getattr(figures, key) for key in ("f1", "precision", "recall", "accuracy", "loss")),
+            figures.scheme,
             ", best so far" if best else "",
         )
 
     def write(self, event: dict[str, Any]) -> None:
         """Append an event and the time of day to metrics.jsonl; hand its numbers to the trackers."""
         if self.file:
-            # JSON has no word for what is not finite.
+            # JSON cannot express numbers that are not finite.
             sound = {
                 key: value if known(value) or not isinstance(value, float) else None
                 for key, value in event.items()
@@ -257,7 +258,7 @@ class MetricsLogger:
 
 
 def _tracker_ids(accelerator: Accelerator, names: Sequence[str]) -> dict[str, str]:
-    """The ids under which the services know this run; known on rank 0."""
+    """Ids of this run in the tracking services; known on rank 0."""
     ids = {}
     if accelerator.is_main_process:
         for name in names:
@@ -269,5 +270,5 @@ def _tracker_ids(accelerator: Accelerator, names: Sequence[str]) -> dict[str, st
 
 
 def _tracker_options(name: str, run_id: str) -> dict[str, str]:
-    """What has a tracker go on with a run of its own."""
+    """Options with which a tracker continues one of its runs."""
     return {"id": run_id, "resume": "allow"} if name == "wandb" else {"run_id": run_id}

@@ -1,4 +1,4 @@
-"""The README.md of a saved model: what it is, how well it does, and two ways to use it that were tried."""
+"""Write the README.md of a saved model: description, scores, and two usage examples that were run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import torch
 from ner_dist import __version__
 from ner_dist.formatting import counted
 from ner_dist.labels import extract_spans
+from ner_dist.training.results import TriedExamples
 
 if TYPE_CHECKING:
     from ner_dist.data.prepare import PreparedSplit
     from ner_dist.labels import LabelSet
     from ner_dist.recipe import Recipe
+    from ner_dist.training.results import RunResults
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +48,14 @@ tag = pipeline("token-classification", "path/to/this/folder", aggregation_strate
 entities = tag("Anna Berg visits York.")"""
 
 
-def model_card(recipe: Recipe, labels: LabelSet, results: dict[str, Any] | None = None) -> str:
-    """The README.md of the saved model; places on this machine are left out of it.
+def model_card(recipe: Recipe, labels: LabelSet, results: RunResults | None = None) -> str:
+    """The text of the saved model's README.md, without local paths.
 
     Args:
         recipe: what it was trained with.
         labels: what it knows.
-        results: as in results.json; None before there are any.
+        results: of the training; None before there are any.
     """
-    results = results or {}
     source = _public(recipe.data.path) + (f" ({recipe.data.language})" if recipe.data.language else "")
     lines = [
         "---",
@@ -69,30 +70,36 @@ def model_card(recipe: Recipe, labels: LabelSet, results: dict[str, Any] | None 
         f"Entity types: {', '.join(labels.types)}. Tags are IOB2; a word's tag is that of its first subword.",
         "",
     ]
-    scored = [name for name in ("validation", "test") if name in results]
+    scored = {} if results is None else results.scored()
     if scored:
         lines += [
             "| split | sentences | entities | precision | recall | F1 | accuracy | loss |",
             "|---" * 8 + "|",
         ]
-        for name in scored:
-            figures = results[name]
-            entities = sum(one["support"] for one in figures["per_type"].values())
-            cells = [f"{figures['sentences']:,}", f"{entities:,}"]
-            cells += [f"{figures[key]:.4f}" for key in ("precision", "recall", "f1", "accuracy", "loss")]
+        for name, figures in scored.items():
+            entities = sum(one.support for one in figures.per_type.values())
+            cells = [f"{figures.sentences:,}", f"{entities:,}"]
+            shown = (figures.precision, figures.recall, figures.f1, figures.accuracy, figures.loss)
+            cells += [f"{figure:.4f}" for figure in shown]
             lines.append(f"| {name} | {' | '.join(cells)} |")
         lines += ["", "Precision, recall and F1 are micro averages over entities, strict IOB2.", ""]
+    tried = None
+    if results is not None:
         lines += _said_of_leaks(results)
-    tried = results.get("examples") or {}
+        tried = results.examples
     lines += ["Words that are split already:", "", "```python", _WORDS, "```", ""]
     lines += [*_said_of_words(tried), "Text:", "", "```python"]
-    lines += [_TEXT.format(stride=f", stride={tried['stride']}" if tried.get("stride") else ""), "```", ""]
+    lines += [
+        _TEXT.format(stride=f", stride={tried.stride}" if tried is not None and tried.stride else ""),
+        "```",
+        "",
+    ]
     lines += _said_of_text(tried)
     return "\n".join(lines)
 
 
 def _public(name: str) -> str:
-    """A hub name as it is; of a place on this machine its last part."""
+    """A hub name unchanged; a local path shortened to its last part."""
     path = Path(name).expanduser()
     local = path.exists() or path.is_absolute() or name.startswith(".")
     if not local:
@@ -102,37 +109,36 @@ def _public(name: str) -> str:
     return (path.parent.name if path.name == "model" else path.name) or "data"
 
 
-def _said_of_leaks(results: dict[str, Any]) -> list[str]:
-    """How many of the scored sentences training has seen."""
+def _said_of_leaks(results: RunResults) -> list[str]:
+    """Sentences of the card on scored sentences that also occur in train."""
     says = []
-    for name in ("validation", "test"):
-        seen = results.get("data", {}).get(f"{name}_in_train")
-        if name in results and seen:
-            says.append(
-                f"{seen:,} of the {results[name]['sentences']:,} {name} sentences also occur in train."
-            )
+    for name, figures in results.scored().items():
+        if seen := results.data.get(f"{name}_in_train"):
+            says.append(f"{seen:,} of the {figures.sentences:,} {name} sentences also occur in train.")
     return [" ".join(says), ""] if says else []
 
 
-def _said_of_words(tried: dict[str, Any]) -> list[str]:
-    if not tried:
+def _said_of_words(tried: TriedExamples | None) -> list[str]:
+    if tried is None:
         return []
-    words, same, where = tried["words"], tried["words_as_scored"], _where(tried)
+    words, same, where = tried.words, tried.words_as_scored, _where(tried)
     says = f"These are the tags that were scored, for all {words:,} words of {where}."
     if same < words:
         says = f"These are the tags that were scored for {same:,} of the {words:,} words of {where}"
-        says += f"; scoring computed in {tried['precision']}." if tried["precision"] != "fp32" else "."
-    says += f" Sentences of more than {tried['longest']:,} subwords were scored in overlapping windows"
+        says += f"; scoring computed in {tried.precision}." if tried.precision != "fp32" else "."
+    says += f" Sentences of more than {tried.longest:,} subwords were scored in overlapping windows"
     says += ", as `ner-dist evaluate` does it."
-    if tried["without_subwords"]:
-        says += " Words without subwords belong to an entity that goes on behind them, and are `O` elsewhere."
+    if tried.without_subwords:
+        says += (
+            " Words without subwords belong to an entity that continues after them, and are `O` elsewhere."
+        )
     return [says, ""]
 
 
-def _said_of_text(tried: dict[str, Any]) -> list[str]:
-    if not tried:
+def _said_of_text(tried: TriedExamples | None) -> list[str]:
+    if tried is None:
         return []
-    entities, found, others = (tried[key] for key in ("entities", "entities_found", "entities_beside"))
+    entities, found, others = tried.entities, tried.entities_found, tried.entities_beside
     says = "The pipeline splits text into words its own way. In "
     says += f"{_where(tried)}, joined by spaces, it finds "
     all_of_them = counted(entities, "entity", "entities")
@@ -143,8 +149,8 @@ def _said_of_text(tried: dict[str, Any]) -> list[str]:
     return [says, ""]
 
 
-def _where(tried: dict[str, Any]) -> str:
-    return f"the first {counted(tried['sentences'], 'sentence')} of {tried['split']}"
+def _where(tried: TriedExamples) -> str:
+    return f"the first {counted(tried.sentences, 'sentence')} of {tried.split}"
 
 
 def try_examples(
@@ -158,8 +164,8 @@ def try_examples(
     longest: int,
     overlap: int,
     precision: str,
-) -> dict[str, Any] | None:
-    """What the card's examples give on the first sentences of a split, held against what was scored.
+) -> TriedExamples | None:
+    """Run the card's examples on the first sentences of a split, and compare them with the scored tags.
 
     Args:
         model: the model as loaded from the folder.
@@ -173,7 +179,7 @@ def try_examples(
         precision: what scoring computed in.
 
     Returns:
-        Counts, as in results.json under `examples`; None where transformers cannot run them.
+        As in results.json under `examples`; None where transformers cannot run them.
     """
     from transformers import AutoTokenizer, pipeline
 
@@ -217,8 +223,15 @@ def try_examples(
         folder / "README.md",
         *(counts[key] for key in ("words_as_scored", "words", "entities_found", "entities")),
     )
-    said = {"split": name, "sentences": len(sentences), **counts, "longest": longest, "stride": stride}
-    return said | {"precision": precision, "without_subwords": len(gaps)}
+    return TriedExamples(
+        split=name,
+        sentences=len(sentences),
+        **counts,
+        longest=longest,
+        stride=stride,
+        precision=precision,
+        without_subwords=len(gaps),
+    )
 
 
 @torch.no_grad()

@@ -60,7 +60,7 @@ def _layer(name: str, *, model: nn.Module, top: int) -> int:
     prefix = getattr(model, "base_model_prefix", "")
     if not prefix or not name.startswith(f"{prefix}."):
         return top
-    # What stands in the encoder outside its layers: embeddings, or a last norm.
+    # Encoder weights outside its layers: embeddings, or a final norm.
     return 0 if "embed" in name else top - 1
 
 

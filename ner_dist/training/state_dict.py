@@ -1,4 +1,4 @@
-"""The training state by parameter name: out of any strategy, and back into any other.
+"""Collect the training state by parameter name from any strategy, and restore it into any other.
 
 Names are those of the bare model: `weight/<name>`, `exp_avg/<name>`, `exp_avg_sq/<name>`. Weights go into the
 model before it is prepared. Moments can only be set once the optimiser knows which part of them lives on this
@@ -25,7 +25,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 def tensors(
     accelerator: Accelerator, model: torch.nn.Module, optimizer: AcceleratedOptimizer | None
 ) -> Iterator[tuple[str, torch.Tensor | None]]:
-    """Every tensor of the state with its name, one after the other; all ranks must run through them.
+    """Yield every tensor of the state with its name; all ranks must iterate to the end.
 
     Under ZeRO each is gathered when it is asked for. Moments that do not exist yet are None.
 
@@ -48,7 +48,7 @@ def tensors(
 
 
 def optimizer_scalars(accelerator: Accelerator, optimizer: AcceleratedOptimizer) -> dict[str, Any]:
-    """What else the optimiser remembers: the loss scale, and AdamW's step, which leaves out overflows."""
+    """Scalar state of the optimiser: the loss scale, and AdamW's step, which skips overflows."""
     return {
         "adam_step": _adam_step(accelerator, optimizer),
         "loss_scale": _loss_scale(accelerator, optimizer.optimizer),
@@ -62,7 +62,7 @@ def _adam_step(accelerator: Accelerator, optimizer: AcceleratedOptimizer) -> int
 
 
 def _loss_scale(accelerator: Accelerator, inner: Any) -> dict[str, float] | None:
-    """The scale of fp16 losses and the steps since it last changed; None where losses are not scaled."""
+    """The fp16 loss scale and the steps since its last change; None if losses are not scaled."""
     if accelerator.mixed_precision != "fp16":
         return None
     if accelerator.scaler is not None:
@@ -86,7 +86,7 @@ def _restore_loss_scale(saved: dict[str, float] | None, *, accelerator: Accelera
 
 
 def named_parameters(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
-    """The model's parameters under the names they have without any wrapper of DDP or DeepSpeed."""
+    """The model's parameters, with names as without the wrappers of DDP and DeepSpeed."""
     inner: Any = model
     while hasattr(inner, "module"):
         inner = inner.module
@@ -94,7 +94,7 @@ def named_parameters(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Par
 
 
 def load_weights(model: torch.nn.Module, saved: CheckpointReader) -> None:
-    """Put the saved weights into a model that is not prepared yet."""
+    """Load the saved weights into a model that is not prepared yet."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(saved.tensor(f"weight/{name}"))
@@ -107,7 +107,7 @@ def restore(
     model: torch.nn.Module,
     optimizer: AcceleratedOptimizer,
 ) -> None:
-    """Set AdamW's moments and step, and the loss scale.
+    """Restore AdamW's moments and step, and the loss scale.
 
     Args:
         saved: a checkpoint whose weights were loaded before `model` was prepared.
@@ -147,7 +147,7 @@ def _moment(
 
 
 def _link_moments(zero: Any) -> None:
-    """Have ZeRO-1 and -2 find the moments of every parameter.
+    """Link the moments of every parameter under ZeRO-1 and -2.
 
     DeepSpeed links them after the first step of the first parameter group, when the others have none yet.
     """
@@ -208,7 +208,7 @@ def _set_local(parameter: torch.nn.Parameter, mine: torch.Tensor, key: str) -> N
 
 
 def _slice(parameter: Any, whole: torch.Tensor, accelerator: Accelerator) -> torch.Tensor:
-    """This rank's part: ZeRO-3 cuts the flattened parameter into equal parts, zeros behind the last."""
+    """This rank's part: ZeRO-3 cuts the flattened parameter into equal parts, zero-padded at the end."""
     size = (
         parameter.ds_tensor.ds_numel
         if hasattr(parameter.ds_tensor, "ds_numel")

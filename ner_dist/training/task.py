@@ -1,18 +1,19 @@
-"""What a training learns: the data in the recipe's labels, and a number for every setting left to `auto`.
+"""The task of a training: the data in the recipe's labels, and a value for every `auto` setting.
 
-A `Task` is complete when it exists, so that whoever is given one needs to know nothing of the order in which
-its parts were made.
+A `Task` is complete once it exists, so that its users need not know the order in which its parts are made.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ner_dist.data.labelled import LabelledSplit, label_splits
 from ner_dist.data.prepare import Prepared, prepare
 from ner_dist.data.report import log_data
+from ner_dist.data.training_text import TrainingText
 from ner_dist.errors import UserError
 from ner_dist.model.encoder import class_weights, width
 from ner_dist.runtime.ranks import local_main_first
@@ -32,23 +33,29 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """Everything that decides what is computed, whatever computes it."""
+    """Everything that determines the result of a training, independent of hardware."""
 
     recipe: Recipe
     fixed: FixedRecipe
-    """The recipe with a number for every `auto`."""
+    """The recipe with a value for every `auto`."""
     config: PretrainedConfig
-    """The encoder's, as it was loaded."""
+    """Configuration of the encoder, as loaded."""
     data: Prepared
     labels: LabelSet
     splits: dict[str, LabelledSplit]
-    """By name: the sentences with tags in `labels`."""
+    """The splits by name, with tags in `labels`."""
     class_weights: torch.Tensor | None
     """float [labels], or None for equal ones."""
 
+    @cached_property
+    def training_text(self) -> TrainingText:
+        """What there is to be seen in training, with all types of the data."""
+        split = self.data.splits["train"]
+        return TrainingText.from_split(split.tokens(), split.tags, split.offsets, self.data.labels)
+
     @property
     def subwords(self) -> int:
-        """Of the training split, special tokens included."""
+        """Number of subwords in the training split, special tokens included."""
         return int(self.splits["train"].encoded.lengths.sum())
 
     @property
@@ -58,7 +65,7 @@ class Task:
 
     @property
     def chosen(self) -> dict[str, float]:
-        """The number of each setting that the recipe leaves to `auto`."""
+        """The value of each setting that the recipe leaves to `auto`."""
         return {key: getattr(self.fixed.train, key) for key in auto.automatic(self.recipe.train)}
 
 
@@ -69,13 +76,13 @@ def load_task(
     accelerator: Accelerator,
     resume_from: CheckpointReader | None = None,
 ) -> Task:
-    """Read and tokenize the data, or find that prepared; choose the labels and what is left to `auto`.
+    """Prepare the data, or load it from the cache; choose the labels and the `auto` settings.
 
     Args:
         recipe: what to train.
         config: of its encoder.
         accelerator: one rank of each machine prepares the data.
-        resume_from: a run that is resumed keeps what was chosen when it began.
+        resume_from: checkpoint of a resumed run, which keeps its `auto` values.
 
     Raises:
         UserError: data or labels cannot be used, or the data has changed since the checkpoint was saved.
@@ -90,7 +97,7 @@ def load_task(
         )
     labels = data.labels.select(recipe.labels)
     splits = label_splits(data, labels)
-    # Before anything is written: a wrong name in it is a mistake of the recipe.
+    # Before anything is written: a wrong type name is a mistake in the recipe.
     weights = class_weights(recipe.train, labels, splits["train"].tags)
     log_data(data, labels)
     fixed = auto.settle(
@@ -103,6 +110,6 @@ def load_task(
     if task.chosen:
         numbers = ", ".join(f"train.{key}={value:g}" for key, value in task.chosen.items())
         log.info(
-            "auto: %s, for %s subwords and an encoder %d wide", numbers, f"{task.subwords:,}", task.width
+            "auto: %s, for %s subwords and an encoder of width %d", numbers, f"{task.subwords:,}", task.width
         )
     return task

@@ -1,4 +1,4 @@
-"""One training run from data to results: what the entrypoint calls, in the order it calls it."""
+"""The state of one training run, with the methods that the entrypoint calls."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_EVALUATIONS = 20
-"""How often `evaluation.every: auto` scores the validation split at most."""
+"""Largest number of evaluations under `evaluation.every: auto`."""
 
-# What a checkpoint keeps of a trainer, under the same names.
+# Attributes that a checkpoint stores, under the same names.
 _OWN_STATE = ("best_f1", "best_loss", "best_step", "evaluations_without_gain", "evaluated_step")
 
 
 class Trainer:
-    """The state of one training. Every rank has one and calls the same methods in the same order."""
+    """The state of one training. All ranks call the same methods in the same order."""
 
     def __init__(
         self,
@@ -59,13 +59,13 @@ class Trainer:
         checkpoints: Checkpoints,
         resume_from: CheckpointReader | None = None,
     ) -> None:
-        """Start the run's directory and build the model.
+        """Initialise the run's directory and build the model.
 
         Args:
-            task: what is learned.
-            run: where it is saved.
-            accelerator: the ranks.
-            checkpoints: of the run.
+            task: data, labels and settings of the training.
+            run: output directory.
+            accelerator: the process group.
+            checkpoints: checkpoints of the run.
             resume_from: the checkpoint to continue from, as `Checkpoints.choose` gives it.
         """
         self.task, self.recipe, self.run, self.accelerator = task, task.recipe, run, accelerator
@@ -73,7 +73,7 @@ class Trainer:
         self.stop = PreemptionFlag(accelerator)
         self.best_f1 = -1.0
         self.best_loss: float | None = None
-        """Validation loss of the best weights; None where an older version's checkpoint does not know it."""
+        """Validation loss of the best weights; None if resumed from an older version's checkpoint."""
         self.best_step: int | None = None
         self.evaluations_without_gain = 0
         self.evaluated_step = 0
@@ -86,7 +86,7 @@ class Trainer:
 
     @contextmanager
     def open_metrics_log(self) -> Iterator[MetricsLogger]:
-        """Record and listen for signals while the block trains; name what a rank was at if it fails.
+        """Log metrics and handle signals in the block; if a rank fails, log what it was doing.
 
         Raises:
             UserError: this rank ran out of GPU memory.
@@ -107,7 +107,7 @@ class Trainer:
                 if isinstance(error, torch.OutOfMemoryError):
                     raise UserError(
                         f"rank {self.accelerator.process_index} ran out of GPU memory {what}",
-                        fix="set model.gradient_checkpointing=true, shard with a zero config, or begin "
+                        fix="set model.gradient_checkpointing=true, shard with a zero config, or start "
                         "another run with a smaller train.micro_batch_tokens",
                         everywhere=False,
                     ) from None
@@ -126,13 +126,13 @@ class Trainer:
     def from_recipe(
         cls, recipe: Recipe, config: PretrainedConfig, *, run: Run, accelerator: Accelerator
     ) -> Trainer:
-        """The training of a recipe, from the run's newest checkpoint if it has one.
+        """Build the trainer of a recipe, from the run's newest checkpoint if it has one.
 
         Args:
             recipe: what to train.
-            config: of its encoder.
-            run: where it is saved.
-            accelerator: the ranks.
+            config: configuration of its encoder.
+            run: output directory.
+            accelerator: the process group.
 
         Raises:
             UserError: data, labels, encoder or checkpoint cannot be used.
@@ -156,7 +156,7 @@ class Trainer:
         write_recipe(self.run, self.recipe, world=world, fingerprint=self.task.data.fingerprint)
 
     def _build_loop(self) -> TrainLoop:
-        """The model, the optimizer and the loop, ready for the first step."""
+        """Build the model, the optimizer and the loop."""
         task, settings = self.task, self.task.fixed.train
         model = load_model(
             task.fixed.model,
@@ -183,10 +183,10 @@ class Trainer:
         )
 
     def _log_start(self) -> None:
-        """Say what is trained and how, and what could not work as meant."""
+        """Log the model and the schedule, and warnings about settings."""
         settings, train = self.task.fixed.train, self.task.splits["train"]
         log.info(
-            "%s, %.1f M parameters, %d labels; %d steps of %d micro-batches, %d an epoch",
+            "%s, %.1f M parameters, %d labels; %d steps of %d micro-batches, %d per epoch",
             self.recipe.model.name,
             self.parameters / 1e6,
             len(self.task.labels),
@@ -196,7 +196,7 @@ class Trainer:
         )
         log.info(
             "learning rate %.3g (%s, after a warm-up over %.0f %% of the steps); "
-            "%d subwords a step, about %d sentences",
+            "%d subwords per step, about %d sentences",
             settings.learning_rate,
             settings.schedule,
             100 * settings.warmup_ratio,
@@ -206,7 +206,7 @@ class Trainer:
         self._advise()
 
     def _advise(self) -> None:
-        """Say what could not work as meant, and what to change."""
+        """Warn about settings that may not work as intended, and suggest changes."""
         settings, world = self.task.fixed.train, self.accelerator.num_processes
         few = auto.too_few_steps(
             self.recipe, self.loop.total, subwords=self.task.subwords, width=self.task.width
@@ -229,7 +229,7 @@ class Trainer:
             log.warning("evaluation.early_stopping has no effect: there is no validation split")
 
     def resume(self, metrics_log: MetricsLogger) -> None:
-        """Go on from the checkpoint that was found; score what it left unscored."""
+        """Resume from the chosen checkpoint, and run the evaluation if it is still due at its step."""
         if self.resume_from is None:
             return
         state = self.resume_from.state
@@ -255,12 +255,12 @@ class Trainer:
             self.evaluate(state["step"], metrics_log)
 
     def steps(self) -> Iterator[Step]:
-        """Train what is left of the training."""
+        """The remaining steps of the training."""
         return iter(()) if self.stopped_early else self.loop.steps()
 
     @property
     def stopped_early(self) -> bool:
-        """Whether `evaluation.early_stopping` evaluations brought no better F1."""
+        """Whether the last `evaluation.early_stopping` evaluations did not improve F1."""
         patience = self.recipe.evaluation.early_stopping
         return patience is not None and self.evaluations_without_gain >= patience
 
@@ -269,7 +269,7 @@ class Trainer:
             return False
         every, total, epoch = self.recipe.evaluation.every, self.loop.total, self.loop.steps_per_epoch
         if every == "auto":
-            # Whole epochs; with the many short epochs of small data, some of them.
+            # Whole epochs; small data has many short ones, and only some are scored.
             interval = epoch * math.ceil(total / epoch / MOST_EVALUATIONS)
         else:
             interval = epoch if every == "epoch" else every
@@ -278,20 +278,20 @@ class Trainer:
     def evaluate(self, step: int, metrics_log: MetricsLogger) -> None:
         """Score the validation split after a step; keep the weights if they are the best so far."""
         metrics_log.flush()
-        figures = self.evaluate_split(self.loop.model, "validation", metrics_log).as_dict()
-        f1, loss = figures["f1"], figures["loss"]
-        # Decided once for all ranks: they save together.
+        figures = self.evaluate_split(self.loop.model, "validation", metrics_log).figures
+        f1, loss = figures.f1, float("nan") if figures.loss is None else figures.loss
+        # Decided on rank 0 for all ranks, which save together.
         best = on_main_rank(
             self.accelerator, lambda: standing(f1, loss) >= standing(self.best_f1, self.best_loss)
         )
         epoch = (step - 1) // self.loop.steps_per_epoch
         metrics_log.evaluation("validation", step, epoch, figures, best=best)
         self.evaluated_step = step
-        # A lower loss alone makes better weights, but no gain for `evaluation.early_stopping`.
+        # At the same F1 a lower loss makes better weights, but does not count for early stopping.
         self.evaluations_without_gain = 0 if f1 > self.best_f1 else self.evaluations_without_gain + 1
         if best and self.checkpoints.save_best(step, model=self.loop.model, f1=f1):
             self.best_f1, self.best_step = f1, step
-            self.best_loss = loss if math.isfinite(loss) else None  # JSON has no word for it
+            self.best_loss = loss if math.isfinite(loss) else None  # JSON cannot express it
         self.loop.restart_clock()
         if self.stopped_early:
             log.info(
@@ -324,7 +324,7 @@ class Trainer:
         return every is not None and (step % every == 0 or step == self.loop.total)
 
     def save_checkpoint(self, metrics_log: MetricsLogger) -> None:
-        """Save all that going on from here needs, unless it is saved already."""
+        """Save a checkpoint of the current step, unless it is saved already."""
         step = self.loop.step
         if step == self.saved_step:
             return

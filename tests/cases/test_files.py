@@ -22,7 +22,7 @@ def test_tab_words_with_space():
 def test_labelstudio_multiword():
     assert refused("labelstudio_multiword") == (
         "train.conll:5: 5 columns in 'Halden Works -X- _ B-ORG', 4 in the lines before; "
-        "fix the line; where a word holds a space, put tabs between the columns of all lines"
+        "fix the line; if a word contains a space, put tabs between the columns of all lines"
     )
 
 
@@ -40,10 +40,10 @@ def test_conllu_plus(caplog):
     check(corpus)
     assert not any(word.isdecimal() and word in "1234567" for word in corpus.splits["train"].tokens[1])
     assert (
-        "train.conllu: ranges of words (3-4) left out, their words kept: 5; empty nodes (3.1) left out: 5"
+        "train.conllu: skipped ranges (3-4), keeping their words: 5; skipped empty nodes (3.1): 5"
         in caplog.text
     )
-    assert "train.conllu: the tags are read from column NER" in caplog.text
+    assert "train.conllu: tags are read from column NER" in caplog.text
     assert read("conllu_plus", tokens_column=1, tags_column="NER").fingerprint == corpus.fingerprint
 
 
@@ -54,9 +54,9 @@ def test_train_dev_as_validation(tmp_path):
     folder = shutil.copytree(CASES / "train_dev_as_validation", tmp_path / "other")
     (folder / "devel.tsv").rename(folder / "held-out.tsv")
     assert refused(str(folder)) == (
-        f"{folder}: no file is called 'validation'; "
-        "there are held-out.tsv, test.tsv, train.tsv, train_dev.tsv; "
-        "train_dev.tsv by its name holds more than validation; "
+        f"{folder}: no file is named 'validation'; "
+        "the files are held-out.tsv, test.tsv, train.tsv, train_dev.tsv; "
+        "train_dev.tsv holds more than validation, by its name; "
         "set data.files.validation, or data.splits.validation to null"
     )
     assert words_of(read(str(folder), files={"validation": "held-out.tsv"})) == words_of(corpus)
@@ -66,7 +66,7 @@ def test_zero_types():
     assert refused("zero_types") == (
         "train.tsv:29: no word in '2 O O', and every tag of the file is O. Its columns: "
         "0 (1, 2, 3), 1 (In, Quessa, ,), 2 (B-LOC, B-ORG, I-ORG), 3 (O); "
-        "set data.tags_column=2, and write the word, take the line out, or set data.tokens_column"
+        "set data.tags_column=2, and write the word, remove the line, or set data.tokens_column"
     )
     assert refused("zero_types", tags_column=2).startswith("train.tsv:29: no word in '2 O O'; write the word")
 
@@ -97,8 +97,9 @@ def test_unseen_label(tmp_path, caplog):
     settings = ["data.language=null", "model.name=scratch", f"data.cache_dir={tmp_path}/cache"]
     arguments = ["recipes/full.yaml", f"data.path={CASES / 'unseen_label'}", *settings]
     warning = (
-        "test: 1 of 45 entities cannot be found by any model, since train has none of their types: DATE (1); "
-        "see data.files.test if the files should hold the same types, or leave these out with `labels`"
+        "test: 1 of 45 entities are of types that train does not contain, so no model can find them: "
+        "DATE (1); check data.files.test if the files should have the same types, or exclude these "
+        "with `labels`"
     )
     for _ in range(2):  # prepared, and from the cache
         caplog.clear()
@@ -106,4 +107,4 @@ def test_unseen_label(tmp_path, caplog):
         assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [warning]
     caplog.clear()
     assert ner_dist("prepare", *arguments, "labels=[PER,LOC,ORG]") == 0
-    assert "cannot be found by any model" not in caplog.text
+    assert "no model can find them" not in caplog.text

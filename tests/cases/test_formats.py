@@ -18,37 +18,42 @@ from tests.cases.reading import CASES, FIRST, check, read, refused, sentence
 LINES = '{"tokens": ["Ada", "slept"], "ner_tags": ["B-PER", "O"]}'
 SPANS = (
     f"cut each text into words, give every word its tag and write lines like {LINES}; "
-    '"Spans to tags" in docs/formats.md does it'
+    '"Spans to tags" in docs/formats.md has the code'
 )
 COLUMNS = "write a line of word, tab, tag for every word and an empty line after every sentence"
 
 NAMED = {
-    "doccano": f"train.jsonl:1: this is a doccano export (spans over `text`), which is not read; {SPANS}",
-    "prodigy": f"train.jsonl:1: this is a Prodigy export (`spans` over `text`), which is not read; {SPANS}",
+    "doccano": f"train.jsonl:1: this is a doccano export (spans over `text`), which is not "
+    f"supported; {SPANS}",
+    "prodigy": f"train.jsonl:1: this is a Prodigy export (`spans` over `text`), which is not "
+    f"supported; {SPANS}",
     "gliner": (
         "train.json:row 1: this is a GLiNER file (`ner` holds first and last word of each entity), "
-        f"which is not read; give every word its tag and write lines like {LINES}"
+        f"which is not supported; give every word its tag and write lines like {LINES}"
     ),
-    "brat": (f"train/doc0.txt: this is text annotated with brat (see doc0.ann), which is not read; {SPANS}"),
+    "brat": (
+        f"train/doc0.txt: this is text annotated with brat (see doc0.ann), which is not supported; {SPANS}"
+    ),
     "kaggle_csv": (
-        f"train.csv: this is a CSV table, which is not read; {COLUMNS}; "
+        f"train.csv: this is a CSV table, which is not supported; {COLUMNS}; "
         f"or, with a row for each sentence, lines like {LINES}"
     ),
     "pylist_csv": (
-        "train.csv: this is a CSV table with Python lists as text, which is not read; read it with pandas, "
+        "train.csv: this is a CSV table with Python lists as text, which is not supported; read it "
+        "with pandas, "
         "apply ast.literal_eval to both columns, and save it with to_json(orient='records', lines=True)"
     ),
     "pylist_jsonl": (
-        "train.jsonl:1: this is a file with Python lists as text, which is not read; "
+        "train.jsonl:1: this is a file with Python lists as text, which is not supported; "
         "apply ast.literal_eval to both columns and write them as lists"
     ),
     "json_columns": (
-        "train.json: this is a table as pandas' to_json() writes it, which is not read; "
+        "train.json: this is a table as pandas' to_json() writes it, which is not supported; "
         "save it with to_json(orient='records', lines=True) under a name that ends with .jsonl"
     ),
     "conll2012": (
         "train.gold_conll: this is a CoNLL-2012 file (OntoNotes), whose entities are brackets such as "
-        f"`(ORG* *)`, which is not read; convert the brackets to BIO: {COLUMNS}"
+        f"`(ORG* *)`, which is not supported; convert the brackets to BIO: {COLUMNS}"
     ),
     "hipe": (
         "train.tsv:4: several columns hold tags of entities: NE-COARSE-LIT (B-LOC, B-ORG, I-ORG), "
@@ -56,8 +61,8 @@ NAMED = {
         "set data.tags_column=NE-COARSE-LIT or data.tags_column=NE-FINE-LIT"
     ),
     "ids_minus100": (
-        "train.jsonl:1: 54 words have the id -100, by which training skips subwords; all need a tag here; "
-        "give the data as it was before it was tokenised, or write the id of O there"
+        "train.jsonl:1: 54 words have the id -100, the mark of subwords to skip; every word needs a tag; "
+        "use the data from before tokenisation, or write the id of O there"
     ),
 }
 
@@ -72,7 +77,7 @@ def test_what_is_not_read_is_named(name):
 @pytest.mark.parametrize("name", ["doccano", "prodigy", "pylist_jsonl"])
 def test_it_is_named_whatever_keys_are_tried(name):
     message = refused(f"formats/{name}", tokens_column="text", tags_column="label")
-    assert "which is not read" in message
+    assert "which is not supported" in message
 
 
 @pytest.mark.parametrize(
@@ -98,7 +103,7 @@ def test_what_is_found_in_misc_is_said(caplog):
     with caplog.at_level(logging.INFO):
         read("formats/conllu_misc")
     assert (
-        "train.conllu: the tags are read from NER= in column MISC, O where it is not there; "
+        "train.conllu: tags are read from NER= in column MISC, O where it is absent; "
         "set data.tags_column to change this" in caplog.text
     )
 

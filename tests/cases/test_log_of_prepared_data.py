@@ -11,7 +11,7 @@ from tests.command_line import ner_dist
 
 DATA = Path(__file__).parent / "dups"
 SAID = [
-    "test: 8 of 28 sentences are exact repeats (0 with other tags): dropped, the first kept; "
+    "test: 8 of 28 sentences are exact repeats (0 with different tags): dropped; "
     "data.deduplicate=false keeps them; with_repeats in results.json has the scores of all 28",
     "validation: 6 of 20 sentences also occur in train; "
     "data.drop_test_sentences_from_train=true drops them there",

@@ -41,7 +41,7 @@ def test_evaluate_gives_what_the_training_gave(tagger, tmp_path, log_lines):
     figures = evaluate_model(
         str(tagger), data=None, split="test", settings=[], precision="fp32", out=str(tmp_path)
     )
-    assert figures["f1"] == 1.0
+    assert figures.scores.f1 == 1.0
     ours, theirs = (folder / "predictions" / "test.jsonl" for folder in (tmp_path, tagger))
     assert ours.read_bytes() == theirs.read_bytes()
     assert any(line.startswith("test: 27 words have no subwords") for line in log_lines)

@@ -158,17 +158,17 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "options", "said"),
         [
-            (["train.epochs=1"], {}, "no recipe is named"),
+            (["train.epochs=1"], {}, "no recipe given"),
             ([FULL, "none.yaml"], {}, "none.yaml: there is no such recipe"),
             ([FULL, "train.epoch=1"], {}, "did you mean `train.epochs`?"),
             ([FULL, "tr/ain=1"], {}, "tr/ain=1: there is no such recipe"),
-            ([FULL, FULL], {}, f"{FULL}: is called full, as is {FULL}; give each recipe a `name`"),
+            ([FULL, FULL], {}, f"{FULL}: is called full, as is {FULL}; give each recipe its own `name`"),
             ([FULL, SUBSET, "name=x"], {}, f"{SUBSET}: is called x, as is {FULL}"),
             ([FULL, "name=logs"], {}, f"{FULL}: the name logs is taken"),
             ([FULL, "output_dir=x"], {}, "`output_dir=x` contradicts --out"),
             ([FULL, "train.seed=1"], {"seeds": "1,2"}, "`train.seed=1` contradicts --seeds"),
             ([FULL, "data.path=a\tb"], {}, "holds a tab"),
-            ([FULL], {"seeds": "1,x"}, "--seeds: `1,x` is no list of numbers; write 1,2,3"),
+            ([FULL], {"seeds": "1,x"}, "--seeds: `1,x` is not a list of seeds; write 1,2,3"),
             ([FULL], {"seeds": "1,2,1"}, "--seeds 1,2,1: a seed is named twice"),
             ([FULL], {"launch_config": "none.yaml"}, "launch config none.yaml: cannot be read: No such file"),
             (
@@ -177,7 +177,7 @@ class TestRefusals:
                 "starts one process, and this is 2 nodes x 4 GPUs",
             ),
             ([FULL], {"out": SUBSET}, f"--out {SUBSET}: is a file"),
-            ([FULL], {"out": "launch"}, "--out launch: holds files that are no experiment"),
+            ([FULL], {"out": "launch"}, "--out launch: holds files that are not an experiment"),
         ],
     )
     def test_what_cannot_work_is_said_before_anything_is_submitted(self, arguments, options, said):
@@ -188,7 +188,7 @@ class TestRefusals:
         with pytest.raises(SystemExit) as stop:
             cli.main()
         assert stop.value.code == 2
-        assert capsys.readouterr().err == "error: --seeds: `one` is no list of numbers; write 1,2,3\n"
+        assert capsys.readouterr().err == "error: --seeds: `one` is not a list of seeds; write 1,2,3\n"
 
 
 class TestTheSameFolderAgain:
@@ -210,7 +210,7 @@ class TestTheSameFolderAgain:
     def test_another_experiment_is_refused(self, arguments, seeds):
         said = refused(*arguments, seeds=seeds)
         assert said.startswith(
-            "--out exp: holds another experiment: recipes, seeds or settings in exp/runs.tsv"
+            "--out exp: holds another experiment: its recipes, seeds or settings in exp/runs.tsv"
         )
 
     def test_a_recipe_that_was_changed_since_its_run_began_is_refused(self, here):

@@ -128,9 +128,9 @@ def test_idle_processes_are_foretold():
         ({"hosts": "a,b", "gpus_per_node": 0, "launch_config": "launch/ddp_fp16.yaml"}, "only on a GPU"),
         ({"hosts": "a,b", "processes_per_node": 3}, "3 processes on 8 GPUs"),
         ({"hosts": "a,a"}, "named twice"),
-        ({"hosts": "a, "}, "'' is no host name"),
-        ({"hosts": "a:1,b"}, "'a:1' is no host name"),
-        ({"hosts": "127.0.0.1,b"}, "another machine on each"),
+        ({"hosts": "a, "}, "'' is not a host name"),
+        ({"hosts": "a:1,b"}, "'a:1' is not a host name"),
+        ({"hosts": "127.0.0.1,b"}, "a different machine on each"),
     ],
 )
 def test_what_cannot_work_is_refused(options, complaint):

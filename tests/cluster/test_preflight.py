@@ -143,7 +143,7 @@ def test_a_job_gives_up_after_three_restarts_without_a_new_checkpoint(run, monke
     assert restart(run, monkeypatch, 1) == [0, 10]
     assert restart(run, monkeypatch, 2) == [0, 10, 10]
     assert restart(run, monkeypatch, 3) == [0, 10, 10, 10]
-    with pytest.raises(UserError, match="3 restarts of job 7 brought no checkpoint after step 10"):
+    with pytest.raises(UserError, match="3 restarts of job 7 saved no checkpoint after step 10"):
         restart(run, monkeypatch, 4)
     # What it says to do: submit again. Another job counts anew.
     monkeypatch.setenv("SLURM_JOB_ID", "8")

@@ -112,7 +112,7 @@ def test_a_training_that_runs_and_is_then_asked_to_stop(training, tmp_path):
     run = only(tmp_path)
     assert (run.state, run.checkpoint) == ("stopped", run.pace.step)
     assert run.left > 0 and run.ends is None
-    assert f"started again it goes on from step {run.pace.step}" in cli(str(tmp_path)).stdout
+    assert f"the next start resumes from step {run.pace.step}" in cli(str(tmp_path)).stdout
 
 
 def test_a_killed_training_is_told_from_one_that_runs(training, tmp_path):
@@ -125,7 +125,7 @@ def test_a_killed_training_is_told_from_one_that_runs(training, tmp_path):
     assert run.state == "stopped" and run.checkpoint % 3 == 0
     shutil.rmtree(tmp_path / "run" / "checkpoints")
     assert only(tmp_path).state == "failed"
-    assert "begins anew" in cli(str(tmp_path)).stdout
+    assert "the next start begins at step 0" in cli(str(tmp_path)).stdout
 
 
 def test_a_process_that_lives_but_does_not_hold_the_directory_is_another(complete, tmp_path):
@@ -300,7 +300,10 @@ def test_a_time_limit_that_is_too_short_is_told(experiment, squeue):
     run = next(run for run in overview([str(experiment)]).runs if run.name == "full/seed-2")
     # 600 steps of 10 s are 100 minutes: 90 more than the ten that are left.
     assert run.over == pytest.approx(5400, abs=60) and run.resumes == 2
-    assert "1 h 30 min too little: will be requeued and resumed ~2 times" in cli(str(experiment)).stdout
+    assert (
+        "the limit is 1 h 30 min too short: will be requeued and resumed ~2 times"
+        in cli(str(experiment)).stdout
+    )
 
 
 def test_the_comparison_s_result_is_named_if_it_is_of_this_submission(experiment, squeue):

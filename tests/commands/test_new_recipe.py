@@ -108,10 +108,10 @@ def test_the_recipe_says_what_was_found(data):
         "#   as read: Ann/B-PER met Ada/B-PER Lovelace/I-PER train",
         "#   validation: 3 of 3 sentences also occur in train; "
         "data.drop_test_sentences_from_train=true drops them",
-        "#   ner-dist train mine.yaml --processes 2    trains on two GPUs, or in two processes",
+        "#   ner-dist train mine.yaml --processes 2    trains on two GPUs, or in two CPU processes",
         "  name: some/encoder  # the encoder: a name on the hub, or a local folder",
         "labels: all  # or some of the types, such as [PER, ORG]",
-        "  trackers: []  # [tensorboard], [wandb] and [mlflow] get the figures too",
+        "  trackers: []  # [tensorboard], [wandb] or [mlflow] also log the metrics",
     ):
         assert line in text.splitlines() or f"{line} there" in text.splitlines(), f"{line}\n{text}"
     assert yaml.safe_load(text)["train"] == dict.fromkeys(
@@ -150,7 +150,7 @@ def test_what_the_data_needs_to_be_read_stands_in_the_recipe(data, files, found)
 def test_a_split_that_is_not_there_is_said_and_left_out(data):
     text = new_recipe(data(train_jsonl=jsonl(split="train"), test_jsonl=jsonl(split="test")), [])
     assert section(text) == {"path": "data", "splits": {"validation": None}}
-    assert "#   validation: none" in text and "nothing chooses the best weights" in text
+    assert "#   validation: none" in text and "the last weights are kept" in text
     assert set(load_corpus(as_is(text)).splits) == {"train", "test"}
 
 
@@ -164,7 +164,7 @@ def test_a_single_file_is_the_training_split(data):
 
 def test_languages_are_named_where_there_are_several(data):
     folder = data(train_jsonl=jsonl(lang="no", split="a") + jsonl(lang="de", split="b"))
-    assert "  # language: no  # to keep one of no (3), de (3)" in new_recipe(folder, [])
+    assert "  # language: no  # to keep one of: no (3), de (3)" in new_recipe(folder, [])
     one = new_recipe(folder, ["data.language=no"])
     assert section(one)["language"] == "no" and "# language" not in one
     assert as_is(one).language == "no"
@@ -176,7 +176,7 @@ def test_languages_are_named_where_there_are_several(data):
         (
             {"train_jsonl": '{"tokens": ["a"], "ner_tags": [1]}\n'},
             "train",
-            "data/train.jsonl:1: tags are numbers and nothing says what they mean; set data.label_names",
+            "data/train.jsonl:1: tags are numbers without names; set data.label_names",
         ),
         (
             {"train_jsonl": '{"tokens": ["a", "b"], "ner_tags": ["O"]}\n'},
@@ -222,7 +222,7 @@ def test_keys_that_are_given_are_used_and_written(data):
     ("arguments", "said"),
     [
         (["nowhere/at/all"], "nowhere/at/all: no such file or folder; set data.path"),
-        (["data", "train.epochs=3"], "`train.epochs=3` is no setting of how data is read"),
+        (["data", "train.epochs=3"], "`train.epochs=3` is not a data setting"),
         (["data", "data.frmat=conll"], "unknown key `data.frmat`; did you mean `data.format`?"),
         (["data", "--out", "data/train.jsonl"], "--out data/train.jsonl: exists already; name another file"),
         ([], "Missing argument 'DATA'; see ner-dist new --help"),

@@ -82,7 +82,7 @@ def test_one_key_or_one_section_can_be_asked_for(capsys):
         ("train.epoch", "did you mean `train.epochs`?"),
         ("learning_rate", "did you mean `train.learning_rate`?"),
         ("trian", "did you mean `train`?"),
-        ("train.zzz", "the keys there are epochs, max_steps, "),
+        ("train.zzz", "the keys are epochs, max_steps, "),
     ],
 )
 def test_an_unknown_key_is_told_the_nearest(key, fix):

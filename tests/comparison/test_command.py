@@ -70,7 +70,7 @@ def test_a_full_disk_costs_nothing_that_was_there(here, refused, request):
     assert set(before) == {"compare.json", "report.md", "report.html"}
     request.getfixturevalue("full_disk")
     assert refused(*compare()) == (
-        "out/compare.json: No space left on device; make room and give the same command again: "
+        "out/compare.json: No space left on device; free disk space and repeat the command: "
         "what was saved is still there"
     )
     assert written() == before
@@ -78,7 +78,7 @@ def test_a_full_disk_costs_nothing_that_was_there(here, refused, request):
 
 def test_a_disk_too_full_for_the_report_of_a_run(here, refused, full_disk):
     (here / "a" / "metrics.jsonl").touch()
-    assert refused("report", "a").startswith("a/report.html: No space left on device; make room")
+    assert refused("report", "a").startswith("a/report.html: No space left on device; free disk space")
     assert not [path for path in (here / "a").iterdir() if "report" in path.name]
 
 
@@ -146,7 +146,7 @@ def test_results_that_lack_what_is_compared(here, refused, changes, said):
             '{"name": "b", "labels": ["PER"], "test": null}',
             "has no test figures; name b/predictions/test",
         ),
-        ("[]", "holds no JSON object"),
+        ("[]", "is not a JSON object"),
         ("[" * 100_000, "cannot be read"),
         ('{"f1": ' + "1" * 5000 + "}", "cannot be read"),
     ],

@@ -11,7 +11,6 @@ from hypothesis import given
 from ner_dist.comparison.data_effects import effects
 from ner_dist.comparison.predictions import words_of
 from ner_dist.comparison.results import EffectGap, EffectScores
-from ner_dist.comparison.training_overlap import NO_RUN, NO_TRAINING, TrainingText
 from ner_dist.evaluation import metrics
 from ner_dist.labels import extract_spans
 from tests.comparison.grounds import LABELS, grounds, written
@@ -19,10 +18,13 @@ from tests.comparison.grounds import LABELS, grounds, written
 NAMES = ["duplicates", "train_test_overlap", "entity_free_sentences", "invalid_transitions"]
 
 
-def training_of(*sentences):
-    tokens = [words.split() for words in sentences]
-    offsets = np.cumsum([0, *map(len, tokens)])
-    return TrainingText.from_split(tokens, np.zeros(offsets[-1], np.int16), offsets, LABELS)
+def trained(aligned, **texts):
+    """The same ground, where each of some models was trained on sentences of these words."""
+    known = {
+        model: np.array([" ".join(words) in sentences for words in aligned.tokens], dtype=bool)
+        for model, sentences in texts.items()
+    }
+    return replace(aligned, in_train=known)
 
 
 def f1_of(aligned, model, sentences, *, strict=True):
@@ -31,13 +33,13 @@ def f1_of(aligned, model, sentences, *, strict=True):
         metrics.count(aligned.gold[words], run[words], offsets, aligned.labels, strict=strict)
         for run in aligned.predicted[model]
     ]
-    return np.mean([metrics.scores(each, aligned.labels.types)["f1"] for each in counts])
+    return np.mean([metrics.scores(each, aligned.labels.types).f1 for each in counts])
 
 
 @given(aligned=grounds())
 def test_scores_without_are_those_of_the_sentences_that_are_left(aligned):
-    known = training_of(*(" ".join(words) for words in aligned.tokens[:2]))
-    found = effects(aligned, training={"A": known, "B": known})
+    known = [" ".join(words) for words in aligned.tokens[:2]]
+    found = effects(trained(aligned, A=known, B=known))
     everything = range(len(aligned))
     has_entity = [
         extract_spans(aligned.gold[start:end], np.array([0, end - start]), LABELS, strict=True)
@@ -69,7 +71,7 @@ def test_scores_without_are_those_of_the_sentences_that_are_left(aligned):
 
 @given(aligned=grounds())
 def test_invalid_transitions_are_read_strictly_and_leniently(aligned):
-    effect = effects(aligned, training={})["invalid_transitions"]
+    effect = effects(aligned)["invalid_transitions"]
     invalid = 0
     for model in aligned.models:
         everything = range(len(aligned))
@@ -94,7 +96,7 @@ def test_a_score_that_duplicates_flatter():
         unit=[0, 0, 0, 1],
         tokens=["Anna", "Anna", "Anna", "Paris"],
     )
-    effect = effects(aligned, training={"A": training_of("Anna")})["duplicates"]
+    effect = effects(aligned)["duplicates"]
     assert (effect.count, effect.share) == (2, 0.5)
     assert effect.scores["A"].difference == pytest.approx(6 / 7 - 2 / 3)
     assert effect.gap.with_effect == pytest.approx(2 / 5 - 6 / 7)
@@ -103,16 +105,15 @@ def test_a_score_that_duplicates_flatter():
 
 def test_what_cannot_be_known_says_why():
     gold = ["B-PER O", "O O"]
-    without_words = effects(written(gold, [gold], [gold]), training={"A": training_of("Anna .")})
+    without_words = effects(written(gold, [gold], [gold]))
+    assert "no words" in without_words["duplicates"].why
+    assert without_words["train_test_overlap"].why == "the predictions do not say what training had seen"
     for name in ("duplicates", "train_test_overlap"):
         effect = without_words[name]
-        assert effect.why == "the predictions hold no words"
         assert effect.count is None and effect.share is None
         assert effect.scores["A"] == EffectScores(1.0, without=None, difference=None)
         assert effect.gap == EffectGap(0.0, None)
-    without_text = effects(written(gold, [gold], tokens=["Anna .", "So what"]), training={"A": NO_TRAINING})
-    assert without_text["train_test_overlap"].why == "the training text could not be read"
-    assert without_text["duplicates"].count == 0
+    assert effects(written(gold, [gold], tokens=["Anna .", "So what"]))["duplicates"].count == 0
     assert without_words["entity_free_sentences"].count == 1
 
 
@@ -120,28 +121,27 @@ def test_what_any_model_was_trained_on_is_left_out_for_all():
     gold = ["B-PER", "B-LOC", "B-ORG"]
     said = [["B-PER", "O", "O"]], [["O", "B-LOC", "B-ORG"]]
     aligned = written(gold, *said, [gold], tokens=["Anna", "Paris", "Berg"])
-    training = {"A": training_of("Anna"), "B": training_of("Paris"), "C": NO_RUN}
-    effect = effects(aligned, training=training)["train_test_overlap"]
+    effect = effects(trained(aligned, A=["Anna"], B=["Paris"]))["train_test_overlap"]
     assert (effect.count, effect.why) == (2, None)
     assert [effect.scores[model].without for model in "ABC"] == [0, 1, 1]
     assert effect.what.endswith(
         "for all models. Looked up in the training text of A, B. "
-        "Not that of C: a file of predictions does not say what was trained on."
+        "Not that of C: the predictions do not say what training had seen."
     )
 
 
 def test_copies_that_are_known_without_words_are_counted():
     aligned = written(["B-PER", "B-PER"], [["B-PER", "B-PER"]], unit=[0, 0])
-    assert effects(aligned, training={})["duplicates"].count == 1
+    assert effects(aligned)["duplicates"].count == 1
 
 
 def test_one_model_has_no_gap():
-    for effect in effects(written(["B-PER"], [["B-PER"]]), training={}).values():
+    for effect in effects(written(["B-PER"], [["B-PER"]])).values():
         assert effect.gap == EffectGap(None, None)
 
 
 @given(aligned=grounds())
 def test_a_model_against_itself_has_no_gap_under_any_effect(aligned):
     same = replace(aligned, predicted={"A": aligned.predicted["A"], "B": aligned.predicted["A"]})
-    for effect in effects(same, training={"A": training_of("Anna")}).values():
+    for effect in effects(trained(same, A=["Anna"])).values():
         assert {effect.gap.with_effect, effect.gap.without} <= {0.0, None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -14,14 +14,12 @@ from hypothesis import given
 from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.results import Bucket
-from ner_dist.comparison.training_overlap import NO_TRAINING, TrainingText
+from ner_dist.data.training_text import entities
 from ner_dist.evaluation import metrics
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
 from tests.comparison.grounds import grounds, written
 
-TRAINING = TrainingText(
-    forms={"Anna": frozenset({"PER"}), "Paris": frozenset({"LOC", "ORG"})}, sentences=frozenset()
-)
+SEEN = {"Anna": frozenset({"PER"}), "Paris": frozenset({"LOC", "ORG"}), "Anna Berg": frozenset()}
 
 
 def counted(aligned, model):
@@ -36,7 +34,7 @@ def counted(aligned, model):
 def test_kinds_sum_to_gold_and_to_predicted(aligned):
     for model in aligned.models:
         found, (right, predicted, gold) = (
-            errors(aligned, model, training=NO_TRAINING),
+            errors(aligned, model),
             counted(aligned, model),
         )
         kinds = found.kinds
@@ -56,13 +54,13 @@ def test_kinds_sum_to_gold_and_to_predicted(aligned):
 def test_strict_is_what_metrics_says(aligned):
     for model in aligned.models:
         scores = metrics.scores(metrics.Counts.from_array(counted(aligned, model)), aligned.labels.types)
-        strict = errors(aligned, model, training=NO_TRAINING).strict
-        assert asdict(strict) == {name: scores[name] for name in ("precision", "recall", "f1")}
+        strict = errors(aligned, model).strict
+        assert asdict(strict) == {name: getattr(scores, name) for name in ("precision", "recall", "f1")}
 
 
 @given(aligned=grounds())
 def test_more_credit_is_no_lower_score(aligned):
-    found = errors(aligned, "A", training=NO_TRAINING)
+    found = errors(aligned, "A")
     for figure in ("precision", "recall", "f1"):
         assert getattr(found.strict, figure) <= getattr(found.exact, figure) <= getattr(found.partial, figure)
         assert getattr(found.strict, figure) <= getattr(found.type, figure) <= 1
@@ -70,7 +68,7 @@ def test_more_credit_is_no_lower_score(aligned):
 
 @given(aligned=grounds())
 def test_confusion_holds_every_entity_once(aligned):
-    found, (_, predicted, gold) = errors(aligned, "A", training=NO_TRAINING), counted(aligned, "A")
+    found, (_, predicted, gold) = errors(aligned, "A"), counted(aligned, "A")
     types, counts = found.confusion.types, np.array(found.confusion.counts)
     assert types == [*aligned.labels.types, "O"] and counts[-1, -1] == 0
     assert counts[:-1].sum(axis=1).tolist() == gold.tolist()
@@ -82,7 +80,10 @@ def test_confusion_holds_every_entity_once(aligned):
 
 @given(aligned=grounds())
 def test_breakdowns_sum_to_the_whole(aligned):
-    found, (right, predicted, gold) = errors(aligned, "A", training=TRAINING), counted(aligned, "A")
+    of_gold = entities(aligned.tokens, aligned.gold, aligned.offsets, aligned.labels)
+    seen = {form: SEEN.get(form, frozenset()) for sentence in of_gold for form, _ in sentence}
+    found = errors(replace(aligned, seen={"A": seen}), "A")
+    right, predicted, gold = counted(aligned, "A")
     for name in ("by_entity_length", "by_sentence_length", "by_seen"):
         parts = getattr(found, name)
         assert sum(part.support for part in parts) == gold.sum()
@@ -98,7 +99,7 @@ def test_scores_with_credit_by_hand():
         ["B-PER O", "B-PER O", "B-PER I-PER", "B-PER I-PER", "B-PER O", "O O"],
         [["B-PER O", "B-LOC O", "B-PER O", "O B-LOC", "O O", "B-ORG O"]],
     )
-    found = errors(aligned, "A", training=NO_TRAINING)
+    found = errors(aligned, "A")
     assert set(found.kinds.values()) == {1}
     # Of 5 gold and 5 predicted entities: strict 1, exact 1 + 1, partial 2 + 2 / 2, type 1 + 1.
     expected = {"strict": 1 / 5, "exact": 2 / 5, "partial": 3 / 5, "type": 2 / 5}
@@ -114,7 +115,7 @@ def test_buckets_by_length():
         ["B-PER", "B-PER I-PER I-PER I-PER", "B-LOC" + " I-LOC" * 10, "O " * 59 + "B-ORG"],
         [["B-PER", "B-PER I-PER I-PER O", "B-LOC" + " I-LOC" * 10, "O " * 60]],
     )
-    found = errors(aligned, "A", training=NO_TRAINING)
+    found = errors(aligned, "A")
     by_length = {part.bucket: part for part in found.by_entity_length}
     assert list(by_length) == ["1", "2", "3", "4", "5+"]
     assert [part.support for part in by_length.values()] == [2, 0, 0, 1, 1]
@@ -130,7 +131,7 @@ def test_buckets_by_what_training_shows():
         [["B-PER O B-LOC", "O O O", "O O O"]],
         tokens=["Anna in Paris", "Anna Berg .", "Paris met anna"],
     )
-    found = errors(aligned, "A", training=TRAINING)
+    found = errors(replace(aligned, seen={"A": SEEN}), "A")
     assert found.by_seen == [
         Bucket(bucket="seen", recall=1.0, support=2),
         Bucket(bucket="seen with another type", recall=0.0, support=1),
@@ -139,16 +140,22 @@ def test_buckets_by_what_training_shows():
     assert found.by_seen_why is None
 
 
+def test_an_entity_that_the_gold_of_the_models_own_file_lacks_is_in_no_bucket():
+    aligned = written(["B-PER O B-LOC"], [["B-PER O B-LOC"]], tokens=["Anna in Rome"])
+    found = errors(replace(aligned, seen={"A": SEEN}), "A")
+    assert [part.support for part in found.by_seen] == [1, 0, 0]
+
+
 def test_what_training_shows_may_not_be_known():
     gold = ["B-PER O"]
-    without_words = errors(written(gold, [gold]), "A", training=TRAINING)
-    without_text = errors(written(gold, [gold], tokens=["Anna ."]), "A", training=NO_TRAINING)
+    without_words = errors(replace(written(gold, [gold]), seen={"A": SEEN}), "A")
+    not_said = errors(replace(written(gold, [gold], [gold], tokens=["Anna ."]), seen={"B": SEEN}), "A")
     assert without_words.by_seen is None and "no words" in without_words.by_seen_why
-    assert without_text.by_seen is None and "training text" in without_text.by_seen_why
+    assert not_said.by_seen is None and "do not say what training had seen" in not_said.by_seen_why
 
 
 def test_no_entities_at_all():
-    found = errors(written(["O O"], [["O O"]]), "A", training=NO_TRAINING)
+    found = errors(written(["O O"], [["O O"]]), "A")
     assert set(found.kinds.values()) == {0} and found.partial.f1 == 0.0
 
 
@@ -163,7 +170,7 @@ def test_a_test_set_of_32864_sentences_takes_no_more_than_a_second():
         labels, gold, offsets, {"A": [said]}, {"A": [1]}, unit=np.arange(len(offsets) - 1)
     )
     began = time.process_time()
-    found = errors(aligned, "A", training=NO_TRAINING)
+    found = errors(aligned, "A")
     assert time.process_time() - began < 1
     assert found.kinds["correct"] > 10_000
 
@@ -182,7 +189,7 @@ def test_real_predictions_score_as_in_nervaluate(real_data):
     aligned = AlignedPredictions(
         labels, gold, offsets, {"A": [said]}, {"A": [None]}, unit=np.arange(len(rows))
     )
-    found = errors(aligned, "A", training=NO_TRAINING)
+    found = errors(aligned, "A")
     kinds = found.kinds
     assert kinds["correct"] == 48_451 and kinds["missed"] == 1_602 and kinds["spurious"] == 2_336
     assert kinds["wrong_type"] == 48_989 - 48_451

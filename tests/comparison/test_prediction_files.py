@@ -17,6 +17,7 @@ LINES = [
     {"gold": ["B-PER"], "pred": ["B-EVE"]},
 ]
 WORDS = [["in", "New", "York"], ["Anna"]]
+SEEN = [{"New York": ["LOC", "ORG"]}, {"Anna": []}]
 CONLL = "in O B-PER\nNew B-LOC B-LOC\nYork I-LOC O\n\nAnna B-PER B-EVE\n"
 
 
@@ -54,12 +55,13 @@ def test_json_lines_of_tags_alone(write, name):
     check(predictions)
     assert predictions.source == str(path)
     assert (predictions.tokens, predictions.ids, predictions.confidence) == (None, None, None)
+    assert (predictions.in_train, predictions.seen) == (None, None)
 
 
 def test_json_lines_with_all_that_may_be_there(write):
     lines = [
         {"id": f"s{i}", "tokens": words, "gold": line["gold"], "predicted": line["pred"], "more": 1}
-        | {"confidence": [0.5] * len(words)}
+        | {"confidence": [0.5] * len(words), "in_train": i == 1, "seen": SEEN[i]}
         for i, (words, line) in enumerate(zip(WORDS, LINES, strict=True))
     ]
     predictions = read_file(write(lines))
@@ -67,6 +69,8 @@ def test_json_lines_with_all_that_may_be_there(write):
     assert (predictions.tokens, predictions.ids) == (WORDS, ["s0", "s1"])
     assert predictions.confidence.dtype == np.float32
     assert predictions.confidence.tolist() == [0.5] * 4
+    assert predictions.in_train.dtype == bool and predictions.in_train.tolist() == [False, True]
+    assert predictions.seen == {"New York": {"LOC", "ORG"}, "Anna": frozenset()}
 
 
 @pytest.mark.parametrize("name", ["a.conll", "a.conll.gz", "a.txt", "a.tsv"])
@@ -88,8 +92,8 @@ def test_conll_columns_between_the_word_and_its_tags_do_not_matter(write):
     ("line", "complaint"),
     [
         ("{", "not JSON"),
-        ("[1]", r"\[1\] is no JSON object; write one JSON object a line"),
-        ("[" * 100_000, "not readable as JSON .nested too deeply.; write one JSON object a line"),
+        ("[1]", r"\[1\] is not a JSON object; write one JSON object per line"),
+        ("[" * 100_000, "not readable as JSON .nested too deeply.; write one JSON object per line"),
         ('{"id": ' + "1" * 5_000 + "}", "not readable as JSON .a number has thousands of digits."),
         ({"pred": ["O"]}, "there is no `gold`, only pred"),
         ({"gold": ["O"]}, "there is no `predicted`, only gold"),
@@ -125,15 +129,22 @@ def test_a_broken_line_is_named(write, line, complaint):
         ({"confidence": [True]}, "`confidence` is no list of probabilities"),
         ({"id": True}, "`id` is neither a number nor text: True"),
         ({"confidence": ["high"]}, "`confidence` is no list of probabilities"),
-        ({"id": 1}, "id 1 stands on line 1 already"),
+        ({"id": 1}, "id 1 is on line 1 already"),
         ({"id": "\ud800"}, "half of a surrogate pair"),
         ({"gold": ["B-\ud800"]}, "half of a surrogate pair"),
         ({"id": [2]}, r"`id` is neither a number nor text: \[2\]"),
         ({"id": None}, "line 1 has `id` and line 2 has none"),
+        ({"in_train": 1}, "`in_train` is neither true nor false: 1; write whether the training split has"),
+        ({"in_train": None}, "line 1 has `in_train` and line 2 has none"),
+        ({"seen": ["PER"]}, r"`seen` is no JSON object: \['PER'\]; write the types that training showed"),
+        ({"seen": {"Anna": "PER"}}, "`seen` has no list of types for 'Anna': 'PER'"),
+        ({"seen": {"Anna": [1]}}, r"`seen` has no list of types for 'Anna': \[1\]"),
+        ({"seen": None}, "line 1 has `seen` and line 2 has none"),
     ],
 )
 def test_a_broken_column_is_named(write, change, complaint):
     line = {"id": 1, "tokens": ["a"], "gold": ["O"], "predicted": ["O"], "confidence": [0.9]}
+    line |= {"in_train": False, "seen": {}}
     path = write([line, line | {"id": 2} | change])
     with pytest.raises(UserError, match=complaint) as refused:
         read_file(path)
@@ -205,7 +216,7 @@ def test_ids_are_text(write):
         read_file(write([line | {"id": kind(i)} for i, line in enumerate(LINES)])) for kind in (int, str)
     )
     assert one.ids == other.ids == ["0", "1"]
-    with pytest.raises(UserError, match="id '1' stands on line 1 already"):
+    with pytest.raises(UserError, match="id '1' is on line 1 already"):
         read_file(write([LINES[0] | {"id": 1}, LINES[1] | {"id": "1"}]))
 
 
@@ -248,9 +259,9 @@ def test_gold_that_is_damaged_is_counted_and_can_be_repaired(write, log_lines):
     path = write([{"gold": ["B-PER", "O", "I-LOC", "B-LOC"], "pred": ["B-PER", "O", "B-LOC", "B-LOC"]}])
     found = read_file(path)
     assert tags(found, found.gold) == [["B-PER", "O", "I-LOC", "B-LOC"]]
-    count = f"{path}: 1 of 3 gold entities (33.3 %, 1 word) begin with an I- that continues nothing, the"
+    count = f"{path}: 1 of 3 gold entities (33.3 %, 1 word) begin with an I- that continues no entity, the"
     assert log_lines == [
-        f"{count} first at {path}:1: strict scoring leaves them out; --repair begin reads them as entities"
+        f"{count} first at {path}:1: strict scoring ignores them; --repair begin reads them as entities"
     ]
     found = read_file(path, repair="begin")
     assert tags(found, found.gold) == [["B-PER", "O", "B-LOC", "B-LOC"]]
@@ -264,8 +275,8 @@ def test_predictions_that_are_left_out_are_told_if_they_are_many(write, log_line
     path = write([{"gold": ["B-PER", "O", "B-PER"], "pred": ["B-PER", "O", "I-PER"]}])
     read_file(path)
     assert log_lines == [
-        f"{path}: 1 of 2 predicted entities (50.0 %, 1 word) begin with an I- that continues nothing, the "
-        f"first at {path}:1: strict scoring leaves them out"
+        f"{path}: 1 of 2 predicted entities (50.0 %, 1 word) begin with an I- that continues no entity, the "
+        f"first at {path}:1: strict scoring ignores them"
     ]
 
 
@@ -288,7 +299,7 @@ def test_types_are_renamed(write):
 
 
 def test_other_files_are_refused(write):
-    with pytest.raises(UserError, match=r"format of a '.csv' file is not known"):
+    with pytest.raises(UserError, match=r"format of a '.csv' file is unknown"):
         read_file(write(LINES, "a.csv"))
     with pytest.raises(UserError, match="holds no sentence"):
         read_file(write([]))

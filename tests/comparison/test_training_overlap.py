@@ -1,114 +1,217 @@
-"""The training text is read again as it was trained on, or it is said why not."""
+"""What training had seen is in the predictions, or read again from the source, or said to be unknown."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ner_dist.comparison.training_overlap import NO_TRAINING, TrainingText, of_run
-from ner_dist.data.prepare import prepare, prepared_folder
+from ner_dist.comparison.compare import compare
+from ner_dist.comparison.prediction_files import read_run
+from ner_dist.comparison.training_overlap import with_training
 from ner_dist.data.sources import load_corpus
-from ner_dist.model.encoder import load_config
 from ner_dist.recipe_file import load_recipe
+from ner_dist.report.run_page import run_page
 from ner_dist.run.directory import Run
 from ner_dist.run.provenance import write_recipe
 from tests import small
-from tests.comparison.grounds import LABELS, ids_of
+from tests.comparison.made_runs import A_LINES, A_TYPES, B_LINES, B_TYPES, write_run
+from tests.conftest import REPOSITORY
 
-SENTENCES = [
-    ("Anna Berg met Anna", ["B-PER", "I-PER", "O", "B-PER"]),
-    ("Paris", ["B-LOC"]),
-    ("Paris signed Anna Berg", ["B-ORG", "O", "B-LOC", "I-LOC"]),
-    ("Paris", ["B-LOC"]),
+TRAIN = [
+    ("Anna saw a lynx", "B-PER O O O"),
+    ("New York", "B-ORG I-ORG"),
+    ("the lynx", "O B-ANIM"),
+    ("it rained", "O O"),
 ]
+SEEN = {
+    "Anna": {"PER"},
+    "lynx": {"ANIM"},
+    "New York": {"ORG"},
+    "York": frozenset(),
+}
+
+
+def write_data(folder, train=TRAIN):
+    folder.mkdir()
+    for split, sentences in (("train", train), ("validation", TRAIN[:1]), ("test", TRAIN[:1])):
+        lines = [json.dumps({"tokens": text.split(), "ner_tags": tags.split()}) for text, tags in sentences]
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture
 def run(tmp_path):
-    """A run whose data was prepared and recorded, as a training does first."""
-    data = tmp_path / "data"
-    data.mkdir()
-    for split in ("train", "validation", "test"):
-        lines = [json.dumps({"tokens": text.split(), "ner_tags": tags}) for text, tags in SENTENCES]
-        (data / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
-    recipe = small.recipe(tmp_path, f"data.path={data}", f"data.cache_dir={tmp_path / 'cache'}")
-    run = Run(tmp_path / "run")
-    write_recipe(run, recipe, world={}, fingerprint=prepare(recipe, load_config(recipe.model)).fingerprint)
+    """A run of A whose predictions do not say what training had seen."""
+    write_data(tmp_path / "data")
+    recipe = small.recipe(tmp_path, f"data.path={tmp_path / 'data'}")
+    run = Run(write_run(tmp_path / "a", A_TYPES, A_LINES))
+    write_recipe(run, recipe, world={}, fingerprint=load_corpus(recipe.data).fingerprint)
     return run
 
 
-def check(training):
-    assert training.sentences == {
-        "\x1f".join(words.split()) for words in ("Anna Berg met Anna", "Paris", "Paris signed Anna Berg")
-    }
-    assert training.forms == {
-        "Anna Berg": {"PER", "LOC"},
-        "Anna": {"PER"},
-        "Paris": {"LOC", "ORG"},
-    }
+def test_what_was_trained_on_is_read_again(run):
+    found = with_training(read_run(run, A_TYPES), run)
+    assert found.in_train.tolist() == [True, False, False, True]
+    # York is an entity in the gold of B alone.
+    assert found.seen == {form: types for form, types in SEEN.items() if form != "York"}
 
 
-def test_it_is_read_from_the_prepared_data_alone(run, tmp_path):
+def test_what_the_predictions_say_is_not_read_again(run, tmp_path):
     shutil.rmtree(tmp_path / "data")
-    check(of_run(run))
+    said = replace(read_run(run, A_TYPES), in_train=np.array([True] * 4), seen={})
+    assert with_training(said, run) is said
 
 
-def test_without_prepared_data_the_source_is_read(run, tmp_path):
-    shutil.rmtree(tmp_path / "cache")
-    check(of_run(run))
-    assert not (tmp_path / "cache").exists()
+def unknown(run, log_lines, why):
+    found = with_training(read_run(run, A_TYPES), run)
+    assert (found.in_train, found.seen) == (None, None)
+    assert why in log_lines[-1]
 
 
 def test_a_source_that_has_changed_is_not_what_was_trained_on(run, tmp_path, log_lines):
-    shutil.rmtree(tmp_path / "cache")
-    (tmp_path / "data" / "train.jsonl").write_text(
-        json.dumps({"tokens": ["x"], "ner_tags": ["B-PER"]}) + "\n"
-    )
-    assert of_run(run) == NO_TRAINING
-    assert "has changed since the run was trained" in log_lines[-1]
+    shutil.rmtree(tmp_path / "data")
+    write_data(tmp_path / "data", TRAIN[:1])
+    unknown(run, log_lines, "has changed since the run was trained")
 
 
 def test_a_source_that_is_gone_is_named(run, tmp_path, log_lines):
-    shutil.rmtree(tmp_path / "cache")
     shutil.rmtree(tmp_path / "data")
-    assert of_run(run) == NO_TRAINING
-    assert f"{tmp_path / 'data'}: neither prepared" in log_lines[-1]
+    unknown(run, log_lines, f"{tmp_path / 'data'}: is neither a file nor a folder here")
 
 
-def test_prepared_data_that_is_damaged_is_no_crash(run, log_lines):
-    recipe = load_recipe(run.recipe)
-    folder = prepared_folder(recipe, load_config(recipe.model))
-    (folder / "train" / "tokens.arrow").write_bytes(b"broken")
-    assert of_run(run) == NO_TRAINING
-    assert "the training text cannot be read" in log_lines[-1]
+def test_a_folder_without_a_recipe_has_no_training_text(run, log_lines):
+    run.recipe.unlink()
+    unknown(run, log_lines, "there is no recipe")
 
 
-def test_a_folder_without_a_recipe_has_no_training_text(tmp_path, log_lines):
-    assert of_run(Run(tmp_path)) == NO_TRAINING
-    assert "there is no recipe" in log_lines[-1]
+def with_keys(lines):
+    """Lines of predictions as a training on TRAIN writes them."""
+    train = {text for text, _ in TRAIN}
+    for line in lines:
+        words, entities = line["tokens"], {"New York", "lynx", "Anna", "York"}
+        seen = {form: sorted(SEEN[form]) for form in entities if form in " ".join(words)}
+        yield line | {"in_train": " ".join(words) in train, "seen": seen}
 
 
-def test_the_embedded_corpus_is_made_again(tmp_path):
-    recipe = small.recipe(tmp_path, f"data.cache_dir={tmp_path / 'cache'}")
+def test_a_comparison_needs_no_training_text(tmp_path):
+    """Of the shared types, PER and LOC, Anna was seen, and New York was seen with another type."""
+    for name, types, lines in (("a", A_TYPES, A_LINES), ("b", B_TYPES, B_LINES)):
+        write_run(tmp_path / name, types, list(with_keys(lines)))
+    found = compare(tmp_path / "a", tmp_path / "b", out=tmp_path / "out", resamples=50)
+    for model in "AB":
+        by_seen = found.errors[model].by_seen
+        assert [(each.bucket, each.support) for each in by_seen] == [
+            ("seen", 1),
+            ("seen with another type", 1),
+            ("unseen", 0),
+        ]
+    assert [each.recall for each in found.errors["B"].by_seen[:2]] == [1.0, 1.0]
+    effect = found.effects["train_test_overlap"]
+    assert (effect.count, effect.why) == (2, None)
+    assert effect.what.endswith("Looked up in the training text of A, B.")
+
+
+def test_renamed_types_are_renamed_in_what_was_seen(tmp_path):
+    for name, types, lines in (("a", A_TYPES, A_LINES), ("b", B_TYPES, B_LINES)):
+        write_run(tmp_path / name, types, list(with_keys(lines)))
+    names = {"ORG": "LOC", "PER": "person", "ANIM": None}
+    found = compare(tmp_path / "a", tmp_path / "b", out=tmp_path / "out", resamples=50, renaming=names)
+    # Anna, and New York, which was an ORG in training.
+    assert [each.support for each in found.errors["A"].by_seen] == [2, 0, 0]
+
+
+def figures_of(path):
+    figures = json.loads((path / "compare.json").read_text())
+    return {model: each["by_seen"] for model, each in figures["errors"].items()}, figures["effects"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of two types, and one of all, on data of which the test split is partly in training."""
+    folder = tmp_path_factory.mktemp("trained")
+    recipe = small.recipe(folder)
     corpus = load_corpus(recipe.data)
-    run = Run(tmp_path / "run")
-    write_recipe(run, recipe, world={}, fingerprint=corpus.fingerprint)
-    training = of_run(run)
-    assert all(map(training.holds, corpus.splits["train"].tokens))
-    assert len(training.sentences) == len(corpus.splits["train"])
+    names = np.array(corpus.labels.tags, dtype=object)
+    lines = {}
+    for split, found in corpus.splits.items():
+        bounds = zip(found.offsets[:-1], found.offsets[1:], strict=True)
+        tags = [names[found.tags[start:end]].tolist() for start, end in bounds]
+        lines[split] = [{"tokens": w, "ner_tags": t} for w, t in zip(found.tokens, tags, strict=True)]
+    lines["test"] += lines["train"][:20]
+    (folder / "data").mkdir()
+    for split, rows in lines.items():
+        (folder / "data" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    some = ",".join(corpus.labels.types[:2])
+    for name, more in (("all", []), ("some", [f"labels=[{some}]"])):
+        settings = [f"data.path={folder / 'data'}", f"output_dir={folder / name}", "train.max_steps=2", *more]
+        small.train(small.recipe(folder, *settings))
+    return folder
 
 
-def test_case_and_the_borders_of_words_matter():
-    tags = ids_of(["B-PER I-PER"])
-    training = TrainingText.from_split([["New York", "City"]], tags, np.array([0, 2]), LABELS)
-    assert training.types_of(["New York", "City"]) == {"PER"}
-    assert training.types_of(["new York", "City"]) == training.types_of(["City"]) == frozenset()
-    assert training.holds(["New York", "City"]) and not training.holds(["New", "York", "City"])
+@pytest.fixture
+def former(trained, tmp_path):
+    """The same runs as an earlier version wrote them."""
+    for name in ("all", "some"):
+        shutil.copytree(trained / name, tmp_path / name)
+        path = tmp_path / name / "predictions" / "test.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            assert isinstance(line.pop("in_train"), bool) and isinstance(line.pop("seen"), dict)
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return tmp_path
+
+
+def test_a_training_writes_what_would_be_read_again(trained, former):
+    for folder in (trained, former):
+        compare(folder / "all", folder / "some", out=folder / "compared", resamples=50)
+    written, read = figures_of(trained / "compared"), figures_of(former / "compared")
+    assert written == read
+    by_seen, effects = written
+    assert effects["train_test_overlap"]["count"] >= 20
+    for model in "AB":
+        supports = [each["support"] for each in by_seen[model]]
+        assert supports[0] > 0 and supports[2] > 0, "all entities are of one kind"
+    for name in ("all", "some"):
+        one, other = (read_run(Run(folder / name), _labels(folder / name)) for folder in (trained, former))
+        again = with_training(other, Run(former / name))
+        assert one.seen == again.seen and one.in_train.tolist() == again.in_train.tolist()
+
+
+def _labels(folder):
+    return json.loads((folder / "results.json").read_text())["labels"]
+
+
+def documented() -> list[str]:
+    """The keys of a line by docs/formats.md, in its order."""
+    page = (REPOSITORY / "docs/formats.md").read_text()
+    section = page.split("## predictions/*.jsonl\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| `(\w+)` \|", section, flags=re.M)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_every_line_has_the_documented_keys(trained, split):
+    lines = (trained / "some" / "predictions" / f"{split}.jsonl").read_text().splitlines()
+    assert lines and all(list(json.loads(line)) == documented() for line in lines)
+
+
+def test_figures_do_not_depend_on_where_a_run_lies(trained, tmp_path, monkeypatch):
+    """Copied to a machine without the data, its predictions and recipe are enough."""
+    for name in ("all", "some"):
+        shutil.copytree(trained / name, tmp_path / name)
+        settings = load_recipe(tmp_path / name / "recipe.yaml")
+        text = (tmp_path / name / "recipe.yaml").read_text()
+        (tmp_path / name / "recipe.yaml").write_text(text.replace(settings.data.path, "/nowhere/else"))
+    for folder in (trained, tmp_path):
+        compare(folder / "all", folder / "some", out=folder / "compared", resamples=50)
+    assert figures_of(trained / "compared") == figures_of(tmp_path / "compared")
+    page = run_page(Run(tmp_path / "all"))
+    assert "had seen an entity in training is not known" not in page and "by what training had seen" in page
 
 
 @pytest.mark.parametrize(

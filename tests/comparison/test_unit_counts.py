@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,7 +29,7 @@ def test_figures_are_those_of_the_metrics(seed, sentences, runs):
     said = [run for of_model in aligned.predicted.values() for run in of_model]
     for figures, predicted in zip(counted.observed, said, strict=True):
         counts = metrics.count(aligned.gold, predicted, aligned.offsets, aligned.labels, strict=True)
-        scores = metrics.scores(counts, aligned.labels.types)
+        scores = asdict(metrics.scores(counts, aligned.labels.types))
         scores["accuracy"] = metrics.token_accuracy(aligned.gold, predicted)
         assert figures == pytest.approx([cell(scores, name) for name in counted.names], abs=1e-14)
 

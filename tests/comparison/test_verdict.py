@@ -20,9 +20,10 @@ from ner_dist.comparison.results import (
     TrainFigures,
     Uncertainty,
 )
-from ner_dist.comparison.scores import PrecisionRecallF1, Scores, TypeScores
+from ner_dist.comparison.scores import Scores
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import Findings, verdict
+from ner_dist.evaluation.metrics import PrecisionRecallF1, TypeScores
 from tests.comparison import simulated
 
 

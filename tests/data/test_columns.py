@@ -15,7 +15,7 @@ from ner_dist.errors import UserError
 from ner_dist.recipe import Data
 from tests.data.test_readers import sentences
 
-MEND = "fix the line; where a word holds a space, put tabs between the columns of all lines"
+MEND = "fix the line; if a word contains a space, put tabs between the columns of all lines"
 MEND_TABS = "fix the line: tabs separate the columns; if white space does, set data.separator=whitespace"
 
 
@@ -139,7 +139,7 @@ def test_misc_that_does_not_say_it(refused):
     )
     message = refused(conllu("_", "Entity=(e1-place", "_")[0])
     assert message.startswith(
-        "a.conll:3: no column holds tags of entities; there are ID (1, 2), FORM (In, Bern, Go)"
+        "a.conll:3: no column holds entity tags; the columns are ID (1, 2), FORM (In, Bern, Go)"
     )
     assert message.endswith("; set data.tags_column, MISC:NAME for an attribute of column MISC")
 
@@ -181,7 +181,7 @@ def test_a_file_without_ends_of_sentences_is_said(read, caplog):
 def test_words_of_which_most_hold_a_blank_are_said(read, caplog):
     read("In IN\tO\nBern NNP\tB-LOC\n")
     assert (
-        "a.conll: 2 of 2 words hold a blank; if white space separates the columns, "
+        "a.conll: 2 of 2 words contain a space; if white space separates the columns, "
         "set data.separator=whitespace" in caplog.text
     )
     assert read("In IN\tO\nBern NNP\tB-LOC\n", separator="whitespace").tokens == [["In", "Bern"]]
@@ -203,11 +203,11 @@ def test_words_of_which_most_hold_a_blank_are_said(read, caplog):
         ("a\tO\nb\tO\tO\nc\tO\n", f":2: 3 columns in 'b O O', 2 in the lines before; {MEND_TABS}"),
         (
             "a\tNN\tO\n\tNN\tB-X\n",
-            ":2: no word in ' NN B-X'; write the word, take the line out, or set data.tokens_column",
+            ":2: no word in ' NN B-X'; write the word, remove the line, or set data.tokens_column",
         ),
         (
             "a\tNN\tO\n  \tNN\tB-X\n",
-            ":2: no word in ' NN B-X'; write the word, take the line out, or set data.tokens_column",
+            ":2: no word in ' NN B-X'; write the word, remove the line, or set data.tokens_column",
         ),
         (
             "# global.columns = ID FORM NER\n1\ta\tb\tO\n",
@@ -230,7 +230,7 @@ def test_words_of_which_most_hold_a_blank_are_said(read, caplog):
         ),
         (
             "B-Rating\t2\nI-Rating\tstart\nO\trestaurants\n",
-            ":1: column 0 is read for words but holds tags (B-Rating, I-Rating); "
+            ":1: column 0 is read as words but holds tags (B-Rating, I-Rating); "
             "set data.tags_column=0 and data.tokens_column",
         ),
     ],
@@ -243,7 +243,7 @@ def test_columns_by_name(read, refused):
     text = "id word pos ner\n1 In B-IN O\n2 Bern B-NN B-LOC\n"
     assert read(text, tokens_column="word", tags_column="pos").values == ("B-IN", "B-NN")
     assert refused(text, tags_column="tag") == (
-        "data.tags_column: 'tag' is no column number; the columns are id, word, pos, ner; "
+        "data.tags_column: 'tag' is not a column number; the columns are id, word, pos, ner; "
         "count CoNLL columns from 0; -1 is the last"
     )
 
@@ -262,9 +262,9 @@ def test_what_was_found_is_said(read, caplog):
     said = [record.message.rpartition("/")[2] for record in caplog.records]
     assert said == [
         "a.conll: skipped 1 comment line, the first at line 1",
-        "a.conll: column 0 (1, 2) numbers words or sentences, so column 1 is read for the words; "
+        "a.conll: column 0 (1, 2) numbers words or sentences, so words are read from column 1; "
         "set data.tokens_column to change this",
-        "a.conll: the last column (x) holds no tags, so column 2 (B-LOC) is read for them; "
+        "a.conll: the last column (x) holds no tags, so tags are read from column 2 (B-LOC); "
         "set data.tags_column to change this",
         "a.conll: stripped the spaces around 1 word",
     ]
@@ -283,7 +283,7 @@ def test_a_column_of_chunks_is_not_read_for_the_tags_which_is_said(read, caplog)
     with caplog.at_level(logging.INFO):
         assert sentences(read("Bern NNP B-NP I-LOC\nis VB B-VP O\n")) == [(["Bern", "is"], ["I-LOC", "O"])]
     assert (
-        "a.conll: the tags are read from the last column (I-LOC), not from column 2 (B-NP, B-VP); "
+        "a.conll: tags are read from the last column (I-LOC), not from column 2 (B-NP, B-VP); "
         "set data.tags_column to change this" in caplog.text
     )
 

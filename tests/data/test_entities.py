@@ -84,15 +84,16 @@ def said(caplog, **counts: tuple[int, int, int]) -> list[str]:
 def test_what_is_too_little(caplog):
     assert said(caplog, train=(5, 5, 5), validation=(1, 0, 0), test=(0, 3, 0)) == []
     assert said(caplog, train=(5, 4, 1)) == [
-        "train: fewer than 5 entities of LOC (4), ORG (1): too few to learn from; add more, or see `labels`"
+        "train: fewer than 5 entities of LOC (4), ORG (1): too few to learn from; add more, "
+        "or exclude the types with `labels`"
     ]
     assert said(caplog, train=(9, 0, 0), validation=(5, 2, 3), test=(7, 0, 0)) == [
-        "validation: 5 of 10 entities cannot be found by any model, since train has none of their types: "
-        "ORG (3), LOC (2); see data.files.validation if the files should hold the same types, "
-        "or leave these out with `labels`"
+        "validation: 5 of 10 entities are of types that train does not contain, so no model can find them: "
+        "ORG (3), LOC (2); check data.files.validation if the files should have the same types, "
+        "or exclude these with `labels`"
     ]
     assert said(caplog, train=(9, 9, 9), test=(0, 0, 0)) == [
-        "test: no entity of a type that is learnt: its F1 is 0; see data.files.test, data.tags_column"
+        "test: no entity of the types to learn, so F1 is 0; check data.files.test and data.tags_column"
     ]
     assert said(caplog, test=(1, 0, 0)) == []
 
@@ -102,7 +103,7 @@ def test_many_types_are_counted(caplog):
     labels = LabelSet.from_types(["A", *types])
     none = dict.fromkeys(labels.types, 0)
     report_entities({"train": none | {"A": 9}, "test": none | dict.fromkeys(types, 2)}, labels)
-    assert "T11 (2) and 46 more; see data.files.test" in caplog.messages[0]
+    assert "T11 (2) and 46 more; check data.files.test" in caplog.messages[0]
 
 
 def test_labels_that_train_does_not_hold():
@@ -110,5 +111,5 @@ def test_labels_that_train_does_not_hold():
     with pytest.raises(UserError) as caught:
         report_entities(counts, LabelSet.from_types(["PER", "ORG"]))
     assert str(caught.value) == (
-        "labels: no entity of PER, ORG in train, which holds LOC (7); name types that are there"
+        "labels: no entity of PER, ORG in train, which holds LOC (7); choose types that occur in train"
     )

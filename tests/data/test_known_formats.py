@@ -46,7 +46,7 @@ ROWS = {
 def test_rows_of_json(tmp_path, what, row, ending):
     path = tmp_path / f"train.{ending}"
     path.write_text(json.dumps(row) + "\n" if ending == "jsonl" else json.dumps([row, row], indent=1))
-    with pytest.raises(UserError, match=f"this is {what}.*, which is not read; ") as caught:
+    with pytest.raises(UserError, match=f"this is {what}.*, which is not supported; ") as caught:
         read_rows(path, Data(path="unused"))
     assert caught.value.where == f"{path}:{'1' if ending == 'jsonl' else 'row 1'}"
 
@@ -78,7 +78,7 @@ def test_what_has_words_and_tags_is_read_whatever_else_it_holds(tmp_path):
 def test_whole_files(tmp_path, name, content, what):
     path = tmp_path / name
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    with pytest.raises(UserError, match=f"this is {what}.*which is not read; "):
+    with pytest.raises(UserError, match=f"this is {what}.*which is not supported; "):
         read_rows(path, Data(path="unused"))
 
 

@@ -193,31 +193,31 @@ class TestConll:
         path = write(tmp_path / "a.conll", "Ann B-PER\nsings\n")
         assert refused(path) == (
             "a.conll:2: 1 column in 'sings', 2 in the lines before; "
-            "fix the line; where a word holds a space, put tabs between the columns of all lines"
+            "fix the line; if a word contains a space, put tabs between the columns of all lines"
         )
         write(path, "Ann B-PER\nsings O\n")
         assert refused(path, tags_column="3").startswith("a.conll:1: 2 columns in 'Ann B-PER', not 4 or more")
         assert refused(path, tags_column="tag") == (
-            "data.tags_column: 'tag' is no column number; count CoNLL columns from 0; -1 is the last"
+            "data.tags_column: 'tag' is not a column number; count CoNLL columns from 0; -1 is the last"
         )
         assert refused(path, language="en") == (
-            "a.conll: CoNLL files have no column of languages; set data.language to null"
+            "a.conll: CoNLL files have no language column; set data.language to null"
         )
 
 
 GOOD = '{"tokens": ["a"], "ner_tags": ["O"]}\n'
 BAD_LINES = {
     "{tokens: []}": "not JSON (Expecting property name enclosed in double quotes at column 2)",
-    "[1, 2]": "[1, 2] is no JSON object",
+    "[1, 2]": "[1, 2] is not a JSON object",
     '{"tokens": ["a"], "tags": ["O"]}': (
-        "no column 'ner_tags'; the columns there are tokens, tags; set data.tags_column"
+        "no column 'ner_tags'; the columns are tokens, tags; set data.tags_column"
     ),
-    '{"ner_tags": ["O"]}': "no column 'tokens'; the columns there are ner_tags; set data.tokens_column",
+    '{"ner_tags": ["O"]}': "no column 'tokens'; the columns are ner_tags; set data.tokens_column",
     '{"tokens": ["a", "b"], "ner_tags": ["O"]}': "2 words but 1 tags; give every word exactly one tag",
-    '{"tokens": "a b", "ner_tags": ["O"]}': "'a b' stands where a list of words should",
-    '{"tokens": ["a"], "ner_tags": null}': "None stands where a list of tags should",
-    '{"tokens": ["a", 7], "ner_tags": ["O", "O"]}': "7 stands where a word should; write it as text",
-    '{"tokens": ["a", "b"], "ner_tags": ["O", 3]}': "3 stands where tags are text; write all tags as",
+    '{"tokens": "a b", "ner_tags": ["O"]}': "'a b' is not a list of words",
+    '{"tokens": ["a"], "ner_tags": null}': "None is not a list of tags",
+    '{"tokens": ["a", 7], "ner_tags": ["O", "O"]}': "7 is not a word; write words as text",
+    '{"tokens": ["a", "b"], "ner_tags": ["O", 3]}': "tag 3 is not text; write all tags as",
     '{"tokens": ["\\ud800"], "ner_tags": ["O"]}': "half of a surrogate pair (\\ud800 to \\udfff) in a word",
 }
 
@@ -230,26 +230,24 @@ class TestErrors:
 
     def test_ids_that_are_no_whole_numbers(self, tmp_path):
         path = write(tmp_path / "a.jsonl", '{"tokens": ["a"], "ner_tags": [1.0]}\n')
-        assert refused(path).startswith(
-            "a.jsonl:1: 1.0 stands where tags are text or whole numbers; write all"
-        )
+        assert refused(path).startswith("a.jsonl:1: tag 1.0 is not text or whole numbers; write all")
 
     def test_missing_language_column(self, tmp_path):
         assert refused(write(tmp_path / "a.jsonl", GOOD), language="en") == (
-            "a.jsonl:1: no column 'lang'; the columns there are tokens, ner_tags; set data.language_column"
+            "a.jsonl:1: no column 'lang'; the columns are tokens, ner_tags; set data.language_column"
         )
 
     def test_json_documents(self, tmp_path):
         path = write(tmp_path / "a.json", '[{"tokens": ["a"],\n "ner_tags" ["O"]}]')
         assert (
-            refused(path) == "a.json:2: not JSON (Expecting ':' delimiter at column 13); mend the JSON there"
+            refused(path) == "a.json:2: not JSON (Expecting ':' delimiter at column 13); fix the JSON there"
         )
         path = write(
             tmp_path / "a.json", '[{"tokens": ["a"], "ner_tags": ["O"]}, {"tokens": ["a"], "ner_tags": []}]'
         )
         assert refused(path).startswith("a.json:row 2: 1 words but 0 tags")
         path = write(tmp_path / "a.json", '{"words": 3}')
-        assert refused(path).startswith("a.json: no column 'tokens'; the columns there are words")
+        assert refused(path).startswith("a.json: no column 'tokens'; the columns are words")
         path = write(tmp_path / "a.json", '{"tokens": [["a"], ["b"]], "ner_tags": [["O"]]}')
         assert refused(path) == "a.json: columns of different lengths: tokens 2, ner_tags 1"
         path = write(tmp_path / "a.json", "3")
@@ -264,18 +262,16 @@ class TestErrors:
         path = tmp_path / "a.jsonl.gz"
         for damaged in (whole[:-12], whole[:12] + b"\xff" * 9 + whole[21:]):
             path.write_bytes(damaged)
-            assert re.match(r"a\.jsonl\.gz: damaged gzip file \(.+\); copy or make it again$", refused(path))
+            assert re.match(
+                r"a\.jsonl\.gz: damaged gzip file \(.+\); copy or create it again$", refused(path)
+            )
         path.write_text(GOOD)
-        assert (
-            refused(path)
-            == "a.jsonl.gz: not a gzip file, though it is called .gz; rename it or make it again"
-        )
+        assert refused(path) == "a.jsonl.gz: not a gzip file, despite its name; rename it or create it again"
 
     def test_files(self, tmp_path):
         assert refused(tmp_path / "a.jsonl") == "a.jsonl: the file cannot be read: No such file or directory"
         assert refused(write(tmp_path / "a.dat", b"\0\1")) == (
-            "a.dat: the format of a '.dat' file is not known; "
-            "set data.format to jsonl, json, parquet or conll"
+            "a.dat: the format of a '.dat' file is unknown; set data.format to jsonl, json, parquet or conll"
         )
 
 
@@ -302,7 +298,7 @@ class TestParquet:
         )
         path = self.table(tmp_path, tokens=[["a"], ["b"]], tags=[["O"], ["O"]])
         assert refused(path) == (
-            "a.parquet: no column 'ner_tags'; the columns there are tokens, tags; set data.tags_column"
+            "a.parquet: no column 'ner_tags'; the columns are tokens, tags; set data.tags_column"
         )
         path = self.table(tmp_path, tokens=[["a"], ["b", "c"]], ner_tags=[[0], [0]])
         assert refused(path).startswith("a.parquet:row 2: 2 words but 1 tags")
@@ -314,6 +310,6 @@ class TestParquet:
             == "a.parquet: column 'ner_tags' holds lists of double, not of text or whole numbers"
         )
         path = self.table(tmp_path, tokens=[["a"], None], ner_tags=[[0], [0]])
-        assert refused(path) == "a.parquet:row 2: column 'tokens' holds nothing"
+        assert refused(path) == "a.parquet:row 2: column 'tokens' is empty"
         path = self.table(tmp_path, tokens=[["a"], [], ["b", None]], ner_tags=[[0], [], [0, 0]])
         assert refused(path) == "a.parquet:row 3: an item in column 'tokens' is missing"

@@ -128,33 +128,31 @@ class TestFindingFiles:
     def test_errors(self, tmp_path):
         path = write(tmp_path / "train.jsonl", [A])
         assert refused(data(tmp_path), tmp_path) == (
-            "FOLDER: no file is called 'validation'; there are train.jsonl; "
+            "FOLDER: no file is named 'validation'; the files are train.jsonl; "
             "set data.files.validation, or data.splits.validation to null"
         )
         assert refused(only_train(tmp_path, files={"train": "a.jsonl"}), tmp_path) == (
-            "a.jsonl: no such file; there are train.jsonl; set data.files.train"
+            "a.jsonl: no such file; the files are train.jsonl; set data.files.train"
         )
         assert refused(data(path), tmp_path).startswith(
-            "data.path: train.jsonl is one file, but train, validation, test are wanted; name a folder"
+            "data.path: train.jsonl is one file, but the splits train, validation, test are needed; "
+            "name a folder"
         )
         assert (
             refused(only_train(tmp_path / "none"), tmp_path) == "none: no such file or folder; set data.path"
         )
         assert refused(data("none.jsonl")) == "none.jsonl: no such file or folder; set data.path"
         assert refused(data(tmp_path), splits=["dev"]) == (
-            "there is no split `dev`; splits are train, validation, test"
+            "unknown split `dev`; splits are train, validation, test"
         )
         assert refused(only_train(tmp_path), splits=["test"]) == (
-            "data.splits.test: the recipe says that there is no such split; name it"
+            "data.splits.test: the recipe sets this split to null; set the name of the split"
         )
 
     @pytest.mark.parametrize("content", ["", "\n\n", '{"tokens": [], "ner_tags": []}\n'])
     def test_nothing_in_it(self, tmp_path, content):
         (tmp_path / "train.jsonl").write_text(content)
-        assert (
-            refused(only_train(tmp_path), tmp_path)
-            == "train.jsonl: there are no words in it to use for train"
-        )
+        assert refused(only_train(tmp_path), tmp_path) == "train.jsonl: it has no words for train"
 
 
 class TestLabels:
@@ -201,16 +199,20 @@ class TestLabels:
         named = only_train(tmp_path, label_names=["O", "B-X"])
         assert refused(named, tmp_path) == (
             "train.jsonl:1: tag `B-PER` is not among the 2 tags of data.label_names; "
-            "mend the tag or data.label_names"
+            "fix the tag or data.label_names"
         )
         write(path, [(["a"], [0]), (["a", "b"], [0, 2])])
-        assert refused(named, tmp_path).startswith("train.jsonl:2: tag id 2 is none of 0 to 1; mend the tag")
+        assert refused(named, tmp_path).startswith(
+            "train.jsonl:2: tag id 2 is not in the range 0 to 1; fix the tag"
+        )
         write(path, [(["a"], [-1])])
-        assert refused(named, tmp_path).startswith("train.jsonl:1: tag id -1 is none of 0 to 1")
+        assert refused(named, tmp_path).startswith("train.jsonl:1: tag id -1 is not in the range 0 to 1")
         write(path, [(["a"], [10**30])])
-        assert refused(named, tmp_path).startswith(f"train.jsonl:1: tag id {10**30} is none of 0 to 1")
+        assert refused(named, tmp_path).startswith(
+            f"train.jsonl:1: tag id {10**30} is not in the range 0 to 1"
+        )
         assert refused(only_train(tmp_path), tmp_path) == (
-            "train.jsonl:1: tags are numbers and nothing says what they mean; "
+            "train.jsonl:1: tags are numbers without names; "
             "set data.label_names to the tag of each id, from 0"
         )
         assert refused(only_train(tmp_path, label_names=["O", "B-LOC", "PER"])) == (
@@ -241,7 +243,7 @@ class TestLanguage:
     def test_none_is_left(self, tmp_path):
         write(tmp_path / "train.jsonl", [A, B, C], lang=["en", "de", "en"])
         assert refused(only_train(tmp_path, language="fr"), tmp_path) == (
-            "train.jsonl: no sentence of train has lang = fr; there are en (2), de (1); "
+            "train.jsonl: no sentence of train has lang = fr; the languages are en (2), de (1); "
             "set data.language to one of these, or to null"
         )
 
@@ -276,10 +278,7 @@ class TestRepeats:
             **{f"{name}_scheme": "IOB2" for name in ("train", "validation", "test")},
             **{f"{name}_stray_i{of}": 0 for name in ("train", "validation", "test") for of in ("", "_words")},
         }
-        assert (
-            "train: 2 of 4 sentences are exact repeats (1 with other tags): dropped, the first kept"
-            in caplog.text
-        )
+        assert "train: 2 of 4 sentences are exact repeats (1 with different tags): dropped" in caplog.text
         assert (
             "test: 1 of 3 sentences also occur in train; data.drop_test_sentences_from_train=true"
             in caplog.text
@@ -469,13 +468,13 @@ class TestHubLayout:
         }
         mixed = data(tmp_path, files=files, splits=SplitNames(validation=None))
         assert refused(mixed, tmp_path) == (
-            f"{files['test']}: ids have other names than in {files['train']}; set data.label_names"
+            f"{files['test']}: tag ids have different names in {files['train']}; set data.label_names"
         )
 
     def test_an_id_out_of_range(self, tmp_path):
         folder = write_hub_folder(tmp_path / "hub", names=["O", "B-PER", "I-PER"])
         assert refused(data(folder), tmp_path).startswith(
-            "hub/data/train-00000-of-00002.parquet:row 3: tag id 5 is none of 0 to 2"
+            "hub/data/train-00000-of-00002.parquet:row 3: tag id 5 is not in the range 0 to 2"
         )
 
 
@@ -498,7 +497,7 @@ class TestHub:
         message = refused(data("user/set"))
         assert time.perf_counter() - begin < 5
         assert message.startswith(
-            "data.path: 'user/set' is no local file or folder, and the Hugging Face hub cannot be reached ("
+            "data.path: 'user/set' is not a local file or folder, and the hub cannot be reached ("
         )
         assert message.endswith(
             "; without a network, set data.path to a folder with the data set's files, "
@@ -522,7 +521,7 @@ class TestHub:
             ("RevisionNotFound", "data.revision: user/set has no revision 'v9'"),
             (
                 "GatedRepo",
-                "data.path: access to user/set must be asked for; accept its terms on the hub, and ",
+                "data.path: access to user/set must be requested; accept its terms on the hub, and ",
             ),
         ],
     )

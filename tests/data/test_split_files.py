@@ -89,9 +89,9 @@ def test_splits_that_were_joined_are_neither(folder, joined):
     for split in ("train", "validation"):
         drop = {"train": ", or data.splits.train", "validation": ", or data.splits.validation to null"}[split]
         assert refused(folder(), split) == (
-            f"FOLDER: no file is called '{split}'; "
-            f"there are {', '.join(sorted(['test.tsv', f'{joined}.tsv']))}; "
-            f"{joined}.tsv by its name holds more than {split}; set data.files.{split}{drop}"
+            f"FOLDER: no file is named '{split}'; "
+            f"the files are {', '.join(sorted(['test.tsv', f'{joined}.tsv']))}; "
+            f"{joined}.tsv holds more than {split}, by its name; set data.files.{split}{drop}"
         )
     named = {"train": f"{joined}.tsv", "validation": "test.tsv"}
     assert found(folder(), files=named) == [f"{joined}.tsv", "test.tsv", "test.tsv"]
@@ -148,5 +148,5 @@ def test_conll2003_as_published_is_read(folder):
 def test_files_of_other_kinds_are_named_when_they_are_asked_for(folder):
     there = folder("train.csv", "dev.xlsx", "test.spacy")
     for split, what in (("train", "a CSV table"), ("validation", "an Excel file"), ("test", "a binary file")):
-        with pytest.raises(UserError, match=f": this is {what}.*, which is not read; "):
+        with pytest.raises(UserError, match=f": this is {what}.*, which is not supported; "):
             load_corpus(Data(path=str(there)), splits=[split])

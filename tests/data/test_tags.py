@@ -87,11 +87,11 @@ def test_iob2_that_is_damaged_is_counted_and_can_be_repaired(load):
     corpus, said = load(train=sentences)
     assert tags(corpus) == sentences
     count = (
-        "train.jsonl: 1 of 3 entities (33.3 %, 2 words) begin with an I- that continues nothing, the first "
+        "train.jsonl: 1 of 3 entities (33.3 %, 2 words) begin with an I- that continues no entity, the first "
         "at train.jsonl:2: "
     )
     assert said == [
-        ("WARNING", count + "strict scoring leaves them out; data.repair=begin reads them as entities")
+        ("WARNING", count + "strict scoring ignores them; data.repair=begin reads them as entities")
     ]
     assert (corpus.counts["train_stray_i"], corpus.counts["train_stray_i_words"]) == (1, 2)
 
@@ -153,8 +153,8 @@ def test_a_single_entity_follows_the_other_files(load):
     assert said == [
         (
             "WARNING",
-            "test.jsonl: 1 of 1 entities (100.0 %, 1 word) begin with an I- that continues nothing, the "
-            "first at test.jsonl:1: strict scoring leaves them out; data.repair=begin reads them as entities",
+            "test.jsonl: 1 of 1 entities (100.0 %, 1 word) begin with an I- that continues no entity, the "
+            "first at test.jsonl:1: strict scoring ignores them; data.repair=begin reads them as entities",
         )
     ]
 
@@ -177,12 +177,12 @@ def test_blanks_and_doubles(load):
     assert said == [
         (
             "INFO",
-            "train.jsonl: the tags of 3 words hold blanks around them: trimmed ('I-LOC ', the first at "
+            "train.jsonl: the tags of 3 words have blanks around them: trimmed ('I-LOC ', the first at "
             "train.jsonl:1)",
         ),
         (
             "INFO",
-            "train.jsonl: the tags of 1 word are written twice over: read as one ('B-X;B-X', the first at "
+            "train.jsonl: the tags of 1 word are doubled: read as one ('B-X;B-X', the first at "
             "train.jsonl:3)",
         ),
     ]
@@ -201,8 +201,8 @@ def test_types_that_look_the_same(load):
     assert said == [
         (
             "WARNING",
-            "entities of types `PER` (2) and `Per` (1): the names differ in case, blanks or hyphens alone, "
-            "yet count as different types; write them alike in the data if they are one",
+            "entities of types `PER` (2) and `Per` (1): the names differ only in case, blanks or hyphens, "
+            "but count as different types; spell them alike in the data if they mean the same",
         )
     ]
 

@@ -104,5 +104,5 @@ def test_fp32_of_the_recipe_wins_over_fp16_of_the_launch_config(server, recipe, 
     options = [f"output_dir={tmp_path}/run", "precision=fp32", "train.max_steps=2"]
     job = server.start(recipe, *options, config="ddp_fp16", processes=2)
     assert set(job.wait()) == {0}, job.text()
-    assert "wins over fp16 of the launch config" in job.text()
+    assert "overrides fp16 of the launch config" in job.text()
     assert results(tmp_path / "run")["environment"]["precision"] == "fp32"

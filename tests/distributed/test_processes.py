@@ -93,7 +93,7 @@ def test_signals_save_and_no_rank_outlives_the_launcher(recipe, tmp_path):
     assert process.wait(60) == EXIT_RESUME
     said = log.read_text()
     assert "SIGINT: saving after step" in said and "Traceback" not in said
-    assert said.endswith("of 100000: the same command goes on from there\n")
+    assert said.endswith("of 100000: repeat the command to resume\n")
     assert not any(rank.is_running() for rank in ranks)
 
     process, ranks = training("resuming after step")
@@ -136,11 +136,13 @@ class TestBeforeAnythingIsStarted:
 
     def test_a_launch_config_for_several_machines(self, refused):
         said = refused("--launch-config", str(LAUNCH / "multi_node_zero2_bf16.yaml"), "--processes", "2")
-        assert "is for 2 machines, and --processes starts those of one; ner-dist launch-help prints" in said
+        assert (
+            "is for 2 machines, but --processes starts processes on one; ner-dist launch-help prints" in said
+        )
 
     def test_a_launch_config_for_one_process(self, refused):
         said = refused("--launch-config", str(LAUNCH / "single_gpu.yaml"), "--processes", "2")
-        assert "starts one process, and this is 1 node x 2 processes; take one of launch/" in said
+        assert "starts one process, and this is 1 node x 2 processes; use one of launch/" in said
 
     def test_deepspeed_that_is_not_installed(self, refused, monkeypatch):
         monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: None)

@@ -222,7 +222,7 @@ def test_sigterm_to_accelerate_launch_saves_and_the_same_command_goes_on(
     text = process.stderr.read()
     assert process.wait() != 0
     assert "SIGTERM: saving after step" in text
-    assert "the same command goes on from there" in text
+    assert "repeat the command to resume" in text
     job = server.start(tiny_recipe, f"output_dir={folder}", config="cpu", processes=2)
     assert job.wait() == [0, 0], job.text()
     assert "resuming after step" in job.text()

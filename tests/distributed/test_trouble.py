@@ -129,7 +129,7 @@ def test_a_full_disk_costs_checkpoints_and_not_the_training(server, recipe, fini
         assert re.search(
             r"warning: .*step-000006 could not be written \(No space left on device\)", job.text()
         )
-        assert "step-000004 stays the newest checkpoint" in job.text()
+        assert "step-000004 remains the newest checkpoint" in job.text()
         assert "step 12/12" in job.text()
         assert job.wait() == [2]
         line = error_line(job.text())
@@ -164,7 +164,7 @@ def test_a_second_run_on_the_same_directory_is_refused_with_host_and_pid(server,
     second = server.start(recipe, f"output_dir={folder}", config="cpu", processes=2)
     assert second.wait(60) == [2, 2]
     line = error_line(second.text())
-    assert f"process {first.pids[0]} on {platform.node()} trains here" in line
+    assert f"process {first.pids[0]} on {platform.node()} is training here" in line
     assert (folder / "metrics.jsonl").read_bytes() == before
     first.send(signal.SIGKILL)
     first.wait()

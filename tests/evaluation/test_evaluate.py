@@ -27,6 +27,7 @@ from ner_dist.data.renaming import places
 from ner_dist.evaluation import evaluate as evaluation_module
 from ner_dist.evaluation.evaluate import evaluate
 from ner_dist.evaluation.id2label import Decoder, spell_model
+from ner_dist.evaluation.json_form import as_json
 from ner_dist.labels import LabelSet
 from tests import small
 from tests.data.schemes import read_plainly
@@ -143,7 +144,7 @@ def test_figures_are_those_of_seqeval_on_the_models_answers(scored, case, batch_
     predicted = [tagger.tags(words) for words in sentences]
     evaluation = scored(tagger, prepared(sentences), ids_of(gold), batch_tokens=batch_tokens)
 
-    figures = evaluation.as_dict()
+    figures = as_json(evaluation.figures)
     strict, lenient = seqeval_figures(gold, predicted)
     for ours, theirs in ((figures, strict), (figures["lenient"], lenient)):
         assert (ours["precision"], ours["recall"], ours["f1"]) == theirs
@@ -176,7 +177,7 @@ def test_a_sentence_longer_than_the_window_counts_once(scored):
     assert len(split.encoded.lengths) > 4
     tagger = TableTagger(LABELS)
     gold = [tagger.tags(words), tagger.tags(["a"])]
-    figures = scored(tagger, split, ids_of(gold)).as_dict()
+    figures = as_json(scored(tagger, split, ids_of(gold)).figures)
     assert (figures["sentences"], figures["words"], figures["accuracy"]) == (2, 27, 1.0)
     assert sum(each["support"] for each in figures["lenient"]["per_type"].values()) > 0
     assert figures["lenient"]["f1"] == 1.0
@@ -200,14 +201,14 @@ def test_words_without_subwords_go_on_with_the_entity_around_them(scored):
         ["B-LOC", "O", "O", "I-PER", "O", "B-PER"],
     ]
     assert evaluation.predicted.tolist() == ids_of(answers).tolist()
-    figures = evaluation.as_dict()
+    figures = as_json(evaluation.figures)
     # The model is not asked about the gaps, but what it misses there counts.
     assert (figures["precision"], figures["recall"]) == (2 / 3, 2 / 4)
     assert (evaluation.words, evaluation.loss_words, evaluation.sentences) == (12, 6, 4)
 
 
 def test_no_sentences_score_nothing(scored):
-    figures = scored(TableTagger(LABELS), prepared([]), np.empty(0, np.int16)).as_dict()
+    figures = as_json(scored(TableTagger(LABELS), prepared([]), np.empty(0, np.int16)).figures)
     assert (figures["f1"], figures["accuracy"], figures["loss"], figures["sentences"]) == (0.0, 0.0, 0.0, 0)
 
 
@@ -229,7 +230,7 @@ def test_a_model_of_more_types_is_scored_on_those_that_are_asked_for(scored, cas
         labels=asked,
         decoder=decoder_of(LABELS.tags, asked, iob2=True),
     )
-    figures = evaluation.as_dict()
+    figures = as_json(evaluation.figures)
     strict, lenient = seqeval_figures(gold, predicted)
     assert (figures["precision"], figures["recall"], figures["f1"]) == strict
     assert figures["lenient"]["f1"] == lenient[2]
@@ -301,7 +302,7 @@ def test_a_tagger_with_every_label_is_judged_by_what_it_says(scored, tags, schem
         tagger, prepared([["p", "p", "a"], ["p"]]), gold, labels=labels, decoder=decoder_of(tags, labels)
     )
     assert evaluation.scheme == scheme
-    assert evaluation.as_dict()["f1"] == (1.0 if scheme == "IOB1" else 0.4)
+    assert evaluation.figures.f1 == (1.0 if scheme == "IOB1" else 0.4)
     # There is a loss where every id means the same, which it does not if its I- begin entities.
     assert np.isnan(evaluation.loss)
 
@@ -356,10 +357,10 @@ def test_counting_in_parts_changes_nothing(scored, monkeypatch):
     sentences = [[*random.choice(list(LETTERS), n)] for n in random.integers(0, 12, 200)]
     split = prepared(sentences)
     gold = random.integers(0, len(LABELS), len(split.tags)).astype(np.int16)
-    whole = scored(TableTagger(LABELS), split, gold).as_dict()
+    whole = as_json(scored(TableTagger(LABELS), split, gold).figures)
     for words in (1, 7, 100):
         monkeypatch.setattr(evaluation_module, "_CHUNK", words)
-        parts = scored(TableTagger(LABELS), split, gold).as_dict()
+        parts = as_json(scored(TableTagger(LABELS), split, gold).figures)
         assert parts | {"words_per_second": 0} == whole | {"words_per_second": 0}
 
 
@@ -408,7 +409,7 @@ def test_arrays_grow_by_the_predictions_alone(accelerator, monkeypatch):
 
 
 def test_results_name_their_schemes(scored):
-    figures = scored(TableTagger(LABELS), prepared([["a", "b"]]), ids_of([["B-PER", "O"]])).as_dict()
+    figures = as_json(scored(TableTagger(LABELS), prepared([["a", "b"]]), ids_of([["B-PER", "O"]])).figures)
     assert figures["scheme"] == "strict IOB2"
     assert figures["lenient"]["scheme"] == "lenient (seqeval default)"
     keys = {"loss", "precision", "recall", "f1", "accuracy", "per_type", "macro", "sentences", "words"}

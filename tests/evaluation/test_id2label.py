@@ -54,7 +54,7 @@ def test_types_are_renamed():
             None,
             "m: id2label: tag `POSITIVE` is not BIO (O, B-TYPE or I-TYPE); name the tags by id with --labels",
         ),
-        (["O", "B-X", "B-X"], None, "m: id2label: label `B-X` stands twice"),
+        (["O", "B-X", "B-X"], None, "m: id2label: label `B-X` appears twice"),
         (
             ["LABEL_0", "LABEL_1"],
             "O,B-PER,I-PER",

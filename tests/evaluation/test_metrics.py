@@ -7,6 +7,7 @@ import json
 import math
 import time
 import warnings
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -15,13 +16,19 @@ from hypothesis import strategies as st
 from seqeval.metrics import sequence_labeling, v1
 from seqeval.scheme import IOB2, Entities
 
-from ner_dist.evaluation.metrics import Counts, count, count_per_sentence, scores, token_accuracy
+from ner_dist.evaluation import metrics
+from ner_dist.evaluation.metrics import Counts, count, count_per_sentence, token_accuracy
 from ner_dist.labels import MULTINERD_TYPES, LabelSet, extract_spans
 
 both_schemes = pytest.mark.parametrize("strict", [True, False], ids=["strict", "lenient"])
 
 # seqeval's strict mode strips hyphens off both ends of a type, so none stands there.
 TYPES = ["PER", "BIO", "B", "I", "O", "B-I", "x/y", "LOC", "product-other", "é", "DIS", "ORG"]
+
+
+def scores(counts, types):
+    """The scores as nested dictionaries."""
+    return asdict(metrics.scores(counts, types))
 
 
 def flatten(sentences, labels):

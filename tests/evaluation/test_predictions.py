@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer, RobertaConfig, pipeline
 
 from ner_dist.data.labelled import LabelledSplit
+from ner_dist.data.training_text import TrainingText
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.predictions import verify, write_predictions
@@ -139,7 +141,7 @@ def test_damaged_models_are_refused(tagger):
     folder = tagger({0: "O", 1: "B-PER", 2: "I-PER"})
     load_tagger(folder, precision="fp32", device=CPU)
     edit_config(folder, id2label={"0": "O", "1": "B-PER", "3": "I-PER"})
-    assert "label ids do not run from 0" in refusal(folder)
+    assert "label ids are not 0, 1, 2" in refusal(folder)
     edit_config(folder, id2label={"0": "O", "1": "B-PER", "2": "I-PER"}, hidden_size=16)
     assert "cannot load the model" in refusal(folder)
     edit_config(folder, hidden_size=8)
@@ -217,6 +219,18 @@ def test_confidence_is_written_with_four_digits_if_it_is_known(tmp_path):
     assert first.endswith('"confidence": [0.9987, 1.0]}') and second.endswith('"confidence": [0.3333]}')
 
 
+def test_what_training_had_seen_is_written_if_it_is_known(tmp_path):
+    words, offsets = [["Anna", "Berg"], ["Rome", "Anna"], ["Rome"]], np.array([0, 2, 4, 5])
+    shown = np.array([1, 2, 3, 1, 0])  # B-PER I-PER, B-LOC B-PER, O
+    training = TrainingText.from_split(words, shown, offsets, LABELS)
+    path, gold = tmp_path / "test.jsonl", np.array([1, 2, 1, 0, 3, 0])
+    tested = [["Anna", "Berg"], ["Anna"], ["anna"], ["Berg", "."]]
+    write_predictions(path, labelled(tested, gold), gold, training=training)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["in_train"] for line in lines] == [True, False, False, False]
+    assert [line["seen"] for line in lines] == [{"Anna Berg": ["PER"]}, {"Anna": ["PER"]}, {}, {"Berg": []}]
+
+
 def test_predictions_are_text_that_people_can_read(tmp_path):
     path = write(tmp_path / "test.jsonl", [["東京", "naïve"]], [["B-LOC", "O"]], [["O", "O"]])
     assert '"東京", "naïve"' in path.read_text(encoding="utf-8")
@@ -241,13 +255,17 @@ def checked(tmp_path):
         for strict in (True, False)
     )
     accuracy = metrics.token_accuracy(gold, predicted)
-    return path, strict | {"lenient": lenient, "accuracy": accuracy}
+    return path, {"strict": vars(strict) | {"accuracy": accuracy}, "lenient": vars(lenient)}
+
+
+def figures_of(found):
+    return SimpleNamespace(**found["strict"], lenient=SimpleNamespace(**found["lenient"]))
 
 
 def test_right_figures_pass(checked):
     path, figures = checked
-    assert figures["f1"] != figures["lenient"]["f1"]
-    verify(path, figures)
+    assert figures["strict"]["f1"] != figures["lenient"]["f1"]
+    verify(path, figures_of(figures))
 
 
 HEADLINE = [(scheme, name) for scheme in ("strict", "lenient") for name in ("precision", "recall", "f1")]
@@ -257,20 +275,20 @@ HEADLINE = [(scheme, name) for scheme in ("strict", "lenient") for name in ("pre
 def test_a_figure_that_is_off_in_its_last_digit_fails(checked, scheme, name):
     path, figures = checked
     wrong = copy.deepcopy(figures)
-    place = wrong if scheme == "strict" else wrong["lenient"]
+    place = wrong[scheme]
     place[name] = np.nextafter(place[name], 1).item()
     with pytest.raises(AssertionError, match="differ"):
-        verify(path, wrong)
+        verify(path, figures_of(wrong))
 
 
 def test_a_prediction_that_was_lost_on_the_way_fails(checked):
     path, figures = checked
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(AssertionError):
-        verify(path, figures)
+        verify(path, figures_of(figures))
 
 
 def test_a_test_set_without_entities_verifies_to_zero(tmp_path):
     path = write(tmp_path / "test.jsonl", [["a", "b"]], [["O", "O"]], [["O", "O"]])
     nothing = {"precision": 0.0, "recall": 0.0, "f1": 0.0}
-    verify(path, nothing | {"lenient": nothing, "accuracy": 1.0})
+    verify(path, figures_of({"strict": nothing | {"accuracy": 1.0}, "lenient": nothing}))

@@ -129,7 +129,7 @@ def test_a_head_of_as_many_other_labels_is_drawn_where_the_names_differ(saved, l
     assert torch.equal(model.get_input_embeddings().weight, before.get_input_embeddings().weight)
     assert log_lines == [
         f"head: 1 of 5 labels copied from {folder}: O; drawn: B-ORG, I-ORG, B-DIS, I-DIS; not learnt here: "
-        "B-PER, I-PER, B-LOC, I-LOC (labels are matched by name: do those of the data mean the same?)"
+        "B-PER, I-PER, B-LOC, I-LOC (labels are matched by name: do they mean the same in the data?)"
     ]
 
 
@@ -232,7 +232,7 @@ def test_an_encoder_that_lacks_weights_is_said_to(tmp_path, log_lines):
     encoder.save_pretrained(tmp_path, state_dict=weights)
     load(Model(name=str(tmp_path)))
     assert len(log_lines) == 1
-    assert "lacks 2 weights of the encoder, which start at random (bert.encoder.layer.0.inter" in log_lines[0]
+    assert "lacks 2 weights of the encoder, initialised at random (bert.encoder.layer.0.inter" in log_lines[0]
 
 
 def test_a_model_that_is_not_there_is_an_error_that_names_the_key(tmp_path):
@@ -361,7 +361,9 @@ def test_named_weights_follow_the_order_of_the_labels():
 
 
 def test_a_weight_of_a_type_that_is_not_learnt_is_an_error_that_lists_the_types():
-    with pytest.raises(UserError, match=r"`EVE` is not a type that is learnt.*O, PER, LOC") as caught:
+    with pytest.raises(
+        UserError, match=r"`EVE` is not an entity type of this training.*O, PER, LOC"
+    ) as caught:
         weights_for({"PER": 2.0, "EVE": 2.0})
     assert caught.value.where == "train.class_weights"
 

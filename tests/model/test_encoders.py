@@ -55,9 +55,9 @@ def test_a_family_is_trained_saved_loaded_and_scored_as_it_was(name, tmp_path, l
             assert [each["score"] for each in alone] == pytest.approx(
                 [each["score"] for each in together], abs=1e-4
             )
-    reads_forward = [line for line in log_lines if "reads from left to right" in line]
+    reads_forward = [line for line in log_lines if "is a causal model" in line]
     assert len(reads_forward) == (name in CAUSAL)
-    assert not any("splits words given one by one otherwise" in line for line in log_lines)
+    assert not any("splits single words differently" in line for line in log_lines)
 
 
 # Their subwords say nothing of the space before a word.
@@ -93,9 +93,7 @@ def test_words_are_split_as_in_the_text_that_the_encoder_knows_and_still_when_lo
 def test_a_padding_token_is_one_that_the_encoder_knows(tmp_path, log_lines):
     tokenizer = load_tokenizer(str(make_encoder("gpt2", tmp_path / "gpt2")))
     assert (tokenizer.pad_token, len(tokenizer)) == ("<|endoftext|>", 340)
-    assert log_lines == [
-        f"{tmp_path / 'gpt2'} has no padding token: <|endoftext|> fills short rows, masked out"
-    ]
+    assert log_lines == [f"{tmp_path / 'gpt2'} has no padding token: padding with <|endoftext|>, masked out"]
 
 
 def test_an_encoder_with_fewer_rows_than_its_tokenizer_has_subwords_gets_them(tmp_path, log_lines):
@@ -106,7 +104,8 @@ def test_an_encoder_with_fewer_rows_than_its_tokenizer_has_subwords_gets_them(tm
     tokenizer.save_pretrained(encoder)
     run = small.train(small.recipe(tmp_path, f"model.name={encoder}", *DATA, *TRAIN))
     assert any(
-        "knows 340 of its tokenizer's 341 subwords: the others start at random" in x for x in log_lines
+        "knows 340 of its tokenizer's 341 subwords: the others are initialised at random" in x
+        for x in log_lines
     )
     assert json.loads((run / "model" / "config.json").read_text())["vocab_size"] == 341
 
@@ -114,7 +113,9 @@ def test_an_encoder_with_fewer_rows_than_its_tokenizer_has_subwords_gets_them(tm
 def test_a_damaged_sentencepiece_file_is_said_to_be_one(tmp_path):
     folder = make_encoder("deberta-v3", tmp_path / "encoder")
     (folder / "spm.model").write_bytes(b"\x0e\x00nothing")
-    with pytest.raises(UserError, match=r"its \*\.model file is damaged, or not SentencePiece's") as caught:
+    with pytest.raises(
+        UserError, match=r"its \*\.model file is damaged, or not in SentencePiece's format"
+    ) as caught:
         load_tokenizer(str(folder))
     assert "tiktoken" not in str(caught.value)
 

@@ -59,17 +59,17 @@ def test_a_run_that_trains(tmp_path):
         text = told(run)
     assert "Training: step 60 of 100, epoch 1." in text
     assert "best validation F1 0.5600 at step 60" in text
-    assert "once it has written its predictions" in text
+    assert "once the run has written its predictions" in text
 
 
 def test_a_run_that_was_stopped(tmp_path):
     run = examples.run(tmp_path / "run", complete=False)
-    text = "Not complete, and no training holds it: step 60 of 100, epoch 1. The same command "
-    assert text + "begins anew: there is no checkpoint." in told(run)
+    text = "Not complete, and no training is running: step 60 of 100, epoch 1. The same command "
+    assert text + "starts over: there is no checkpoint." in told(run)
     (run.checkpoints / "best-000020").mkdir(parents=True)
-    assert text + "begins anew" in told(run), "nothing goes on from weights alone"
+    assert text + "starts over" in told(run), "weights alone cannot be resumed"
     (run.checkpoints / "step-000020").mkdir()
-    assert text + "goes on from its last checkpoint." in told(run)
+    assert text + "resumes it from its last checkpoint." in told(run)
 
 
 @pytest.mark.parametrize(("losses", "best"), [((0.3, 0.1, 0.2), 40), ((0.3, 0.2, 0.2), 60)])
@@ -144,10 +144,10 @@ def test_what_a_run_lacks_is_left_out(tmp_path, gone):
     (run.predictions("test") if gone == "predictions" else getattr(run, gone)).unlink()
     text = told(run)
     assert ("The recipe's main settings" in text) == (gone != "recipe")
-    assert ("No step is known: metrics.jsonl holds none." in text) == (gone == "metrics")
+    assert ("No steps are known: metrics.jsonl has none." in text) == (gone == "metrics")
     assert ("Entities by what became of them" in text) == (gone != "predictions")
-    assert ("What it gets wrong is not shown: its predictions are gone." in text) == (gone == "predictions")
-    assert "yet" not in text and "once it has written" not in text, "nothing comes any more"
+    assert ("Errors are not shown: its predictions are missing." in text) == (gone == "predictions")
+    assert "yet" not in text and "once the run has written" not in text, "nothing comes any more"
 
 
 def test_a_run_without_a_test_split(tmp_path):
@@ -158,8 +158,8 @@ def test_a_run_without_a_test_split(tmp_path):
     run.predictions("test").unlink()
     text = told(run)
     assert "Complete: 60 steps in 1 min 00 s; the weights of step 60 were the best on validation." in text
-    assert "What it gets wrong is not shown: it has no test split." in text
-    assert "once it has written" not in text
+    assert "Errors are not shown: it has no test split." in text
+    assert "once the run has written" not in text
 
 
 def test_damaged_files_are_survived(tmp_path):
@@ -174,7 +174,7 @@ def test_a_damaged_note_of_who_trains_is_survived(tmp_path, pid):
     run = examples.run(tmp_path / "run", complete=False)
     note = f'{{"host": "{platform.node()}", "since": "2026-01-01T00:00:00+00:00", "pid": {pid}}}'
     (run.folder / ".holder.json").write_text(note)
-    assert "no training holds it" in told(run)
+    assert "no training is running" in told(run)
 
 
 @pytest.mark.parametrize("odd", ["1" + "0" * 400, "1e30", "true", "[1]", '"x"'])
@@ -210,9 +210,9 @@ def test_results_that_cannot_be_read_are_named(tmp_path, content):
     with pytest.raises(UserError) as refused:
         read_results(run)
     text = told(run)
-    assert "Whether it is complete is not known: results.json " + refused.value.what in text
-    assert "refuses this run until the file is mended; without the file it begins anew" in text
-    assert "What it gets wrong is not shown: results.json tells no labels." in text
+    assert "It is unknown whether the run is complete: results.json " + refused.value.what in text
+    assert "refuses this run until the file is fixed; without the file it starts over" in text
+    assert "Errors are not shown: results.json has no labels." in text
     assert "Not complete" not in text and "Complete:" not in text
 
 
@@ -220,7 +220,7 @@ def test_results_that_say_nothing(tmp_path):
     run = examples.run(tmp_path / "run")
     run.results.write_text("{}")
     text = told(run)
-    assert "Complete." in text and "results.json tells no labels" in text
+    assert "Complete." in text and "results.json has no labels" in text
 
 
 def test_another_folder(tmp_path):
@@ -250,7 +250,7 @@ class TestCommand:
         elif kind == "file":
             path.write_text("")
         assert self.call(monkeypatch, str(path)) == 2
-        said = "there is no such run" if kind == "none" else "is no run"
+        said = "there is no such run" if kind == "none" else "is not a run"
         assert capsys.readouterr().err == f"error: {path}: {said}; name the output directory of a training\n"
         assert not (path / "report.html").exists()
 

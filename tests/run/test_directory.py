@@ -69,7 +69,10 @@ class TestCheckOutput:
         old.results.unlink()
         old.metrics.write_text("{}\n")
         message = refused(recipe(old.folder, train={"seed": 2}))
-        assert f"to finish it as it was begun, train {old.recipe}; else name another output_dir" in message
+        assert (
+            f"to finish it with its own recipe, train {old.recipe}; otherwise name another output_dir"
+            in message
+        )
         assert check_output(load_recipe(old.recipe)).run == old
 
     def test_many_differing_keys_are_counted(self, old):
@@ -79,7 +82,9 @@ class TestCheckOutput:
 
     def test_other_files_are_refused(self, tmp_path):
         (tmp_path / "thesis.tex").write_text("all of it")
-        assert "holds files that are no run of ner_dist; name another output_dir" in refused(recipe(tmp_path))
+        assert "holds files that are not a run of ner_dist; name another output_dir" in refused(
+            recipe(tmp_path)
+        )
         assert contents(tmp_path) == {"thesis.tex": b"all of it"}
 
     def test_a_run_whose_recipe_cannot_be_read(self, old):

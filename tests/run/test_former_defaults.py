@@ -46,10 +46,10 @@ def begun(write, tmp_path):
 
 def test_the_same_command_goes_on_as_the_run_was_begun(write, begun, log_lines):
     small.train(write())
-    (line,) = [line for line in log_lines if "was begun with" in line]
+    (line,) = [line for line in log_lines if "was started with" in line]
     assert line == (
-        f"{begun} was begun with train.epochs=2, train.batch_tokens=8192, train.learning_rate=5e-05, "
-        "evaluation.every=epoch, which the recipe leaves open: they stay"
+        f"{begun} was started with train.epochs=2, train.batch_tokens=8192, train.learning_rate=5e-05, "
+        "evaluation.every=epoch, which the recipe leaves open: keeping these"
     )
     assert [line for line in log_lines if line.startswith("resuming after step")]
     train = json.loads((begun / "results.json").read_text())["train"]

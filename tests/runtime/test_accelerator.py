@@ -89,16 +89,16 @@ class TestPrecision:
                 "bf16",
                 "A100",
                 "fp32",
-                "named in the recipe, which wins over bf16 of the launch config",
+                "named in the recipe, which overrides bf16 of the launch config",
             ),
             (
                 "fp16",
                 "bf16",
                 "V100",
                 "fp16",
-                "named in the recipe, which wins over bf16 of the launch config",
+                "named in the recipe, which overrides bf16 of the launch config",
             ),
-            ("fp32", "fp16", "CPU", "fp32", "named in the recipe, which wins over fp16 of the launch config"),
+            ("fp32", "fp16", "CPU", "fp32", "named in the recipe, which overrides fp16 of the launch config"),
         ],
     )
     def test_what_is_taken_and_why(self, asked, launch, device, precision, why):
@@ -121,7 +121,8 @@ class TestRefusals:
         launched(world=8, stage=2)
         what, fix = refused(asked, launch, V100).split("; ")
         assert what == (
-            "precision: bf16 needs compute capability 8.0 (A100 or newer), which Tesla V100-SXM2-16GB has not"
+            "precision: bf16 needs compute capability 8.0 (A100 or newer), which Tesla "
+            "V100-SXM2-16GB does not have"
         )
         assert fix == (
             "launch with launch/zero2_fp16.yaml and leave precision at auto, "
@@ -133,7 +134,7 @@ class TestRefusals:
     def test_fp16_without_a_gpu(self, asked, launch, device, launched):
         launched(world=2)
         message = refused(asked, launch, device)
-        assert message.startswith("precision: fp16 trains only on a GPU, and there is none here; ")
+        assert message.startswith("precision: fp16 trains only on a GPU, and none is available; ")
         assert "launch/ddp_bf16.yaml" in message
 
     def test_deberta_in_fp16(self, launched):
@@ -146,7 +147,7 @@ class TestRefusals:
     def test_what_is_proposed_is_possible(self, asked, launch):
         """A V100 has no bf16 and DeBERTa no fp16: neither may be proposed."""
         message = refused(asked, launch, V100, "deberta-v2")
-        assert message.endswith("; pass precision=fp32, which wins over the launch config")
+        assert message.endswith("; pass precision=fp32, which overrides the launch config")
         assert resolve_precision("fp32", launch, V100, model_type="deberta-v2")[0] == "fp32"
 
 
@@ -270,7 +271,7 @@ class TestUnfinishedBuilds:
         an_hour_ago = time.time() - 3600
         os.utime(lock, (an_hour_ago, an_hour_ago))
         runtime.warn_of_unfinished_builds()
-        assert "began to compile it 60 min ago" in caplog.text and f"delete {lock}" in caplog.text
+        assert "started to compile it 60 min ago" in caplog.text and f"delete {lock}" in caplog.text
 
     def test_a_compiler_at_work_is_left_alone(self, lock, caplog):
         runtime.warn_of_unfinished_builds()

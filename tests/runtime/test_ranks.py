@@ -45,7 +45,7 @@ def test_a_full_disk_is_the_users_to_mend_and_other_trouble_is_not(accelerator):
     def fail(number):
         raise OSError(number, "text", "some/file")
 
-    with pytest.raises(UserError, match="some/file: text; make room"):
+    with pytest.raises(UserError, match="some/file: text; free disk space"):
         on_main_rank(accelerator, lambda: fail(errno.ENOSPC))
     with pytest.raises(UserError, match="some/file: text; get permission there"):
         on_main_rank(accelerator, lambda: fail(errno.EACCES))

@@ -173,4 +173,4 @@ def test_the_comparison_finds_its_environment_and_says_when_it_does_not(cluster,
     assert cluster.log(job).startswith("error: 2 of 2 runs are not complete: a, b; ")
     job = cluster.submit(script, "a", "b", "--out", "c", cwd=here, env={"NER_DIST_ENVIRONMENT": "none.sh"})
     cluster.wait(job, "FAILED")
-    assert cluster.log(job).startswith("error: none.sh: is not there; ")
+    assert cluster.log(job).startswith("error: none.sh: no such file; ")

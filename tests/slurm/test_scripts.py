@@ -43,8 +43,8 @@ def test_help_shows_the_usage_and_every_option(path):
     [
         (["recipes/full.yaml"], "this is a batch script; sbatch launch/slurm/train.sbatch RECIPE submits it"),
         (["--launch-config"], "--launch-config names no file"),
-        (["--lunch-config", "x"], "there is no option --lunch-config"),
-        (["a.yaml", "b.yaml"], "two recipes are named, a.yaml and b.yaml"),
+        (["--lunch-config", "x"], "unknown option --lunch-config"),
+        (["a.yaml", "b.yaml"], "two recipes, a.yaml and b.yaml"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments, complaint, monkeypatch):

@@ -179,7 +179,7 @@ def test_signals_requeues_and_lost_nodes_change_no_bit(jobs, lives):
     steps = [start["step"] for start in starts]
     assert steps == sorted(set(steps)) and steps[-1] < STEPS, "every life went on from a later step"
     log = jobs.cluster.log(job)
-    assert "the ranks were asked to stop and have saved: the job goes back into the queue" in log
+    assert "the ranks were asked to stop and have saved: the job is requeued" in log
     assert f"resuming after step {steps[-1]} of {STEPS}" in log and "restart 3 of the Slurm job" in log
     assert "Traceback" not in log.split("resuming after step")[0], "a requested stop is no failure"
     assert same_weights(jobs.folder / "disturbed", jobs.folder / "ddp")

@@ -95,7 +95,7 @@ class TestWarnings:
         )
         chosen = auto.choose(subwords=11_000, width=768)
         assert text == (
-            f"4 optimiser steps are few for this data, auto would take {steps(chosen, 11_000):,}: the model "
+            f"4 optimiser steps are few for this data (auto would take {steps(chosen, 11_000):,}): the model "
             "may learn little; pass train.epochs=auto train.batch_tokens=auto train.learning_rate=auto "
             f"for train.epochs={chosen['epochs']}, train.batch_tokens=1024, train.learning_rate=5e-05"
         )

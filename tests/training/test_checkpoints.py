@@ -185,7 +185,7 @@ def test_a_checkpoint_without_moments_restores_none(start):
 
 
 def test_a_path_that_is_no_checkpoint_is_an_error(start, tmp_path):
-    with pytest.raises(UserError, match="is no checkpoint that can be used: SHA256SUMS is missing"):
+    with pytest.raises(UserError, match="is not a usable checkpoint: SHA256SUMS is missing"):
         start(f"resume={tmp_path}")
 
 
@@ -244,8 +244,9 @@ def test_too_little_space_is_told_before_the_training(space, log_lines, free, se
         assert log_lines == []
     else:
         assert log_lines == [
-            f"{space.folder.parent}: checkpoints, the best weights and the model take up to {needed}, and "
-            f"{free}.0 MB are free: make room, or set {remedy}"
+            f"{space.folder.parent}: checkpoints, the best weights and the model need up to "
+            f"{needed}, but only "
+            f"{free}.0 MB are free: free disk space, or set {remedy}"
         ]
 
 
@@ -253,8 +254,9 @@ def test_no_space_for_the_model_is_an_error(space):
     with pytest.raises(UserError) as caught:
         space(7.9)
     assert str(caught.value) == (
-        f"output_dir {space.folder.parent}: the best weights and the model take 8.0 MB, and 7.9 MB are free; "
-        "make room, or name an output_dir on another disk"
+        f"output_dir {space.folder.parent}: the best weights and the model need 8.0 MB, but only "
+        f"7.9 MB are free; "
+        "free disk space, or choose an output_dir on another disk"
     )
 
 

@@ -76,7 +76,7 @@ def test_figures_of_other_data_are_no_answer(here, file, change, old):
     with pytest.raises(UserError) as caught:
         again(here)
     assert str(caught.value) == (
-        f"data.path {here / 'data'}: its words or tags are not those that {here / 'run'} was trained and "
+        f"data.path {here / 'data'}: its words or tags differ from those that {here / 'run'} was trained and "
         "scored on; restore them, train again with resume=never, or name another output_dir"
     )
 
@@ -104,7 +104,7 @@ def test_data_that_cannot_be_read_is_said_not_to_be_known(here, log_lines):
     (here / "data" / "test.jsonl").write_text("[]\n")
     again(here)
     (line,) = [line for line in log_lines if line.startswith("whether the data of this run has changed")]
-    assert line.endswith(f" is not known: {here / 'data'}/test.jsonl:1: [] is no JSON object")
+    assert line.endswith(f" has changed: {here / 'data'}/test.jsonl:1: [] is not a JSON object")
     assert [line for line in log_lines if "holds this run, complete" in line]
 
 
@@ -123,7 +123,7 @@ def test_a_run_is_scored_in_the_windows_of_its_training_on_any_data(here):
     scored = evaluate_model(
         str(here / "windows"), data=str(here / "data"), split="test", settings=[], precision="fp32"
     )
-    assert scored["loss"] == pytest.approx(results["test"]["loss"], rel=1e-6)
+    assert scored.scores.loss == pytest.approx(results["test"]["loss"], rel=1e-6)
 
 
 def test_a_finished_model_is_trained_further_as_the_message_says(here, capsys):
@@ -132,7 +132,7 @@ def test_a_finished_model_is_trained_further_as_the_message_says(here, capsys):
     assert main(["tiny.yaml", "output_dir=run", *data]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said == (
-        "error: output_dir run: holds a finished run of other settings (they differ in train.max_steps); "
+        "error: output_dir run: holds a finished run with other settings (they differ in train.max_steps); "
         "its schedule has ended: to train its model further, pass model.name=run/model and another "
         "output_dir; to start over, pass overwrite=true, which moves the old run aside"
     )

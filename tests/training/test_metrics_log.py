@@ -6,6 +6,7 @@ import json
 import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -174,7 +175,7 @@ def test_the_loss_of_every_epoch_is_kept(metrics_log):
 def test_an_evaluation_is_an_event(metrics_log, tmp_path, log_lines):
     figures = {"loss": 0.25, "precision": 0.5, "recall": 0.75, "f1": 0.6, "accuracy": 0.9}
     figures |= {"words_per_second": 100.0, "scheme": "strict IOB2", "per_type": {}}
-    metrics_log().evaluation("validation", 40, 1, figures)
+    metrics_log().evaluation("validation", 40, 1, SimpleNamespace(**figures))
     (event,) = events(tmp_path)
     assert event.pop("seconds") >= 0 and event.pop("time") and event.pop("format") == 2
     assert event.pop("seconds_left") is None  # before the first step
@@ -225,7 +226,7 @@ def test_tensorboard_gets_the_numbers(tmp_path, log_lines):
         for number in range(1, 5):
             record.add(step(number, loss=number))
         figures = dict.fromkeys(("loss", "precision", "recall", "f1", "accuracy", "words_per_second"), 0.5)
-        record.evaluation("validation", 4, 0, figures | {"scheme": "strict IOB2"})
+        record.evaluation("validation", 4, 0, SimpleNamespace(**figures, scheme="strict IOB2"))
     seen = EventAccumulator(str(run.folder / "ner_dist")).Reload()
     assert {"train/loss", "train/grad_norm", "validation/f1"} <= set(seen.Tags()["scalars"])
     losses = [(scalar.step, scalar.value) for scalar in seen.Scalars("train/loss")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,20 +14,48 @@ import torch
 import yaml
 
 from ner_dist.data.encoding import Encoded
+from ner_dist.evaluation.figures import LenientScores, SplitFigures
+from ner_dist.evaluation.metrics import PrecisionRecallF1, TypeScores
 from ner_dist.labels import LabelSet
 from ner_dist.training.model_card import model_card, try_examples
+from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
 from tests import small
 from tests.encoders import make_encoder
 
 LABELS = LabelSet.from_types(["PER", "ORG"])
-FIGURES = {"precision": 0.12345, "recall": 0.5, "f1": 0.2, "accuracy": 0.99, "loss": 0.03}
-FIGURES |= {"sentences": 1200, "per_type": {"PER": {"support": 900}, "ORG": {"support": 410}}}
-TRIED = {"split": "test", "sentences": 100, "words": 1234, "words_as_scored": 1234, "entities": 310}
-TRIED |= {"entities_found": 310, "entities_beside": 0, "longest": 512, "stride": 64, "precision": "fp32"}
-TRIED |= {"without_subwords": 0}
+FIGURES = SplitFigures(
+    loss=0.03,
+    precision=0.12345,
+    recall=0.5,
+    f1=0.2,
+    accuracy=0.99,
+    macro=PrecisionRecallF1(0.1, 0.1, 0.1),
+    per_type={"PER": TypeScores(0.1, 0.1, 0.1, 900), "ORG": TypeScores(0.1, 0.1, 0.1, 410)},
+    scheme="strict IOB2",
+    lenient=LenientScores(0.1, 0.1, 0.1, PrecisionRecallF1(0.1, 0.1, 0.1), {}, "lenient"),
+    sentences=1200,
+    words=30_000,
+    words_per_second=1.0,
+)
+TRIED = TriedExamples(
+    split="test",
+    sentences=100,
+    words=1234,
+    words_as_scored=1234,
+    entities=310,
+    entities_found=310,
+    entities_beside=0,
+    longest=512,
+    stride=64,
+    precision="fp32",
+    without_subwords=0,
+)
 
 
-def card(folder, *overrides, **results):
+def card(folder, *overrides, data=None, **results):
+    train = TrainFigures(0.1, "mean", 10, 1, 1024, 5e-5, 10, 1.0)
+    environment = Environment("one process", 1, "fp32")
+    results = RunResults(2, "tiny", list(LABELS.types), train, data or {}, environment, **results)
     return model_card(small.recipe(folder, *overrides), LABELS, results)
 
 
@@ -46,7 +75,7 @@ def test_the_card_says_how_many_of_the_scored_sentences_training_has_seen(tmp_pa
 
 
 def test_a_card_before_the_figures_has_no_table_and_claims_nothing(tmp_path):
-    text = card(tmp_path)
+    text = model_card(small.recipe(tmp_path), LABELS)
     assert "| split |" not in text and 'pipeline("token-classification"' in text
     assert "were scored" not in text
 
@@ -84,12 +113,12 @@ def test_no_place_on_this_machine_is_on_the_card(tmp_path, monkeypatch):
             "finds 290 of the 310 entities that were scored, and 3 beside",
         ),
         ({"entities_beside": 1}, "it finds 310 of the 310 entities that were scored, and 1 "),
-        ({"without_subwords": 2}, "Words without subwords belong to an entity that goes on behind them"),
+        ({"without_subwords": 2}, "Words without subwords belong to an entity that continues after them"),
         ({"stride": None}, 'aggregation_strategy="first")'),
     ],
 )
 def test_the_card_says_how_far_its_examples_give_what_was_scored(tmp_path, tried, says):
-    assert says in card(tmp_path, test=FIGURES, examples=TRIED | tried)
+    assert says in card(tmp_path, test=FIGURES, examples=replace(TRIED, **tried))
 
 
 @pytest.fixture(scope="module")

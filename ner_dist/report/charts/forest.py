@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ner_dist.comparison.results import Comparison, Difference, Estimate, Figures, PairDifferences
-    from ner_dist.comparison.scores import Figure
+    from ner_dist.evaluation.metrics import Figure
 
 _ALL = "all types"
 _ROW = 26.0
