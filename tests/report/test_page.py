@@ -340,7 +340,7 @@ def report_on(folder, gold: list[str], *models: list[str]):
     return write_report(compare(*paths, out=folder, resamples=100), folder)[1]
 
 
-PAGES = {"report": [320, 380, 768, 1400], "run_report": [380, 1400], "large": [380, 1400]}
+PAGES = {"report": [320, 380, 768, 1400], "run_report": [380, 1400], "large": [380]}
 EVERY = list(product(PAGES, [320, 380, 768, 1400]))
 
 
