@@ -196,9 +196,10 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
             fix="put the model's tokenizer files (tokenizer.json, vocab.txt, …) beside its weights",
         )
     # Some models ship with fixed padding and truncation, which would cut and fill every sentence.
-    tokenizer.backend_tokenizer.no_padding()
-    tokenizer.backend_tokenizer.no_truncation()
-    return tokenizer
+    fast: PreTrainedTokenizerFast = tokenizer
+    fast.backend_tokenizer.no_padding()
+    fast.backend_tokenizer.no_truncation()
+    return fast
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
