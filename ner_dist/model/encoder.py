@@ -1,4 +1,4 @@
-"""The encoder with a tagging head: its configuration, its weights, and its training loss."""
+"""The encoder with a tagging head: its configuration and its weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from ner_dist.errors import UserError
 from ner_dist.model.head import copy_rows, draw_head, output_layer, report_head
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
     from ner_dist.labels import LabelSet
-    from ner_dist.recipe import Model, Train
+    from ner_dist.recipe import Model
 
 log = logging.getLogger(__name__)
 
@@ -245,56 +244,3 @@ def cannot_load(settings: Model, error: Exception) -> UserError:
         where="model.name",
         fix="name a hub model (with a network, or after `ner-dist prepare`) or a model's folder",
     )
-
-
-class TaggingLoss(nn.Module):
-    """Cross-entropy summed over labelled words, with optional class weights.
-
-    The gradient of a step is that of (sum over all its words, on all ranks and in all micro-batches) divided
-    by (the sum of the words' weights), so neither padding nor the split into micro-batches changes it.
-    With class weights both sums are weighted, as in `torch.nn.CrossEntropyLoss(reduction="mean")`.
-    """
-
-    def __init__(self, weights: torch.Tensor | None = None, *, label_smoothing: float = 0.0) -> None:
-        super().__init__()
-        self.label_smoothing = label_smoothing
-        self.weights: torch.Tensor | None
-        self.register_buffer("weights", weights)
-
-    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The summed loss: fp32 scalar, from logits [n, labels] and targets int64 [n]."""
-        return nn.functional.cross_entropy(
-            logits.float(), targets, self.weights, reduction="sum", label_smoothing=self.label_smoothing
-        )
-
-
-def class_weights(settings: Train, labels: LabelSet, tags: Any) -> torch.Tensor | None:
-    """Weight of each label id, fp32 [labels]; None if every word counts the same.
-
-    `balanced` weighs each type (its B- and I- alike) and `O` by the inverse of its share of the words,
-    scaled so that the mean weight of a training word is 1.
-
-    Args:
-        settings: the recipe's `train`.
-        labels: the label set to learn.
-        tags: label id of every training word, int [W].
-    """
-    if settings.class_weights is None:
-        return None
-    _, types = labels.coded()
-    group = torch.as_tensor(types, dtype=torch.int64) + 1  # 0 is O, the rest types
-    if settings.class_weights == "balanced":
-        counts = torch.bincount(
-            group[torch.as_tensor(tags, dtype=torch.int64)], minlength=len(labels.types) + 1
-        )
-        weights = counts.sum() / (counts.clamp(min=1) * (counts > 0).sum())
-        return weights.float()[group]
-    unknown = settings.class_weights.keys() - {"O", *labels.types}
-    if unknown:
-        raise UserError(
-            f"`{sorted(unknown)[0]}` is not an entity type of this training",
-            where="train.class_weights",
-            fix=f"the types are O, {', '.join(labels.types)}",
-        )
-    named = [settings.class_weights.get(name, 1.0) for name in ("O", *labels.types)]
-    return torch.tensor(named, dtype=torch.float32)[group]

@@ -23,7 +23,7 @@ def explorer_data(sentences: Sequence[Mapping[str, Any]], titles: Mapping[str, s
     """The sentences, with types, kinds and models as their places in lists.
 
     Args:
-        sentences: as `comparison.explorer.disagreements` finds them.
+        sentences: as `comparison.disagreements.disagreements` finds them.
         titles: what each model is called.
     """
     types: dict[str, int] = {}

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from accelerate.optimizer import AcceleratedOptimizer
 
     from ner_dist.data.labelled import LabelledSplit
-    from ner_dist.model.encoder import TaggingLoss
     from ner_dist.recipe import FixedTrain
+    from ner_dist.training.loss import TaggingLoss
 
 
 @dataclass(frozen=True)

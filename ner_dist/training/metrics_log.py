@@ -21,7 +21,7 @@ from ner_dist.files import now
 from ner_dist.formatting import duration, known
 from ner_dist.run.events import FORMAT
 from ner_dist.runtime.progress import progress
-from ner_dist.training.time_left import TimeLeft
+from ner_dist.training.eta import TimeLeft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

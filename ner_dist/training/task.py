@@ -15,9 +15,10 @@ from ner_dist.data.prepare import Prepared, prepare
 from ner_dist.data.report import log_data
 from ner_dist.data.training_text import TrainingText
 from ner_dist.errors import UserError
-from ner_dist.model.encoder import class_weights, width
+from ner_dist.model.encoder import width
 from ner_dist.runtime.ranks import local_main_first
 from ner_dist.training import auto
+from ner_dist.training.loss import class_weights
 
 if TYPE_CHECKING:
     import torch

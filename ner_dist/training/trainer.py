@@ -14,7 +14,7 @@ from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
 from ner_dist.evaluation.metrics import standing
-from ner_dist.model.encoder import TaggingLoss, load_model
+from ner_dist.model.encoder import load_model
 from ner_dist.run.provenance import write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
@@ -23,6 +23,7 @@ from ner_dist.training import auto
 from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.checkpoints import Checkpoints
 from ner_dist.training.loop import TrainLoop
+from ner_dist.training.loss import TaggingLoss
 from ner_dist.training.metrics_log import MetricsLogger
 from ner_dist.training.optimizer import build_optimizer
 from ner_dist.training.state_dict import load_weights, optimizer_scalars, restore

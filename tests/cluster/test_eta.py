@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from ner_dist.cluster.eta import Pace, read_pace, recent_events
-from ner_dist.training.time_left import TimeLeft
+from ner_dist.training.eta import TimeLeft
 
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

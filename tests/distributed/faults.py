@@ -17,8 +17,7 @@ from typing import Any
 
 import torch
 
-from ner_dist.model import encoder
-from ner_dist.training import checkpoint_files, checkpoints, loop, task, trainer
+from ner_dist.training import checkpoint_files, checkpoints, loop, loss, task, trainer
 from tests.distributed.launching import REPOSITORY
 
 Fault = tuple[str, dict[str, Any]]
@@ -81,13 +80,13 @@ def fill_disk_after_checkpoint(rank: int, *, step: int, file: str) -> None:
 
 def no_finite_loss_in(rank: int, *, passes: int) -> None:
     """The first losses are not finite, so that Adam has no moments after them."""
-    forward, calls = encoder.TaggingLoss.forward, []
+    forward, calls = loss.TaggingLoss.forward, []
 
     def broken_at_first(self, logits, targets):
         calls.append(1)
         return forward(self, logits, targets) * (float("nan") if len(calls) <= passes else 1.0)
 
-    encoder.TaggingLoss.forward = broken_at_first
+    loss.TaggingLoss.forward = broken_at_first
 
 
 def break_batch(rank: int, *, of_rank: int, number: int, out_of_memory: bool = False) -> None:

@@ -13,8 +13,9 @@ from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification
 
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
-from ner_dist.model.encoder import TaggingLoss, class_weights, load_config, load_model, max_length, width
+from ner_dist.model.encoder import load_config, load_model, max_length, width
 from ner_dist.recipe import Model, ScratchModel, Train
+from ner_dist.training.loss import TaggingLoss, class_weights
 
 VOCABULARY = 60
 SCRATCH = ScratchModel(vocab_size=300, hidden_size=16, layers=2, heads=2, max_length=24)

@@ -11,7 +11,7 @@ import torch
 
 from ner_dist.data.batch_plan import plan_epoch
 from ner_dist.errors import UserError
-from ner_dist.model.encoder import class_weights
+from ner_dist.training.loss import class_weights
 from ner_dist.training.metrics_log import MetricsLogger
 from ner_dist.training.optimizer import learning_rate
 from tests import small

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ner_dist.training.time_left import TimeLeft
+from ner_dist.training.eta import TimeLeft
 
 TOTAL = 1000
 
