@@ -48,6 +48,7 @@ def test_the_training_module_keeps_its_name():
     assert callable(ner_dist.train.main)
 
 
+@pytest.mark.soak
 def test_type_checkers_see_the_names(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -167,7 +167,7 @@ class TestRefusals:
             ([FULL, "name=logs"], {}, f"{FULL}: the name logs is taken"),
             ([FULL, "output_dir=x"], {}, "`output_dir=x` contradicts --out"),
             ([FULL, "train.seed=1"], {"seeds": "1,2"}, "`train.seed=1` contradicts --seeds"),
-            ([FULL, "data.path=a\tb"], {}, "holds a tab"),
+            ([FULL, "data.path=a\tb"], {}, "contains a tab"),
             ([FULL], {"seeds": "1,x"}, "--seeds: `1,x` is not a list of seeds; write 1,2,3"),
             ([FULL], {"seeds": "1,2,1"}, "--seeds 1,2,1: a seed is named twice"),
             ([FULL], {"launch_config": "none.yaml"}, "launch config none.yaml: cannot be read: No such file"),

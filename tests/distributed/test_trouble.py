@@ -133,7 +133,7 @@ def test_a_full_disk_costs_checkpoints_and_not_the_training(server, recipe, fini
         assert "step 12/12" in job.text()
         assert job.wait() == [2]
         line = error_line(job.text())
-        assert "No space left on device" in line and "give the same command again" in line
+        assert "No space left on device" in line and "repeat the command" in line
         (disk / "filler").unlink()
         job = server.start(recipe, f"output_dir={disk / 'run'}")
         assert job.wait() == [0], job.text()

@@ -103,7 +103,9 @@ def test_a_run_on_the_same_data_or_none_is_complete(here, log_lines, case, old):
 def test_data_that_cannot_be_read_is_said_not_to_be_known(here, log_lines):
     (here / "data" / "test.jsonl").write_text("[]\n")
     again(here)
-    (line,) = [line for line in log_lines if line.startswith("whether the data of this run has changed")]
+    (line,) = [
+        line for line in log_lines if line.startswith("cannot tell whether the data of this run has changed")
+    ]
     assert line.endswith(f" has changed: {here / 'data'}/test.jsonl:1: [] is not a JSON object")
     assert [line for line in log_lines if "holds this run, complete" in line]
 
