@@ -104,7 +104,7 @@ def test_data_that_cannot_be_read_is_said_not_to_be_known(here, log_lines):
     (here / "data" / "test.jsonl").write_text("[]\n")
     again(here)
     (line,) = [
-        line for line in log_lines if line.startswith("cannot tell whether the data of this run has changed")
+        line for line in log_lines if line.startswith("cannot check whether the data of this run has changed")
     ]
     assert line.endswith(f" has changed: {here / 'data'}/test.jsonl:1: [] is not a JSON object")
     assert [line for line in log_lines if "holds this run, complete" in line]
