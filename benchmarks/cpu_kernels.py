@@ -1,4 +1,4 @@
-"""What each part of `ner_dist/cpu_kernels.py` is worth on this CPU, and where the time of a step goes.
+"""What each part of `runtime/cpu_kernels.py` is worth on this CPU, and where the time of a step goes.
 
     python benchmarks/cpu_kernels.py --model FOLDER [--data FOLDER|synthetic] [--precision bf16] [--rounds 5]
 
@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         steps = training(options, folder)
-        parts = ["memory", "dropout", "attention"] + ["products"] * (options.precision == "fp32")
+        parts = ["memory", "dropout"] + ["products"] * (options.precision == "fp32")
         next(steps)
         compare(steps, parts, options)
         for name, chosen in (("none", []), ("all", parts)):

@@ -1,10 +1,9 @@
 """Speed up torch on CPUs, for the duration of a training or scoring.
 
-Four things that a profile of a 22 M parameter BERT on two cores shows (benchmarks/RESULTS.md):
+Three things that a profile of a 22 M parameter BERT on two cores shows (benchmarks/RESULTS.md):
 
 - memory: the gradient of the embeddings, 47 MB, was unmapped and faulted in again at every step;
 - dropout: `bernoulli_` drew one number an element on one core;
-- attention: torch's kernels are made for long sequences, and sentences are short;
 - fp32 matrix products: MKL leaves half of an AMD processor unused, where oneDNN, which torch has as well and
   takes for bf16, does not.
 
@@ -34,9 +33,6 @@ _MALLOC_VARIABLES = {"MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_
 # Multiplications and additions from which on a product is worth the call from Python.
 _WORTHWHILE = 1 << 22
 
-# Keys up to which attention is quicker by way of the whole matrix of scores.
-_SHORT = 256
-
 # The replaced kernels by part; they stay for as long as these live.
 _replaced: dict[str, list[torch.library.Library]] = {}
 
@@ -50,7 +46,6 @@ def speed_up(*, fp32: bool) -> None:
     choose_threads()
     keep_memory()
     install_kernel("dropout")
-    install_kernel("attention")
     if fp32 and _is_amd() and torch.backends.mkldnn.is_available():
         install_kernel("products")
 
@@ -97,7 +92,7 @@ def release_memory() -> None:
 
 
 def install_kernel(part: str) -> None:
-    """Use the kernels below for `dropout`, `attention` or `products`."""
+    """Use the kernels below for `dropout` or `products`."""
     if part in _replaced:
         return
     _replaced[part] = []
@@ -113,18 +108,6 @@ def use_torch_kernel(part: str) -> None:
     """Restore torch's own kernels."""
     for library in _replaced.pop(part, []):
         library._destroy()
-
-
-@contextmanager
-def torchs_own(part: str) -> Iterator[None]:
-    """Use torch's own kernels in the block."""
-    replaced = part in _replaced
-    use_torch_kernel(part)
-    try:
-        yield
-    finally:
-        if replaced:
-            install_kernel(part)
 
 
 def _is_amd() -> bool:
@@ -150,41 +133,6 @@ def bernoulli_(
     if below >= values // 2:  # no lane can hold it
         return self.fill_(1)
     return torch.lt(drawn, below, out=self)
-
-
-def attention(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    *,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> torch.Tensor:
-    """What `torch.nn.functional.scaled_dot_product_attention` computes, in the fewest passes for short keys.
-
-    Scores [.., heads, queries, keys] are made whole; their softmax is in fp32, as in torch's own kernels.
-    """
-    known = query.dtype in (torch.float32, torch.bfloat16, torch.float16)
-    masks = attn_mask is None or attn_mask.dtype == torch.bool
-    if not known or not masks or is_causal or enable_gqa or query.ndim != 4 or key.shape[2] > _SHORT:
-        # torch learnt of enable_gqa in version 2.5.
-        grouped = {"enable_gqa": True} if enable_gqa else {}
-        result: torch.Tensor = torch.ops.aten.scaled_dot_product_attention.default.decompose(
-            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **grouped
-        )
-        return result
-    factor = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = (query * factor) @ key.transpose(-1, -2)
-    if attn_mask is not None:
-        scores = scores.masked_fill(~attn_mask, torch.finfo(scores.dtype).min)
-    weights = torch.softmax(scores, -1, dtype=torch.float32).to(query.dtype)
-    if attn_mask is not None:
-        # A query that may see nothing gets zeros, as from torch.
-        weights = weights.masked_fill(~attn_mask, 0.0)
-    return torch.dropout(weights, dropout_p, dropout_p > 0) @ value
 
 
 def mm(self: torch.Tensor, mat2: torch.Tensor) -> torch.Tensor:
@@ -221,8 +169,6 @@ def _for_onednn(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 KERNELS: dict[str, list[tuple[str, Callable[..., torch.Tensor], str]]] = {
     "dropout": [("bernoulli_.float", bernoulli_, "CPU")],
-    # Made of other operators, each with its own gradient.
-    "attention": [("scaled_dot_product_attention", attention, key) for key in ("CPU", "AutogradCPU")],
     "products": [("mm", mm, "CPU"), ("addmm", addmm, "CPU")],
 }
 """Operator of aten, what computes it, and the dispatch key it is registered for."""

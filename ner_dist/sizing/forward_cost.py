@@ -110,8 +110,6 @@ def _run(model: torch.nn.Module, dtypes: Dtypes, *, rows: int, length: int) -> _
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode
 
-    from ner_dist.runtime.cpu_kernels import torchs_own
-
     mode, cpu = FakeTensorMode(), torch.device("cpu")
 
     def fake(tensor: torch.Tensor) -> torch.Tensor:
@@ -131,7 +129,6 @@ def _run(model: torch.nn.Module, dtypes: Dtypes, *, rows: int, length: int) -> _
         return tensor
 
     with (
-        torchs_own("attention"),  # a training in this process may have replaced it
         mode,
         FlopCounterMode(display=False, custom_mapping=kernels) as counter,
         torch.autocast("cpu", torch.bfloat16, enabled=dtypes == "autocast"),

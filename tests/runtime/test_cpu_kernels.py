@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import torch
-from transformers import RobertaConfig, RobertaModel
 
 from ner_dist.runtime import cpu_kernels
 from ner_dist.runtime.cpu_kernels import bernoulli_
@@ -103,68 +102,6 @@ def test_a_large_product_in_fp32_goes_to_onednn(monkeypatch):
     assert asked == [(256, 256)] * 2
 
 
-@pytest.mark.parametrize("mask", ["none", "keys", "of a batch", "additive", "nothing to see"])
-@pytest.mark.parametrize("length", [1, 7, 33, 300])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_attention_and_its_gradients_are_those_of_torch(dtype, length, mask):
-    generator = torch.Generator().manual_seed(length)
-    leaves = [torch.randn(3, length, 2, 8, generator=generator).to(dtype).requires_grad_() for _ in range(3)]
-    ends = torch.tensor([length, max(1, length // 2), 1])
-    seen = (torch.arange(length) < ends[:, None])[:, None, None]
-    attn_mask = {
-        "none": None,
-        "keys": seen,
-        # As transformers makes it.
-        "of a batch": seen.expand(3, 1, length, length),
-        "additive": torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min),
-        "nothing to see": torch.zeros_like(seen),
-    }[mask]
-    exact = [leaf.detach().double().requires_grad_() for leaf in leaves]
-    exact_mask = attn_mask if attn_mask is None or attn_mask.dtype == torch.bool else attn_mask.double()
-    for scale in (None, 0.3):
-        ours = cpu_kernels.attention(*(leaf.transpose(1, 2) for leaf in leaves), attn_mask, scale=scale)
-        theirs = torch.nn.functional.scaled_dot_product_attention(
-            *(leaf.transpose(1, 2) for leaf in exact), exact_mask, scale=scale
-        )
-        assert ours.dtype == dtype
-        tolerance = 1e-5 if dtype == torch.float32 else 3e-2
-        assert relative(ours.detach(), theirs.detach()) < tolerance
-        gradients = [
-            torch.autograd.grad(out.square().sum(), on) for out, on in ((ours, leaves), (theirs, exact))
-        ]
-        for mine, other in zip(*gradients, strict=True):
-            assert other.abs().max() < 1e-9 or relative(mine, other) < 3 * tolerance
-
-
-def test_padded_batches_of_transformers_go_by_it_too(monkeypatch):
-    config = RobertaConfig(
-        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
-    )
-    model = RobertaModel(config).eval()
-    ids, mask = torch.randint(5, 50, (2, 6)), torch.tensor([[1] * 6, [1] * 3 + [0] * 3])
-    expected = model(ids, attention_mask=mask).last_hidden_state
-    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", cpu_kernels.attention)
-    left_to_torch = []
-    monkeypatch.setattr(
-        type(torch.ops.aten.scaled_dot_product_attention.default), "decompose", left_to_torch.append
-    )
-    for given in (mask, None):
-        with torch.no_grad():
-            ours = model(ids, attention_mask=given).last_hidden_state
-        if given is not None:
-            assert torch.allclose(ours[mask.bool()], expected[mask.bool()], atol=1e-5)
-    assert not left_to_torch
-
-
-def test_attention_drops_weights_at_the_rate_asked_for():
-    torch.manual_seed(0)
-    query = torch.zeros(1, 1, 500, 4)
-    value = torch.eye(100).expand(1, 1, 100, 100)
-    weights = cpu_kernels.attention(query, torch.zeros(1, 1, 100, 4), value, None, 0.25)
-    assert set(weights.mul(75).round().unique().tolist()) == {0.0, 1.0}
-    assert (weights > 0).double().mean().item() == pytest.approx(0.75, abs=0.01)
-
-
 FAULTS = """
 import random, resource, torch
 from ner_dist.runtime.cpu_kernels import speed_up
@@ -213,20 +150,6 @@ x = torch.ones(10_000, requires_grad=True)
 out = checkpoint(lambda x: torch.nn.functional.dropout(x * x, 0.5), x, use_reentrant=False)
 out.sum().backward()
 assert torch.equal(x.grad != 0, out != 0) and 0 < (out != 0).sum() < 10_000
-
-# Attention goes by ours with and without autograd, in autocast too.
-import ner_dist.runtime.cpu_kernels
-q = torch.randn(2, 2, 8, 4, requires_grad=True)
-for grad in (True, False):
-    with torch.set_grad_enabled(grad), torch.autocast("cpu", dtype=torch.bfloat16):
-        torch.manual_seed(6)
-        out = torch.nn.functional.scaled_dot_product_attention(q, q, q, dropout_p=0.5)
-        torch.manual_seed(6)
-        assert out.dtype == torch.bfloat16 and out.requires_grad == grad
-        half = q.to(torch.bfloat16)
-        assert torch.equal(out, ner_dist.runtime.cpu_kernels.attention(half, half, half, None, 0.5))
-with torch.inference_mode():
-    assert torch.nn.functional.scaled_dot_product_attention(q, q, q).shape == q.shape
 """
 
 
