@@ -1,1 +1,1 @@
-"""What two or more models are compared by: the same ground, differences with error bars, errors, effects."""
+"""Compare two or more models: on the same ground, differences with error bars, errors, data effects."""

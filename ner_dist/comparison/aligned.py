@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 NO_WORDS = "the predictions hold no words"
 NO_TRAINING = "the predictions do not say what training had seen"
-"""Why what depends on the words, or on the training text, may not be known."""
+"""Reasons if results that need the words, or the training text, are unknown."""
 
 EXAMPLES = 5
 
@@ -56,10 +56,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class AlignmentSummary:
-    """How sentences were aligned, and what could not be."""
+    """Summary of the alignment, with the sentences left out."""
 
     by: str
-    """What decided, as in `alignment.Alignment`."""
+    """Criterion, as in `alignment.Alignment`."""
     sentences: int
     units: int
     """Distinct sentences."""
@@ -241,7 +241,7 @@ def shared_labels(own: dict[str, list[Predictions]]) -> LabelSet:
 
 
 def _remedy(sets: list[tuple[str, ...]]) -> str:
-    """What to type for two models that share no type."""
+    """Suggested options for two models that share no type."""
     for i, one in enumerate(sets):
         for other in sets[i + 1 :]:
             if not set(one) & set(other):

@@ -1,4 +1,4 @@
-"""Which sentences of several files of predictions are the same ones.
+"""Match the sentences of several prediction files.
 
 With words, sentences are the same if their words are; between copies ids decide where all say the same, then
 the gold tags.
@@ -46,11 +46,11 @@ class Alignment:
     """The sentences that stand in every file."""
 
     by: str
-    """What decided: `id and words`, `words`, `id` or `order of gold tags`."""
+    """Criterion: `id and words`, `words`, `id` or `order of gold tags`."""
     places: list[np.ndarray]
     """For each file int64 [n]: where its sentences stand, in the order of the first file."""
     notes: list[str] = field(default_factory=list)
-    """What to know about it, in plain sentences."""
+    """Notes for the reader, as sentences."""
 
 
 def align(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
@@ -137,7 +137,7 @@ def _without_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
 
 
 def _with_entity(pairs: Pairs, has_entity: np.ndarray) -> int:
-    """How many pairs there are with an entity, as `has_entity` [N] says of the first file.
+    """Number of pairs with an entity, as `has_entity` [N] says of the first file.
 
     Sentences without are often equal in gold by chance, so that they tell less.
     """
@@ -255,7 +255,7 @@ def without_words(
 
 
 def _doubled(file: Predictions) -> tuple[int, int]:
-    """How many distinct telling gold sequences occur exactly twice, and how many there are."""
+    """Number of distinct telling gold sequences that occur exactly twice, and of all of them."""
     is_entity = np.concatenate([[0], np.cumsum(file.gold != file.labels.label2id["O"])])
     entity_words = np.diff(is_entity[file.offsets])
     telling = (np.diff(file.offsets) >= TELLING_WORDS) & (entity_words >= TELLING_ENTITY_WORDS)

@@ -1,4 +1,4 @@
-"""Whether a model's probabilities mean what they say: reliability, and the expected calibration error.
+"""Calibration of a model's probabilities: reliability, and the expected calibration error.
 
 Guo et al., On Calibration of Modern Neural Networks (ICML 2017), section 2, with 10 bins of equal width: of
 the answers whose confidence lies in ((m - 1) / 10, m / 10], the share that is right should be the confidence.

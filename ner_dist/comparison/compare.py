@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 RESAMPLES = 10_000
 COMPARED = "compare.json"
 REPORTS = ("report.md", "report.html")
-"""What `ner-dist compare` writes beside the figures."""
+"""Files that `ner-dist compare` writes beside compare.json."""
 
 
 def compare(

@@ -1,4 +1,4 @@
-"""Why two headline scores differ: other labels, other sentences, or a better model.
+"""Decompose the gap between two headline scores: other labels, other sentences, or a better model.
 
 A headline is a model's F1 on its own labels and its own sentences. From A's to B's leads a path that changes
 one thing a step: A's labels to the shared types, A's sentences to the shared ones, A to B on this same

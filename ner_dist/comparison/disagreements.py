@@ -67,7 +67,7 @@ def _sides(found: Outcome) -> tuple[tuple[Spans, np.ndarray], ...]:
 
 
 class _Sentences:
-    """What is to be shown of each sentence, looked up by its place."""
+    """Data to show for a sentence, by its index."""
 
     def __init__(self, aligned: AlignedPredictions, found: dict[str, Outcome]) -> None:
         self.aligned = aligned

@@ -1,4 +1,4 @@
-"""Where a model errs: kinds of errors, scores with credit for what is half right, confusion, and breakdowns.
+"""Error analysis of a model: kinds of errors, scores with partial credit, confusion, and breakdowns.
 
 Everything is counted over entities on the same ground, strict IOB2, and summed over the model's runs.
 """

@@ -1,4 +1,4 @@
-"""What became of every entity: gold and predicted entities matched one to one, and the kind of each error.
+"""Match gold and predicted entities one to one, and name the kind of each error.
 
 A gold and a predicted entity can be partners if they share a word. Each has at most one partner, and pairs
 are taken in this order:
@@ -39,7 +39,7 @@ class Outcome:
     """int8 [predicted]: place in `KINDS`; never missed."""
 
     def kinds(self) -> np.ndarray:
-        """How often each kind occurs, int64 [kinds]; a pair counts once."""
+        """Number of entities of each kind, int64 [kinds]; a pair counts once."""
         spurious = int((self.kind_of_predicted == SPURIOUS).sum())
         counts = np.bincount(self.kind_of_gold, minlength=len(KINDS))
         counts[SPURIOUS] = spurious

@@ -1,4 +1,4 @@
-"""Which runs and files are compared: models A, B, ..., each with one run or several of different seeds.
+"""Group runs and files into models A, B, ..., each with one run or several runs of different seeds.
 
 A difference between two single runs may be luck of the seed. Runs whose recipes differ in nothing but
 `train.seed` are seeds of one model.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ComparedModel:
-    """What is known of one model; the lists have an element for each of its runs, or one for a plain file."""
+    """One model; the lists have one element per run, or one for a plain file."""
 
     name: str
     paths: list[str]
@@ -43,7 +43,7 @@ class ComparedModel:
     seeds: list[int | None]
     own: list[Predictions] = field(default_factory=list)
     headline: list[HeadlineFigures] = field(default_factory=list)
-    """What each run says of itself."""
+    """Scores that each run reports."""
 
 
 def models_of(

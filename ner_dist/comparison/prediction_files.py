@@ -153,7 +153,7 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
 
 
 def _cells(line: Any, where: str) -> dict[str, Any]:
-    """What a line holds, checked: lists of as many tags, words and probabilities, and what is one a line."""
+    """Check a line: equally long lists of tags, words and probabilities, and its single values."""
     if not isinstance(line, dict):
         raise UserError(
             f"{line!r:.60} is not a JSON object", where=where, fix="write one JSON object per line"

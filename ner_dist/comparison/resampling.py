@@ -91,7 +91,7 @@ def swapped(counted: UnitCounts, of: str, to: str, *, resamples: int, seed: int)
 def between_runs(
     counted: UnitCounts, seeds: dict[str, list[int | None]], *, resamples: int, seed: int
 ) -> np.ndarray:
-    """How drawing the runs again moves the models' means; zeros for a model of one run.
+    """Changes of the models' means when their runs are resampled; zeros for a model with one run.
 
     Args:
         seeds: of the runs of each model; models with the same ones share the draw.
@@ -117,7 +117,7 @@ def between_runs(
 
 
 def same_seeds(of: list[int | None], to: list[int | None]) -> bool:
-    """Whether two models' runs are paired by their seeds."""
+    """Whether the runs of two models are paired by seed."""
     return bool(_known(of)) and sorted(_known(of)) == sorted(_known(to))
 
 

@@ -1,4 +1,4 @@
-"""What a comparison hands on: figures as dataclasses, and compare.json made of them.
+"""The result of a comparison: scores and statistics as dataclasses, and compare.json made from them.
 
 docs/formats.md describes compare.json key by key. Models are called A, B, ... in the order in which they
 were named.
@@ -37,14 +37,14 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class TrainFigures:
-    """What a run says of its training; None where that is not known."""
+    """Training figures that a run reports; None where unknown."""
 
     loss: float | None = None
 
 
 @dataclass(frozen=True)
 class SplitFigures:
-    """What a run says of its scores on a split; None where that is not known."""
+    """Scores of a split that a run reports; None where unknown."""
 
     loss: float | None = None
     precision: float | None = None
@@ -94,7 +94,7 @@ class DecompositionStep:
 
 @dataclass(frozen=True)
 class Decomposition:
-    """Why a model's headline F1 differs from that of `base`; the three parts add up to `gap`."""
+    """Parts of the gap between a model's headline F1 and that of `base`; the three parts add up to `gap`."""
 
     base: str = field(metadata=key("from"))
     """The first model."""
@@ -126,7 +126,7 @@ class Difference:
     """Of the bootstrap, two-sided."""
     p_randomisation: float
     significant: bool
-    """Whether both tests find it: the larger p, of a type the corrected one, is below 1 - level."""
+    """Whether both tests find a difference: the larger p (corrected, for a type) is below 1 - level."""
     p_holm: float | None = field(default=None, metadata=OPTIONAL)
     """The larger p corrected over the types; None for figures over all types."""
 
@@ -145,7 +145,7 @@ class MacroF1(Generic[Figure]):
 
 @dataclass(frozen=True)
 class Figures(Generic[Figure]):
-    """What is known of every figure on the shared types and sentences."""
+    """Statistics of every score on the shared types and sentences."""
 
     micro: PrecisionRecallF1[Figure]
     macro: MacroF1[Figure]
@@ -238,7 +238,7 @@ class ErrorAnalysis:
     partial: PrecisionRecallF1[float]
     type: PrecisionRecallF1[float]
     kinds: dict[str, int]
-    """How often each of `matching.KINDS` occurs."""
+    """Number of entities of each of `matching.KINDS`."""
     kinds_per_type: dict[str, dict[str, int]]
     """A spurious entity counts for the type it was given, all others for their gold type."""
     confusion: Confusion
@@ -246,7 +246,7 @@ class ErrorAnalysis:
     by_sentence_length: list[Bucket]
     by_seen: list[Bucket] | None
     by_seen_why: str | None
-    """Why `by_seen` is None."""
+    """Reason if `by_seen` is None."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Whether answers are right as often as their confidence says."""
+    """Reliability: accuracy of answers by their confidence."""
 
     ece: float | None
     """The expected calibration error, None without an answer."""
@@ -281,7 +281,7 @@ class Calibration:
     entities: Reliability
     """A predicted entity is right if the gold has it with the same words and type."""
     entity_confidence: str
-    """What an entity's confidence is."""
+    """Definition of an entity's confidence."""
 
 
 @dataclass(frozen=True)
@@ -311,7 +311,7 @@ class DataEffect:
     """Sentences concerned; of `invalid_transitions`, entities. None where that cannot be known."""
     share: float | None
     why: str | None
-    """Why the scores without it are not known; None where they are."""
+    """Reason if the scores without it are unknown; else None."""
     scores: dict[str, EffectScores]
     gap: EffectGap
 
@@ -347,12 +347,12 @@ class Comparison:
     """None of a model whose probabilities are not stored."""
     effects: dict[str, DataEffect]
     aligned: AlignedPredictions = field(repr=False, metadata=INTERNAL)
-    """What every run said on the shared types and sentences."""
+    """Predictions of every run on the shared types and sentences."""
     folders: dict[str, list[Run | None]] = field(repr=False, metadata=INTERNAL)
     """By model: the runs on disk; None for a plain file."""
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What compare.json holds."""
+        """The content of compare.json."""
         figures: dict[str, Any] = {"format": FORMAT} | as_json(self)
         return figures

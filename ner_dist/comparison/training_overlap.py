@@ -1,4 +1,4 @@
-"""What a model saw in training, where its predictions do not say it, as those of earlier versions do not.
+"""Find what a model saw in training if its predictions, of an earlier version, do not say so.
 
 The training split is read again from the source that the run's recipe names. Nothing is downloaded, and
 neither tokenizer nor encoder is needed.

@@ -1,4 +1,4 @@
-"""How sure the figures are: intervals and p-values of every figure and every difference between models.
+"""Uncertainty: intervals and p-values of every score and every difference between models.
 
 **Intervals** are percentile intervals of the bootstrap (Efron & Tibshirani 1993, ch. 13). BCa (ch. 14) mends
 bias and skewness, of which differences have little: in simulations it covered every difference less often
@@ -171,7 +171,7 @@ def _figures(names: Sequence[tuple[str, ...]], cells: Sequence[Cell]) -> Figures
 
 
 def _method(aligned: AlignedPredictions, *, resamples: int, needed: int, level: float) -> str:
-    """What was done, for who reads the figures."""
+    """Description of the method for readers of the report."""
     text = (
         f"Paired bootstrap: {resamples:,} times, {aligned.units:,} of the {aligned.units:,} distinct "
         "sentences are drawn with replacement, each with all its copies, the same for all models; percentile "

@@ -1,4 +1,4 @@
-"""What resampling needs to know of the predictions: counts by unit, equal units grouped.
+"""Entity counts by unit for resampling, with equal units grouped.
 
 A unit is a distinct sentence with all of its copies. Every figure is a function of sums of counts over units,
 so units with the same counts are interchangeable: they are kept as one row and the number of units it stands
@@ -131,7 +131,7 @@ class UnitCounts:
 
     @property
     def names(self) -> list[tuple[str, ...]]:
-        """Where each figure stands in a table of scores."""
+        """Path of each figure in a table of scores."""
         kinds = ("precision", "recall", "f1")
         rest = [*(("micro", kind) for kind in kinds), ("macro", "f1"), ("accuracy",)]
         return rest + [("per_type", name, kind) for kind in kinds for name in self.types]

@@ -108,7 +108,7 @@ def _by_type(pair: PairDifferences) -> str:
 
 
 def _caveats(findings: Findings) -> list[str]:
-    """What the reader might believe and should not."""
+    """Warnings against conclusions that the figures do not support."""
     caveats = []
     single = [model for model, run in findings.runs.items() if len(run.paths) == 1]
     if len(single) == len(findings.runs):

@@ -53,7 +53,7 @@ class EvaluationResult:
     sentences: int
     seconds: float
     scheme: str = "IOB2"
-    """That of the model's own tags, before they were read as IOB2."""
+    """Scheme of the model's own tags, before conversion to IOB2."""
     predicted: np.ndarray | None = None
     """int16 [W]: predicted label id of every word of the split, if they were asked for."""
     confidence: np.ndarray | None = None

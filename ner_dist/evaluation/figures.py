@@ -68,7 +68,7 @@ class SplitFigures:
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """What `ner-dist evaluate` finds of a model on a data set."""
+    """Scores of a model on a data set, as `ner-dist evaluate` computes them."""
 
     format: int
     model: str

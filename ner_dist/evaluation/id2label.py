@@ -1,4 +1,4 @@
-"""What the ids of a trained tagger mean, in whatever scheme it was trained: IOB2 in the data's label set.
+"""Decode the label ids of a trained tagger, in whatever scheme it was trained, to IOB2 in a label set.
 
 Taggers on the hub predict without the B- of a type, with I- alone, types without parts, IOBES, labels of
 padding, or I- where IOB2 has B- although they have a B-. They are scored on their entities, not on these.
@@ -29,14 +29,14 @@ _OPTION = "--labels"
 
 @dataclass(frozen=True)
 class Decoder:
-    """From the ids that a model predicts to those of a label set."""
+    """Maps the ids that a model predicts to those of a label set."""
 
     spelt: Spelt
     """The model's labels, by id."""
     to: np.ndarray
     """int16 [types]: the place in `labels.types` of each of the model's types; -1 counts as O."""
     labels: LabelSet
-    """What is scored."""
+    """The scored label set."""
     iob2: bool
     """The model is known to predict IOB2, whatever its predictions look like."""
 
@@ -46,7 +46,7 @@ class Decoder:
         return _in_iob2(self.spelt, [*self.labels.types], self.to) == list(self.labels.tags)
 
     def evidence(self, predicted: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """What tells the scheme of the predictions, int64 [2], to be added up over ranks.
+        """Evidence of the scheme of the predictions, int64 [2], summed over ranks.
 
         Args:
             predicted: id of every word, int [W].
@@ -111,7 +111,7 @@ def _in_iob2(spelt: Spelt, names: list[str], to: np.ndarray) -> list[str]:
 
 
 def spell_model(tags: Sequence[str], *, folder: str, given: str | None) -> Spelt:
-    """What the labels of a model say.
+    """Parse the labels of a model.
 
     Args:
         tags: as its config names them, by id.

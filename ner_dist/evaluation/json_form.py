@@ -21,7 +21,7 @@ def key(name: str) -> dict[str, str]:
 
 
 def as_json(value: Any) -> Any:
-    """What `json.dumps` takes: dataclasses become dictionaries, tuples become lists."""
+    """Convert to what `json.dumps` accepts: dataclasses become dictionaries, tuples become lists."""
     if is_dataclass(value):
         written: dict[str, Any] = {}
         for field in fields(value):

@@ -82,7 +82,7 @@ class EntityScores:
 
 
 def _matches(gold: Spans, predicted: Spans) -> np.ndarray:
-    """Which of the gold entities were predicted with the same words and type, bool [n]."""
+    """Mask of the gold entities that were predicted with the same words and type, bool [n]."""
     if not len(predicted.start):
         return np.zeros(len(gold.start), dtype=bool)
     # At most one entity starts at a word.

@@ -60,7 +60,7 @@ class Tagger:
     model: torch.nn.Module
     tokenizer: PreTrainedTokenizerFast
     precision: str
-    """What the model computes in: `fp32`, `bf16` or `fp16`."""
+    """Number format of the computation: `fp32`, `bf16` or `fp16`."""
     device: torch.device
     max_length: int
     """Longest window in subwords, special tokens included."""
@@ -69,7 +69,7 @@ class Tagger:
     batch_tokens: int
     """Padded subwords a forward pass holds."""
     decoder: Decoder
-    """What the model's ids mean in `labels`."""
+    """Maps the model's ids to `labels`."""
 
     def tag(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Tag sentences that are split into words already.

@@ -109,7 +109,7 @@ def _keys(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _alignment(comparison: Comparison) -> dict[str, Any]:
-    """What was aligned with what, and what was not."""
+    """Description of the alignment, and of sentences left out."""
     alignment, names = comparison.alignment, tables.titles(comparison.runs)
     text = (
         f"Sentences were aligned by {alignment.by}: "

@@ -56,7 +56,7 @@ class Analysed(Protocol):
 
 
 def kinds(analysed: Analysed) -> Table:
-    """How many entities of each kind, a run."""
+    """Number of entities of each kind, per run."""
     rows = []
     for key, title in {"correct": "correct", **KINDS}.items():
         row = [title]
@@ -163,7 +163,7 @@ def calibration(analysed: Analysed) -> Table | None:
 
 
 def effects(comparison: Comparison) -> Table:
-    """What each effect adds to the scores and to the gap of the first two models."""
+    """Contribution of each effect to the scores, and to the gap of the first two models."""
     models = titles(comparison.runs)
     first, second, *_ = models
     rows = []

@@ -1,4 +1,4 @@
-"""What the explorer of sentences is given: JSON that may stand inside of a `<script>` element."""
+"""Data of the sentence explorer: JSON that is safe inside a `<script>` element."""
 
 from __future__ import annotations
 

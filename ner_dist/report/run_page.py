@@ -50,7 +50,7 @@ _SECTIONS = {
 
 @dataclass(frozen=True)
 class _Results:
-    """What is known of results.json, which a training writes last.
+    """The content of results.json, which a training writes last.
 
     Attributes:
         complete: whether it is there.
@@ -176,7 +176,7 @@ def _analysis(run: Run, end: _Results, name: str) -> _Analysis:
 
 
 def _missing(run: Run, end: _Results) -> str:
-    """Why no error analysis is possible; empty if it is."""
+    """Reason if no error analysis is possible; else empty."""
     if not end.complete:
         return "Errors are shown once the run has written its predictions."
     labels, found = end.figures.get("labels"), run.predictions("test").exists()
@@ -208,7 +208,7 @@ def _alone(said: Predictions, name: str) -> AlignedPredictions:
 
 
 def _state(run: Run, end: _Results, events: list[Event]) -> str:
-    """What the run is doing, in a sentence or two."""
+    """State of the run in a sentence or two."""
     if end.complete and not end.damage:
         train, test = part(end.figures, "train"), part(end.figures, "test")
         text = "Complete"

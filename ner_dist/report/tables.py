@@ -62,7 +62,7 @@ class Table:
 
 
 def titles(runs: Mapping[str, ModelInfo]) -> dict[str, str]:
-    """What each model is called in headings: its letter and its name, or the name if it is the only one."""
+    """Name of each model in headings: its letter and name, or only the name of a single model."""
     if len(runs) == 1:
         return {model: run.name for model, run in runs.items()}
     return {model: f"{model} ({run.name})" if run.name else model for model, run in runs.items()}
@@ -74,7 +74,7 @@ def place_of(runs: Mapping[str, ModelInfo]) -> str:
 
 
 def models_table(comparison: Comparison) -> Table:
-    """What is compared."""
+    """Table of the compared models."""
     names = titles(comparison.runs)
     rows = []
     for model, run in comparison.runs.items():
@@ -194,7 +194,7 @@ def better(cell: Difference, pair: PairDifferences) -> str | None:
 
 
 def decomposition(comparison: Comparison) -> Table:
-    """What the headline gap of each model to the first is made of; the parts add up."""
+    """Parts of the headline gap of each model to the first; they add up."""
     gaps = comparison.decomposition
     rows = [
         [f"due to the {title}", *(formatting.signed(getattr(each, key)) for each in gaps.values())]

@@ -1,4 +1,4 @@
-"""Which launch config to take: every one of them sized, and the quickest that fits chosen."""
+"""Recommend a launch config: size every one of them, and choose the fastest that fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much text an epoch holds: from prepared data, as the user says, or an assumption that is named."""
+"""Amount of text in an epoch: from prepared data, from the user, or a named assumption."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Workload:
     """Subwords of the longest example; None where only the encoder's limit is known."""
     labels: int
     source: str
-    """Where the figures come from, in words."""
+    """Source of the figures, in words."""
 
     @property
     def mean_length(self) -> float:

@@ -1,4 +1,4 @@
-"""How trainings went: losses, scores, speed over steps, from metrics.jsonl."""
+"""Learning curves: losses, scores and speed over steps, from metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def curves(
 
 
 def not_drawn(events: Mapping[str, Sequence[Sequence[Event]]], measures: Sequence[Measure]) -> list[str]:
-    """What the charts of `curves` leave out, a sentence each: values that are not finite."""
+    """Notes on values that the charts of `curves` leave out because they are not finite."""
     notes = []
     for measure in measures:
         for model, own in events.items():
@@ -178,7 +178,7 @@ def _drawn(measure: Measure, found: Mapping[str, list[Curve]], models: Sequence[
 
 
 def _tick(largest: float) -> Callable[[float, Any], str]:
-    """How ticks are written: small numbers as they are, steps and speeds with thousands apart."""
+    """Format of ticks: small numbers as they are, steps and speeds with thousands separators."""
 
     def text(value: float, _: Any) -> str:
         if largest < 0.01:

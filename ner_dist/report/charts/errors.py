@@ -108,7 +108,7 @@ def by_bucket(
 
 
 def reliability(analysed: Analysed, part: str) -> Markup | None:
-    """How often answers of a confidence are right; None where no probabilities are stored.
+    """Chart of accuracy by confidence; None if no probabilities are stored.
 
     Args:
         analysed: the models.
