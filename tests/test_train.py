@@ -27,6 +27,7 @@ from ner_dist.evaluation.predictions import verify
 from ner_dist.model.encoder import load_config
 from ner_dist.recipe_file import differing_keys, load_recipe, to_yaml
 from ner_dist.runtime.accelerator import running
+from ner_dist.training import finalize
 from ner_dist.training import trainer as session_module
 from ner_dist.training.checkpoint_files import CheckpointReader
 from tests import small
@@ -504,3 +505,15 @@ assert (torch.get_num_threads(), transformers.logging.get_verbosity()) == (1, be
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_training_time_is_that_of_the_training_alone(tmp_path, monkeypatch):
+    load = finalize.load_tagging_model
+
+    def load_slowly(*all, **named):
+        time.sleep(2)
+        return load(*all, **named)
+
+    monkeypatch.setattr(finalize, "load_tagging_model", load_slowly)
+    run = small.train(small.recipe(tmp_path, *SHORT))
+    assert 0 <= results(run)["train"]["seconds"] - events(run, "evaluation")[-1]["seconds"] < 2

@@ -51,8 +51,7 @@ def strict_scores(gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, 
 
 def scores_of(counts: metrics.Counts, labels: LabelSet, accuracy: float) -> Scores:
     """The scores that entities counted by type give."""
-    found = metrics.scores(counts, labels.types)
-    return Scores(found.precision, found.recall, found.f1, found.macro, found.per_type, accuracy)
+    return Scores(**vars(metrics.scores(counts, labels.types)), accuracy=accuracy)
 
 
 def mean(trees: Sequence[Tree]) -> Tree:

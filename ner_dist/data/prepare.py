@@ -24,7 +24,7 @@ from ner_dist.data.notes import Notes, recorded
 from ner_dist.errors import UserError, writing
 from ner_dist.files import atomic_folder
 from ner_dist.labels import LabelSet
-from ner_dist.recipe import SCRATCH
+from ner_dist.recipe import SCRATCH, Train
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from ner_dist.recipe import Data, Model, Recipe
 
 log = logging.getLogger(__name__)
+
+ANY_TRAINING = Train(batch_tokens=8192)
+"""Training settings for a model without a recipe: windows of up to 2,048 subwords."""
 
 # Part of the folder's key: raise it when the stored arrays, or the cutting of sentences, change.
 _FORMAT = 4
@@ -149,6 +152,14 @@ def window_limit(recipe: Recipe, config: PretrainedConfig) -> int:
     return min(recipe.train.longest_example, encoder, recipe.data.max_length or encoder)
 
 
+def window_sizes(
+    recipe: Recipe, config: PretrainedConfig, tokenizer: PreTrainedTokenizerFast
+) -> tuple[int, int]:
+    """Subwords of the longest window, special tokens included, and how many of them neighbours share."""
+    longest = min(window_limit(recipe, config), tokenizer.model_max_length)
+    return longest, min(recipe.data.window_overlap, longest // 4)
+
+
 def _key(recipe: Recipe, config: PretrainedConfig, splits: Collection[str] | None) -> str:
     from ner_dist.data.sources import source_stamp
 
@@ -187,10 +198,9 @@ def _build(
     corpus = load_corpus(recipe.data, splits=splits)
     tokenizer = _tokenizer(recipe.model, corpus)
 
-    limit = min(window_limit(recipe, config), tokenizer.model_max_length)
-    overlap = min(recipe.data.window_overlap, limit // 4)
+    longest, overlap = window_sizes(recipe, config, tokenizer)
     with atomic_folder(folder) as aside:
-        _write(aside, corpus, tokenizer, notes, max_length=limit, overlap=overlap)
+        _write(aside, corpus, tokenizer, notes, max_length=longest, overlap=overlap)
 
 
 def _write(

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ner_dist import formatting
 from ner_dist.data.labelled import LabelledSplit
-from ner_dist.data.prepare import Prepared, prepare
+from ner_dist.data.prepare import ANY_TRAINING, Prepared, prepare
 from ner_dist.data.renaming import check as check_renaming
 from ner_dist.data.renaming import guessed, new_names, places, remedy
 from ner_dist.data.report import report_without_subwords, say_notes
@@ -30,7 +30,7 @@ from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import check_folder, write_atomically
 from ner_dist.model.encoder import load_config
 from ner_dist.model.tagger import load_tagging_model
-from ner_dist.recipe import Data, Model, Precision, Recipe, Train
+from ner_dist.recipe import Data, Model, Precision, Recipe
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
 from ner_dist.runtime.accelerator import precision_of, running
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from ner_dist.labels import LabelSet
 
 log = logging.getLogger(__name__)
-
-# Says how long a window may be for a model of which no recipe is known: up to 2,048 subwords.
-_ANY_TRAINING = Train(batch_tokens=8192)
 
 
 def evaluate_model(
@@ -92,7 +89,7 @@ def evaluate_model(
         model=Model(name=folder),
         data=_data(run, data, settings),
         # A run's windows are those of its training, whatever it is scored on.
-        train=load_recipe(run.recipe).train if run.recipe.exists() else _ANY_TRAINING,
+        train=load_recipe(run.recipe).train if run.recipe.exists() else ANY_TRAINING,
         precision=precision,
     )
     config = load_config(recipe.model)
@@ -115,7 +112,7 @@ def evaluate_model(
             scored.split,
             accelerator=accelerator,
             batch_tokens=batch_tokens,
-            decoder=None if scored.decoder.iob2 and scored.decoder.one_to_one else scored.decoder,
+            decoder=None if scored.decoder.is_identity else scored.decoder,
             with_predictions=out is not None or scored.split.prepared.repeats is not None,
         )
         _say_scheme(written, scored.decoder, evaluation.scheme, model)

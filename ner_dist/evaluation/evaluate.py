@@ -196,15 +196,12 @@ def _decode(
     accelerator: Accelerator,
 ) -> str:
     """Turn the ids that this rank predicted into label ids, in place; returns the model's scheme."""
-    words = np.flatnonzero(scored)
-    own_offsets = np.searchsorted(words, offsets)
-    found, _ = _reduce(
-        decoder.evidence(predicted[words], own_offsets),
-        torch.zeros((), dtype=torch.float64, device=accelerator.device),
-        accelerator=accelerator,
-    )
-    predicted[words] = decoder.decode(predicted[words], own_offsets, found=found)
-    return decoder.scheme(found)
+
+    def over_ranks(evidence: np.ndarray) -> np.ndarray:
+        zero = torch.zeros((), dtype=torch.float64, device=accelerator.device)
+        return _reduce(evidence, zero, accelerator=accelerator)[0]
+
+    return decoder.decode_words(predicted, np.flatnonzero(scored), offsets, add_up=over_ranks)
 
 
 def _confidence(logits: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +44,35 @@ class Decoder:
     def one_to_one(self) -> bool:
         """Whether every id means the same in `labels`, so that there is a loss."""
         return _in_iob2(self.spelt, [*self.labels.types], self.to) == list(self.labels.tags)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the model's ids are those of `labels` already, and its predictions in IOB2."""
+        return self.iob2 and self.one_to_one
+
+    def decode_words(
+        self,
+        predicted: np.ndarray,
+        words: np.ndarray,
+        offsets: np.ndarray,
+        *,
+        add_up: Callable[[np.ndarray], np.ndarray] = lambda evidence: evidence,
+    ) -> str:
+        """Turn the ids of some words into those of `labels`, in place, as if there were no other words.
+
+        Args:
+            predicted: the model's id of every word, int [W].
+            words: the places of those that were predicted, rising, int [n].
+            offsets: int64 [N+1]: sentence i holds the words offsets[i]:offsets[i + 1] of all.
+            add_up: sums `evidence` over the ranks that predicted the others.
+
+        Returns:
+            The scheme of the predictions.
+        """
+        own_offsets = np.searchsorted(words, offsets)
+        found = add_up(self.evidence(predicted[words], own_offsets))
+        predicted[words] = self.decode(predicted[words], own_offsets, found=found)
+        return self.scheme(found)
 
     def evidence(self, predicted: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Evidence of the scheme of the predictions, int64 [2], summed over ranks.

@@ -15,7 +15,7 @@ from ner_dist.data.batch_plan import plan_evaluation
 from ner_dist.data.collate import collate
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.encoding import encode
-from ner_dist.data.prepare import window_limit
+from ner_dist.data.prepare import ANY_TRAINING, window_sizes
 from ner_dist.data.renaming import places
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.errors import UserError
@@ -25,7 +25,7 @@ from ner_dist.labels import OUTSIDE, LabelSet
 from ner_dist.model.encoder import load_config
 from ner_dist.model.tagger import load_tagging_model
 from ner_dist.model.tokenizer import load_tokenizer, padding_id
-from ner_dist.recipe import Data, Model, Precision, Recipe, Train
+from ner_dist.recipe import Data, Model, Precision, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
 from ner_dist.runtime.accelerator import Device, resolve_precision
@@ -35,10 +35,7 @@ if TYPE_CHECKING:
 
     from ner_dist.data.encoding import Encoded
 
-# Of a model without a recipe: windows of up to 2,048 subwords, if the encoder can take them.
-_ANY_RECIPE = Recipe(
-    name="tagging", output_dir=".", data=Data(path="words"), train=Train(batch_tokens=8192, epochs=1)
-)
+_ANY_RECIPE = Recipe(name="tagging", output_dir=".", data=Data(path="words"), train=ANY_TRAINING)
 
 
 @dataclass(frozen=True)
@@ -122,12 +119,9 @@ class Tagger:
 
     def _decode(self, predicted: np.ndarray, gaps: np.ndarray, offsets: np.ndarray) -> None:
         """Turn the model's ids into those of `labels`, in place, as if the words at `gaps` were not there."""
-        if self.decoder.iob2 and self.decoder.one_to_one:
+        if self.decoder.is_identity:
             return
-        words = np.delete(np.arange(len(predicted)), gaps)
-        inner = np.searchsorted(words, offsets)
-        found = self.decoder.evidence(predicted[words], inner)
-        predicted[words] = self.decoder.decode(predicted[words], inner, found=found)
+        self.decoder.decode_words(predicted, np.delete(np.arange(len(predicted)), gaps), offsets)
         predicted[gaps] = self.labels.label2id[OUTSIDE]
 
 
@@ -178,7 +172,7 @@ def load_tagger(
     model, written = load_tagging_model(folder, precision=settled, device=where)
     spelt = spell_model(written, folder=folder, given=None)
     labels = known_labels(spelt, {})
-    longest = min(window_limit(recipe, config), tokenizer.model_max_length)
+    longest, overlap = window_sizes(recipe, config, tokenizer)
     return Tagger(
         labels=labels,
         model=model.eval(),
@@ -186,7 +180,7 @@ def load_tagger(
         precision=settled,
         device=where,
         max_length=longest,
-        overlap=min(recipe.data.window_overlap, longest // 4),
+        overlap=overlap,
         batch_tokens=recipe.evaluation.batch_tokens,
         decoder=Decoder(
             spelt=spelt,

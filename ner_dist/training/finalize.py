@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ner_dist.data.prepare import window_limit
+from ner_dist.data.prepare import window_sizes
 from ner_dist.data.report import count_in_entities
 from ner_dist.errors import UserError, writing
 from ner_dist.evaluation import predictions
@@ -82,12 +82,13 @@ def _results(trainer: Trainer, metrics_log: MetricsLogger) -> RunResults:
         f"{name}_words_without_subwords_in_entities": count_in_entities(split)[1]
         for name, split in task.splits.items()
     }
+    train = _train_figures(trainer, metrics_log)  # before the final scoring, whose time is not training's
     scores, examples = _final_scores(trainer, metrics_log)
     return RunResults(
         format=FORMAT,
         name=trainer.recipe.name,
         labels=list(task.labels.types),
-        train=_train_figures(trainer, metrics_log),
+        train=train,
         data={"fingerprint": task.data.fingerprint, **task.data.counts, **inside},
         environment=Environment(
             strategy=describe(accelerator),
@@ -146,9 +147,7 @@ def _try_examples(
     trainer: Trainer, split: str, tagger: TaggingModel, evaluation: EvaluationResult
 ) -> TriedExamples | None:
     assert evaluation.predicted is not None
-    longest = min(
-        window_limit(trainer.recipe, trainer.task.config), trainer.task.data.tokenizer.model_max_length
-    )
+    longest, overlap = window_sizes(trainer.recipe, trainer.task.config, trainer.task.data.tokenizer)
     return model_card.try_examples(
         tagger.model,
         trainer.run.model,
@@ -157,7 +156,7 @@ def _try_examples(
         predicted=evaluation.predicted,
         labels=trainer.task.labels,
         longest=longest,
-        overlap=min(trainer.recipe.data.window_overlap, longest // 4),
+        overlap=overlap,
         precision=precision_of(trainer.accelerator),
     )
 
