@@ -53,7 +53,7 @@ SETS = {
     "wikineural-11590": Set("wikineural_en_resplit", validation=2000),
     "multiconer-14998": Set("multiconer_v2_en"),
 }
-# Learning rate and epochs of the hand-tuned Trainer: about 1,000 steps or more, beyond which nothing was gained.
+# Learning rate and epochs of the hand-tuned Trainer: about 1,000 steps or more, as more gained nothing.
 TUNED = {
     "crossner-200": (2.8e-4, 60),
     "wikineural-2000": (2.8e-4, 8),

@@ -106,6 +106,10 @@ class Rows:
     """Rows before the language filter."""
     languages: Counter[str] = field(default_factory=Counter)
     """Number of rows in each language, if a language is selected."""
+    documents: list[str] | None = None
+    """Document of every sentence, if the file says which sentences belong together."""
+    chars: np.ndarray | None = None
+    """int64 [W, 2]: start and end of every word in the text of its document, in code points."""
 
     def origin(self) -> list[str]:
         """`file:line` or `file:row N` of every sentence."""
