@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ner_dist.data.columns import SAMPLE, Columns, attribute_of
+from ner_dist.data.cells import SAMPLE
+from ner_dist.data.columns import Columns, attribute_of
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES, are_tags, is_outside, is_prefixed, type_in
 from ner_dist.errors import UserError
 
