@@ -28,7 +28,7 @@ from ner_dist.model.tokenizer import load_tokenizer, padding_id
 from ner_dist.recipe import Data, Model, Precision, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
-from ner_dist.runtime.accelerator import Device, resolve_precision
+from ner_dist.runtime.precision import Device, resolve_precision
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
