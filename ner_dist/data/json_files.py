@@ -62,7 +62,7 @@ def _content(
     left = iter(numbered)
     first = list(islice(left, _FIRST_ROWS))
     if first and not _has_words_and_tags(first[0][1], data):
-        found = json_format(row for _, row in first)
+        found = json_format([row for _, row in first])
         if found is not None:
             spoken, read, languages = _in_language([*first, *left], data, file, place_prefix)
             content = found.read(JsonRows(spoken, file, data, place_prefix))
