@@ -6,8 +6,9 @@ every text into sentences and words, and turns spans into tags.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,27 +61,51 @@ def rows_from_documents(
     lines: list[int] = []
     ids: list[str] = []
     chars: list[tuple[int, int]] = []
-    rule, notes = TextRule(data.words, data.sentences), SpanNotes(file)
-    rules = SpanRules(data.misaligned, data.overlapping, notes)
-    for document in documents:
-        place = f"{file}:{place_prefix}{document.line}"
-        words, firsts = _cut(document, rule)
-        spans = word_spans(document.text, document.spans, words, rules, place=place)
-        if rule.sentences != "none" or document.sentences is not None:
-            firsts = _outside(firsts, spans, document, notes, place)
-        all_tags = tags_of(spans, len(words))
-        for first, end in zip(firsts, [*firsts[1:], len(words)], strict=True):
-            tokens.append([document.text[start:stop] for start, stop in words[first:end]])
+    for cut in over_words(documents, data, file=file, place_prefix=place_prefix):
+        text, all_tags = cut.document.text, tags_of(cut.spans, len(cut.words))
+        for first, end in pairwise([*cut.firsts, len(cut.words)]):
+            tokens.append([text[start:stop] for start, stop in cut.words[first:end]])
             tags.append(all_tags[first:end])
-            lines.append(document.line)
-            ids.append(document.id or place)
-        chars.extend(words)
-    notes.log()
+            lines.append(cut.document.line)
+            ids.append(cut.document.id or f"{file}:{place_prefix}{cut.document.line}")
+        chars.extend(cut.words)
     rows = rows_from_lists(
         tokens, tags, file=file, line_numbers=lines, place_prefix=place_prefix, read=len(tokens)
     )
     rows.documents, rows.chars = ids, np.array(chars, dtype=np.int64).reshape(-1, 2)
     return rows
+
+
+@dataclass(frozen=True)
+class CutDocument:
+    """A document in words and sentences."""
+
+    document: Document
+    words: Sequence[tuple[int, int]]
+    """Start and end of every word in the text."""
+    firsts: Sequence[int]
+    """Index of the first word of every sentence."""
+    spans: Sequence[WordSpan]
+    """Its entities over words: none overlaps another or the end of a sentence."""
+
+
+def over_words(
+    documents: Sequence[Document], data: Data, *, file: str, place_prefix: str = ""
+) -> Iterator[CutDocument]:
+    """Cut documents into words and sentences, and fit their spans to them; then log what did not fit.
+
+    The arguments are those of `rows_from_documents`.
+    """
+    rule, notes = TextRule(data.words, data.sentences), SpanNotes(file)
+    rules = SpanRules(data.misaligned, data.overlapping, notes)
+    for document in documents:
+        place = f"{file}:{place_prefix}{document.line}"
+        words, firsts = _cut(document, rule)
+        if not words:
+            notes.add("blank", place, "a text without words")
+        spans = word_spans(document.text, document.spans, words, rules, place=place)
+        yield CutDocument(document, words, _outside(firsts, spans, document, notes, place), spans)
+    notes.log()
 
 
 def _cut(document: Document, rule: TextRule) -> tuple[Sequence[tuple[int, int]], list[int]]:
