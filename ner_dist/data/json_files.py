@@ -15,7 +15,6 @@ from ner_dist.data.formats.cell_text import with_lists
 from ner_dist.data.formats.form import Content, JsonRows
 from ner_dist.data.formats.pandas_json import rows_of
 from ner_dist.data.formats.recognise import json_format
-from ner_dist.data.known_formats import check_object
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def content_of_rows(
     left = with_lists(numbered, names, file=file, place_prefix=place_prefix)
     first = list(islice(left, _FIRST_ROWS))
     if first and not _has_words_and_tags(first[0][1], data):
-        found = json_format(row for _, row in first)
+        found = json_format([row for _, row in first])
         if found is not None:
             spoken, read, languages = _in_language([*first, *left], data, file, place_prefix)
             content = found.read(JsonRows(spoken, file, data, place_prefix))
@@ -113,8 +112,6 @@ def _objects_of(document: dict[str, Any], data: Data, where: str) -> list[Any]:
     words = document.get(column)
     if not _has_words_and_tags(document, data) and json_format([document]) is not None:
         return [document]
-    if not isinstance(words, list):
-        check_object(document, where)
     if words is None:
         raise missing_column(column, "tokens_column", document, where)
     if not (isinstance(words, list) and words and isinstance(words[0], list)):
@@ -139,8 +136,6 @@ def _from_objects(
         columns["language_column"] = data.language_column
     for number, row in numbered:
         read += 1
-        if read == 1 and not _has_words_and_tags(row, data):
-            check_object(row, f"{file}:{place_prefix}{number}")
         if not isinstance(row, dict):
             raise UserError(f"{row!r:.60} is not a JSON object", where=f"{file}:{place_prefix}{number}")
         for key, column in columns.items():

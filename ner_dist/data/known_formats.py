@@ -1,25 +1,19 @@
-"""Recognise files of annotation tools and other libraries, and explain how to convert them.
+"""Recognise files that are not read, and explain what to do with them.
 
-None of these formats is supported. An error about a missing column would send people from key to key, so the
-error names the format and the conversion instead.
+An error about a missing column would send people from key to key, so the error names the format and the
+conversion instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
     from ner_dist.data.corpus import Rows
 
-_LINES = '{"tokens": ["Ada", "slept"], "ner_tags": ["B-PER", "O"]}'
-_SPANS = (
-    f"cut each text into words, give every word its tag and write lines like {_LINES}; "
-    '"Spans to tags" in docs/formats.md has the code'
-)
 # PyTorch's cross-entropy leaves it out.
 _IGNORED = -100
 _COLUMNS = "write a line of word, tab, tag for every word and an empty line after every sentence"
@@ -57,17 +51,6 @@ def check_ending(path: Path) -> None:
         )
 
 
-def check_object(row: Any, where: str) -> None:
-    """Refuse a JSON row, or a whole document, in a known, unsupported format.
-
-    Raises:
-        UserError: says what it is and what to do.
-    """
-    for what, is_it, fix in _OBJECTS:
-        if is_it(row):
-            _refuse(where, what, fix)
-
-
 def check_ids(rows: Rows) -> None:
     """Refuse ids that mean "no tag", as in data that was tokenised for training."""
     if _IGNORED in rows.values:
@@ -82,95 +65,3 @@ def check_ids(rows: Rows) -> None:
 
 def _refuse(where: Path | str, what: str, fix: str) -> None:
     raise UserError(f"this is {what}, which is not supported", where=str(where), fix=fix)
-
-
-def _has(row: Any, *keys: str) -> bool:
-    return isinstance(row, dict) and all(key in row for key in keys)
-
-
-def _first(row: Any, *keys: str) -> Any:
-    """The first item of the first of these lists that holds any."""
-    for key in keys:
-        items = row.get(key) if isinstance(row, dict) else None
-        if isinstance(items, list) and items:
-            return items[0]
-    return None
-
-
-def _is_span(item: Any) -> bool:
-    """`[3, 9, "LOC"]`, or an object with a start and an end."""
-    if isinstance(item, dict):
-        return any(key in item for key in ("start", "start_offset")) and any(
-            key in item for key in ("end", "end_offset")
-        )
-    return isinstance(item, list) and len(item) >= 3 and type(item[0]) is int and type(item[1]) is int
-
-
-def _prodigy(row: Any) -> bool:
-    return _has(row, "text", "spans") and (
-        _has(row, "_input_hash") or _has(_first(row, "tokens"), "text", "start")
-    )
-
-
-def _label_studio(row: Any) -> bool:
-    results = _first(row, "annotations", "completions")
-    return _has(results, "result") or _has(_first(row, "label", "labels", "ner"), "start", "labels")
-
-
-def _spacy_training(row: Any) -> bool:
-    if _has(row, "annotations", "classes"):  # NER Annotator's
-        return True
-    return isinstance(row, list) and len(row) == 2 and isinstance(row[0], str) and _has(row[1], "entities")
-
-
-_SPAN_KEYS = ("label", "labels", "entities", "spans", "ner", "annotation", "annotations")
-_OBJECTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("a Prodigy export (`spans` over `text`)", _prodigy, _SPANS),
-    (
-        "a Label Studio export (spans over a text)",
-        _label_studio,
-        f"export it as CONLL2003 if no word holds a blank; else {_SPANS}",
-    ),
-    (
-        "a GLiNER file (`ner` holds first and last word of each entity)",
-        lambda row: _has(row, "tokenized_text", "ner"),
-        f"give every word its tag and write lines like {_LINES}",
-    ),
-    ("spaCy's training data (entities over a text)", _spacy_training, _SPANS),
-    (
-        "spaCy's JSON for training (`paragraphs`)",
-        lambda row: _has(row, "paragraphs"),
-        f"`python -m spacy convert` makes a .spacy file of it; from that, {_COLUMNS}",
-    ),
-    (
-        "an Argilla export (spans over the text of a field)",
-        lambda row: (
-            (
-                _has(row, "fields")
-                and (_has(row, "responses") or _has(row, "suggestions") or _has(row, "annotations"))
-            )
-            or (_has(row, "text", "annotation") and _has(row, "annotation_agent"))
-        ),
-        _SPANS,
-    ),
-    (
-        "a doccano export (spans over `text`)",
-        lambda row: _has(row, "text") and _is_span(_first(row, *_SPAN_KEYS)),
-        _SPANS,
-    ),
-    (
-        "a file of spans over words",
-        lambda row: (
-            (_has(row, "tokens") or _has(row, "words") or _has(row, "sentences"))
-            and not (_has(row, "ner_tags"))
-            and _is_span(_flat(_first(row, *_SPAN_KEYS)))
-        ),
-        f"give every word its tag and write lines like {_LINES}",
-    ),
-)
-
-
-def _flat(item: Any) -> Any:
-    while isinstance(item, list) and item and isinstance(item[0], list):
-        item = item[0]
-    return item

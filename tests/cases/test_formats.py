@@ -12,21 +12,7 @@ from ner_dist.data.sources import load_corpus
 from ner_dist.recipe import Data
 from tests.cases.reading import CASES, FIRST, check, read, refused, sentence
 
-LINES = '{"tokens": ["Ada", "slept"], "ner_tags": ["B-PER", "O"]}'
-SPANS = (
-    f"cut each text into words, give every word its tag and write lines like {LINES}; "
-    '"Spans to tags" in docs/formats.md has the code'
-)
-
 NAMED = {
-    "doccano": f"train.jsonl:1: this is a doccano export (spans over `text`), which is not "
-    f"supported; {SPANS}",
-    "prodigy": f"train.jsonl:1: this is a Prodigy export (`spans` over `text`), which is not "
-    f"supported; {SPANS}",
-    "gliner": (
-        "train.json:row 1: this is a GLiNER file (`ner` holds first and last word of each entity), "
-        f"which is not supported; give every word its tag and write lines like {LINES}"
-    ),
     "ids_minus100": (
         "train.jsonl:1: 54 words have the id -100, the mark of subwords to skip; every word needs a tag; "
         "use the data from before tokenisation, or write the id of O there"
@@ -39,12 +25,6 @@ def test_what_is_not_read_is_named(name):
     names = ["O", *(f"{prefix}-{kind}" for kind in ("LOC", "ORG", "PER") for prefix in "BI")]
     settings = {"label_names": names} if name == "ids_minus100" else {}
     assert refused(f"formats/{name}", **settings) == NAMED[name]
-
-
-@pytest.mark.parametrize("name", ["doccano", "prodigy"])
-def test_it_is_named_whatever_keys_are_tried(name):
-    message = refused(f"formats/{name}", tokens_column="text", tags_column="label")
-    assert "which is not supported" in message
 
 
 @pytest.mark.parametrize(
@@ -61,16 +41,38 @@ def test_it_is_named_whatever_keys_are_tried(name):
         ("hipe", {}),
         ("hipe", {"tags_column": "NE-COARSE-LIT"}),
         ("hipe", {"tags_column": 2}),
+        ("doccano", {}),
+        ("prodigy", {}),
+        ("gliner", {}),
         ("kaggle_csv", {}),
         ("pylist_csv", {}),
         ("pylist_jsonl", {}),
         ("json_columns", {}),
         ("conll2012", {}),
         ("conll2012", {"tags_column": 10}),
+        ("bilou", {}),
+        ("bioes", {}),
+        ("io_plain", {}),
+        ("suffix", {}),
+        ("underscore", {}),
+        ("zero_for_o", {}),
     ],
 )
 def test_what_is_read(name, settings):
     check(read(f"formats/{name}", **settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "types"), [("lowercase", {"per", "loc", "org"}), ("bio_untyped", {"ENTITY"})]
+)
+def test_tags_with_other_types_are_read_as_well(name, types):
+    corpus, plain = read(f"formats/{name}"), read("formats/bilou")
+    assert set(corpus.labels.types) == types
+    for split, part in corpus.splits.items():
+        assert part.tokens == plain.splits[split].tokens
+        other = plain.splits[split].tags
+        begins = [tag.partition("-")[0] for tag in plain.labels.tags]
+        assert [corpus.labels.tags[tag].partition("-")[0] for tag in part.tags] == [begins[t] for t in other]
 
 
 def test_what_is_found_in_misc_is_said(caplog):

@@ -125,8 +125,15 @@ def _read(path: Path, data: Data) -> Documents:
     if found.pieces:
         what = "%s: entities in several pieces, read from their first to their last character: %d, such as %s"
         log.warning(what, beside, len(found.pieces), found.pieces[0].removeprefix(f"{beside}:"))
-    documents = [Document(text, found.spans, line=1, id=path.stem)] if text.strip() else []
-    return Documents(documents, str(path))
+    starts = [0, *(end.end() for end in re.finditer("\n", text))]
+    document = Document(
+        text,
+        found.spans,
+        line=1,
+        id=path.stem,
+        line_starts=tuple(zip(starts, range(1, len(starts) + 1), strict=True)),
+    )
+    return Documents([document] if text.strip() else [], str(path))
 
 
 FORMAT = FileFormat("text annotated with brat", _recognises, _read)

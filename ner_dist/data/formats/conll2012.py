@@ -40,7 +40,7 @@ class _Part:
     pieces: list[str] = field(default_factory=list)
     length: int = 0
     sentences: list[int] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    line_starts: list[tuple[int, int]] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     open: list[tuple[str, int, int]] = field(default_factory=list)
     """Type, first word and line of every entity that has not ended."""
@@ -48,11 +48,11 @@ class _Part:
     def add(self, word: str, line: int, *, begins: bool) -> None:
         if begins:
             self.sentences.append(len(self.words))
-            self.lines.append(line)
         if self.words:
             self.pieces.append("\n" if begins else " ")
             self.length += 1
         self.pieces.append(word)
+        self.line_starts.append((self.length, line))
         self.words.append((self.length, self.length + len(word)))
         self.length += len(word)
 
@@ -64,6 +64,7 @@ class _Part:
             words=tuple(self.words),
             sentences=tuple(self.sentences),
             id=self.id,
+            line_starts=tuple(self.line_starts),
         )
 
 

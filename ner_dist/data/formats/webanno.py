@@ -144,7 +144,7 @@ class _Reader:
         """The character in the document at every UTF-16 unit of the sentence; None before its first word."""
         self.words: list[tuple[int, int]] = []
         self.sentences: list[int] = []
-        self.lines: list[int] = []
+        self.line_starts: list[tuple[int, int]] = []
         self.numbered: dict[tuple[str, str], tuple[int, int]] = {}
         self.single: list[Span] = []
         self.without_value = 0
@@ -176,6 +176,7 @@ class _Reader:
             raise UserError(what, where=place, fix="count UTF-16 units from the start of the document")
         if unit[3] is None:
             self.words.append((start, end))
+            self.line_starts.append((start, number))
         cells = (unit[7] or "").split("\t")
         index = self.column - _FIRST_FEATURE
         if index >= len(cells) or not cells[index]:
@@ -220,7 +221,6 @@ class _Reader:
             self.places += [self.length + offset] * (1 if ord(character) < 0x10000 else 2)
         self.places.append(self.length + len(self.sentence[0]))
         self.sentences.append(len(self.words))
-        self.lines.append(number)
 
     def character(self, unit: int, place: str) -> int:
         assert self.places is not None
@@ -244,9 +244,10 @@ class _Reader:
         return Document(
             text="".join(self.text),
             spans=tuple(sorted(self.single + several, key=lambda span: (span.start, -span.end))),
-            line=self.lines[0],
+            line=self.line_starts[0][1],
             words=tuple(self.words),
             sentences=tuple(self.sentences),
+            line_starts=tuple(self.line_starts),
         )
 
 
