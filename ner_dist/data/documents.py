@@ -6,9 +6,12 @@ every text into sentences and words, and turns spans into tags.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +43,14 @@ class Document:
     """Index into `words` of the first word of every sentence, if the tool has cut it into sentences."""
     id: str | None = None
     """What the tool calls the document; None for file and line."""
+    line_starts: tuple[tuple[int, int], ...] | None = None
+    """First character and number of the lines that the text comes from; None if all is at `line`."""
+
+    def line_at(self, character: int) -> int:
+        """The line of the file that a character is in, for messages."""
+        starts = self.line_starts or ()
+        at = bisect_right(starts, character, key=itemgetter(0)) - 1
+        return starts[at][1] if at >= 0 else self.line
 
 
 def rows_from_documents(
@@ -66,7 +77,7 @@ def rows_from_documents(
         for first, end in pairwise([*cut.firsts, len(cut.words)]):
             tokens.append([text[start:stop] for start, stop in cut.words[first:end]])
             tags.append(all_tags[first:end])
-            lines.append(cut.document.line)
+            lines.append(cut.document.line_at(cut.words[first][0]))
             ids.append(cut.document.id or f"{file}:{place_prefix}{cut.document.line}")
         chars.extend(cut.words)
     rows = rows_from_lists(
@@ -99,13 +110,17 @@ def over_words(
     rule, notes = TextRule(data.words, data.sentences), SpanNotes(file)
     rules = SpanRules(data.misaligned, data.overlapping, notes)
     for document in documents:
-        place = f"{file}:{place_prefix}{document.line}"
+        place = partial(_place, document, f"{file}:{place_prefix}")
         words, firsts = _cut(document, rule)
         if not words:
-            notes.add("blank", place, "a text without words")
+            notes.add("blank", place(0), "a text without words")
         spans = word_spans(document.text, document.spans, words, rules, place=place)
         yield CutDocument(document, words, _outside(firsts, spans, document, notes, place), spans)
     notes.log()
+
+
+def _place(document: Document, prefix: str, character: int) -> str:
+    return f"{prefix}{document.line_at(character)}"
 
 
 def _cut(document: Document, rule: TextRule) -> tuple[Sequence[tuple[int, int]], list[int]]:
@@ -119,7 +134,11 @@ def _cut(document: Document, rule: TextRule) -> tuple[Sequence[tuple[int, int]],
 
 
 def _outside(
-    firsts: list[int], spans: list[WordSpan], document: Document, notes: SpanNotes, place: str
+    firsts: list[int],
+    spans: list[WordSpan],
+    document: Document,
+    notes: SpanNotes,
+    place: Callable[[int], str],
 ) -> list[int]:
     """The first words of sentences, without those that would cut an entity in two."""
     inside = {word: span for span in spans for word in range(span.first + 1, span.end)}
@@ -127,7 +146,7 @@ def _outside(
         if first in inside:
             span = inside[first].span
             quoted = " ".join(document.text[span.start : span.end].split())
-            notes.add("sentences", place, f"`{quoted}` ({span.type})")
+            notes.add("sentences", place(span.start), f"`{quoted}` ({span.type})")
     return [first for first in firsts if first not in inside]
 
 

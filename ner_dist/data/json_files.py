@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
 from ner_dist.data.file_text import json_lines, read_text, why_not_json
+from ner_dist.data.formats.cell_text import with_lists
 from ner_dist.data.formats.form import Content, JsonRows
+from ner_dist.data.formats.pandas_json import rows_of
 from ner_dist.data.formats.recognise import json_format
-from ner_dist.data.known_formats import check_object
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ def read_jsonl(path: Path, data: Data) -> Content:
     Raises:
         UserError: a line is no JSON, or has neither words and tags nor a known format.
     """
-    return _content(json_lines(read_text(path), path), data, file=str(path))
+    return content_of_rows(json_lines(read_text(path), path), data, file=str(path))
 
 
 def read_json(path: Path, data: Data) -> Content:
-    """Read a list of rows, `{"data": [...]}`, a list for each column, or JSON lines named .json.
+    """Read a list of rows, `{"data": [...]}`, a list for each column, a table of pandas, or JSON lines.
 
     Raises:
         UserError: the file is no JSON, or has neither words and tags nor a known format.
@@ -52,14 +53,25 @@ def read_json(path: Path, data: Data) -> Content:
         document = _objects_of(document, data, str(path))
     if not isinstance(document, list):
         raise UserError("neither a list of objects nor a list for each column", where=str(path))
-    return _content(enumerate(document, start=1), data, file=str(path), place_prefix="row ")
+    return content_of_rows(enumerate(document, start=1), data, file=str(path), place_prefix="row ")
 
 
-def _content(
+def content_of_rows(
     numbered: Iterable[tuple[int, Any]], data: Data, *, file: str, place_prefix: str = ""
 ) -> Content:
-    """Hand rows to the format that recognises them, else read their columns of words and tags."""
-    left = iter(numbered)
+    """Hand rows to the format that recognises them, else read their columns of words and tags.
+
+    Args:
+        numbered: line or row in the file, from 1, and its value.
+        data: names the columns and the language.
+        file: its name in messages.
+        place_prefix: what precedes the number in messages: empty for lines, `row ` for rows.
+
+    Raises:
+        UserError: a row has neither words and tags nor a known format.
+    """
+    names = (str(data.tokens_column), str(data.tags_column))
+    left = with_lists(numbered, names, file=file, place_prefix=place_prefix)
     first = list(islice(left, _FIRST_ROWS))
     if first and not _has_words_and_tags(first[0][1], data):
         found = json_format([row for _, row in first])
@@ -91,6 +103,8 @@ def _in_language(
 
 
 def _objects_of(document: dict[str, Any], data: Data, where: str) -> list[Any]:
+    if (table := rows_of(document)) is not None:
+        return table
     if isinstance(document.get("data"), list):
         result: list[Any] = document["data"]
         return result
@@ -98,8 +112,6 @@ def _objects_of(document: dict[str, Any], data: Data, where: str) -> list[Any]:
     words = document.get(column)
     if not _has_words_and_tags(document, data) and json_format([document]) is not None:
         return [document]
-    if not isinstance(words, list):
-        check_object(document, where)
     if words is None:
         raise missing_column(column, "tokens_column", document, where)
     if not (isinstance(words, list) and words and isinstance(words[0], list)):
@@ -124,8 +136,6 @@ def _from_objects(
         columns["language_column"] = data.language_column
     for number, row in numbered:
         read += 1
-        if read == 1 and not _has_words_and_tags(row, data):
-            check_object(row, f"{file}:{place_prefix}{number}")
         if not isinstance(row, dict):
             raise UserError(f"{row!r:.60} is not a JSON object", where=f"{file}:{place_prefix}{number}")
         for key, column in columns.items():

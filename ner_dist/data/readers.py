@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.data.arrow import rows_from_table
 from ner_dist.data.column_roles import described, tag_column, tag_like, without_ranges, word_column
 from ner_dist.data.columns import Columns, cut
 from ner_dist.data.corpus import Rows
 from ner_dist.data.file_text import HEAD, ending_of, head_of, json_lines, read_bytes, read_text
+from ner_dist.data.formats.csv_table import has_header, objects_of, read_table, rows_of_words
 from ner_dist.data.formats.form import Content
 from ner_dist.data.formats.recognise import file_format
-from ner_dist.data.json_files import read_json, read_jsonl
+from ner_dist.data.json_files import content_of_rows, read_json, read_jsonl
 from ner_dist.data.known_formats import check_ending
+from ner_dist.data.table_files import read_parquet, read_saved
 from ner_dist.data.tag_shapes import are_tags, is_outside
 from ner_dist.errors import UserError
 from ner_dist.files import printable
@@ -33,12 +35,13 @@ _ENDINGS = {
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
     ".json": "json",
     ".parquet": "parquet",
+    ".csv": "csv",
     **dict.fromkeys((".conll", ".conllu", ".conllup", ".txt", ".tsv", ".iob", ".iob2", ".bio"), "conll"),
 }
 
 
 def format_by_ending(path: Path) -> str | None:
-    """`jsonl`, `json`, `parquet` or `conll`; None for an unknown ending."""
+    """`jsonl`, `json`, `parquet`, `csv` or `conll`; None for an unknown ending."""
     return _ENDINGS.get(ending_of(path))
 
 
@@ -55,14 +58,19 @@ def read_rows(path: Path, data: Data) -> Rows:
 def read_content(path: Path, data: Data) -> Content:
     """Read one file as what it holds: documents with character spans, or words and tags.
 
+    Args:
+        path: a file, or a folder of `Dataset.save_to_disk`.
+        data: the format, and names of columns.
+
     Raises:
         UserError: the file cannot be read, or a line does not match `data`.
     """
+    if path.is_dir():
+        return read_saved(path, data)
     if data.format == "auto" and (found := file_format(path, head_of(path))):
         return found.read(path, data)
-    reader = {"jsonl": read_jsonl, "json": read_json, "parquet": _read_parquet, "conll": _read_conll}
     kind = format_of(path) if data.format == "auto" else data.format
-    return reader[kind](path, data)
+    return _READERS[kind](path, data)
 
 
 def format_of(path: Path) -> str:
@@ -72,11 +80,13 @@ def format_of(path: Path) -> str:
         UserError: the format is unknown or not supported.
     """
     kind = format_by_ending(path)
+    if kind in ("conll", None) and has_header(head_of(path)):
+        return "csv"
     if kind is not None:
         return kind
     raw = read_bytes(path)
     head = raw[:HEAD].decode("utf-8", errors="replace")
-    check_ending(path, head)
+    check_ending(path)
     if raw.startswith(b"PAR1"):
         return "parquet"
     if re.match(r"""\ufeff?\s*[{\[]\s*["{\[\]}]""", head):
@@ -91,22 +101,14 @@ def format_of(path: Path) -> str:
     raise UserError(
         f"the format of a '{path.suffix}' file is unknown",
         where=str(path),
-        fix="set data.format to jsonl, json, parquet or conll",
+        fix="set data.format to jsonl, json, parquet, csv or conll",
     )
 
 
-def _read_parquet(path: Path, data: Data) -> Rows:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(pa.BufferReader(read_bytes(path)))
-        wanted = {data.tokens_column, data.tags_column, data.language_column}
-        there = [name for name in file.schema_arrow.names if name in wanted]
-        table = file.read(columns=there)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"not a readable Parquet file ({error})", where=str(path)) from None
-    return rows_from_table(table, data, file=str(path), columns=file.schema_arrow.names)
+def _read_csv(path: Path, data: Data) -> Content:
+    table = read_table(read_text(path), file=str(path))
+    rows = objects_of(table, data)
+    return rows_of_words(table, data) if rows is None else content_of_rows(rows, data, file=str(path))
 
 
 def _read_conll(path: Path, data: Data) -> Rows:
@@ -129,6 +131,15 @@ def _read_conll(path: Path, data: Data) -> Rows:
             raise UserError(what, where=error.where, fix=fix) from None
         raise
     return columns.rows(tokens, tags.number, attribute=tags.attribute)
+
+
+_READERS: dict[str, Callable[[Path, Data], Content]] = {
+    "jsonl": read_jsonl,
+    "json": read_json,
+    "parquet": read_parquet,
+    "csv": _read_csv,
+    "conll": _read_conll,
+}
 
 
 def read_columns(path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ner_dist.data.formats import brat, conll2012, docbin, webanno
 from ner_dist.data.formats.argilla import ARGILLA, RUBRIX
 from ner_dist.data.formats.form import FileFormat, JsonFormat
 from ner_dist.data.formats.label_studio import LABEL_STUDIO, LABEL_STUDIO_MIN
@@ -25,7 +26,7 @@ JSON_FORMATS: tuple[JsonFormat, ...] = (
 )
 """Formats of rows in .json and .jsonl files, tried in this order."""
 
-FILE_FORMATS: tuple[FileFormat, ...] = ()
+FILE_FORMATS: tuple[FileFormat, ...] = (docbin.FORMAT, webanno.FORMAT, conll2012.FORMAT, brat.FORMAT)
 """Formats of whole files, tried in this order."""
 
 
