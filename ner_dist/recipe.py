@@ -99,8 +99,8 @@ class Data(Section):
     """The data set and how to read it."""
 
     path: Annotated[str, Field(min_length=1)]
-    """Data set name on the hub, a local folder (of files, or written by `DatasetDict.save_to_disk`), a local
-    file, or `synthetic`."""
+    """Data set name on the hub, a local folder (of files, or written by `save_to_disk`), a local file, or
+    `synthetic`."""
     name: str | None = None
     """Configuration of a hub data set that has several."""
     revision: str | None = None
@@ -109,7 +109,7 @@ class Data(Section):
     """Names of the splits in the data."""
     files: dict[Literal["train", "validation", "test"], str] = {}
     """File of each split, relative to `path`, if the file names do not show which split they hold."""
-    format: Literal["auto", "jsonl", "json", "parquet", "conll"] = "auto"
+    format: Literal["auto", "jsonl", "json", "parquet", "csv", "conll"] = "auto"
     """Format of local files. auto: decide by the file extension, else by the content."""
     language: str | None = None
     """Keep only sentences whose `language_column` has this value. null: keep all."""
@@ -125,8 +125,25 @@ class Data(Section):
     separator: Annotated[str, Field(min_length=1)] | None = None
     """Separator of CoNLL columns: `tab`, `whitespace`, or any other text. null: tabs if lines contain tabs,
     otherwise whitespace."""
+    sentence_column: str | None = None
+    """Column of a CSV table with a row for each word that says which sentence the word is in. null: a column
+    called `Sentence #`, `sentence_id` or the like, else empty rows separate sentences."""
     label_names: list[str] | None = None
     """Tag of each id, in order, if tags are stored as numbers and the data does not name them."""
+    words: Annotated[str, Field(pattern=r"^(unicode|whitespace|spacy:[a-z]{2,3})$")] = "unicode"
+    """How texts with character spans are cut into words: `unicode` (Unicode's word boundaries, for all
+    languages), `whitespace`, or `spacy:` and a language, such as `spacy:de`, for spaCy's tokenizer."""
+    sentences: Literal["lines", "unicode", "none"] = "lines"
+    """How these texts are cut into sentences: at ends of lines, at Unicode's sentence boundaries, or not at
+    all. A sentence that is too long for one input is read in windows."""
+    misaligned: Literal["expand", "shrink", "error"] = "expand"
+    """What to do with a span that begins or ends within a word: take in every word that it touches, only
+    those that it covers, or stop. Each is listed."""
+    overlapping: Literal["longest", "shortest", "error"] = "longest"
+    """Which of overlapping or nested spans to keep, or stop. Each that is left out is listed."""
+    offsets: Literal["characters", "utf16", "bytes"] = "characters"
+    """What the starts and ends of spans count: characters (code points, as in Python), UTF-16 units (as in
+    JavaScript and Java) or bytes of UTF-8."""
     repair: Literal["none", "begin"] = "none"
     """What to do with an I- tag that continues no entity, in data whose entities start with B-. `none`: keep
     it; strict scoring counts no entity there. `begin`: start an entity with it."""

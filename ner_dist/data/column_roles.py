@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # https://universaldependencies.org/format.html
 _CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
+# Of HIPE's columns of tags (https://hipe-eval.github.io) the one that every data set fills.
+_HIPE_COARSE = "NE-COARSE-LIT"
 _ID = r"^\d+([-.]\d+)?$"
 _NO_WORD = r"^\d+[-.]\d+$"
 _HEAD = 1_000
@@ -195,10 +197,16 @@ def _by_name(columns: Columns) -> Tags | None:
     # A name may follow that of its project: `UNER:NER`.
     found = [number for number, name in enumerate(names) if name.lower().split(":")[-1] in TAG_NAMES]
     holding = [number for number in found if are_tags(columns.distinct(number, first=SAMPLE))] or found
-    if len(holding) > 1:
+    usual = [number for number in holding if names[number] == _HIPE_COARSE]
+    if len(holding) > 1 and not usual:
         raise _several(columns, holding)
     if not holding:
         return None
+    if usual:
+        others = ", ".join(names[number] for number in holding if number not in usual)
+        what = "%s: tags are read from column %s, not from %s; set data.tags_column to change this"
+        log.info(what, columns.path, _HIPE_COARSE, others)
+        return Tags(usual[0])
     log.info("%s: tags are read from column %s", columns.path, names[holding[0]])
     return Tags(holding[0])
 

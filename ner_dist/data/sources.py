@@ -14,13 +14,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.data.arrow import rows_from_table
 from ner_dist.data.corpus import Corpus, Rows, fingerprint, labelled, rows_from_lists
 from ner_dist.data.duplicates import clean
 from ner_dist.data.entities import check_train, count_entities
 from ner_dist.data.known_formats import check_ids
 from ner_dist.data.readers import format_by_ending, read_rows
-from ner_dist.data.split_files import SPLITS, files_if_any, files_of, names_of
+from ner_dist.data.split_files import SPLITS, files_if_any, files_of, is_one_split, names_of, read_with
+from ner_dist.data.table_files import content_of_table
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def source_stamp(data: Data) -> str:
     elif _is_saved_to_disk(data):
         files = sorted(path for path in Path(data.path).expanduser().rglob("*") if path.is_file())
     elif _is_local(data):
-        files = [path for name in SPLITS for path in files_if_any(data, name)]
+        files = [file for name in SPLITS for path in files_if_any(data, name) for file in read_with(path)]
     else:
         digest.update(json.dumps([data.path, data.name, data.revision]).encode())
         files = []
@@ -116,8 +116,9 @@ def _wanted(data: Data, splits: Collection[str] | None) -> list[str]:
         wanted = [name for name in SPLITS if name in splits]
     if _is_one_file(data):
         if len(wanted) != 1:
+            kind = "file" if Path(data.path).expanduser().is_file() else "split"
             raise UserError(
-                f"{data.path} is one file, but the splits {', '.join(wanted)} are needed",
+                f"{data.path} is one {kind}, but the splits {', '.join(wanted)} are needed",
                 where="data.path",
                 fix="name a folder with a file for each split, or set the other data.splits to null",
             )
@@ -191,7 +192,7 @@ def _is_local(data: Data) -> bool:
 
 
 def _is_one_file(data: Data) -> bool:
-    return data.path != SYNTHETIC and Path(data.path).expanduser().is_file()
+    return data.path != SYNTHETIC and is_one_split(Path(data.path).expanduser())
 
 
 def read_hub(data: Data, splits: Collection[str]) -> dict[str, list[Rows]]:
@@ -219,7 +220,9 @@ def _rows_of(found: Mapping[str, Any], name: str, data: Data, split: str) -> Row
         raise UserError(
             f"{data.path} has no split '{name}'; it has {', '.join(found)}", where=f"data.splits.{split}"
         )
-    return rows_from_table(found[name].with_format("arrow")[:], data, file=f"{data.path} {name}")
+    table = found[name].with_format("arrow")[:]
+    content = content_of_table(table, data, file=f"{data.path} {name}")
+    return content if isinstance(content, Rows) else content.rows(data)
 
 
 def _is_saved_to_disk(data: Data) -> bool:

@@ -14,8 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ner_dist.data.known_formats import check_folder
+from ner_dist.data.formats.brat import pair_in
 from ner_dist.data.readers import format_by_ending
+from ner_dist.data.table_files import is_saved
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,14 +44,16 @@ _NO_DATA = frozenset(
 def files_of(data: Data, split: str) -> list[Path]:
     """The files of a split, in order: named in `data.files`, or matched by name.
 
+    A folder of `Dataset.save_to_disk` counts as one file.
+
     The folder, its sub-folder `data.name` and its sub-folder `data/` are searched.
 
     Raises:
         UserError: there is no file, several candidates, or a missing shard.
     """
     folder = Path(data.path).expanduser()
-    if folder.is_file():
-        return [folder]
+    if is_one_split(folder):
+        return _data_files(folder, data) if folder.is_dir() and not is_saved(folder) else [folder]
     if split in data.files:
         path = folder / data.files[split]
         if not path.is_file():
@@ -63,7 +66,6 @@ def files_of(data: Data, split: str) -> list[Path]:
         for names in names_of(wanted, split):
             if found := _named(root, names, data=data, split=split):
                 return found
-    check_folder(folder)
     drop = f", or data.splits.{split} to null" if split != "train" else f", or data.splits.{split}"
     what = f"no file is named '{wanted}'; the files are {_listed(folder)}"
     if joined := [path.name for path in _files_in(folder) if _holds_more(path, split)]:
@@ -71,9 +73,29 @@ def files_of(data: Data, split: str) -> list[Path]:
     raise UserError(what, where=data.path, fix=f"set data.files.{split}{drop}")
 
 
+def is_one_split(path: Path) -> bool:
+    """Whether a path is the whole of one split, such as a file.
+
+    So is a folder of `Dataset.save_to_disk`, and one with texts of brat whose names tell no splits.
+    """
+    if not path.is_dir():
+        return path.is_file()
+    if is_saved(path):
+        return True
+    return pair_in(path) is not None and not any(_said(_parts(text)) for text in path.glob("*.txt"))
+
+
+def read_with(path: Path) -> list[Path]:
+    """The files that are read for a file of a split: itself, brat's annotations, or all in its folder."""
+    if path.is_dir():
+        return sorted(inside for inside in path.rglob("*") if inside.is_file())
+    beside = path.with_suffix(".ann")
+    return [path, beside] if path.suffix == ".txt" and beside.is_file() else [path]
+
+
 def files_if_any(data: Data, split: str) -> list[Path]:
     """The files of a split; empty if they cannot be determined, which is an error only when it is read."""
-    if getattr(data.splits, split) is None and not Path(data.path).expanduser().is_file():
+    if getattr(data.splits, split) is None and not is_one_split(Path(data.path).expanduser()):
         return []
     try:
         return files_of(data, split)
@@ -110,6 +132,8 @@ def _named(folder: Path, names: tuple[str, ...], *, data: Data, split: str) -> l
         inside = [path for path in inside if _data_files(path, data) or _other_files(path, data)]
         if inside:
             path = _one(inside, folder, split)[0]
+            if is_saved(path):
+                return [path]
             return _data_files(path, data) or _other_files(path, data)
         parts = [path for path in files if _speaks_of(path, names)]
         if parts:

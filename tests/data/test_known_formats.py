@@ -11,45 +11,6 @@ from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
 from ner_dist.recipe import Data
 
-ROWS = {
-    "a doccano export": [
-        {"id": 1, "text": "In Bern", "label": [[3, 7, "LOC"]]},
-        {"id": 1, "text": "In Bern", "labels": [[3, 7, "LOC"]], "meta": {}},
-        {"text": "In Bern", "entities": [{"id": 1, "label": "LOC", "start_offset": 3, "end_offset": 7}]},
-        {"text": "In Bern", "spans": [{"start": 3, "end": 7, "label": "LOC"}]},
-    ],
-    "a Prodigy export": [
-        {"text": "In", "spans": [], "_input_hash": 7, "answer": "accept"},
-        {"text": "In", "tokens": [{"text": "In", "start": 0, "end": 2, "id": 0}], "spans": []},
-    ],
-    "a Label Studio export": [
-        {"id": 1, "data": {"text": "In"}, "annotations": [{"result": [{"value": {"start": 0}}]}]},
-        {"id": 1, "text": "In Bern", "label": [{"start": 3, "end": 7, "text": "Bern", "labels": ["LOC"]}]},
-    ],
-    "a GLiNER file": [{"tokenized_text": ["In", "Bern"], "ner": [[1, 1, "LOC"]]}],
-    "spaCy's training data": [["In Bern", {"entities": [[3, 7, "LOC"]]}]],
-    "spaCy's JSON for training": [{"id": 0, "paragraphs": [{"raw": "In Bern", "sentences": []}]}],
-    "an Argilla export": [
-        {"id": "a", "fields": {"text": "In Bern"}, "responses": {}, "suggestions": {}},
-        {"text": "In Bern", "annotation": [["LOC", 3, 7]], "annotation_agent": "me", "tokens": ["In"]},
-    ],
-    "a file of spans over words": [
-        {"tokens": ["In", "Bern"], "entities": [{"type": "LOC", "start": 1, "end": 2}], "relations": []},
-        {"sentences": [["In", "Bern"]], "ner": [[[1, 1, "LOC"]]], "doc_key": "a"},
-    ],
-    "a file with Python lists as text": [{"tokens": "['In', 'Bern']", "ner_tags": "[0, 1]"}],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("ending", ["jsonl", "json"])
-@pytest.mark.parametrize(("what", "row"), [(what, row) for what, rows in ROWS.items() for row in rows])
-def test_rows_of_json(tmp_path, what, row, ending):
-    path = tmp_path / f"train.{ending}"
-    path.write_text(json.dumps(row) + "\n" if ending == "jsonl" else json.dumps([row, row], indent=1))
-    with pytest.raises(UserError, match=f"this is {what}.*, which is not supported; ") as caught:
-        read_rows(path, Data(path="unused"))
-    assert caught.value.where == f"{path}:{'1' if ending == 'jsonl' else 'row 1'}"
-
 
 def test_what_has_words_and_tags_is_read_whatever_else_it_holds(tmp_path):
     row = {"tokens": ["In", "Bern"], "ner_tags": ["O", "B-LOC"], "text": "In Bern", "label": [[3, 7, "LOC"]]}
@@ -61,17 +22,11 @@ def test_what_has_words_and_tags_is_read_whatever_else_it_holds(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
-        ("a.json", {"classes": [], "annotations": [["In", {"entities": [[0, 2, "LOC"]]}]]}, "spaCy's tr"),
-        ("a.json", {"tokens": {"0": ["In"]}, "ner_tags": {"0": ["O"]}}, "a table as pandas"),
         ("a.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:a\n", "a pointer of Git LFS"),
         ("a.conll", "version https://git-lfs.github.com/spec/v1\noid sha256:a\n", "a pointer of Git LFS"),
         ("a.txt", "\n<!DOCTYPE html>\n<html>", "a web page"),
         ("a.xml", "<?xml version='1.0'?><a/>", "an XML file"),
-        ("a.tsv", "#FORMAT=WebAnno TSV 3.3\n\n\n#Text=In\n1-1\t0-2\tIn\t_\n", "a WebAnno TSV file"),
-        ("a.conll", "#begin document (a); part 000\na 0 0 In IN (TOP* - - - - * -\n", "a CoNLL-2012 file"),
-        ("a.csv", "Sentence #,Word,Tag\nSentence: 1,In,O\n", "a CSV table, "),
-        ("a.csv", 'tokens,tags\n"[""In"", ""Bern""]","[""O"", ""B-LOC""]"\n', "a CSV table with Python"),
-        ("a.spacy", "\x00\x01", "a binary file of spaCy"),
+        ("a.xlsx", "PK", "a spreadsheet"),
         ("a.arrow", "ARROW1", "one file of a data set saved with save_to_disk"),
     ],
 )  # fmt: skip
@@ -80,22 +35,6 @@ def test_whole_files(tmp_path, name, content, what):
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(UserError, match=f"this is {what}.*which is not supported; "):
         read_rows(path, Data(path="unused"))
-
-
-def test_folders(tmp_path):
-    flat = tmp_path / "flat"
-    flat.mkdir()
-    (flat / "a.txt").write_text("In Bern .")
-    (flat / "a.ann").write_text("T1\tLOC 3 7\tBern\n")
-    with pytest.raises(
-        UserError, match=r"flat: this is a folder annotated with brat \(such as a.ann\), which"
-    ):
-        load_corpus(Data(path=str(flat)))
-    import datasets
-
-    datasets.Dataset.from_dict({"tokens": [["In"]], "ner_tags": [["O"]]}).save_to_disk(str(tmp_path / "one"))
-    with pytest.raises(UserError, match="this is one split of a data set saved with save_to_disk"):
-        load_corpus(Data(path=str(tmp_path / "one")))
 
 
 class TestSavedToDisk:

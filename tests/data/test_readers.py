@@ -271,7 +271,8 @@ class TestErrors:
     def test_files(self, tmp_path):
         assert refused(tmp_path / "a.jsonl") == "a.jsonl: the file cannot be read: No such file or directory"
         assert refused(write(tmp_path / "a.dat", b"\0\1")) == (
-            "a.dat: the format of a '.dat' file is unknown; set data.format to jsonl, json, parquet or conll"
+            "a.dat: the format of a '.dat' file is unknown; "
+            "set data.format to jsonl, json, parquet, csv or conll"
         )
 
 
@@ -303,7 +304,7 @@ class TestParquet:
         path = self.table(tmp_path, tokens=[["a"], ["b", "c"]], ner_tags=[[0], [0]])
         assert refused(path).startswith("a.parquet:row 2: 2 words but 1 tags")
         path = self.table(tmp_path, tokens=["a b"], ner_tags=[[0, 0]])
-        assert refused(path) == "a.parquet: column 'tokens' holds string, not lists of text"
+        assert refused(path) == "a.parquet:row 1: 'a b' is not a list of words"
         path = self.table(tmp_path, tokens=[["a"]], ner_tags=[[0.5]])
         assert (
             refused(path)

@@ -146,7 +146,8 @@ def test_conll2003_as_published_is_read(folder):
 
 
 def test_files_of_other_kinds_are_named_when_they_are_asked_for(folder):
-    there = folder("train.csv", "dev.xlsx", "test.spacy")
-    for split, what in (("train", "a CSV table"), ("validation", "an Excel file"), ("test", "a binary file")):
+    there = folder("train.xml", "dev.xlsx", "test.arrow")
+    (there / "train.xml").write_text("<?xml version='1.0'?>")
+    for split, what in (("train", "an XML file"), ("validation", "a spreadsheet"), ("test", "one file of")):
         with pytest.raises(UserError, match=f": this is {what}.*, which is not supported; "):
             load_corpus(Data(path=str(there)), splits=[split])

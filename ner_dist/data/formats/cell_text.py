@@ -1,0 +1,96 @@
+"""Values written as text in the cells of a table: Python lists, JSON, and numpy's arrays.
+
+pandas writes a list into a CSV file as Python prints it, `['In', 'Bern']`, and an array as numpy prints it,
+`['In' 'Bern']`, where Python would join the two texts.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+import tokenize
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from ner_dist.data.tag_shapes import TAG_NAMES
+from ner_dist.errors import UserError
+
+LIST_NAMES = TAG_NAMES | {"tokens", "words", "spans", "annotation", "annotations"}
+"""Names of columns whose text may be a list; a text `[Applause]` in another column is none."""
+
+_LIST = re.compile(r"\s*\[.*\]\s*", flags=re.DOTALL)
+_NUMBERS = re.compile(r"\[[\s\d-]*\]")
+_QUOTED = re.compile(r"""['"]\s+['"]""")
+
+
+def is_list(cell: Any) -> bool:
+    """Whether a cell is text that may be a list."""
+    return isinstance(cell, str) and _LIST.fullmatch(cell) is not None
+
+
+def with_lists(
+    numbered: Iterable[tuple[int, Any]], names: Collection[str], *, file: str, place_prefix: str = ""
+) -> Iterator[tuple[int, Any]]:
+    """Rows with the lists that are written as text in their cells.
+
+    Args:
+        numbered: line or row, and object.
+        names: columns that may hold lists, besides those with a usual name.
+        file: name in messages.
+        place_prefix: what precedes the number in messages.
+
+    Raises:
+        UserError: a cell looks like a list and is none.
+    """
+    for number, row in numbered:
+        if isinstance(row, dict) and any(map(is_list, row.values())):
+            row = dict(row)
+            for name, cell in row.items():
+                if (name in names or name.lower() in LIST_NAMES) and is_list(cell):
+                    try:
+                        row[name] = value_of(cell)
+                    except ValueError as error:
+                        what = f"'{cell:.60}' in column '{name}' is no list: {error}"
+                        where = f"{file}:{place_prefix}{number}"
+                        raise UserError(what, where=where, fix="write the list as JSON") from None
+        yield number, row
+
+
+def value_of(cell: str) -> Any:
+    """The list in a cell.
+
+    Raises:
+        ValueError: it is none; the message says why.
+    """
+    text = cell.strip()
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    if _NUMBERS.fullmatch(text):
+        return [int(number) for number in text[1:-1].split()]
+    if _QUOTED.search(text):
+        items = _array(text)
+        if items is not None:
+            return items
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError):
+        raise ValueError("neither JSON nor a Python list") from None
+    except (RecursionError, MemoryError):
+        raise ValueError("nested too deeply") from None
+
+
+def _array(text: str) -> list[str] | None:
+    """The texts of a list that numpy has printed, without commas; None if it is no such list."""
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return None
+    kept = [token for token in tokens if token.string.strip()]
+    inner = kept[1:-1]
+    if not inner or any(token.type != tokenize.STRING for token in inner):
+        return None
+    return [ast.literal_eval(token.string) for token in inner]

@@ -1,0 +1,201 @@
+"""CSV tables: a row for each word, or a row for each sentence or text whose cells hold lists.
+
+The first line names the columns. A word's sentence is in a column of its own, whose cell may be empty below
+the sentence's first word, or sentences are separated by empty rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
+from ner_dist.data.formats.cell_text import LIST_NAMES, is_list
+from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES
+from ner_dist.errors import UserError
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Data
+
+_DELIMITERS = ",;\t|"
+_SENTENCE = re.compile(r"sent(ence)?s?[\W_]*(#|id|idx|no|nr|num|number|index)?", flags=re.IGNORECASE)
+_DOCUMENT = re.compile(r"(doc|document|file|article)s?[\W_]*(id|idx|name|no|nr|number)?", flags=re.IGNORECASE)
+# No cell of annotated text is longer; the library's own limit is 131,072.
+_LONGEST = 1 << 28
+_FIRST = 1000
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a CSV file below its first line."""
+
+    file: str
+    names: tuple[str, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    """Line at which each row starts, and its cells: as many as there are names, none for an empty row."""
+
+    def column(self, name: str) -> int:
+        return self.names.index(name)
+
+
+def has_header(head: str) -> bool:
+    """Whether a text begins with the names of columns of words and tags, separated by commas or the like."""
+    first = head.partition("\n")[0].strip().lower()
+    split = ([cell.strip(" \"'") for cell in first.split(mark)] for mark in ",;|")
+    return any(not WORD_NAMES.isdisjoint(cells) and not TAG_NAMES.isdisjoint(cells) for cells in split)
+
+
+def read_table(text: str, *, file: str) -> Table:
+    """Cut a CSV text into cells; the delimiter is that of the first line.
+
+    Raises:
+        UserError: quotes do not match, or a row has more or fewer cells than the first.
+    """
+    first = text.partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), ())))
+    names: tuple[str, ...] = ()
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    # Not str.splitlines: cells may hold U+2028 and the like.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    with _long_cells():
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                break
+            except csv.Error as error:
+                fix = 'put quotes around a cell with a quote, and write that quote twice: `""""`'
+                raise UserError(f"not CSV ({error})", where=f"{file}:{line}", fix=fix) from None
+            if not names:
+                names = tuple(cell.strip() for cell in cells)
+                continue
+            if not any(cell.strip() for cell in cells):
+                rows.append((line, ()))
+            elif len(cells) != len(names):
+                what = f"{len(cells)} cells, but the first line names {len(names)} columns"
+                fix = f"fix the line; cells are separated by {delimiter!r}"
+                raise UserError(what, where=f"{file}:{line}", fix=fix)
+            else:
+                rows.append((line, tuple(cells)))
+    return Table(file, names, tuple(rows))
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    before = csv.field_size_limit(_LONGEST)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def objects_of(table: Table, data: Data) -> list[tuple[int, dict[str, Any]]] | None:
+    """Line and row of a table with a row for each sentence or text; None if it has one for each word.
+
+    Tags or spans are lists then; a word alone may look like one, as `[1]` does.
+    """
+    filled = [(line, cells) for line, cells in table.rows if cells]
+    columns = [
+        number
+        for number, name in enumerate(table.names)
+        if name == data.tags_column or (name.lower() in LIST_NAMES and name.lower() not in WORD_NAMES)
+    ]
+    if not any(is_list(cells[number]) for _, cells in filled[:_FIRST] for number in columns):
+        return None
+    return [
+        (
+            line,
+            {
+                name: cell if cell or number not in columns else "[]"
+                for number, (name, cell) in enumerate(zip(table.names, cells, strict=True))
+            },
+        )
+        for line, cells in filled
+    ]
+
+
+def rows_of_words(table: Table, data: Data) -> Rows:
+    """The sentences of a table with a row for each word.
+
+    Raises:
+        UserError: a column is missing, nothing separates the sentences, or a row has no word or tag.
+    """
+    word = _find(table, data, "tokens_column", WORD_NAMES)
+    tag = _find(table, data, "tags_column", TAG_NAMES)
+    sentence = _sentence_column(table, data, {word, tag})
+    document = next((n for n, name in enumerate(table.names) if _DOCUMENT.fullmatch(name)), None)
+    if sentence is None and table.rows and all(cells for _, cells in table.rows):
+        fix = "set data.sentence_column, or leave a row empty after each sentence"
+        there = ", ".join(table.names)
+        raise UserError(
+            f"no column says where sentences start; the columns are {there}", where=table.file, fix=fix
+        )
+    tokens: list[list[str]] = []
+    tags: list[list[str]] = []
+    lines: list[int] = []
+    word_lines: list[int] = []
+    documents: list[str] = []
+    last, document_id, fresh = "", "", True
+    for line, cells in table.rows:
+        if not cells:
+            fresh = True
+            continue
+        stated = cells[sentence].strip() if sentence is not None else ""
+        if stated and stated != last:
+            last, fresh = stated, True
+        if document is not None and cells[document].strip() not in ("", document_id):
+            document_id, fresh = cells[document].strip(), True
+        for number, what in ((word, "word"), (tag, "tag")):
+            if not cells[number].strip():
+                raise UserError(
+                    f"no {what} in column '{table.names[number]}'",
+                    where=f"{table.file}:{line}",
+                    fix="fill the cell, or remove the row",
+                )
+        if fresh:
+            tokens.append([])
+            tags.append([])
+            lines.append(line)
+            documents.append(document_id)
+            fresh = False
+        tokens[-1].append(cells[word].strip())
+        tags[-1].append(cells[tag].strip())
+        word_lines.append(line)
+    rows = rows_from_lists(tokens, tags, file=table.file, line_numbers=lines, read=len(tokens))
+    rows.word_lines = np.array(word_lines, dtype=np.int64)
+    rows.documents = documents if document is not None else None
+    return rows
+
+
+def _find(table: Table, data: Data, key: str, usual: frozenset[str]) -> int:
+    """The column that the recipe names, or the only one with a usual name."""
+    named = getattr(data, key)
+    if named in table.names:
+        return table.column(named)
+    if named != type(data).model_fields[key].default:
+        raise missing_column(str(named), key, table.names, table.file)
+    found = [number for number, name in enumerate(table.names) if name.lower() in usual]
+    if not found:
+        raise missing_column(str(named), key, table.names, f"{table.file}:1")
+    if len(found) > 1:
+        there = ", ".join(table.names[number] for number in found)
+        fix = f"set data.{key} to one of them"
+        raise UserError(f"several columns may be meant: {there}", where=f"{table.file}:1", fix=fix)
+    return found[0]
+
+
+def _sentence_column(table: Table, data: Data, taken: set[int]) -> int | None:
+    if data.sentence_column is not None:
+        if data.sentence_column not in table.names:
+            raise missing_column(data.sentence_column, "sentence_column", table.names, table.file)
+        return table.column(data.sentence_column)
+    found = (number for number, name in enumerate(table.names) if _SENTENCE.fullmatch(name))
+    return next((number for number in found if number not in taken), None)
