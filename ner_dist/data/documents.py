@@ -7,8 +7,10 @@ every text into sentences and words, and turns spans into tags.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -70,27 +72,55 @@ def rows_from_documents(
     lines: list[int] = []
     ids: list[str] = []
     chars: list[tuple[int, int]] = []
-    rule, notes = TextRule(data.words, data.sentences), SpanNotes(file)
-    rules = SpanRules(data.misaligned, data.overlapping, notes)
-    for document in documents:
-        place = f"{file}:{place_prefix}{document.line}"
-        words, firsts = _cut(document, rule)
-        spans = word_spans(document.text, document.spans, words, rules, place=place)
-        if rule.sentences != "none" or document.sentences is not None:
-            firsts = _outside(firsts, spans, document, notes, place)
-        all_tags = tags_of(spans, len(words))
-        for first, end in zip(firsts, [*firsts[1:], len(words)], strict=True):
-            tokens.append([document.text[start:stop] for start, stop in words[first:end]])
+    for cut in over_words(documents, data, file=file, place_prefix=place_prefix):
+        text, all_tags = cut.document.text, tags_of(cut.spans, len(cut.words))
+        for first, end in pairwise([*cut.firsts, len(cut.words)]):
+            tokens.append([text[start:stop] for start, stop in cut.words[first:end]])
             tags.append(all_tags[first:end])
-            lines.append(document.line_at(words[first][0]))
-            ids.append(document.id or place)
-        chars.extend(words)
-    notes.log()
+            lines.append(cut.document.line_at(cut.words[first][0]))
+            ids.append(cut.document.id or f"{file}:{place_prefix}{cut.document.line}")
+        chars.extend(cut.words)
     rows = rows_from_lists(
         tokens, tags, file=file, line_numbers=lines, place_prefix=place_prefix, read=len(tokens)
     )
     rows.documents, rows.chars = ids, np.array(chars, dtype=np.int64).reshape(-1, 2)
     return rows
+
+
+@dataclass(frozen=True)
+class CutDocument:
+    """A document in words and sentences."""
+
+    document: Document
+    words: Sequence[tuple[int, int]]
+    """Start and end of every word in the text."""
+    firsts: Sequence[int]
+    """Index of the first word of every sentence."""
+    spans: Sequence[WordSpan]
+    """Its entities over words: none overlaps another or the end of a sentence."""
+
+
+def over_words(
+    documents: Sequence[Document], data: Data, *, file: str, place_prefix: str = ""
+) -> Iterator[CutDocument]:
+    """Cut documents into words and sentences, and fit their spans to them; then log what did not fit.
+
+    The arguments are those of `rows_from_documents`.
+    """
+    rule, notes = TextRule(data.words, data.sentences), SpanNotes(file)
+    rules = SpanRules(data.misaligned, data.overlapping, notes)
+    for document in documents:
+        place = partial(_place, document, f"{file}:{place_prefix}")
+        words, firsts = _cut(document, rule)
+        if not words:
+            notes.add("blank", place(0), "a text without words")
+        spans = word_spans(document.text, document.spans, words, rules, place=place)
+        yield CutDocument(document, words, _outside(firsts, spans, document, notes, place), spans)
+    notes.log()
+
+
+def _place(document: Document, prefix: str, character: int) -> str:
+    return f"{prefix}{document.line_at(character)}"
 
 
 def _cut(document: Document, rule: TextRule) -> tuple[Sequence[tuple[int, int]], list[int]]:
@@ -104,7 +134,11 @@ def _cut(document: Document, rule: TextRule) -> tuple[Sequence[tuple[int, int]],
 
 
 def _outside(
-    firsts: list[int], spans: list[WordSpan], document: Document, notes: SpanNotes, place: str
+    firsts: list[int],
+    spans: list[WordSpan],
+    document: Document,
+    notes: SpanNotes,
+    place: Callable[[int], str],
 ) -> list[int]:
     """The first words of sentences, without those that would cut an entity in two."""
     inside = {word: span for span in spans for word in range(span.first + 1, span.end)}
@@ -112,7 +146,7 @@ def _outside(
         if first in inside:
             span = inside[first].span
             quoted = " ".join(document.text[span.start : span.end].split())
-            notes.add("sentences", place, f"`{quoted}` ({span.type})")
+            notes.add("sentences", place(span.start), f"`{quoted}` ({span.type})")
     return [first for first in firsts if first not in inside]
 
 

@@ -15,7 +15,9 @@ from ner_dist.data.notes import detail
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["blanks", "empty", "repeated", "misaligned", "without_words", "overlapping", "sentences"]
+Kind = Literal[
+    "blanks", "empty", "repeated", "misaligned", "without_words", "overlapping", "sentences", "blank"
+]
 _SAYS: dict[Kind, tuple[int, str, str]] = {
     "blanks": (logging.INFO, "span begins or ends with blanks", "spans begin or end with blanks"),
     "empty": (logging.WARNING, "span holds no text and is left out", "spans hold no text and are left out"),
@@ -40,6 +42,7 @@ _SAYS: dict[Kind, tuple[int, str, str]] = {
         "end of a sentence is within a span and is ignored (data.sentences)",
         "ends of sentences are within spans and are ignored (data.sentences)",
     ),
+    "blank": (logging.INFO, "text is blank and is left out", "texts are blank and are left out"),
 }
 _SHOWN = 3
 """Number of examples in the log."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ner_dist.data.span_notes import SpanNotes
     from ner_dist.data.words import Range
 
+Place = Callable[[int], str]
+"""`file:line` of a character of a text."""
 Misaligned = Literal["expand", "shrink", "error"]
 """What becomes of a span that begins or ends within a word."""
 Overlapping = Literal["longest", "shortest", "error"]
@@ -51,7 +53,7 @@ class SpanRules:
 
 
 def word_spans(
-    text: str, spans: Sequence[Span], words: Sequence[Range], rules: SpanRules, *, place: str
+    text: str, spans: Sequence[Span], words: Sequence[Range], rules: SpanRules, *, place: Place
 ) -> list[WordSpan]:
     """The spans of a text over its words, none overlapping another, in order.
 
@@ -60,7 +62,7 @@ def word_spans(
         spans: its entities, as annotated.
         words: start and end of its words, in order.
         rules: what becomes of spans off the words, or over each other.
-        place: `file:line` of the document.
+        place: (character of the text) to `file:line`.
 
     Raises:
         UserError: a span is not within the text, or the rules refuse it.
@@ -71,7 +73,7 @@ def word_spans(
         trimmed = _trimmed(text, span, rules, place)
         placed = trimmed and _over_words(text, trimmed, starts, ends, rules, place)
         if placed and placed in found:
-            rules.notes.add("repeated", place, _shown(text, span))
+            rules.notes.add("repeated", place(span.start), _shown(text, span))
         elif placed:
             found[placed] = None
     return _apart(text, list(found), rules, place)
@@ -100,26 +102,26 @@ def spans_of_tags(tags: Sequence[str], words: Sequence[Range]) -> list[Span]:
     return spans
 
 
-def _trimmed(text: str, span: Span, rules: SpanRules, place: str) -> Span | None:
+def _trimmed(text: str, span: Span, rules: SpanRules, place: Place) -> Span | None:
     """A span without blanks at its ends; None if nothing is left."""
     if not 0 <= span.start <= span.end <= len(text):
         what = f"span {span.start} to {span.end} ({span.type}) in a text of {len(text)} characters"
         fix = "correct it, or set data.offsets to utf16 or bytes if the tool counts those"
-        raise UserError(what, where=place, fix=fix)
+        raise UserError(what, where=place(span.start), fix=fix)
     inside = text[span.start : span.end]
     bare = inside.strip()
     if not bare:
-        rules.notes.add("empty", place, f"{span.start} to {span.end} ({span.type})")
+        rules.notes.add("empty", place(span.start), f"{span.start} to {span.end} ({span.type})")
         return None
     if bare == inside:
         return span
     start = span.start + len(inside) - len(inside.lstrip())
-    rules.notes.add("blanks", place, _shown(text, span))
+    rules.notes.add("blanks", place(span.start), _shown(text, span))
     return Span(start, start + len(bare), span.type)
 
 
 def _over_words(
-    text: str, span: Span, starts: list[int], ends: list[int], rules: SpanRules, place: str
+    text: str, span: Span, starts: list[int], ends: list[int], rules: SpanRules, place: Place
 ) -> WordSpan | None:
     """The words of a span, by the rule for spans off the words; None if there are none."""
     first, end = bisect_right(ends, span.start), bisect_left(starts, span.end)
@@ -127,18 +129,20 @@ def _over_words(
         return WordSpan(first, end, span)
     if rules.misaligned == "error":
         what = f"span {_shown(text, span)} begins or ends within a word"
-        raise UserError(what, where=place, fix="correct it, or set data.misaligned or data.words")
+        raise UserError(what, where=place(span.start), fix="correct it, or set data.misaligned or data.words")
     if rules.misaligned == "shrink":
         first, end = bisect_left(starts, span.start), bisect_right(ends, span.end)
     if first >= end:
-        rules.notes.add("without_words", place, _shown(text, span))
+        rules.notes.add("without_words", place(span.start), _shown(text, span))
         return None
     became = Span(starts[first], ends[end - 1], span.type)
-    rules.notes.add("misaligned", place, f"{_shown(text, span)} becomes `{_quoted(text, became)}`")
+    rules.notes.add(
+        "misaligned", place(span.start), f"{_shown(text, span)} becomes `{_quoted(text, became)}`"
+    )
     return WordSpan(first, end, became)
 
 
-def _apart(text: str, spans: list[WordSpan], rules: SpanRules, place: str) -> list[WordSpan]:
+def _apart(text: str, spans: list[WordSpan], rules: SpanRules, place: Place) -> list[WordSpan]:
     """Spans without overlaps: by length, each that overlaps none kept before it; of equals, the first."""
     sign = 1 if rules.overlapping == "shortest" else -1
     kept: list[WordSpan] = []  # in the order of the text
@@ -152,8 +156,8 @@ def _apart(text: str, spans: list[WordSpan], rules: SpanRules, place: str) -> li
         says = f"{_shown(text, span.span)} {_how(span, other)} {_shown(text, other.span)}"
         if rules.overlapping == "error":
             fix = "remove one, or set data.overlapping"
-            raise UserError(f"overlapping spans: {says}", where=place, fix=fix)
-        rules.notes.add("overlapping", place, says, pair=pair)
+            raise UserError(f"overlapping spans: {says}", where=place(span.span.start), fix=fix)
+        rules.notes.add("overlapping", place(span.span.start), says, pair=pair)
     return kept
 
 

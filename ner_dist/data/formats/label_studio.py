@@ -66,7 +66,7 @@ def _read(rows: JsonRows) -> Content:
         labelled = [each["value"] for each in regions if each["value"].get("labels")]
         for each in regions:
             if not each["value"].get("labels"):
-                notes.leave_out("region without a label", where)
+                notes.leave_out("regions without a label", where)
         spans = spans_of(labelled, text, rows, number)
         documents.append(Document(text, spans, number, id=str(row["id"]) if "id" in row else None))
     notes.log()
@@ -79,11 +79,11 @@ def _chosen(row: dict[str, Any], notes: _Notes, where: str) -> dict[str, Any] | 
     valid = [each for each in made if isinstance(each, dict) and not each.get("was_cancelled")]
     if not valid:
         if made:
-            notes.leave_out("task that was skipped", where)
+            notes.leave_out("tasks that were skipped", where)
         elif row.get("predictions"):
-            notes.leave_out("task with predictions only", where)
+            notes.leave_out("tasks with predictions only", where)
         else:
-            notes.leave_out("task without annotations", where)
+            notes.leave_out("tasks without annotations", where)
         return None
     if len(valid) > 1:
         notes.choose(where, len(valid))
@@ -153,7 +153,7 @@ class _Notes:
 
     def leave_out(self, what: str, where: str) -> None:
         self.left_out[what] += 1
-        detail(f"{where}: {what} is left out")
+        detail(f"{where}: left out, of the {what}")
 
     def ignore(self, kind: str) -> None:
         self.ignored[kind] += 1
@@ -163,14 +163,15 @@ class _Notes:
         detail(f"{where}: one of {number} annotations is read")
 
     def log(self) -> None:
-        for what, count in self.left_out.items():
-            log.warning("%s: %s left out", self.file, counted(count, what))
+        if self.left_out:
+            what = ", ".join(f"{what} {count}" for what, count in self.left_out.items())
+            log.warning("%s: left out: %s", self.file, what)
         if self.ignored:
             kinds = ", ".join(f"{kind} {count}" for kind, count in self.ignored.most_common())
             log.info("%s: results that are no spans are ignored: %s", self.file, kinds)
         if self.several:
-            says = "%s: %s by several people: the ground truth is read, else the first annotation"
-            log.warning(says, self.file, counted(self.several, "annotation"))
+            says = "%s: %s with several annotations: the ground truth is read, else the first"
+            log.warning(says, self.file, counted(self.several, "task"))
 
 
 LABEL_STUDIO = JsonFormat("a Label Studio export", _is_task, _read)

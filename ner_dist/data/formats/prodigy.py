@@ -34,7 +34,7 @@ def _is_token(token: Any) -> bool:
 
 def _read(rows: JsonRows) -> Content:
     documents = []
-    answers, repeated, relations = Counter[str](), 0, 0
+    answers, repeated, relations, binary = Counter[str](), 0, 0, 0
     seen: set[Any] = set()
     for number, row in rows:
         where = rows.place(number)
@@ -53,6 +53,7 @@ def _read(rows: JsonRows) -> Content:
             continue
         seen.add(task)
         relations += len(row.get("relations") or ())
+        binary += row.get("_is_binary") is True
         spans = spans_of(row.get("spans") or (), text, rows, number)
         document = Document(text, spans, number, words=_words(row, text, rows, number))
         check_words(document, place=where)
@@ -62,6 +63,9 @@ def _read(rows: JsonRows) -> Content:
     if repeated:
         says = "%s: %s of an input that was answered before left out"
         log.warning(says, rows.file, counted(repeated, "task"))
+    if binary:
+        says = "%s: %s that only ask about the marked span: all other words count as O"
+        log.warning(says, rows.file, counted(binary, "task"))
     if relations:
         log.info("%s: %s between entities ignored", rows.file, counted(relations, "relation"))
     return rows.documents(documents)
@@ -74,9 +78,13 @@ def _words(row: dict[str, Any], text: str, rows: JsonRows, number: int) -> tuple
         return None
     if not all(map(_is_token, tokens)):
         raise UserError("a token without text, start or end", where=rows.place(number))
-    # Tokens are spans of a kind: offsets and quotes are checked alike.
+    # Tokens are spans of a kind: their offsets are checked alike.
     items = [[token["start"], token["end"], "token"] for token in tokens]
     ranges = [(span.start, span.end) for span in spans_of(items, text, rows, number)]
+    for token, (start, end) in zip(tokens, ranges, strict=True):
+        if text[start:end] != token["text"]:
+            what = f"token {token['text']!r:.40} is {text[start:end]!r:.40} in the text"
+            raise UserError(what, where=rows.place(number), fix="correct it, or remove the tokens")
     return tuple((start, end) for start, end in ranges if text[start:end].strip())
 
 

@@ -132,7 +132,7 @@ def _misplaced(
         point_of = code_points(text, unit)
         if _quotes(text[point_of(start) : point_of(end)], quote) and None not in map(point_of, ends):
             return UserError(what, where=where, fix=f"set data.offsets={unit}, by which it fits")
-    if quote and _quotes(text[start : end + 1], quote):
+    if quote and text[start : end + 1] == quote:
         return UserError(what, where=where, fix="write ends exclusive, one higher")
     fix = "correct the span, or set data.offsets if the tool counts UTF-16 units or bytes"
     return UserError(what, where=where, fix=fix)

@@ -15,6 +15,7 @@ from ner_dist.data.documents import Document
 from ner_dist.data.formats.form import Content, JsonFormat, JsonRows
 from ner_dist.data.formats.span_items import are_spans, spans_of
 from ner_dist.errors import UserError
+from ner_dist.formatting import counted
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def _read(rows: JsonRows) -> Content:
         documents.append(Document(text, spans, number, id=id_of(row)))
     log.info("%s: read as texts in '%s' with spans in '%s'", rows.file, text_key, span_key)
     if relations:
-        log.info("%s: %d relations between entities are ignored", rows.file, relations)
+        log.info("%s: %s between entities ignored", rows.file, counted(relations, "relation"))
     return rows.documents(documents)
 
 
