@@ -80,6 +80,12 @@ def test_a_span_over_the_end_of_a_line_and_text_with_crlf(pair):
     assert spans(document) == [(0, 11, "LOC"), (12, 14, "X")]
 
 
+def test_offsets_in_utf16_units(pair):
+    path = pair("😊 In Bern", "T1\tLOC 6 10\tBern\n")
+    assert refused(path).startswith("doc-1.ann:1: characters 6 to 10 of a text with 9")
+    assert spans(documents(path, offsets="utf16")[0]) == [(5, 9, "LOC")]
+
+
 def test_a_text_without_entities(pair):
     assert documents(pair("Nothing here.\n", ""))[0].spans == ()
     assert documents(pair("\n", "", name="b")) == []
