@@ -28,6 +28,8 @@ class Documents:
     """Rows before the language filter; None: all documents."""
     languages: Counter[str] = field(default_factory=Counter)
     """Number of rows in each language, if a language is selected."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """As in `Rows`."""
 
     def rows(self, data: Data) -> Rows:
         """Cut them into sentences of words with a tag each.
@@ -38,7 +40,7 @@ class Documents:
         rows = rows_from_documents(self.documents, data, file=self.file, place_prefix=self.place_prefix)
         # `read` minus the sentences is what the language filter left out.
         rows.read = len(rows.tokens) + (self.read or len(self.documents)) - len(self.documents)
-        rows.languages = self.languages
+        rows.languages, rows.left_out = self.languages, self.left_out
         return rows
 
 
