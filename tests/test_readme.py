@@ -20,6 +20,13 @@ REPOSITORY = Path(__file__).parents[1]
 PAGES = {path.name: path for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))}
 README = PAGES["README.md"].read_text()
 
+# What `ner-dist convert` is shown with, by ending.
+SOURCES = {
+    ".json": (REPOSITORY / "tests/data/formats/files/label_studio.json").read_bytes(),
+    ".conll": b"Ada\tB-PER\nslept\tO\n",
+    ".jsonl": b'{"tokens": ["Ada", "slept"], "gold": ["B-PER", "O"], "predicted": ["O", "B-PER"]}\n',
+}
+
 
 def commands_of(page: Path) -> list[str]:
     """The lines of its shell blocks."""
@@ -105,6 +112,12 @@ def test_command_of_the_package_works(command, capsys, tmp_path):
     elif name == "slurm":
         ner_dist([name, *arguments, "--dry-run"], standalone_mode=False)
         assert "launch/slurm/train.sbatch" in capsys.readouterr().out
+    elif name == "convert":
+        source, target, *options = arguments
+        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / source).write_bytes(SOURCES[Path(source).suffix])
+        ner_dist([name, str(tmp_path / source), str(tmp_path / target), *options], standalone_mode=False)
+        assert (tmp_path / target).stat().st_size > 100
     elif name == "status":
         (folder,) = arguments
         assert any(folder in other for other in beginning("ner-dist slurm"))

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
-from pathlib import Path
 
 import pytest
 
-from ner_dist.data.sources import load_corpus
-from ner_dist.recipe import Data
-from tests.cases.reading import CASES, FIRST, check, read, refused, sentence
+from tests.cases.reading import check, read, refused
 
 NAMED = {
     "ids_minus100": (
@@ -82,20 +78,3 @@ def test_what_is_found_in_misc_is_said(caplog):
         "train.conllu: tags are read from NER= in column MISC, O where it is absent; "
         "set data.tags_column to change this" in caplog.text
     )
-
-
-@pytest.mark.parametrize("name", ["doccano", "prodigy"])
-def test_the_advice_on_spans_works(tmp_path, name):
-    """What docs/formats.md shows makes the made corpus out of its exports."""
-    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
-    shown = re.search(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    assert shown is not None
-    names: dict = {}
-    exec(shown[1], names)
-    for split in ("train", "validation", "test"):
-        source = CASES / "formats" / name / f"{split}.jsonl"
-        names["convert"](source, tmp_path / f"{split}.jsonl", names[name])
-    corpus = load_corpus(Data(path=str(tmp_path)))
-    assert sentence(corpus, "train", 0) == FIRST
-    assert set(corpus.labels.types) == {"PER", "LOC", "ORG"}
-    assert names["label_studio"]({"label": [{"start": 3, "end": 7, "labels": ["LOC"]}]}) == [(3, 7, "LOC")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ner_dist.data.notes import recorded, say_again
+from ner_dist.data.notes import detail, recorded, say_again, without_details
 
 reader = logging.getLogger("ner_dist.data.readers")
 
@@ -47,3 +47,13 @@ def test_lines_come_again_at_their_levels_and_as_they_are(caplog):
         ("INFO", "100 %s of it"),
         ("WARNING", "act"),
     ]
+
+
+def test_details_are_kept_without_being_shown(log_lines):
+    with recorded() as notes:
+        reader.info("2 spans")
+        detail("a.jsonl:1: one")
+        detail("a.jsonl:2: two")
+    detail("after it")
+    assert without_details(notes) == ([("info", "2 spans")], ["a.jsonl:1: one", "a.jsonl:2: two"])
+    assert log_lines == ["2 spans"]
