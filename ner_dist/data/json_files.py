@@ -76,20 +76,23 @@ def content_of_rows(
     if first and not _has_words_and_tags(first[0][1], data):
         found = json_format([row for _, row in first])
         if found is not None:
-            spoken, read, languages = _in_language([*first, *left], data, file, place_prefix)
-            content = found.read(JsonRows(spoken, file, data, place_prefix))
-            content.read, content.languages = read, languages
+            spoken, languages = _in_language([*first, *left], data, file, place_prefix)
+            rows = JsonRows(spoken, file, data, place_prefix)
+            content = found.read(rows) if spoken else rows.documents([])
+            content.languages = languages
+            if isinstance(content, Rows):
+                content.read += languages.total() - languages[str(data.language)]
             return content
     return _from_objects(chain(first, left), data, file=file, place_prefix=place_prefix)
 
 
 def _in_language(
     numbered: list[tuple[int, Any]], data: Data, file: str, place_prefix: str
-) -> tuple[list[tuple[int, Any]], int, Counter[str]]:
-    """The rows in the language of the recipe, the number of all rows, and rows by language."""
+) -> tuple[list[tuple[int, Any]], Counter[str]]:
+    """The rows in the language of the recipe, and the number of rows by language."""
     languages: Counter[str] = Counter()
     if data.language is None:
-        return numbered, len(numbered), languages
+        return numbered, languages
     kept = []
     for number, row in numbered:
         if not isinstance(row, dict) or data.language_column not in row:
@@ -99,7 +102,7 @@ def _in_language(
         languages[str(row[data.language_column])] += 1
         if str(row[data.language_column]) == data.language:
             kept.append((number, row))
-    return kept, len(numbered), languages
+    return kept, languages
 
 
 def _objects_of(document: dict[str, Any], data: Data, where: str) -> list[Any]:

@@ -44,7 +44,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 def jsonl(sentences: Iterable[tuple[list[str], list[str]]]) -> Iterator[str]:
     """Lines with the words and tags of a sentence each."""
     for words, tags in sentences:
-        yield json.dumps({"tokens": words, "ner_tags": tags}, ensure_ascii=False)
+        yield _json({"tokens": words, "ner_tags": tags})
 
 
 def conll(sentences: Iterable[tuple[list[str], list[str]]]) -> Iterator[str]:
@@ -61,6 +61,12 @@ def conll(sentences: Iterable[tuple[list[str], list[str]]]) -> Iterator[str]:
         yield ""
 
 
+def _json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    # Half of a surrogate pair cannot be written as UTF-8.
+    return text if not re.search("[\ud800-\udfff]", text) else json.dumps(value)
+
+
 def sentences_of(rows: Rows) -> Iterator[tuple[list[str], list[str]]]:
     """The words and tags of every sentence."""
     bounds = rows.offsets.tolist()
@@ -72,7 +78,7 @@ def doccano(documents: Iterable[Document]) -> Iterator[str]:
     """doccano's JSONL, as it imports and exports it."""
     for document in documents:
         spans = [[span.start, span.end, span.type] for span in document.spans]
-        yield json.dumps({"text": document.text, "label": spans}, ensure_ascii=False)
+        yield _json({"text": document.text, "label": spans})
 
 
 def label_studio(documents: Sequence[Document | Predicted]) -> Iterator[str]:
@@ -80,7 +86,7 @@ def label_studio(documents: Sequence[Document | Predicted]) -> Iterator[str]:
     yield "["
     for number, each in enumerate(documents):
         comma = "," if number < len(documents) - 1 else ""
-        yield json.dumps(_task(each), ensure_ascii=False) + comma
+        yield _json(_task(each)) + comma
     yield "]"
 
 

@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ner_dist.data.convert import convert
 from ner_dist.data.formats.form import Documents
 from ner_dist.data.readers import read_content, read_rows
 from ner_dist.recipe import Data
@@ -15,6 +18,7 @@ from tests.command_line import ner_dist
 from tests.data.test_readers import sentences
 
 FILES = Path(__file__).parent / "formats/files"
+TEXTS = st.text(min_size=1, max_size=20)
 ENDINGS = {"doccano": "jsonl", "label-studio": "json", "jsonl": "jsonl", "conll": "conll"}
 
 
@@ -122,3 +126,24 @@ def test_errors(tmp_path, monkeypatch, capsys, words, what):
     Path("a.jsonl").write_text('{"text": "In Bern", "label": [[3, 7, "LOC"]]}\n')
     assert ner_dist("convert", *words) == 2
     assert re.match(rf"error: {what}", capsys.readouterr().err)
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(min_size=1, max_size=20), st.randoms(use_true_random=False)), min_size=1, max_size=4
+    ),
+    st.sampled_from(["doccano", "label-studio"]),
+)
+def test_any_text_and_spans_come_back(tmp_path_factory, drawn, to):
+    folder = tmp_path_factory.mktemp("any")
+    expected = []
+    for text, random in drawn:
+        ends = [sorted(random.sample(range(len(text) + 1), 2)) for _ in range(3)]
+        expected.append((text, [(start, end, random.choice(["A", "B"])) for start, end in ends]))
+    source, out = folder / "a.json", folder / "out.json"
+    rows = [{"text": text, "spans": [list(span) for span in found]} for text, found in expected]
+    source.write_text(json.dumps(rows))
+    convert(source, out, Data(path="unused"), to)
+    if to == "doccano":
+        out = out.rename(folder / "out.jsonl")
+    assert spans(out) == expected

@@ -73,6 +73,8 @@ def _documents(rows: JsonRows, answers: Any, text_of: Any) -> Content:
         if len(valid) > 1:
             several += 1
             detail(f"{where}: the first of {len(valid)} answers is read")
+        if not isinstance(valid[0], list):
+            raise UserError(f"{valid[0]!r:.60} is not a list of spans", where=where)
         text = text_of(row, valid[0])
         if not isinstance(text, str):
             raise UserError("the text of the record cannot be told from its fields", where=where)

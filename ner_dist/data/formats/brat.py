@@ -2,12 +2,11 @@
 
 Entities are the lines of an .ann file that begin with T, triggers of events among them. Other annotations
 are about entities or between them, and are counted. An entity in several pieces (`0 5;16 23`) is read from
-the start of its first piece to the end of its last.
+the start of its first piece to the end of its last, and listed.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -17,14 +16,13 @@ from typing import TYPE_CHECKING
 from ner_dist.data.documents import Document, Span
 from ner_dist.data.file_text import read_text
 from ner_dist.data.formats.form import Documents, FileFormat
+from ner_dist.data.notes import detail
 from ner_dist.data.offsets import code_points
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
     from ner_dist.data.offsets import Unit
     from ner_dist.recipe import Data
-
-log = logging.getLogger(__name__)
 
 _TEXT_BOUND = re.compile(r"T[^\t]*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)[ ]*(?:\t(.*))?")
 _OTHERS = {
@@ -124,12 +122,6 @@ def _read(path: Path, data: Data) -> Documents:
         raise UserError(f"no {beside.name} beside this text, in a folder of brat", where=str(path), fix=fix)
     text = read_text(path)
     found = parse(read_text(beside), text, file=str(beside), offsets=data.offsets)
-    if found.others:
-        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(found.others.items()))
-        log.info("%s: left out: %s", beside, kinds)
-    if found.pieces:
-        what = "%s: entities in several pieces, read from their first to their last character: %d, such as %s"
-        log.warning(what, beside, len(found.pieces), found.pieces[0].removeprefix(f"{beside}:"))
     starts = [0, *(end.end() for end in re.finditer("\n", text))]
     document = Document(
         text,
@@ -138,7 +130,11 @@ def _read(path: Path, data: Data) -> Documents:
         id=path.stem,
         line_starts=tuple(zip(starts, range(1, len(starts) + 1), strict=True)),
     )
-    return Documents([document] if text.strip() else [], str(path))
+    for piece in found.pieces:
+        detail(f"{piece}: read from the first of its pieces to the last")
+    # A corpus has thousands of files, so that these are counted over the split.
+    left_out = found.others + Counter({"gaps in entities of several pieces": len(found.pieces)})
+    return Documents([document] if text.strip() else [], str(path), left_out=left_out)
 
 
 FORMAT = FileFormat("text annotated with brat", _recognises, _read)

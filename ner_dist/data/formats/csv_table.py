@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
+from ner_dist.data.file_text import HEAD
 from ner_dist.data.formats.cell_text import LIST_NAMES, is_list, tags_in
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES
 from ner_dist.errors import UserError
@@ -66,8 +67,7 @@ def read_table(text: str, *, file: str) -> Table:
     Raises:
         UserError: quotes do not match, or a row has more or fewer cells than the first.
     """
-    first = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), ())))
+    delimiter = max(_DELIMITERS, key=lambda mark: _first_width(text, mark))
     names: tuple[str, ...] = ()
     rows: list[tuple[int, tuple[str, ...]]] = []
     # Not str.splitlines: cells may hold U+2028 and the like.
@@ -94,6 +94,14 @@ def read_table(text: str, *, file: str) -> Table:
             else:
                 rows.append((line, tuple(cells)))
     return Table(file, names, tuple(rows))
+
+
+def _first_width(text: str, delimiter: str) -> int:
+    """Number of cells in the first line; 0 if it cannot be cut."""
+    try:
+        return len(next(csv.reader(io.StringIO(text[:HEAD], newline=""), delimiter=delimiter), ()))
+    except csv.Error:
+        return 0
 
 
 @contextmanager
@@ -167,6 +175,8 @@ def rows_of_words(table: Table, data: Data) -> Rows:
 
 
 def _sentences(table: Table, data: Data) -> list[_Sentence]:
+    if not table.rows:
+        return []
     word = _find(table, data, "tokens_column", WORD_NAMES)
     tag = _find(table, data, "tags_column", TAG_NAMES)
     sentence, document = _sentence_column(table, data, {word, tag}), _document_column(table)

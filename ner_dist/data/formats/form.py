@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.corpus import Rows
 from ner_dist.data.documents import Document, rows_from_documents
+from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Data
@@ -24,10 +25,10 @@ class Documents:
     """Name in messages."""
     place_prefix: str = ""
     """Prefix of a document's line in messages: empty for lines, `row ` for rows."""
-    read: int | None = None
-    """Rows before the language filter; None: all documents."""
     languages: Counter[str] = field(default_factory=Counter)
     """Number of rows in each language, if a language is selected."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """As in `Rows`."""
 
     def rows(self, data: Data) -> Rows:
         """Cut them into sentences of words with a tag each.
@@ -37,8 +38,8 @@ class Documents:
         """
         rows = rows_from_documents(self.documents, data, file=self.file, place_prefix=self.place_prefix)
         # `read` minus the sentences is what the language filter left out.
-        rows.read = len(rows.tokens) + (self.read or len(self.documents)) - len(self.documents)
-        rows.languages = self.languages
+        rows.read += self.languages.total() - self.languages[str(data.language)]
+        rows.languages, rows.left_out = self.languages, self.left_out
         return rows
 
 
@@ -64,6 +65,17 @@ class JsonRows:
     def documents(self, documents: list[Document]) -> Documents:
         """The documents that a format has read from these rows."""
         return Documents(documents, self.file, self.place_prefix)
+
+    def items(self, row: dict[str, Any], key: str, number: int) -> list[Any]:
+        """The list under a key of a row; empty if the key is missing or null.
+
+        Raises:
+            UserError: it is no list.
+        """
+        value = row.get(key)
+        if value is not None and not isinstance(value, list):
+            raise UserError(f"'{key}' is {value!r:.60}, not a list", where=self.place(number))
+        return value or []
 
     def place(self, number: int) -> str:
         """Location of a row, for messages."""

@@ -13,6 +13,7 @@ from typing import Any
 from ner_dist.data.documents import Document
 from ner_dist.data.formats.form import Content, JsonFormat, JsonRows
 from ner_dist.data.formats.span_items import spans_of
+from ner_dist.data.formats.text_spans import id_of
 from ner_dist.data.notes import detail
 from ner_dist.errors import UserError
 from ner_dist.formatting import counted
@@ -68,7 +69,7 @@ def _read(rows: JsonRows) -> Content:
             if not each["value"].get("labels"):
                 notes.leave_out("regions without a label", where)
         spans = spans_of(labelled, text, rows, number)
-        documents.append(Document(text, spans, number, id=str(row["id"]) if "id" in row else None))
+        documents.append(Document(text, spans, number, id=id_of(row)))
     notes.log()
     return rows.documents(documents)
 
@@ -120,22 +121,24 @@ def _read_min(rows: JsonRows) -> Content:
     keys = list(dict.fromkeys(key for _, row in rows if isinstance(row, dict) for key in _min_keys(row)))
     documents: list[Document] = []
     notes = _Notes(rows.file)
-    seen: dict[Any, int] = {}
+    seen: set[str | None] = set()
     for number, row in rows:
         where = rows.place(number)
         if not isinstance(row, dict):
             raise UserError(f"{row!r:.60} is not an annotation of Label Studio", where=where)
-        task = row.get("id")
+        task = id_of(row)
         if task is not None and task in seen:
             notes.choose(where, 2)
             continue
-        if task is not None:
-            seen[task] = number
+        seen.add(task)
         data = {key: value for key, value in row.items() if key not in _MIN_OWN}
         text = row[_TEXT] if isinstance(row.get(_TEXT), str) else _text(data, [], where)
-        items = [item for key in keys for item in row.get(key) or [] if item.get("labels")]
+        given = [item for key in keys for item in rows.items(row, key, number)]
+        items = [item for item in given if not isinstance(item, dict) or item.get("labels")]
+        for _ in range(len(given) - len(items)):
+            notes.leave_out("regions without a label", where)
         spans = spans_of(items, text, rows, number)
-        documents.append(Document(text, spans, number, id=str(task) if task is not None else None))
+        documents.append(Document(text, spans, number, id=task))
     notes.log()
     return rows.documents(documents)
 

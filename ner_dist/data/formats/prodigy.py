@@ -35,7 +35,7 @@ def _is_token(token: Any) -> bool:
 def _read(rows: JsonRows) -> Content:
     documents = []
     answers, repeated, relations, binary = Counter[str](), 0, 0, 0
-    seen: set[Any] = set()
+    seen: set[str | None] = set()
     for number, row in rows:
         where = rows.place(number)
         text = row.get("text") if isinstance(row, dict) else None
@@ -46,15 +46,15 @@ def _read(rows: JsonRows) -> Content:
             answers[str(answer)] += 1
             detail(f"{where}: left out, its answer is {answer}")
             continue
-        task = row.get("_input_hash")
+        task = str(row["_input_hash"]) if "_input_hash" in row else None
         if task is not None and task in seen:
             repeated += 1
             detail(f"{where}: left out, the input was answered before")
             continue
         seen.add(task)
-        relations += len(row.get("relations") or ())
+        relations += len(rows.items(row, "relations", number))
         binary += row.get("_is_binary") is True
-        spans = spans_of(row.get("spans") or (), text, rows, number)
+        spans = spans_of(rows.items(row, "spans", number), text, rows, number)
         document = Document(text, spans, number, words=_words(row, text, rows, number))
         check_words(document, place=where)
         documents.append(document)
@@ -73,9 +73,9 @@ def _read(rows: JsonRows) -> Content:
 
 def _words(row: dict[str, Any], text: str, rows: JsonRows, number: int) -> tuple[tuple[int, int], ...] | None:
     """Prodigy's own tokens, without those that are blank."""
-    tokens = row.get("tokens")
-    if not isinstance(tokens, list):
+    if row.get("tokens") is None:
         return None
+    tokens = rows.items(row, "tokens", number)
     if not all(map(_is_token, tokens)):
         raise UserError("a token without text, start or end", where=rows.place(number))
     # Tokens are spans of a kind: their offsets are checked alike.

@@ -46,8 +46,8 @@ def _read_examples(rows: JsonRows) -> Content:
         if not _is_example(row):
             fix = 'write [text, {"entities": [[3, 7, "LOC"]]}]'
             raise UserError(f"{row!r:.60} is not an example of spaCy", where=rows.place(number), fix=fix)
-        text, entities = row[0], row[1]["entities"]
-        documents.append(Document(text, spans_of(entities or (), text, rows, number), number))
+        text, entities = row[0], rows.items(row[1], "entities", number)
+        documents.append(Document(text, spans_of(entities, text, rows, number), number))
     return rows.documents(documents)
 
 
@@ -61,16 +61,24 @@ def _read_docs(rows: JsonRows) -> Content:
         if not _is_doc(row):
             raise UserError(f"{row!r:.60} is not a document of spaCy", where=rows.place(number))
         text, words, sentences = row["text"], None, None
-        if isinstance(row.get("tokens"), list):
-            ranges = [(token["start"], token["end"]) for token in row["tokens"]]
+        if row.get("tokens"):
+            ranges = _ranges(rows.items(row, "tokens", number), text, rows, number)
             words = tuple((start, end) for start, end in ranges if text[start:end].strip())
-            starts = [sentence["start"] for sentence in row.get("sents") or ()]
-            sentences = _first_words(words, starts) if starts else None
+            sents = _ranges(rows.items(row, "sents", number), text, rows, number)
+            sentences = _first_words(words, [start for start, _ in sents]) if sents else None
         spans = spans_of(row["ents"], text, rows, number)
         document = Document(text, spans, number, words, sentences, id=id_of(row))
         check_words(document, place=rows.place(number))
         documents.append(document)
     return rows.documents(documents)
+
+
+def _ranges(items: list[Any], text: str, rows: JsonRows, number: int) -> list[tuple[int, int]]:
+    """Start and end of tokens or sentences, which are spans of a kind."""
+    if not all(isinstance(item, dict) for item in items):
+        raise UserError("a token or sentence without start and end", where=rows.place(number))
+    spans = spans_of([{**item, "label": "-"} for item in items], text, rows, number, quotes=False)
+    return [(span.start, span.end) for span in spans]
 
 
 def _first_words(words: tuple[tuple[int, int], ...], starts: list[int]) -> tuple[int, ...]:
@@ -116,7 +124,9 @@ def _paragraph(paragraph: dict[str, Any], rows: JsonRows, number: int, name: str
         at += len(sentence)
     spans = spans_of_tags(tags, words)
     if not flat:
-        return Document(text, spans_of(paragraph.get("entities") or (), text, rows, number), number, id=name)
+        return Document(
+            text, spans_of(rows.items(paragraph, "entities", number), text, rows, number), number, id=name
+        )
     return Document(text, tuple(spans), number, words, tuple(firsts), name)
 
 

@@ -63,14 +63,11 @@ def _read(rows: JsonRows) -> Content:
         text = row.get(text_key) if isinstance(row, dict) else None
         if not isinstance(text, str):
             raise UserError(f"{row!r:.60} has no text in '{text_key}'", where=where)
-        items = row.get(span_key)
-        if items is None and span_key not in row:
+        if span_key not in row:
             fix = "write an empty list for a text without entities"
             raise UserError(f"no '{span_key}', where other rows have their spans", where=where, fix=fix)
-        if not isinstance(items or [], list):
-            raise UserError(f"'{span_key}' is {items!r:.60}, not a list of spans", where=where)
-        relations += len(row.get("relations") or ())
-        spans = spans_of(items or [], text, rows, number)
+        relations += len(rows.items(row, "relations", number))
+        spans = spans_of(rows.items(row, span_key, number), text, rows, number)
         documents.append(Document(text, spans, number, id=id_of(row)))
     log.info("%s: read as texts in '%s' with spans in '%s'", rows.file, text_key, span_key)
     if relations:

@@ -32,7 +32,7 @@ def _read_gliner(rows: JsonRows) -> Content:
         if not _is_gliner(row):
             what = f"{row!r:.60} has no `tokenized_text` and `ner`"
             raise UserError(what, where=rows.place(number))
-        items = row["ner"] or []
+        items = rows.items(row, "ner", number)
         documents.append(_document([row["tokenized_text"]], items, rows, number, inclusive=True))
     return rows.documents(documents)
 
@@ -73,9 +73,9 @@ def _read(rows: JsonRows) -> Content:
         words = row.get(word_key) if isinstance(row, dict) else None
         if not isinstance(words, list):
             raise UserError(f"{row!r:.60} has no words in '{word_key}'", where=rows.place(number))
-        sentences = words if words and isinstance(words[0], list) else [words]
-        items = row.get(span_key) or []
-        if items and not is_span(items[0]):  # a list for each sentence
+        sentences = words if all(isinstance(each, list) for each in words) else [words]
+        items = rows.items(row, span_key, number)
+        if all(isinstance(each, list) and not is_span(each) for each in items):  # a list for each sentence
             items = list(chain.from_iterable(items))
         documents.append(_document(sentences, items, rows, number, inclusive=inclusive, name=id_of(row)))
     says = "%s: read as words in '%s' with spans in '%s', whose last number is %s"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ner_dist.data.readers import read_content, read_rows
+from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe import Data, SplitNames
 
 FILES = Path(__file__).parent / "files"
 GOOD = {"text": "In Bern", "label": [[3, 7, "LOC"]]}
@@ -68,7 +69,7 @@ def test_labels_that_are_numbers(read):
         ({"text": "In Bern", "label": [[3, 7, ""]]}, r"has no label; give it one"),
         ({"text": "In Bern", "label": [[3, 7, None]]}, r"has no label; give it one"),
         ({"text": "In Bern", "label": [{"start": 3}]}, r"is not a span; write \[start, end, label\]"),
-        ({"text": "In Bern", "label": "LOC"}, r"'label' is 'LOC', not a list of spans"),
+        ({"text": "In Bern", "label": "LOC"}, r"'label' is 'LOC', not a list"),
         ({"text": "In Bern"}, r"no 'label', where other rows have their spans; write an empty list"),
         ({"text": 3, "label": []}, r"has no text in 'text'"),
         ([], r"\[\] has no text in 'text'"),
@@ -114,6 +115,31 @@ def test_rows_of_another_language_are_left_out(tmp_path):
     assert (len(rows.tokens), rows.read, rows.languages) == (2, 3, {"en": 2, "de": 1})
     with pytest.raises(UserError, match="no column 'spoken'"):
         read_rows(path, Data(path="x", language="en", language_column="spoken"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [
+        ([{"text": "In Bern", "label": []}], "no entity in train: its texts have no spans; see whether"),
+        ([["In Bern", {"entities": []}]], "no entity in train: its texts have no spans; see whether"),
+        ([{"data": {"text": "In"}, "annotations": []}], "it has no words for train"),
+        ([{"text": "\ud800", "label": [[0, 1, "LOC"]]}], "half of a surrogate pair"),
+    ],
+)
+def test_nothing_to_learn(tmp_path, rows, what):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(rows))
+    splits = SplitNames(validation=None, test=None)
+    with pytest.raises(UserError, match=rf"^{path}(:row 1)?: {what}"):
+        load_corpus(Data(path=str(path), splits=splits))
+
+
+def test_no_row_in_the_language(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(GOOD | {"lang": "de"}) + "\n")
+    splits = SplitNames(validation=None, test=None)
+    with pytest.raises(UserError, match=r"no sentence of train has lang = en; the languages are de \(1\)"):
+        load_corpus(Data(path=str(path), language="en", splits=splits))
 
 
 @pytest.mark.parametrize(

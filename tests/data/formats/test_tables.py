@@ -32,6 +32,9 @@ SENTENCES = [
 ]
 
 
+ONE = {"train": "train", "validation": None, "test": None}
+
+
 @pytest.fixture
 def write(tmp_path):
     def write(text: str, name: str = "train.csv"):
@@ -131,6 +134,26 @@ class TestARowForEachWord:
     )
     def test_errors_name_the_line(self, write, text, message):
         assert refused(write(text)).startswith(message)
+
+    def test_a_wrong_column_of_tags_is_named(self, write):
+        path = write("sentence,word,chunk,ner\n1,In,O,O\n1,Bern,O,B-LOC\n")
+        with pytest.raises(UserError, match=r"every tag is O.*; set data.tags_column=ner, which holds tags"):
+            load_corpus(Data(path=str(path), tags_column="chunk", splits=ONE))
+
+    @settings(max_examples=100, deadline=None)
+    @given(
+        st.text(alphabet="word,tag;\"'\n\r\0 O[]1#\u2028", max_size=40),
+        st.sampled_from(["", "sent,word,tag\n"]),
+    )
+    def test_any_text_is_rows_or_an_error(self, tmp_path_factory, text, header):
+        path = tmp_path_factory.mktemp("drawn") / "a.csv"
+        path.write_bytes((header + text).encode())
+        try:
+            rows = content(path)
+        except UserError as error:
+            assert error.where is not None and error.where.startswith(str(path))
+        else:
+            assert all(word == word.strip() and word for line in rows.tokens for word in line)
 
     def test_windows_encodings(self, tmp_path):
         path = tmp_path / "train.csv"
@@ -309,9 +332,6 @@ class TestArrow:
         assert refused(tmp_path / "a.parquet") == (
             "a.parquet:row 1: no column 'tokens'; the columns are text, score; set data.tokens_column"
         )
-
-
-ONE = {"train": "train", "validation": None, "test": None}
 
 
 class TestSavedToDisk:
