@@ -2,24 +2,43 @@
 
 Changes 5 % of the training spans of a data set (their type, their boundary, removed, invented; at least 50
 of each), trains the folds on what came of it, and counts the planted errors in the first tenth of the list.
-cleanlab's token classification ranks the same spans from the same out-of-fold probabilities.
+cleanlab's token classification scores the same words from the same out-of-fold probabilities: once it
+ranks the doctor's spans, each by its worst word, and once it ranks words, as its own list does.
 
     pip install cleanlab
-    python benchmarks/label_errors.py --data ../shared/data/wikineural_en_resplit --model MINILM --folds 5
+    python benchmarks/label_errors.py --data ../shared/data/wikineural_en_resplit --model MINILM --folds 5 \\
+        --out label_errors
+
+A second start goes on where the first was stopped. `--train` also writes the recipes that train on the changed
+data and on what a perfect reviewer of the first tenth makes of it, and prints the commands that compare them.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ner_dist.data.sources import load_corpus
+from ner_dist.doctor.folds import train_folds, write_folds, write_sentences
+from ner_dist.doctor.probabilities import out_of_fold
+from ner_dist.doctor.suspects import suspects
 from ner_dist.labels import extract_spans
+from ner_dist.recipe import Data, Model, Recipe, SplitNames
+from ner_dist.recipe_file import to_yaml
+from ner_dist.runtime.accelerator import set_up_logging
 
 if TYPE_CHECKING:
-    from ner_dist.data.corpus import Split
+    from collections.abc import Sequence
+
+    from ner_dist.data.corpus import Corpus, Split
+    from ner_dist.doctor.suspects import Suspect
     from ner_dist.labels import LabelSet
 
 KINDS = ("type", "boundary", "removed", "invented")
@@ -125,3 +144,185 @@ def _moves(
     if end - start > 1:
         moves += [(start + 1, end), (start, end - 1)]
     return moves
+
+
+@dataclass(frozen=True)
+class Place:
+    """An item of a ranked list: words that a reviewer looks at, counted over all sentences."""
+
+    start: int
+    end: int
+
+
+def places(found: Sequence[Suspect], offsets: np.ndarray) -> list[Place]:
+    """The words of each suspect."""
+    made = []
+    for suspect in found:
+        both = (*suspect.annotated, *suspect.suggested)
+        first = int(offsets[suspect.sentence])
+        made.append(Place(first + min(span.start for span in both), first + max(span.end for span in both)))
+    return made
+
+
+def found_in(ranked: Sequence[Place], planted: Sequence[Planted], *, first: int) -> Counter[str]:
+    """Planted errors of each kind that the first items of a list overlap."""
+    seen = {word for place in ranked[:first] for word in range(place.start, place.end)}
+    return Counter(error.kind for error in planted if seen.intersection(range(error.start, error.end)))
+
+
+def cleanlab_scores(tags: np.ndarray, probabilities: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """cleanlab's quality of each word's label, float [W]; low is suspicious."""
+    from cleanlab.token_classification.rank import get_label_quality_scores
+
+    bounds = list(pairwise(offsets.tolist()))
+    labels = [tags[start:end].tolist() for start, end in bounds]
+    _, scores = get_label_quality_scores(labels, [probabilities[start:end] for start, end in bounds])
+    return np.concatenate([np.asarray(each, dtype=float) for each in scores])
+
+
+def measure(
+    split: Split, tags: np.ndarray, probabilities: np.ndarray, labels: LabelSet, planted: Sequence[Planted]
+) -> dict[str, Any]:
+    """Planted errors in the first tenth of each list, by kind, and the size of that tenth."""
+    found = suspects(replace(split, tags=tags), tags, probabilities, labels)
+    ours = places(found, split.offsets)
+    tenth = len(ours) // 10
+    lists = {"ner-dist doctor": ours}
+    try:
+        quality = cleanlab_scores(tags, probabilities, split.offsets)
+    except ImportError:
+        print("cleanlab is not installed: pip install cleanlab")
+    else:
+        worst = np.array([quality[place.start : place.end].min() for place in ours])
+        lists["cleanlab, our spans by their worst word"] = [
+            ours[i] for i in np.argsort(worst, kind="stable").tolist()
+        ]
+        words = np.argsort(quality, kind="stable")[:tenth].tolist()
+        lists["cleanlab, words"] = [Place(word, word + 1) for word in words]
+    return {
+        "planted": dict(Counter(error.kind for error in planted)),
+        "items": len(ours),
+        "tenth": tenth,
+        "found": {name: dict(found_in(ranked, planted, first=tenth)) for name, ranked in lists.items()},
+    }
+
+
+def table(result: dict[str, Any]) -> list[str]:
+    """The result as a Markdown table."""
+    planted = result["planted"]
+    lines = [
+        f"| first {result['tenth']:,} of {result['items']:,} | {' | '.join(KINDS)} | all | share |",
+        "|---" * (len(KINDS) + 3) + "|",
+        f"| planted | {' | '.join(str(planted[kind]) for kind in KINDS)} | {sum(planted.values())} | |",
+    ]
+    for name, found in result["found"].items():
+        cells = " | ".join(str(found.get(kind, 0)) for kind in KINDS)
+        share = sum(found.values()) / sum(planted.values())
+        lines.append(f"| {name} | {cells} | {sum(found.values())} | {100 * share:.1f} % |")
+    return lines
+
+
+def reviewed(
+    found: Sequence[Suspect], true: np.ndarray, tags: np.ndarray, split: Split, labels: LabelSet
+) -> list[dict[str, Any]]:
+    """What a perfect reviewer makes of suspects: the true annotation of every sentence that has another."""
+    rows = []
+    for sentence in dict.fromkeys(suspect.sentence for suspect in found):
+        start, end = split.offsets[sentence : sentence + 2]
+        if np.array_equal(true[start:end], tags[start:end]):
+            continue
+        was, now = (_spans(each[start:end], labels) for each in (tags, true))
+        kept = [span for span in was if span in now]
+        row = {"decision": "accept", "split": "train", "tokens": split.tokens[sentence]}
+        rows.append(
+            row | {"was": [s for s in was if s not in kept], "now": [s for s in now if s not in kept]}
+        )
+    return rows
+
+
+def _spans(tags: np.ndarray, labels: LabelSet) -> list[dict[str, Any]]:
+    spans = extract_spans(tags, np.array([0, len(tags)]), labels, strict=False)
+    rows = zip(spans.start.tolist(), spans.end.tolist(), spans.type.tolist(), strict=True)
+    return [{"start": start, "end": end, "type": labels.types[kind]} for start, end, kind in rows]
+
+
+def write_recipes(out: Path, recipe: Recipe, source: str) -> None:
+    """Recipes of the changed and of the corrected data, scored on the untouched test split."""
+    for split in ("validation", "test"):
+        path = out / "data" / f"{split}.jsonl"
+        if not path.exists():
+            corpus = load_corpus(Data(path=source), splits=[split])
+            write_sentences(path, corpus.splits[split], corpus.labels.tags)
+    data = recipe.data.model_copy(update={"splits": SplitNames()})
+    for name, corrections in (("dirty", None), ("corrected", str(out / "corrections.jsonl"))):
+        own = data.model_copy(update={"corrections": corrections})
+        changed = recipe.model_copy(
+            update={"name": name, "output_dir": str(out / "runs" / name), "data": own}
+        )
+        (out / f"{name}.yaml").write_text(to_yaml(changed), encoding="utf-8")
+    runs = []
+    for name in ("dirty", "corrected"):
+        for seed in (1, 2, 3):
+            run = out / "runs" / f"{name}-{seed}"
+            runs.append(str(run))
+            print(f"ner-dist train {out / name}.yaml train.seed={seed} output_dir={run}")
+    print(f"ner-dist compare {' '.join(runs)} --out {out / 'comparison'}")
+
+
+def planted_data(arguments: argparse.Namespace, folder: Path) -> tuple[Corpus, np.ndarray, list[Planted]]:
+    """The changed corpus as it is read again, the true tags, and what was planted."""
+    corpus = load_corpus(Data(path=arguments.data), splits=["train"])
+    split = corpus.splits["train"]
+    if arguments.sentences is not None:
+        split = split.keep(np.arange(len(split)) < arguments.sentences)
+    tags, planted = plant(split, corpus.labels, share=arguments.share, seed=arguments.seed)
+    write_sentences(folder / "data" / "train.jsonl", replace(split, tags=tags), corpus.labels.tags)
+    rows = [asdict(error) for error in planted]
+    (folder / "planted.json").write_text(json.dumps(rows), encoding="utf-8")
+    return replace(corpus, splits={"train": replace(split, tags=tags)}), split.tags, planted
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", required=True, help="folder with a training split")
+    parser.add_argument("--model", required=True, help="encoder: a folder, a hub name, or scratch")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path("label_errors"))
+    parser.add_argument("--share", type=float, default=0.05, help="of the spans that are changed")
+    parser.add_argument("--sentences", type=int, help="of the training split; all if not given")
+    parser.add_argument("--seed", type=int, default=13)
+    parser.add_argument("--train", action="store_true", help="write recipes of the dirty and corrected data")
+    arguments = parser.parse_args()
+    set_up_logging()
+    out = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    corpus, true, planted = planted_data(arguments, out)
+    data = Data(
+        path=str(out / "data"),
+        splits=SplitNames(validation=None, test=None),
+        label_names=list(corpus.labels.tags),
+        deduplicate=False,
+        cache_dir=str(out / "cache"),
+    )
+    recipe = Recipe(
+        name="label_errors", output_dir=str(out / "run"), model=Model(name=arguments.model), data=data
+    )
+    read = load_corpus(data)
+    folds = write_folds(recipe, read, out, count=arguments.folds)
+    train_folds(folds)
+    split = read.splits["train"]
+    probabilities = out_of_fold(folds, labels=read.labels, offsets=split.offsets)
+    result = measure(split, split.tags, probabilities, read.labels, planted)
+    (out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(table(result)))
+    if arguments.train:
+        found = suspects(split, split.tags, probabilities, read.labels)[: result["tenth"]]
+        rows = reviewed(found, true, split.tags, split, read.labels)
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (out / "corrections.jsonl").write_text(lines, encoding="utf-8")
+        write_recipes(out, recipe, arguments.data)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,7 @@ import typer
 
 from ner_dist import __version__
 from ner_dist.commands import cluster, scoring, training
+from ner_dist.commands.doctor import doctor
 from ner_dist.errors import UserError, disk_errors, show
 from ner_dist.runtime.threads import wait_considerately
 
@@ -21,6 +22,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "recipes": training.recipes,
     "new": training.new,
     "settings": training.settings,
+    "doctor": doctor,
     "prepare": training.prepare,
     "plan": cluster.plan,
     "launch-help": cluster.launch_help,

@@ -98,6 +98,9 @@ class Diagnosis:
     splits: dict[str, SplitSizes]
     steps: Steps | None
     findings: list[Finding]
+    """The most severe first."""
+    notes: list[str] = field(default_factory=list)
+    """Lines of the log of reading: what was converted, dropped or guessed."""
     format: int = FORMAT
 
     @property

@@ -20,7 +20,7 @@ import numpy as np
 from ner_dist.labels import extract_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Sequence, Set
 
     from ner_dist.data.corpus import Split
     from ner_dist.labels import LabelSet
@@ -73,14 +73,15 @@ def suspects(split: Split, tags: np.ndarray, probabilities: np.ndarray, labels: 
     found: list[Suspect] = []
     coder = _Coder(labels)
     logs = np.log(np.maximum(probabilities, _LEAST))
-    logs[probabilities.sum(axis=1) == 0] = 0.0  # every reading is the same to a word that no model saw
-    predicted = np.where(probabilities.sum(axis=1) > 0, probabilities.argmax(axis=1), labels.label2id["O"])
+    known = probabilities.sum(axis=1) > 0
+    logs[~known] = 0.0  # every reading is the same to a word that no model saw
+    predicted = np.where(known, probabilities.argmax(axis=1), tags)
     annotated, suggested = (
         _by_sentence(each.astype(np.int16), split.offsets, labels) for each in (tags, predicted)
     )
     for sentence in range(len(split)):
         start, end = int(split.offsets[sentence]), int(split.offsets[sentence + 1])
-        own = coder.sentence(sentence, logs[start:end])
+        own = _Sentence(sentence, logs[start:end], known[start:end], coder)
         found += own.suspects(annotated.get(sentence, []), suggested.get(sentence, []))
     found.sort(key=lambda suspect: -suspect.evidence)
     return found
@@ -107,9 +108,6 @@ class _Coder:
         self.begin = {name: labels.label2id[f"B-{name}"] for name in labels.types}
         self.inside = {name: labels.label2id[f"I-{name}"] for name in labels.types}
 
-    def sentence(self, index: int, logs: np.ndarray) -> _Sentence:
-        return _Sentence(index, logs, self)
-
 
 @dataclass(frozen=True)
 class _Sentence:
@@ -118,67 +116,69 @@ class _Sentence:
     index: int
     logs: np.ndarray
     """float [words, labels]"""
+    known: np.ndarray
+    """bool [words]: whether a model saw the word."""
     coder: _Coder
 
     def suspects(self, annotated: Sequence[Span], suggested: Sequence[Span]) -> Iterator[Suspect]:
         """The candidates of the sentence."""
+        taken = {word for span in (*annotated, *suggested) for word in range(span.start, span.end)}
         for own, others in _groups(annotated, suggested):
-            if not own:
-                yield self._suspect((), tuple(others), agrees=False)
-            elif not others:
-                for span in own:
-                    yield self._suspect((span,), (), agrees=False)
-            elif own == others:
-                yield self._best_other(own[0])
+            if own == others:
+                yield self._best_other(own[0], taken)
             else:
                 yield self._suspect(tuple(own), tuple(others), agrees=False)
 
-    def _best_other(self, span: Span) -> Suspect:
-        """An annotated entity with which the model agrees, against the best other reading."""
+    def _best_other(self, span: Span, taken: Set[int]) -> Suspect:
+        """An annotated entity with which the model agrees, against the best other reading.
+
+        Args:
+            span: the entity.
+            taken: words of all entities of the sentence, over which it cannot grow.
+        """
         others: list[tuple[Span, ...]] = [()]
         others += [(Span(span.start, span.end, name),) for name in self.coder.types if name != span.type]
-        for start, end in (
-            (span.start - 1, span.end),
-            (span.start + 1, span.end),
-            (span.start, span.end - 1),
-            (span.start, span.end + 1),
-        ):
-            if 0 <= start < end <= len(self.logs):
-                others.append((Span(start, end, span.type),))
+        bounds = []
+        if span.start > 0 and span.start - 1 not in taken:
+            bounds.append((span.start - 1, span.end))
+        if span.end < len(self.logs) and span.end not in taken:
+            bounds.append((span.start, span.end + 1))
+        if span.end - span.start > 1:
+            bounds += [(span.start + 1, span.end), (span.start, span.end - 1)]
+        others += [(Span(start, end, span.type),) for start, end in bounds]
         found = [self._suspect((span,), other, agrees=True) for other in others]
         return max(found, key=lambda suspect: suspect.evidence)
 
     def _suspect(self, annotated: tuple[Span, ...], suggested: tuple[Span, ...], *, agrees: bool) -> Suspect:
         both = (*annotated, *suggested)
-        first = min(span.start for span in both)
-        # The word behind tells whether an entity goes on.
-        behind = min(max(span.end for span in both) + 1, len(self.logs))
-        given, other = (self._log(reading, first, behind) for reading in (annotated, suggested))
-        covered = max(span.end for span in both) - first
+        start, end = min(span.start for span in both), max(span.end for span in both)
+        given, other = (self._log(reading, start, end) for reading in (annotated, suggested))
         return Suspect(
             sentence=self.index,
             annotated=annotated,
             suggested=suggested,
             kind=_kind(annotated, suggested),
             evidence=float(other.sum() - given.sum()),
-            confidence=float(np.exp(given[:covered].mean())),
+            confidence=float(np.exp(given[: end - start].mean())),
             agrees=agrees,
         )
 
-    def _log(self, reading: tuple[Span, ...], first: int, behind: int) -> np.ndarray:
-        """Log-probability of each word's tag in a reading, float [behind - first].
+    def _log(self, reading: tuple[Span, ...], start: int, end: int) -> np.ndarray:
+        """Log-probability of each word's tag in a reading, float [end - start + 1].
 
-        The word behind is any word that does not go on with the entity before it.
+        Words outside its entities are O. The last number is that of the word behind: it may be anything but
+        the rest of an entity that ends at `end`.
         """
-        ids = np.full(behind - first, self.coder.outside)
+        ids = np.full(end - start, self.coder.outside)
         for span in reading:
-            ids[span.start - first] = self.coder.begin[span.type]
-            ids[span.start - first + 1 : span.end - first] = self.coder.inside[span.type]
-        logs: np.ndarray = self.logs[np.arange(first, behind), ids].copy()
-        last = max((span.end for span in reading), default=0)
-        if first < last < behind:
-            goes_on = self.coder.inside[max(reading, key=lambda span: span.end).type]
-            logs[last - first] = np.log(max(1 - np.exp(self.logs[last, goes_on]), _LEAST))
+            ids[span.start - start] = self.coder.begin[span.type]
+            ids[span.start - start + 1 : span.end - start] = self.coder.inside[span.type]
+        logs = np.zeros(end - start + 1)
+        logs[:-1] = self.logs[np.arange(start, end), ids]
+        last = next((span for span in reading if span.end == end), None)
+        if last is not None and end < len(self.logs) and self.known[end]:
+            goes_on = np.exp(self.logs[end, self.coder.inside[last.type]])
+            logs[-1] = np.log(max(1 - goes_on, _LEAST))
         return logs
 
 
