@@ -9,8 +9,9 @@ ranks the doctor's spans, each by its worst word, and once it ranks words, as it
     python benchmarks/label_errors.py --data ../shared/data/wikineural_en_resplit --model MINILM --folds 5 \\
         --out label_errors
 
-A second start goes on where the first was stopped. `--train` also writes the recipes that train on the changed
-data and on what a perfect reviewer of the first tenth makes of it, and prints the commands that compare them.
+A second start goes on where the first was stopped. `--train` also writes the recipes that train on the
+changed data and on what a perfect reviewer of the first tenth makes of it, and prints the commands that
+compare them.
 """
 
 from __future__ import annotations
@@ -223,27 +224,34 @@ def table(result: dict[str, Any]) -> list[str]:
 
 
 def reviewed(
-    found: Sequence[Suspect], true: np.ndarray, tags: np.ndarray, split: Split, labels: LabelSet
+    found: Sequence[Suspect], planted: Sequence[Planted], true: np.ndarray, split: Split, labels: LabelSet
 ) -> list[dict[str, Any]]:
-    """What a perfect reviewer makes of suspects: the true annotation of every sentence that has another."""
+    """What a perfect reviewer makes of suspects: corrections of the planted errors that they overlap."""
+    seen = {word for place in places(found, split.offsets) for word in range(place.start, place.end)}
     rows = []
-    for sentence in dict.fromkeys(suspect.sentence for suspect in found):
-        start, end = split.offsets[sentence : sentence + 2]
-        if np.array_equal(true[start:end], tags[start:end]):
+    for error in planted:
+        if not seen.intersection(range(error.start, error.end)):
             continue
-        was, now = (_spans(each[start:end], labels) for each in (tags, true))
-        kept = [span for span in was if span in now]
-        row = {"decision": "accept", "split": "train", "tokens": split.tokens[sentence]}
-        rows.append(
-            row | {"was": [s for s in was if s not in kept], "now": [s for s in now if s not in kept]}
+        sentence = int(np.searchsorted(split.offsets, error.start, side="right")) - 1
+        start, end = split.offsets[sentence : sentence + 2].tolist()
+        was, now = (
+            _spans(tags[start:end], labels, error.start - start, error.end - start)
+            for tags in (split.tags, true)
         )
+        row = {"decision": "accept", "split": "train", "tokens": split.tokens[sentence]}
+        rows.append(row | {"was": was, "now": now})
     return rows
 
 
-def _spans(tags: np.ndarray, labels: LabelSet) -> list[dict[str, Any]]:
+def _spans(tags: np.ndarray, labels: LabelSet, start: int, end: int) -> list[dict[str, Any]]:
+    """Entities of one sentence that overlap words start to end."""
     spans = extract_spans(tags, np.array([0, len(tags)]), labels, strict=False)
     rows = zip(spans.start.tolist(), spans.end.tolist(), spans.type.tolist(), strict=True)
-    return [{"start": start, "end": end, "type": labels.types[kind]} for start, end, kind in rows]
+    return [
+        {"start": first, "end": behind, "type": labels.types[kind]}
+        for first, behind, kind in rows
+        if first < end and start < behind
+    ]
 
 
 def write_recipes(out: Path, recipe: Recipe, source: str) -> None:
@@ -318,7 +326,7 @@ def main() -> None:
     print("\n".join(table(result)))
     if arguments.train:
         found = suspects(split, split.tags, probabilities, read.labels)[: result["tenth"]]
-        rows = reviewed(found, true, split.tags, split, read.labels)
+        rows = reviewed(found, planted, true, split, read.labels)
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (out / "corrections.jsonl").write_text(lines, encoding="utf-8")
         write_recipes(out, recipe, arguments.data)
