@@ -58,9 +58,13 @@ def doctor(
         recipe = load_recipe(data, changed)
     else:
         recipe = bare_recipe(data, changed)
-        settings = [text for text in changed if text.startswith("data.")]
+        # What is dropped from train is not to be looked for in splits that may not be there.
+        drop = "drop_test_sentences_from_train"
+        settings = [text for text in changed if text.startswith("data.") and drop not in text]
         with quiet():
-            recipe = recipe.model_copy(update={"data": explore(data, settings).data})
+            found_data = explore(data, settings).data
+        kept = {drop: getattr(recipe.data, drop)}
+        recipe = recipe.model_copy(update={"data": found_data.model_copy(update=kept)})
     folder = None if out is None else Path(out)
     found, written = diagnose(recipe, with_encoder=is_recipe(data) or names_model(changed), out=folder)
     if folds is not None and folder is not None:
