@@ -23,13 +23,12 @@ from ner_dist.data.duplicates import sentence_key
 from ner_dist.data.readers import json_lines, read_text
 from ner_dist.errors import UserError
 from ner_dist.formatting import counted
-from ner_dist.labels import OUTSIDE, extract_spans
+from ner_dist.labels import OUTSIDE, LabelSet, extract_spans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ner_dist.data.corpus import Split
-    from ner_dist.labels import LabelSet
     from ner_dist.recipe import Data
 
 log = logging.getLogger(__name__)
@@ -62,23 +61,30 @@ class Correction:
         return max(span[1] for span in (*self.was, *self.now))
 
 
-def correct(splits: Mapping[str, Split], labels: LabelSet, data: Data, *, counts: dict[str, int]) -> None:
+def correct(splits: Mapping[str, Split], labels: LabelSet, data: Data, *, counts: dict[str, int]) -> LabelSet:
     """Change the tags of the splits as `data.corrections` says.
 
     Args:
         splits: as read; their tags are replaced.
         labels: what their ids mean.
         data: names the file; without one nothing happens.
-        counts: the number of corrected sentences is added as `<split>_corrected`.
+        counts: the number of corrected places is added as `<split>_corrected`.
+
+    Returns:
+        The labels, with those of types that only corrections have at their end.
 
     Raises:
         UserError: the file cannot be read, or a sentence is not in the data as it was reviewed.
     """
     if data.corrections is None:
-        return
+        return labels
     of_split: defaultdict[str, list[Correction]] = defaultdict(list)
     for correction in read_corrections(Path(data.corrections)):
         of_split[correction.split].append(correction)
+    own = [name for split in splits for each in of_split[split] for _, _, name in each.now]
+    if new := [name for name in dict.fromkeys(own) if name not in labels.types]:
+        log.warning("%s: types that the data itself does not have: %s", data.corrections, ", ".join(new))
+        labels = LabelSet((*labels.tags, *(f"{part}-{name}" for name in new for part in "BI")))
     for name, split in splits.items():
         split.tags, changed, already = _corrected(split, labels, of_split[name])
         counts[f"{name}_corrected"] = changed
@@ -87,6 +93,7 @@ def correct(splits: Mapping[str, Split], labels: LabelSet, data: Data, *, counts
             what = counted(len(of_split[name]), "correction")
             of = counted(changed, "place was", "places were")
             log.info("%s: %s of %s: %s changed, %s", name, what, data.corrections, of, said)
+    return labels
 
 
 def read_corrections(path: Path) -> list[Correction]:
@@ -137,7 +144,6 @@ def _corrected(split: Split, labels: LabelSet, corrections: list[Correction]) ->
         if not known:
             what = f"{correction.split} has no sentence `{' '.join(correction.tokens):.60}` any more"
             raise UserError(what, where=correction.where, fix=_AGAIN)
-        _check_types(correction, labels)
         states = [_state(tags, split, index, correction, labels) for index in known]
         for index, state in zip(known, states, strict=True):
             if state == correction.was:
@@ -150,13 +156,6 @@ def _corrected(split: Split, labels: LabelSet, corrections: list[Correction]) ->
             what = f"{origin} is annotated in another way than when it was reviewed"
             raise UserError(what, where=correction.where, fix=_AGAIN)
     return tags, changed, already
-
-
-def _check_types(correction: Correction, labels: LabelSet) -> None:
-    unknown = [name for _, _, name in correction.now if name not in labels.types]
-    if unknown:
-        what = f"the data has no type `{unknown[0]}`; it has {', '.join(labels.types)}"
-        raise UserError(what, where=correction.where, fix=_AGAIN)
 
 
 def _state(

@@ -61,7 +61,7 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
     for name, parts in rows.items():
         _count_rows(name, parts, data, counts)
     labels, splits, tags = labelled(rows, data)
-    correct(splits, labels, data, counts=counts)
+    labels = correct(splits, labels, data, counts=counts)
     cleaned = clean(splits, data, counts=counts)
     found = {name: cleaned[name] for name in wanted}
     check_train(found, labels, rows=rows, data=data)

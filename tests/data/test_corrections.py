@@ -107,7 +107,6 @@ def test_data_that_is_correct_already_is_left(tmp_path, caplog):
     [
         (correction(1, [], [(0, 1, "LOC")], tokens=["Gone"]), "train has no sentence `Gone` any more"),
         (correction(0, [(0, 1, "LOC")], []), "annotated in another way than when it was reviewed"),
-        (correction(0, [(0, 1, "ORG")], [(0, 1, "NEW")]), "the data has no type `NEW`; it has ORG, LOC"),
         (correction(0, [], []), "its spans do not lie in the sentence"),
         (correction(0, [], [(3, 9, "LOC")]), "its spans do not lie in the sentence"),
         ({"tokens": ["a"]}, "not a correction with decision, split, tokens, was and now"),
@@ -121,6 +120,13 @@ def test_what_cannot_be_applied_is_an_error_with_its_line(tmp_path, line, messag
     with pytest.raises(UserError, match=r"corrections\.jsonl:2") as error:
         read(path, save(tmp_path, fine, line))
     assert message in str(error.value)
+
+
+def test_type_that_only_a_correction_has_is_said(tmp_path, caplog):
+    path = write(tmp_path)
+    corpus = read(path, save(tmp_path, correction(0, [(0, 1, "ORG")], [(0, 1, "NEW")])))
+    assert corpus.labels.tags == (*read(path).labels.tags, "B-NEW", "I-NEW")
+    assert tags(corpus)[0][0] == "B-NEW" and "types that the data itself does not have: NEW" in caplog.text
 
 
 def test_missing_file_is_named(tmp_path):
