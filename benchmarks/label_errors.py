@@ -9,6 +9,9 @@ ranks the doctor's spans, each by its worst word, and once it ranks words, as it
     python benchmarks/label_errors.py --data ../shared/data/wikineural_en_resplit --model MINILM --folds 5 \\
         --out label_errors
 
+`--again 4` plants the errors in four other places, too, and has the same models judge them. `--only 1` trains
+one fold, and measures on its sentences alone.
+
 A second start goes on where the first was stopped. `--train` also writes the recipes that train on the
 changed data and on what a perfect reviewer of the first tenth makes of it, and prints the commands that
 compare them.
@@ -290,8 +293,8 @@ def planted_data(arguments: argparse.Namespace, folder: Path) -> tuple[Corpus, n
     return replace(corpus, splits={"train": replace(split, tags=tags)}), split.tags, planted
 
 
-def main() -> None:
-    """Run the command line."""
+def parsed() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", required=True, help="folder with a training split")
     parser.add_argument("--model", required=True, help="encoder: a folder, a hub name, or scratch")
@@ -300,36 +303,81 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.05, help="of the spans that are changed")
     parser.add_argument("--sentences", type=int, help="of the training split; all if not given")
     parser.add_argument("--seed", type=int, default=13)
+    parser.add_argument("--again", type=int, default=0, help="times that errors are planted in other places")
+    parser.add_argument("--only", type=int, help="folds that are trained and measured on; all if not given")
     parser.add_argument("--train", action="store_true", help="write recipes of the dirty and corrected data")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The sentences of the trained folds, with errors in their tags and what models say of them."""
+
+    split: Split
+    true: np.ndarray
+    """int16 [W]: the tags without errors."""
+    probabilities: np.ndarray
+    planted: list[Planted]
+
+    def keep(self, chosen: np.ndarray) -> Judged:
+        """Select sentences, bool [N]."""
+        words = np.repeat(chosen, np.diff(self.split.offsets))
+        place = np.cumsum(words) - 1
+        moved = [
+            Planted(error.kind, int(place[error.start]), int(place[error.end - 1]) + 1)
+            for error in self.planted
+            if words[error.start]
+        ]
+        return Judged(self.split.keep(chosen), self.true[words], self.probabilities[words], moved)
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = parsed()
     set_up_logging()
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     corpus, true, planted = planted_data(arguments, out)
-    data = Data(
-        path=str(out / "data"),
-        splits=SplitNames(validation=None, test=None),
-        label_names=list(corpus.labels.tags),
-        deduplicate=False,
-        cache_dir=str(out / "cache"),
-    )
     recipe = Recipe(
-        name="label_errors", output_dir=str(out / "run"), model=Model(name=arguments.model), data=data
+        name="label_errors",
+        output_dir=str(out / "run"),
+        model=Model(name=arguments.model),
+        data=Data(
+            path=str(out / "data"),
+            splits=SplitNames(validation=None, test=None),
+            label_names=list(corpus.labels.tags),
+            deduplicate=False,
+            cache_dir=str(out / "cache"),
+        ),
     )
-    read = load_corpus(data)
-    folds = write_folds(recipe, read, out, count=arguments.folds)
+    read = load_corpus(recipe.data)
+    split, labels = read.splits["train"], read.labels
+    folds = write_folds(recipe, read, out, count=arguments.folds)[: arguments.only]
     train_folds(folds)
-    split = read.splits["train"]
-    probabilities = out_of_fold(folds, labels=read.labels, offsets=split.offsets)
-    result = measure(split, split.tags, probabilities, read.labels, planted)
-    (out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(table(result)))
+    probabilities = out_of_fold(folds, labels=labels, offsets=split.offsets)
+    trained = np.isin(np.arange(len(split)), np.concatenate([fold.sentences for fold in folds]))
+    judged = Judged(split, true, probabilities, planted).keep(trained)
+    results = measured(judged, labels, arguments)
+    (out / "result.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    for each in results:
+        print("\n".join(table(each)))
     if arguments.train:
-        found = suspects(split, split.tags, probabilities, read.labels)[: result["tenth"]]
-        rows = reviewed(found, planted, true, split, read.labels)
+        found = suspects(judged.split, judged.split.tags, judged.probabilities, labels)
+        rows = reviewed(found[: results[0]["tenth"]], judged.planted, judged.true, judged.split, labels)
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (out / "corrections.jsonl").write_text(lines, encoding="utf-8")
         write_recipes(out, recipe, arguments.data)
+
+
+def measured(judged: Judged, labels: LabelSet, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The result of the errors that the models were trained beside, and of those planted again."""
+    split, known = judged.split, judged.probabilities
+    results = [measure(split, split.tags, known, labels, judged.planted)]
+    clean = replace(split, tags=judged.true)
+    for seed in range(arguments.seed + 1, arguments.seed + 1 + arguments.again):
+        tags, planted = plant(clean, labels, share=arguments.share, seed=seed)
+        results.append(measure(clean, tags, known, labels, planted))
+    return results
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ def _line(rank: int, suspect: Suspect, split: Split, name: str) -> dict[str, Any
         "kind": suspect.kind,
         "evidence": round(suspect.evidence, 4),
         "confidence": round(suspect.confidence, 4),
+        "other_confidence": round(suspect.other_confidence, 4),
         "agrees": suspect.agrees,
         "split": name,
         "where": origin[suspect.sentence] if origin is not None else f"sentence {suspect.sentence + 1}",

@@ -1,10 +1,11 @@
 """Spans whose label the models of other folds contradict, the most suspicious first.
 
 A candidate is a place where annotation and model can disagree: an annotated entity, with what the model finds
-there instead, or an entity that the model finds where nothing is annotated. The two readings of the place
-are compared as whole tag sequences, up to the word behind it: the evidence is the logarithm of how much more
-probable the model's reading is than the annotation. Words that both read alike cancel, so a long entity is
-not suspicious for its length.
+there instead, or an entity that the model finds where nothing is annotated. A reading of the place is as
+credible as the word of it that the model believes least, the word behind included; the evidence is the
+logarithm of how much more credible the model's reading is than the annotation. So neither the length of an
+entity counts, nor how sure the model is of words that both readings have alike. benchmarks/label_errors.py
+compares this with other measures.
 
 An annotated entity that the model finds just so is compared with the most probable other reading of it:
 another type, no entity, or one word more or less on either side. So every entity has a place in the list.
@@ -53,10 +54,12 @@ class Suspect:
     kind: Kind
     """What the annotation would be if the model were right."""
     evidence: float
-    """Logarithm of the odds of the suggested reading against the annotated one; negative if the model
-    agrees."""
+    """Logarithm of how much more credible the suggested reading is than the annotated one; negative if the
+    model agrees."""
     confidence: float
-    """The model's probability of the annotated tags of these words, their geometric mean."""
+    """The model's probability of the annotated tag that it believes least, from 0 to 1."""
+    other_confidence: float
+    """Likewise of the suggested reading."""
     agrees: bool
     """Whether the model's most probable reading is the annotated one."""
 
@@ -158,8 +161,9 @@ class _Sentence:
             annotated=annotated,
             suggested=suggested,
             kind=_kind(annotated, suggested),
-            evidence=float(other.sum() - given.sum()),
-            confidence=float(np.exp(given[: end - start].mean())),
+            evidence=float(other.min() - given.min()),
+            confidence=float(np.exp(given.min())),
+            other_confidence=float(np.exp(other.min())),
             agrees=agrees,
         )
 

@@ -65,11 +65,12 @@
   const items = suspects.map((each, place) => {
     const item = element("li", "suspect");
     item.tabIndex = -1;
-    const odds = `${each.kind} · odds e^${each.evidence.toFixed(1)} · ${each.where}`;
+    const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+    const sure = `data ${percent(each.confidence)}, model ${percent(each.other_confidence)}`;
     const actions = element("div", "actions");
     actions.append(button("Accept", "accept", place), button("Reject", "reject", place), element("span", "decided"));
     item.append(
-      element("h3", "", `${each.rank}. ${odds}`),
+      element("h3", "", `${each.rank}. ${each.kind} · ${sure} · ${each.where}`),
       line("data", each.tokens, each.was),
       line("model", each.tokens, each.now),
       actions,
