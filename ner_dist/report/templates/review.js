@@ -65,7 +65,7 @@
   const items = suspects.map((each, place) => {
     const item = element("li", "suspect");
     item.tabIndex = -1;
-    const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+    const percent = (share) => (share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`);
     const sure = `data ${percent(each.confidence)}, model ${percent(each.other_confidence)}`;
     const actions = element("div", "actions");
     actions.append(button("Accept", "accept", place), button("Reject", "reject", place), element("span", "decided"));
