@@ -21,6 +21,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "recipes": training.recipes,
     "new": training.new,
     "settings": training.settings,
+    "doctor": data.doctor,
     "prepare": training.prepare,
     "convert": data.convert,
     "plan": cluster.plan,

@@ -147,6 +147,9 @@ class Data(Section):
     repair: Literal["none", "begin"] = "none"
     """What to do with an I- tag that continues no entity, in data whose entities start with B-. `none`: keep
     it; strict scoring counts no entity there. `begin`: start an entity with it."""
+    corrections: Annotated[str, Field(min_length=1)] | None = None
+    """File of corrections that were accepted in the review page of `ner-dist doctor --folds`. They are
+    applied while the data is read, and the source is left as it is."""
     deduplicate: bool = True
     """Drop exact repeats of a sentence within a split."""
     drop_test_sentences_from_train: bool = False

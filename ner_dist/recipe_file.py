@@ -78,11 +78,20 @@ def data_section(overrides: list[str], *, of: Path | None = None, path: str | No
             )
     if of is not None:
         return load_recipe(of, overrides).data
-    values: dict[str, Any] = {"name": "evaluation", "output_dir": ".", "data": {"path": path}}
+    return bare_recipe(path or "", overrides).data
+
+
+def bare_recipe(path: str, overrides: list[str]) -> Recipe:
+    """A recipe of the data at `path`, with `dotted.key=value` overrides on top of the defaults.
+
+    Raises:
+        UserError: an override is wrong.
+    """
+    values: dict[str, Any] = {"name": "data", "output_dir": ".", "data": {"path": path}}
     origin: dict[str, str] = {}
     for text in overrides:
         values = _override(values, origin, text)
-    return _validated(values, origin, recipe="the command line").data
+    return _validated(values, origin, recipe="the command line")
 
 
 def to_yaml(recipe: Recipe, **extra: Any) -> str:

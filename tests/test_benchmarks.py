@@ -109,3 +109,18 @@ def test_comparison_measures_time_memory_and_the_gain():
     assert done.returncode == 0, done.stderr
     assert "100 resamples of 400 sentences" in done.stdout and "4 types, 2 models of 2 runs" in done.stdout
     assert "peak memory" in done.stdout and "scoring every resample again" in done.stdout
+
+
+def test_label_errors_are_planted_and_counted_in_every_list(tmp_path):
+    command = [sys.executable, str(BENCHMARKS / "label_errors.py"), "--data=synthetic", "--model=scratch"]
+    command += ["--folds=2", "--only=1", "--again=1", "--sentences=800", f"--out={tmp_path}", "--train"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, again = json.loads((tmp_path / "result.json").read_text())
+    assert set(again["planted"].values()) == {50}
+    for result in (first, again):
+        assert set(result["planted"]) == {"type", "boundary", "removed", "invented"}
+        assert 2 * sum(result["found"]["ner-dist doctor"].values()) > sum(result["planted"].values()) / 2
+    corrections = (tmp_path / "corrections.jsonl").read_text().splitlines()
+    assert len(corrections) == sum(first["found"]["ner-dist doctor"].values())
+    assert f"ner-dist train {tmp_path}/corrected.yaml train.seed=1" in done.stdout

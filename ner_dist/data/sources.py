@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.corpus import Corpus, Rows, fingerprint, labelled, rows_from_lists
+from ner_dist.data.corrections import correct
 from ner_dist.data.duplicates import clean
 from ner_dist.data.entities import check_train, count_entities
 from ner_dist.data.known_formats import check_ids
@@ -60,6 +61,7 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
     for name, parts in rows.items():
         _count_rows(name, parts, data, counts)
     labels, splits, tags = labelled(rows, data)
+    labels = correct(splits, labels, data, counts=counts)
     cleaned = clean(splits, data, counts=counts)
     found = {name: cleaned[name] for name in wanted}
     check_train(found, labels, rows=rows, data=data)
@@ -84,8 +86,8 @@ def check_files(data: Data, *, splits: Collection[str] | None = None) -> None:
 def source_stamp(data: Data) -> str:
     """A hexadecimal key that changes with the data, without parsing it.
 
-    It covers the contents of local files, the name and revision of a hub data set (so a moved branch goes
-    unnoticed), or the settings and code of the embedded corpus.
+    It covers the contents of local files and of `data.corrections`, the name and revision of a hub data set
+    (so a moved branch goes unnoticed), or the settings and code of the embedded corpus.
     """
     digest = hashlib.sha256()
     if data.path == SYNTHETIC:
@@ -98,6 +100,8 @@ def source_stamp(data: Data) -> str:
     else:
         digest.update(json.dumps([data.path, data.name, data.revision]).encode())
         files = []
+    if data.corrections is not None and Path(data.corrections).is_file():
+        files = [*files, Path(data.corrections)]
     for path in files:
         digest.update(f"{path.name}\n".encode())
         with path.open("rb") as file:

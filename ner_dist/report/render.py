@@ -34,6 +34,7 @@ def page(template: str, **values: Any) -> str:
         "style": _own("style.css"),
         "page_script": _own("page.js"),
         "explorer_script": _own("explorer.js"),
+        "review_script": _own("review.js"),
         "version": __version__,
     }
     text = _environment().get_template(template).render(own, **values)

@@ -1,0 +1,1 @@
+"""Checks of labelled data, a theme each. Every check returns findings, and none where all is well."""

@@ -1,0 +1,214 @@
+"""Checks of tags and types: invalid transitions, schemes, rare and empty types, types that train lacks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ner_dist import formatting
+from ner_dist.data.entities import FEW
+from ner_dist.data.notation import alike
+from ner_dist.doctor.findings import Finding, Severity
+from ner_dist.labels import extract_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ner_dist.doctor.inspected import Inspected
+    from ner_dist.recipe import Data
+
+_RARE = 20
+"""Entities of a type below which its F1 is mostly chance."""
+_MANY_STRAY = 0.1
+"""A larger share of stray tags is the format of a tool, and most entities are lost."""
+
+
+def check_tags(splits: Mapping[str, Inspected], data: Data, counts: Mapping[str, int | str]) -> list[Finding]:
+    """Findings about tags and types.
+
+    Args:
+        splits: as read, without repair.
+        data: the recipe's section.
+        counts: of the corpus: `<split>_scheme`.
+    """
+    findings = [found for split in splits.values() for found in _stray(split, data)]
+    findings += _schemes(splits, counts)
+    types = {name: Counter(entity.type for entity in split.entities) for name, split in splits.items()}
+    findings += _types_alike(types)
+    findings += _names(types)
+    if "train" in splits:
+        findings += _few(splits["train"], types["train"])
+        for name in ("validation", "test"):
+            if name in splits:
+                findings += _unseen(splits[name], types[name], types["train"])
+    return findings
+
+
+def _stray(split: Inspected, data: Data) -> list[Finding]:
+    """An I- that continues no entity, which IOB2 does not allow."""
+    strict = extract_spans(split.split.tags, split.split.offsets, split.labels, strict=True)
+    proper = set(strict.start.tolist())
+    stray = [
+        entity
+        for entity, start in zip(split.entities, split.spans.start.tolist(), strict=True)
+        if start not in proper
+    ]
+    if not stray:
+        return []
+    share = len(stray) / len(split.entities)
+    severity: Severity = "error" if share > _MANY_STRAY else "warning"
+    remedy = "data.repair=begin reads each as an entity that begins there"
+    if data.repair == "begin":
+        severity, remedy = "info", "handled: data.repair=begin reads each as an entity"
+    return [
+        Finding(
+            check="invalid_transitions",
+            severity=severity,
+            split=split.name,
+            count=len(stray),
+            what=f"{len(stray):,} of {formatting.counted(len(split.entities), 'entity', 'entities')} "
+            f"({formatting.share(share)}) begin with an I- that continues no entity",
+            effect="strict scoring counts no entity there: a model that finds it is marked wrong, "
+            "and its words teach I- after O",
+            remedy=remedy,
+            examples=split.shown(stray),
+        )
+    ]
+
+
+def _schemes(splits: Mapping[str, Inspected], counts: Mapping[str, int | str]) -> list[Finding]:
+    """Schemes that are converted, and splits in different ones."""
+    schemes = {name: str(counts.get(f"{name}_scheme", "IOB2")) for name in splits}
+    findings = []
+    if len(set(schemes.values())) > 1:
+        each = ", ".join(f"{name} {scheme}" for name, scheme in schemes.items())
+        findings.append(
+            Finding(
+                check="schemes_differ",
+                severity="warning",
+                split=" and ".join(schemes),
+                count=len(set(schemes.values())),
+                what=f"the splits are tagged in different schemes: {each}",
+                effect="each is read in its own scheme, so entities are right if the schemes are; one file "
+                "with tags of another tool is more likely",
+                remedy="write all splits with one tool; data.files names the file of each split",
+                examples=[split.sentence(0) for split in splits.values()][:3],
+            )
+        )
+    for name, scheme in schemes.items():
+        if scheme == "IO":
+            findings.append(_without_parts(splits[name]))
+    return findings
+
+
+def _without_parts(split: Inspected) -> Finding:
+    return Finding(
+        check="tags_without_parts",
+        severity="info",
+        split=split.name,
+        count=len(split.entities),
+        what="tags name types without B- and I-",
+        effect="neighbouring entities of one type cannot be told apart and count as one",
+        remedy="export the data with B- and I-, if the tool can",
+        examples=split.shown(split.entities),
+    )
+
+
+def _types_alike(types: Mapping[str, Counter[str]]) -> list[Finding]:
+    entities = sum(types.values(), Counter[str]())
+    return [
+        Finding(
+            check="types_alike",
+            severity="error",
+            split=" and ".join(types),
+            count=min(entities[name] for name in group),
+            what=f"types {' and '.join(f'`{name}` ({entities[name]:,})' for name in group)} differ only in "
+            "case, blanks or hyphens",
+            effect="they are learnt and scored as different types, so each is an error of the other",
+            remedy=f"spell them alike in the data: replace `{min(group, key=lambda n: entities[n])}` by "
+            f"`{max(group, key=lambda n: entities[n])}`",
+        )
+        for group in alike(entities)
+    ]
+
+
+def _names(types: Mapping[str, Counter[str]]) -> list[Finding]:
+    odd = sorted({name for counts in types.values() for name in counts if set(name) & set('/\\:*?"<>|')})
+    if not odd:
+        return []
+    return [
+        Finding(
+            check="type_names",
+            severity="info",
+            split=" and ".join(types),
+            count=len(odd),
+            what=f"names of types hold characters that file names cannot: {formatting.joined(odd, most=5)}",
+            effect="none here; scripts that write a file a type fail",
+            remedy="no key is needed",
+        )
+    ]
+
+
+def _few(train: Inspected, counts: Counter[str]) -> list[Finding]:
+    findings = []
+    empty = [name for name in train.labels.types if not counts[name]]
+    rare = {name: count for name, count in counts.items() if 0 < count < _RARE}
+    few = {name: count for name, count in rare.items() if count < FEW}
+    rare = {name: count for name, count in rare.items() if name not in few}
+    of_few = [entity for entity in train.entities if entity.type in few]
+    of_rare = [entity for entity in train.entities if entity.type in rare]
+    if empty:
+        findings.append(
+            Finding(
+                check="empty_types",
+                severity="warning",
+                split="train",
+                count=len(empty),
+                what=f"train has no entity of {formatting.joined(empty, most=8)}",
+                effect="the model has an output for each that is never right, and cannot find them",
+                remedy=f"labels: [{', '.join(name for name in counts if counts[name])}]",
+            )
+        )
+    for chosen, entities, severity, effect in (
+        (few, of_few, "warning", "too few to learn from: recall will be near 0, which pulls macro F1 down"),
+        (rare, of_rare, "info", "F1 of these types depends on chance: one seed says little"),
+    ):
+        if chosen:
+            listed = formatting.joined([f"{name} ({count})" for name, count in chosen.items()], most=8)
+            findings.append(
+                Finding(
+                    check="rare_types",
+                    severity=severity,  # type: ignore[arg-type]
+                    split="train",
+                    count=len(chosen),
+                    what=f"fewer than {FEW if chosen is few else _RARE} entities of {listed}",
+                    effect=effect,
+                    remedy="annotate more, or leave the types out with `labels`; compare over several "
+                    "train.seed",
+                    examples=train.shown(entities),
+                )
+            )
+    return findings
+
+
+def _unseen(split: Inspected, own: Counter[str], train: Counter[str]) -> list[Finding]:
+    unseen = {name: count for name, count in own.items() if not train[name]}
+    if not unseen:
+        return []
+    of_unseen = [entity for entity in split.entities if entity.type in unseen]
+    listed = formatting.joined([f"{name} ({count})" for name, count in unseen.items()], most=8)
+    learnt = [name for name in train if train[name]]
+    return [
+        Finding(
+            check="types_not_in_train",
+            severity="error",
+            split=split.name,
+            count=len(of_unseen),
+            what=f"{len(of_unseen):,} of {formatting.counted(len(split.entities), 'entity', 'entities')} are "
+            f"of types that train does not contain: {listed}",
+            effect="no model can find them, so they lower recall by a constant",
+            remedy=f"labels: [{', '.join(learnt)}] leaves them out; check data.files.{split.name} if the "
+            "files should have the same types",
+            examples=split.shown(of_unseen),
+        )
+    ]
