@@ -24,7 +24,7 @@ import numpy as np
 from ner_dist.data.corpus import Corpus
 from ner_dist.data.readers import format_by_ending
 from ner_dist.data.sources import load_corpus
-from ner_dist.data.split_files import SPLITS
+from ner_dist.data.split_files import SPLITS, is_one_split
 from ner_dist.errors import UserError
 from ner_dist.formatting import joined
 from ner_dist.recipe import Data, Model
@@ -141,8 +141,8 @@ def explore(path: str, settings: list[str]) -> Found:
 
 
 def _whole_file(path: str, settings: list[str]) -> list[str]:
-    """Settings for a single file, which is one split: no other split to look for."""
-    if not Path(path).expanduser().is_file():
+    """Settings for a single file, or a folder that is one split: no other split to look for."""
+    if not is_one_split(Path(path).expanduser()):
         return []
     given = {text.partition("=")[0] for text in settings}
     return [f"{key}=null" for split in SPLITS[1:] if (key := f"data.splits.{split}") not in given]
@@ -156,7 +156,7 @@ def _training_split(path: str, settings: tuple[str, ...]) -> tuple[str, ...]:
     bases: list[tuple[tuple[str, ...], UserError]] = [((), problem)]
     place = _file_of(problem)
     if place is None or format_by_ending(place) is None:
-        for kind in ("conll", "jsonl", "json", "parquet"):
+        for kind in ("conll", "jsonl", "json", "parquet", "csv"):
             more: tuple[str, ...] = (f"data.format={kind}",)
             if (other := _problem(path, settings + more)) is None:
                 return settings + more

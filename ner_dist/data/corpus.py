@@ -110,6 +110,8 @@ class Rows:
     """Document of every sentence, if the file says which sentences belong together."""
     chars: np.ndarray | None = None
     """int64 [W, 2]: start and end of every word in the text of its document, in code points."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Number of annotations that are not read, by kind, in formats with many files."""
 
     def origin(self) -> list[str]:
         """`file:line` or `file:row N` of every sentence."""

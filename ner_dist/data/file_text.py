@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import zlib
@@ -70,13 +71,17 @@ def read_text(path: Path) -> str:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"byte 0x{error.object[error.start]:02x} is not UTF-8",
-            where=f"{path}:{line}",
-            fix="save the file as UTF-8",
-        ) from None
+        what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
+        raise UserError(what, where=f"{path}:{line}", fix=_as_utf8(raw)) from None
     check_text(path, text[:HEAD])
     return text
+
+
+def _as_utf8(raw: bytes) -> str:
+    """How to convert a file to UTF-8."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "save the file as UTF-8: `iconv -f UTF-16 -t UTF-8 OLD > NEW`"
+    return "save the file as UTF-8: `iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW` if it is from Windows"
 
 
 def json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:

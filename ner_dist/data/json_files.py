@@ -70,8 +70,8 @@ def content_of_rows(
     Raises:
         UserError: a row has neither words and tags nor a known format.
     """
-    names = (str(data.tokens_column), str(data.tags_column))
-    left = with_lists(numbered, names, file=file, place_prefix=place_prefix)
+    words, tags = str(data.tokens_column), str(data.tags_column)
+    left = with_lists(numbered, words, tags, file=file, place_prefix=place_prefix)
     first = list(islice(left, _FIRST_ROWS))
     if first and not _has_words_and_tags(first[0][1], data):
         found = json_format([row for _, row in first])

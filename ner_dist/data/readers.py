@@ -160,8 +160,11 @@ def _number(written: str | int) -> int:
 def overview(path: Path, data: Data) -> tuple[str, list[str]]:
     """Describe the columns of a file with samples of their cells, and name those that hold entity tags.
 
-    For messages: of JSON and Parquet only the first rows are looked at.
+    For messages: of JSON, CSV and Parquet only the first rows are looked at. Files of other tools have no
+    columns to choose from.
     """
+    if data.format == "auto" and file_format(path, head_of(path)):
+        return "", []
     kind = format_of(path) if data.format == "auto" else data.format
     if kind == "conll":
         columns = read_columns(path, separator=data.separator, tags=_number(data.tags_column))
@@ -171,7 +174,11 @@ def overview(path: Path, data: Data) -> tuple[str, list[str]]:
     shown = ", ".join(
         f"{name} ({json.dumps(column[0], ensure_ascii=False):.30})" for name, column in cells.items()
     )
-    lists = {name: column for name, column in cells.items() if all(isinstance(cell, list) for cell in column)}
+    lists = {
+        name: [cell if isinstance(cell, list) else [cell] for cell in column]
+        for name, column in cells.items()
+        if kind == "csv" or all(isinstance(cell, list) for cell in column)
+    }
     flat = {name: {str(item) for cell in column for item in cell} for name, column in lists.items()}
     return shown, [name for name, items in flat.items() if are_tags(items)]
 
@@ -185,9 +192,14 @@ def _first_rows(path: Path, kind: str, number: int = 1000) -> list[dict[str, Any
         result: list[dict[str, Any]] = next(batches, pa.record_batch({})).to_pylist()
         return result
     text = read_text(path)
+    if kind == "csv":
+        table = read_table(text, file=str(path))
+        filled = [cells for _, cells in table.rows if cells]
+        return [dict(zip(table.names, cells, strict=True)) for cells in filled[:number]]
     try:
         document = json.loads(text)
     except ValueError:
-        return [row for _, row in islice(json_lines(text, path), number)]
+        document = [row for _, row in islice(json_lines(text, path), number)]
     document = document.get("data", document) if isinstance(document, dict) else document
-    return document[:number] if isinstance(document, list) else [document]
+    rows = document[:number] if isinstance(document, list) else [document]
+    return [row for row in rows if isinstance(row, dict)]

@@ -149,6 +149,9 @@ def _count_rows(name: str, parts: list[Rows], data: Data, counts: dict[str, int]
         raise UserError(f"it has no words for {name}", where=parts[0].file)
     for part in parts:
         check_ids(part)
+    if left_out := sum((part.left_out for part in parts), Counter()):
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(left_out.items()))
+        log.info("%s: not read, as words have one tag each: %s", name, kinds)
     if read > kept:
         log.info("%s: %d of %d rows are in %s", name, kept, read, data.language)
 

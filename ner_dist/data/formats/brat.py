@@ -2,12 +2,11 @@
 
 Entities are the lines of an .ann file that begin with T, triggers of events among them. Other annotations
 are about entities or between them, and are counted. An entity in several pieces (`0 5;16 23`) is read from
-the start of its first piece to the end of its last.
+the start of its first piece to the end of its last, and listed.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -17,12 +16,13 @@ from typing import TYPE_CHECKING
 from ner_dist.data.documents import Document, Span
 from ner_dist.data.file_text import read_text
 from ner_dist.data.formats.form import Documents, FileFormat
+from ner_dist.data.notes import detail
+from ner_dist.data.offsets import code_points
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
+    from ner_dist.data.offsets import Unit
     from ner_dist.recipe import Data
-
-log = logging.getLogger(__name__)
 
 _TEXT_BOUND = re.compile(r"T[^\t]*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)[ ]*(?:\t(.*))?")
 _OTHERS = {
@@ -47,18 +47,20 @@ class Annotations:
     """Number of annotations that are no entities, by kind."""
 
 
-def parse(annotations: str, text: str, *, file: str) -> Annotations:
+def parse(annotations: str, text: str, *, file: str, offsets: Unit = "characters") -> Annotations:
     """Read the annotations of a text.
 
     Args:
         annotations: contents of the .ann file.
         text: contents of the .txt file, whose characters the annotations count.
         file: name of the .ann file in messages.
+        offsets: what starts and ends count.
 
     Raises:
         UserError: a line is no annotation, or an entity is not where it says.
     """
     spans, pieces, others = [], [], Counter[str]()
+    point_of = code_points(text, offsets)
     for number, line in enumerate(annotations.split("\n"), start=1):
         line = line.rstrip("\r")
         if not line.strip():
@@ -74,7 +76,14 @@ def parse(annotations: str, text: str, *, file: str) -> Annotations:
                 where=place,
                 fix="write entities as ID, tab, TYPE START END, tab, text",
             )
-        bounds = [tuple(map(int, piece.split())) for piece in found[2].split(";")]
+        numbers = [tuple(map(int, piece.split())) for piece in found[2].split(";")]
+        bounds = []
+        for start, end in numbers:
+            first, last = point_of(start), point_of(end)
+            if first is None or last is None or first >= last:
+                what = f"characters {start} to {end} of a text with {len(text)}"
+                raise UserError(what, where=place, fix="give every entity a start, and an end after it")
+            bounds.append((first, last))
         _check(bounds, found[3], text, place)
         span = Span(min(start for start, _ in bounds), max(end for _, end in bounds), found[1])
         spans.append(span)
@@ -83,23 +92,17 @@ def parse(annotations: str, text: str, *, file: str) -> Annotations:
     return Annotations(tuple(spans), tuple(pieces), others)
 
 
-def _check(bounds: list[tuple[int, ...]], stated: str | None, text: str, place: str) -> None:
-    """Refuse an entity outside the text, or with other text than the file says."""
-    for start, end in bounds:
-        if not start < end <= len(text):
-            what = f"characters {start} to {end} of a text with {len(text)}"
-            raise UserError(what, where=place, fix="give every entity a start, and an end after it")
-    if stated is None:
-        return
+def _check(bounds: list[tuple[int, int]], stated: str | None, text: str, place: str) -> None:
+    """Refuse an entity with other text than the file says."""
     there = " ".join(text[start:end] for start, end in bounds)
     # brat writes a blank for the end of a line.
-    if stated.split() != there.split() and "".join(stated.split()) != "".join(there.split()):
-        fix = "count characters of the .txt from 0, as it is on disk"
-        if "\r\n" in text:
-            fix += "; its lines end with CR LF, which are two"
-        raise UserError(
-            f"the entity is '{stated:.40}', but the text there is '{there:.40}'", where=place, fix=fix
-        )
+    if stated is None or "".join(stated.split()) == "".join(there.split()):
+        return
+    fix = "count characters of the .txt from 0, as it is on disk, or set data.offsets"
+    if "\r\n" in text:
+        fix += "; its lines end with CR LF, which are two"
+    what = f"the entity is '{stated:.40}', but the text there is '{there:.40}'"
+    raise UserError(what, where=place, fix=fix)
 
 
 def pair_in(folder: Path) -> Path | None:
@@ -118,13 +121,7 @@ def _read(path: Path, data: Data) -> Documents:
         fix = "create it, empty if the text has no entities, or move the text to another folder"
         raise UserError(f"no {beside.name} beside this text, in a folder of brat", where=str(path), fix=fix)
     text = read_text(path)
-    found = parse(read_text(beside), text, file=str(beside))
-    if found.others:
-        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(found.others.items()))
-        log.info("%s: left out: %s", beside, kinds)
-    if found.pieces:
-        what = "%s: entities in several pieces, read from their first to their last character: %d, such as %s"
-        log.warning(what, beside, len(found.pieces), found.pieces[0].removeprefix(f"{beside}:"))
+    found = parse(read_text(beside), text, file=str(beside), offsets=data.offsets)
     starts = [0, *(end.end() for end in re.finditer("\n", text))]
     document = Document(
         text,
@@ -133,7 +130,11 @@ def _read(path: Path, data: Data) -> Documents:
         id=path.stem,
         line_starts=tuple(zip(starts, range(1, len(starts) + 1), strict=True)),
     )
-    return Documents([document] if text.strip() else [], str(path))
+    for piece in found.pieces:
+        detail(f"{piece}: read from the first of its pieces to the last")
+    # A corpus has thousands of files, so that these are counted over the split.
+    left_out = found.others + Counter({"gaps in entities of several pieces": len(found.pieces)})
+    return Documents([document] if text.strip() else [], str(path), left_out=left_out)
 
 
 FORMAT = FileFormat("text annotated with brat", _recognises, _read)

@@ -9,13 +9,16 @@ from __future__ import annotations
 import ast
 import io
 import json
+import logging
 import re
 import tokenize
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ner_dist.data.tag_shapes import TAG_NAMES
+from ner_dist.data.tag_shapes import TAG_NAMES, is_outside, is_prefixed
 from ner_dist.errors import UserError
+
+log = logging.getLogger(__name__)
 
 LIST_NAMES = TAG_NAMES | {"tokens", "words", "spans", "annotation", "annotations"}
 """Names of columns whose text may be a list; a text `[Applause]` in another column is none."""
@@ -30,32 +33,56 @@ def is_list(cell: Any) -> bool:
     return isinstance(cell, str) and _LIST.fullmatch(cell) is not None
 
 
+def tags_in(cell: Any) -> list[str]:
+    """The tags of a text that holds several, with blanks between them, and nothing else."""
+    parts = cell.split() if isinstance(cell, str) else []
+    return parts if len(parts) > 1 and all(is_outside(part) or is_prefixed(part) for part in parts) else []
+
+
 def with_lists(
-    numbered: Iterable[tuple[int, Any]], names: Collection[str], *, file: str, place_prefix: str = ""
+    numbered: Iterable[tuple[int, Any]], words: str, tags: str, *, file: str, place_prefix: str = ""
 ) -> Iterator[tuple[int, Any]]:
     """Rows with the lists that are written as text in their cells.
 
+    Words with blanks between them are cut there if there are as many tags.
+
     Args:
         numbered: line or row, and object.
-        names: columns that may hold lists, besides those with a usual name.
+        words: column of words.
+        tags: column of tags.
         file: name in messages.
         place_prefix: what precedes the number in messages.
 
     Raises:
         UserError: a cell looks like a list and is none.
     """
+    said = False
     for number, row in numbered:
-        if isinstance(row, dict) and any(map(is_list, row.values())):
+        if isinstance(row, dict) and any(type(cell) is str for cell in row.values()):
             row = dict(row)
             for name, cell in row.items():
-                if (name in names or name.lower() in LIST_NAMES) and is_list(cell):
+                if (name in (words, tags) or name.lower() in LIST_NAMES) and is_list(cell):
                     try:
                         row[name] = value_of(cell)
                     except ValueError as error:
                         what = f"'{cell:.60}' in column '{name}' is no list: {error}"
                         where = f"{file}:{place_prefix}{number}"
                         raise UserError(what, where=where, fix="write the list as JSON") from None
+            if isinstance(row.get(words), str) and _cut_by_blanks(row, words, tags) and not said:
+                log.info("%s: words are cut at the blanks in column %s", file, words)
+                said = True
         yield number, row
+
+
+def _cut_by_blanks(row: dict[str, Any], words: str, tags: str) -> bool:
+    """Cut text into words, and tags if they are text too, if that gives as many of both; whether it does."""
+    found = row.get(tags)
+    found = found if isinstance(found, list) else tags_in(found)
+    parts = row[words].split()
+    fits = 0 < len(parts) == len(found) and not any(isinstance(tag, list | dict) for tag in found)
+    if fits:
+        row[words], row[tags] = parts, found
+    return fits
 
 
 def value_of(cell: str) -> Any:

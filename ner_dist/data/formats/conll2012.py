@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,7 +120,8 @@ def parse(text: str, *, file: str, column: int | None = None) -> list[Document]:
 
 def _found(lines: list[str]) -> int:
     """The column of entities: the usual one, or the first behind the parse that holds only brackets."""
-    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")][:_FIRST]
+    filled = (line for line in lines if line.strip() and not line.startswith("#"))
+    rows = [line.split() for line in islice(filled, _FIRST)]
     width = min(map(len, rows), default=0)
 
     def holding(column: int) -> int:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
-from ner_dist.data.formats.cell_text import LIST_NAMES, is_list
+from ner_dist.data.file_text import HEAD
+from ner_dist.data.formats.cell_text import LIST_NAMES, is_list, tags_in
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES
 from ner_dist.errors import UserError
 
@@ -41,7 +43,14 @@ class Table:
     rows: tuple[tuple[int, tuple[str, ...]], ...]
     """Line at which each row starts, and its cells: as many as there are names, none for an empty row."""
 
-    def column(self, name: str) -> int:
+    def column(self, name: str, key: str) -> int:
+        """The index of the column that `data.<key>` names.
+
+        Raises:
+            UserError: there is none.
+        """
+        if name not in self.names:
+            raise missing_column(name, key, self.names, f"{self.file}:1")
         return self.names.index(name)
 
 
@@ -58,8 +67,7 @@ def read_table(text: str, *, file: str) -> Table:
     Raises:
         UserError: quotes do not match, or a row has more or fewer cells than the first.
     """
-    first = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), ())))
+    delimiter = max(_DELIMITERS, key=lambda mark: _first_width(text, mark))
     names: tuple[str, ...] = ()
     rows: list[tuple[int, tuple[str, ...]]] = []
     # Not str.splitlines: cells may hold U+2028 and the like.
@@ -88,6 +96,14 @@ def read_table(text: str, *, file: str) -> Table:
     return Table(file, names, tuple(rows))
 
 
+def _first_width(text: str, delimiter: str) -> int:
+    """Number of cells in the first line; 0 if it cannot be cut."""
+    try:
+        return len(next(csv.reader(io.StringIO(text[:HEAD], newline=""), delimiter=delimiter), ()))
+    except csv.Error:
+        return 0
+
+
 @contextmanager
 def _long_cells() -> Iterator[None]:
     before = csv.field_size_limit(_LONGEST)
@@ -108,7 +124,8 @@ def objects_of(table: Table, data: Data) -> list[tuple[int, dict[str, Any]]] | N
         for number, name in enumerate(table.names)
         if name == data.tags_column or (name.lower() in LIST_NAMES and name.lower() not in WORD_NAMES)
     ]
-    if not any(is_list(cells[number]) for _, cells in filled[:_FIRST] for number in columns):
+    cells_of_lists = (cells[number] for _, cells in filled[:_FIRST] for number in columns)
+    if not any(is_list(cell) or tags_in(cell) for cell in cells_of_lists):
         return None
     return [
         (
@@ -122,66 +139,82 @@ def objects_of(table: Table, data: Data) -> list[tuple[int, dict[str, Any]]] | N
     ]
 
 
+@dataclass
+class _Sentence:
+    """A sentence while its rows are read."""
+
+    line: int
+    document: str
+    language: str
+    words: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    """Line of every word."""
+
+
 def rows_of_words(table: Table, data: Data) -> Rows:
     """The sentences of a table with a row for each word.
 
     Raises:
         UserError: a column is missing, nothing separates the sentences, or a row has no word or tag.
     """
+    everything = _sentences(table, data)
+    kept = [each for each in everything if data.language in (None, each.language)]
+    rows = rows_from_lists(
+        [each.words for each in kept],
+        [each.tags for each in kept],
+        file=table.file,
+        line_numbers=[each.line for each in kept],
+        read=len(everything),
+        languages=Counter(each.language for each in everything if data.language is not None),
+    )
+    rows.word_lines = np.array([line for each in kept for line in each.lines], dtype=np.int64)
+    if _document_column(table) is not None:
+        rows.documents = [each.document for each in kept]
+    return rows
+
+
+def _sentences(table: Table, data: Data) -> list[_Sentence]:
+    if not table.rows:
+        return []
     word = _find(table, data, "tokens_column", WORD_NAMES)
     tag = _find(table, data, "tags_column", TAG_NAMES)
-    sentence = _sentence_column(table, data, {word, tag})
-    document = next((n for n, name in enumerate(table.names) if _DOCUMENT.fullmatch(name)), None)
+    sentence, document = _sentence_column(table, data, {word, tag}), _document_column(table)
+    language = table.column(data.language_column, "language_column") if data.language is not None else None
     if sentence is None and table.rows and all(cells for _, cells in table.rows):
+        what = f"no column says where sentences start; the columns are {', '.join(table.names)}"
         fix = "set data.sentence_column, or leave a row empty after each sentence"
-        there = ", ".join(table.names)
-        raise UserError(
-            f"no column says where sentences start; the columns are {there}", where=table.file, fix=fix
-        )
-    tokens: list[list[str]] = []
-    tags: list[list[str]] = []
-    lines: list[int] = []
-    word_lines: list[int] = []
-    documents: list[str] = []
-    last, document_id, fresh = "", "", True
-    for line, cells in table.rows:
-        if not cells:
+        raise UserError(what, where=table.file, fix=fix)
+    found: list[_Sentence] = []
+    last = {sentence: "", document: "", language: ""}
+    fresh = True
+    for line, row in table.rows:
+        if not row:
             fresh = True
             continue
-        stated = cells[sentence].strip() if sentence is not None else ""
-        if stated and stated != last:
-            last, fresh = stated, True
-        if document is not None and cells[document].strip() not in ("", document_id):
-            document_id, fresh = cells[document].strip(), True
+        cells = [cell.strip() for cell in row]
+        for number in last:
+            # An empty cell repeats the one above it.
+            if number is not None and cells[number] not in ("", last[number]):
+                last[number], fresh = cells[number], True
         for number, what in ((word, "word"), (tag, "tag")):
-            if not cells[number].strip():
-                raise UserError(
-                    f"no {what} in column '{table.names[number]}'",
-                    where=f"{table.file}:{line}",
-                    fix="fill the cell, or remove the row",
-                )
+            if not cells[number]:
+                what = f"no {what} in column '{table.names[number]}'"
+                raise UserError(what, where=f"{table.file}:{line}", fix="fill the cell, or remove the row")
         if fresh:
-            tokens.append([])
-            tags.append([])
-            lines.append(line)
-            documents.append(document_id)
+            found.append(_Sentence(line, last[document], last[language]))
             fresh = False
-        tokens[-1].append(cells[word].strip())
-        tags[-1].append(cells[tag].strip())
-        word_lines.append(line)
-    rows = rows_from_lists(tokens, tags, file=table.file, line_numbers=lines, read=len(tokens))
-    rows.word_lines = np.array(word_lines, dtype=np.int64)
-    rows.documents = documents if document is not None else None
-    return rows
+        found[-1].words.append(cells[word])
+        found[-1].tags.append(cells[tag])
+        found[-1].lines.append(line)
+    return found
 
 
 def _find(table: Table, data: Data, key: str, usual: frozenset[str]) -> int:
     """The column that the recipe names, or the only one with a usual name."""
     named = getattr(data, key)
-    if named in table.names:
-        return table.column(named)
-    if named != type(data).model_fields[key].default:
-        raise missing_column(str(named), key, table.names, table.file)
+    if named in table.names or named != type(data).model_fields[key].default:
+        return table.column(str(named), key)
     found = [number for number, name in enumerate(table.names) if name.lower() in usual]
     if not found:
         raise missing_column(str(named), key, table.names, f"{table.file}:1")
@@ -194,8 +227,10 @@ def _find(table: Table, data: Data, key: str, usual: frozenset[str]) -> int:
 
 def _sentence_column(table: Table, data: Data, taken: set[int]) -> int | None:
     if data.sentence_column is not None:
-        if data.sentence_column not in table.names:
-            raise missing_column(data.sentence_column, "sentence_column", table.names, table.file)
-        return table.column(data.sentence_column)
+        return table.column(data.sentence_column, "sentence_column")
     found = (number for number, name in enumerate(table.names) if _SENTENCE.fullmatch(name))
     return next((number for number in found if number not in taken), None)
+
+
+def _document_column(table: Table) -> int | None:
+    return next((number for number, name in enumerate(table.names) if _DOCUMENT.fullmatch(name)), None)

@@ -27,6 +27,8 @@ class Documents:
     """Prefix of a document's line in messages: empty for lines, `row ` for rows."""
     languages: Counter[str] = field(default_factory=Counter)
     """Number of rows in each language, if a language is selected."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """As in `Rows`."""
 
     def rows(self, data: Data) -> Rows:
         """Cut them into sentences of words with a tag each.
@@ -37,7 +39,7 @@ class Documents:
         rows = rows_from_documents(self.documents, data, file=self.file, place_prefix=self.place_prefix)
         # `read` minus the sentences is what the language filter left out.
         rows.read += self.languages.total() - self.languages[str(data.language)]
-        rows.languages = self.languages
+        rows.languages, rows.left_out = self.languages, self.left_out
         return rows
 
 

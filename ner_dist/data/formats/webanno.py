@@ -125,8 +125,8 @@ def _choose(features: list[_Feature], wanted: str | None, file: str) -> _Feature
     if there:
         what = f"several features may be the types of entities: {', '.join(each.short for each in there)}"
     else:
-        layers = ", ".join(each.short for each in features) or "no layer of spans"
-        what = f"no feature is {wanted or 'known as the types of entities'}; there are {layers}"
+        what = f"no feature is {wanted or 'known as the types of entities'}"
+        what += f"; there are {', '.join(each.short for each in features) or 'none of spans'}"
     raise UserError(what, where=file, fix="set data.tags_column to LAYER.FEATURE")
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner_dist.data.formats.brat import parse
+from ner_dist.data.notes import recorded
 from ner_dist.data.sources import load_corpus, source_stamp
 from ner_dist.errors import UserError
 from ner_dist.recipe import Data
@@ -35,6 +36,9 @@ T6\tRegion 107 112;123 127\tNorth Marn
 """
 
 
+ONE = {"train": "train", "validation": None, "test": None}
+
+
 def by_hand(text: str, ann: str) -> list[tuple[int, int, str]]:
     """An independent reading: from the first number to the last."""
     found = []
@@ -57,20 +61,26 @@ def pair(tmp_path):
     return write
 
 
-def test_every_span_is_read(pair, caplog):
-    with caplog.at_level(logging.INFO):
+def test_every_span_is_read(pair):
+    with recorded() as notes:
         (document,) = documents(pair())
     assert document.text == TEXT
     assert document.id == "doc-1"
     assert spans(document) == by_hand(TEXT, ANN)
     assert "North and South Marn" in [TEXT[start:end] for start, end, _ in spans(document)]
+    assert [text.rpartition("/")[2] for _, text in notes] == [
+        "doc-1.ann:12 'North and South Marn': read from the first of its pieces to the last"
+    ]
+
+
+def test_what_is_not_read_is_counted_over_the_split(pair, caplog):
+    path = pair()
+    pair(name="doc-2")
+    with caplog.at_level(logging.INFO):
+        load_corpus(Data(path=str(path.parent), splits=ONE))
     assert (
-        "doc-1.ann: left out: attributes 2, events 1, links to a database 1, notes 1, relations 2"
-        in caplog.text
-    )
-    assert (
-        "doc-1.ann: entities in several pieces, read from their first to their last character: 1, "
-        "such as 12 'North and South Marn'" in caplog.text
+        "train: not read, as words have one tag each: attributes 4, events 2, "
+        "gaps in entities of several pieces 2, links to a database 2, notes 2, relations 4" in caplog.text
     )
 
 
@@ -78,6 +88,12 @@ def test_a_span_over_the_end_of_a_line_and_text_with_crlf(pair):
     text = "Upper\r\nTarn is a town.\r\n"
     (document,) = documents(pair(text, "T1\tLOC 0 5;7 11\tUpper Tarn\r\nT2\tX 12 14\tis\r\n"))
     assert spans(document) == [(0, 11, "LOC"), (12, 14, "X")]
+
+
+def test_offsets_in_utf16_units(pair):
+    path = pair("😊 In Bern", "T1\tLOC 6 10\tBern\n")
+    assert refused(path).startswith("doc-1.ann:1: characters 6 to 10 of a text with 9")
+    assert spans(documents(path, offsets="utf16")[0]) == [(5, 9, "LOC")]
 
 
 def test_a_text_without_entities(pair):
@@ -135,7 +151,7 @@ def test_folders_of_pairs_are_splits():
 def test_a_flat_folder_is_one_split_and_its_annotations_are_part_of_the_data(pair):
     path = pair()
     pair("In Bern .", "T1\tLOC 3 7\tBern\n", name="other")
-    data = Data(path=str(path.parent), splits={"train": "train", "validation": None, "test": None})
+    data = Data(path=str(path.parent), splits=ONE)
     corpus = load_corpus(data)
     assert {origin.rpartition("/")[2].split(":")[0] for origin in corpus.splits["train"].origin} == {
         "doc-1.txt",

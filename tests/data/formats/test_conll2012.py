@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ner_dist.data.formats.conll2012 import parse
 from ner_dist.errors import UserError
 from tests.cases.reading import CASES
-from tests.data.formats.reading import documents, refused, sentences, spans, words
+from tests.data.formats.reading import content, documents, refused, sentences, spans, tagged, words
 
 # In the shape of OntoNotes' files: two parts, nested entities, arguments of predicates, coreference.
 TEXT = """#begin document (nw/made/00/made_0001); part 000
@@ -97,8 +97,6 @@ def test_another_column(tmp_path):
 def test_files_with_bio_tags_and_these_comments_are_columns(tmp_path):
     path = tmp_path / "a.conll"
     path.write_text("#begin document (a); part 000\nIn O\nBern B-LOC\n\n#end document\n")
-    from tests.data.formats.reading import content, tagged
-
     assert tagged(content(path)) == [[("In", "O"), ("Bern", "B-LOC")]]
 
 
