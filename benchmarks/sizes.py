@@ -196,7 +196,7 @@ def _table(out: Path, arguments: argparse.Namespace) -> list[str]:
         padded_tokens = []
         for contestant, split in product(arguments.contestants, ("validation", "test")):
             scores = [
-                read_file(_predictions(_folder(out, name, contestant, seed), contestant, split)).scores["f1"]
+                read_file(_predictions(_folder(out, name, contestant, seed), contestant, split)).scores.f1
                 for seed in arguments.seeds
             ]
             spread = f" ± {statistics.stdev(scores):.4f}" if len(scores) > 1 else ""
