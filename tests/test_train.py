@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 from ner_dist.errors import UserError
-from ner_dist.evaluation.command import evaluate_model
+from ner_dist.evaluation.command import evaluate
 from ner_dist.evaluation.json_form import as_json
 from ner_dist.evaluation.predictions import verify
 from ner_dist.model.encoder import load_config
@@ -454,7 +454,7 @@ def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path, log_
     written = results(whole)
     counted = written["data"]
     assert (written["test"]["sentences"], written["test"]["with_repeats"]["sentences"]) == (7, 9)
-    as_published = evaluate_model(
+    as_published = evaluate(
         str(whole), data=None, split="test", settings=["data.deduplicate=false"], precision="fp32"
     )
     again = as_json(as_published)

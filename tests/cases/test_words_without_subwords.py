@@ -8,7 +8,7 @@ import pytest
 
 from ner_dist.data.prepare import prepare
 from ner_dist.data.report import log_data
-from ner_dist.evaluation.command import evaluate_model
+from ner_dist.evaluation.command import evaluate
 from ner_dist.model.encoder import load_config
 from tests.cases.conftest import REPOSITORY, SMALL_STEPS, settings
 from tests.distributed.conftest import server  # noqa: F401
@@ -38,9 +38,7 @@ def test_the_log_counts_them(tagger, minilm, log_lines):
 
 
 def test_evaluate_gives_what_the_training_gave(tagger, tmp_path, log_lines):
-    figures = evaluate_model(
-        str(tagger), data=None, split="test", settings=[], precision="fp32", out=str(tmp_path)
-    )
+    figures = evaluate(str(tagger), data=None, split="test", settings=[], precision="fp32", out=str(tmp_path))
     assert figures.scores.f1 == 1.0
     ours, theirs = (folder / "predictions" / "test.jsonl" for folder in (tmp_path, tagger))
     # What training had seen only a training knows.

@@ -28,7 +28,7 @@ import deepspeed.runtime.zero.muon.original_muon, scipy.stats, seqeval.metrics.v
 import transformers.models.roberta.modeling_roberta  # noqa: F401
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 import ner_dist.training.metrics_log, ner_dist.training.trainer  # noqa: F401
-from ner_dist.evaluation.command import evaluate_model
+from ner_dist.evaluation.command import evaluate
 from ner_dist.train import main
 from tests.distributed import faults
 
@@ -47,7 +47,7 @@ def child(rank, request):
         for name, settings in request["faults"]:
             getattr(faults, name)(rank, **settings)
         if request["score"]:
-            evaluate_model(**request["score"])
+            evaluate(**request["score"])
             code = 0
         else:
             code = main(request["arguments"])
@@ -178,7 +178,7 @@ class Server:
         return self._fork(config, processes, arguments=arguments, faults=list(faults))
 
     def score(self, *, config: str | None = None, processes: int = 1, **settings: Any) -> Job:
-        """Start `evaluate_model` with some settings, in a launch config's processes."""
+        """Start `evaluate` with some settings, in a launch config's processes."""
         return self._fork(config, processes, score=settings)
 
     def _fork(

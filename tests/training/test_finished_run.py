@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ner_dist.errors import UserError
-from ner_dist.evaluation.command import evaluate_model
+from ner_dist.evaluation.command import evaluate
 from ner_dist.train import main
 from tests import small
 
@@ -122,7 +122,7 @@ def test_a_run_is_scored_in_the_windows_of_its_training_on_any_data(here):
     windows = ["train.batch_tokens=32", "train.micro_batch_tokens=16", f"output_dir={here / 'windows'}"]
     results = json.loads((again(here, *windows) / "results.json").read_text())
     assert results["data"]["test_windows"] > results["test"]["sentences"]
-    scored = evaluate_model(
+    scored = evaluate(
         str(here / "windows"), data=str(here / "data"), split="test", settings=[], precision="fp32"
     )
     assert scored.scores.loss == pytest.approx(results["test"]["loss"], rel=1e-6)
