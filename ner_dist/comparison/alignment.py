@@ -127,7 +127,9 @@ def _without_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
     if any(lost) or not alike:
         by_order = [common_subsequence(gold[0], its_gold) for its_gold in gold[1:]]
     regained = [len(pairs) - len(kept) for pairs, kept in zip(by_order, by_id, strict=False)]
-    if alike and not any(gone and 2 * found >= gone for gone, found in zip(lost, regained, strict=False)):
+    if alike and not any(
+        missing and 2 * back >= missing for missing, back in zip(lost, regained, strict=False)
+    ):
         _check_found(by_id, [_with_entity(pairs, has_entity[0]) for pairs in same_id], has_entity[0], files)
         notes = ["Not every file holds words, so the sentences were aligned by their ids."]
         if any(lost):
@@ -148,9 +150,9 @@ def _with_entity(pairs: Pairs, has_entity: np.ndarray) -> int:
 
 
 def _check_found(
-    found: list[Pairs], possible: list[int], has_entity: np.ndarray, files: Sequence[Predictions]
+    matches: list[Pairs], possible: list[int], has_entity: np.ndarray, files: Sequence[Predictions]
 ) -> None:
-    numbers = [_with_entity(pairs, has_entity) for pairs in found]
+    numbers = [_with_entity(pairs, has_entity) for pairs in matches]
     if any(number < SAME_SPLIT * most for number, most in zip(numbers, possible, strict=True)):
         raise UserError(
             "neither ids nor the order of gold tags tell which sentences are the same",
@@ -179,12 +181,12 @@ def gold_sequences(file: Predictions, labels: LabelSet) -> list[bytes]:
 def _occurrences(keys: Iterable[Hashable], taken: set[int]) -> dict[Hashable, int]:
     """Indices that are not taken, by their key and its number of earlier occurrences."""
     seen: dict[Hashable, int] = defaultdict(int)
-    found: dict[Hashable, int] = {}
+    places: dict[Hashable, int] = {}
     for place, key in enumerate(keys):
         if place not in taken:
-            found[key, seen[key]] = place
+            places[key, seen[key]] = place
             seen[key] += 1
-    return found
+    return places
 
 
 def _equal(one: Iterable[Hashable], other: Iterable[Hashable]) -> Pairs:
@@ -196,9 +198,9 @@ def _equal(one: Iterable[Hashable], other: Iterable[Hashable]) -> Pairs:
 def _in_all(pairs: list[Pairs], sentences: int) -> list[np.ndarray]:
     """Indices of the shared sentences in the first file and in each other one."""
     places = np.full((len(pairs), sentences), -1, dtype=np.int64)
-    for row, found in zip(places, pairs, strict=True):
-        if found:
-            own, others = np.array(found, dtype=np.int64).T
+    for row, matched in zip(places, pairs, strict=True):
+        if matched:
+            own, others = np.array(matched, dtype=np.int64).T
             row[own] = others
     shared = np.flatnonzero((places >= 0).all(axis=0))
     return [shared, *places[:, shared]]
