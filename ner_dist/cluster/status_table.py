@@ -139,14 +139,14 @@ def _how_it_ended(run: RunStatus) -> str:
 
 
 def _compared(one: ComparisonStatus) -> str:
-    said = {
+    texts = {
         "pending": f"waits ({one.reason})" if one.reason else "waits",
         "running": "is running",
         "done": f"is done: {one.result}",
         "failed": "ended without compare.json" + (f", log {one.log}" if one.log else ""),
         "unknown": "has not been written yet",
     }
-    return f"comparison of {one.experiment} (job {one.job}) {said[one.state]}"
+    return f"comparison of {one.experiment} (job {one.job}) {texts[one.state]}"
 
 
 def summary(seen: Overview) -> str:

@@ -163,8 +163,8 @@ def _match(
 ) -> _Scored:
     """Bring the model's labels and the data's onto the types that both know."""
     check_renaming(renaming, {"the model knows": spelt.names, "the data has": data.labels.types})
-    known, found = known_labels(spelt, renaming), new_names(data.labels.types, renaming)
-    labels = _scored_labels(known, found, where=model)
+    known, data_types = known_labels(spelt, renaming), new_names(data.labels.types, renaming)
+    labels = _scored_labels(known, data_types, where=model)
     decoder = Decoder(spelt=spelt, to=places(spelt.names, renaming, labels.types), labels=labels, iob2=iob2)
 
     def gold_ids(tags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -231,15 +231,19 @@ def _data(run: Run, data: str | Path | None, settings: Sequence[str]) -> Data:
     return data_section(list(settings), of=run.recipe)
 
 
-def _scored_labels(known: LabelSet, found: list[str], *, where: str) -> LabelSet:
+def _scored_labels(known: LabelSet, data_types: list[str], *, where: str) -> LabelSet:
     """The types that model and data share, in the model's order; what either has alone counts as O."""
-    shared = [name for name in known.types if name in found]
-    mine, theirs = ([name for name in types if name not in shared] for types in (known.types, found))
+    shared = [name for name in known.types if name in data_types]
+    mine, theirs = ([name for name in types if name not in shared] for types in (known.types, data_types))
     if not shared:
-        fix = remedy(known.types, found) if known.types and found else "name a model and data with types"
+        fix = (
+            remedy(known.types, data_types)
+            if known.types and data_types
+            else "name a model and data with types"
+        )
         raise UserError(
             f"no type is shared: the model knows {', '.join(known.types) or 'none'}, "
-            f"the data has {', '.join(found) or 'none'}",
+            f"the data has {', '.join(data_types) or 'none'}",
             where=where,
             fix=fix,
         )
