@@ -1,4 +1,4 @@
-"""Exports of other tools: read where nothing is lost, else named, with what to do now."""
+"""Exports of other tools are read without loss, or refused with a way to convert them."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_what_is_found_in_misc_is_said(caplog):
 
 
 def test_the_advice_on_csv_works(tmp_path):
-    """By hand what the messages say, as pandas is not among what is installed for certain."""
+    """Convert as the message advises, but without pandas, which may not be installed."""
     for split in ("train", "validation", "test"):
         with (CASES / f"formats/pylist_csv/{split}.csv").open(newline="") as file:
             rows = [{key: row[key] for key in ("tokens", "ner_tags")} for row in csv.DictReader(file)]
@@ -120,7 +120,7 @@ def test_the_advice_on_csv_works(tmp_path):
 
 @pytest.mark.parametrize("name", ["doccano", "prodigy"])
 def test_the_advice_on_spans_works(tmp_path, name):
-    """What docs/formats.md shows makes the made corpus out of its exports."""
+    """The conversions in docs/formats.md restore the made corpus from its exports."""
     page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
     shown = re.search(r"```python\n(.*?)```", page, flags=re.DOTALL)
     assert shown is not None

@@ -51,7 +51,7 @@ def test_evaluate_gives_what_the_training_gave(tagger, tmp_path, log_lines):
 
 @pytest.mark.distributed
 def test_two_ranks_give_what_one_gives(tagger, tmp_path, server):  # noqa: F811
-    """Going on from the tagger without learning anything."""
+    """Continue from the tagger with a learning rate of almost 0."""
     overrides = [f"data.path={REPOSITORY / 'tests' / 'cases' / 'words_without_subwords'}", *SMALL_STEPS]
     overrides += [f"model.name={tagger / 'model'}", "train.max_steps=1", "train.learning_rate=1e-12"]
     job = server.start(

@@ -31,7 +31,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def cells(figures: Figures) -> dict[tuple, Any]:
-    """Every figure's cell, by its path."""
+    """The cell of every figure, by its path."""
     found = {("macro", "f1"): figures.macro.f1, ("accuracy",): figures.accuracy}
     for path, three in [
         (("micro",), figures.micro),
@@ -99,7 +99,7 @@ def test_intervals_agree_with_scipy():
 
 
 def test_randomisation_agrees_with_all_swaps_enumerated():
-    """Eleven sentences that differ, so 2^11 ways to swap."""
+    """Eleven different sentences, so 2^11 ways to swap."""
     aligned = simulated.two_models(4, sentences=30, errors=(0.3, 0.1))
     labels = LabelSet.from_types(simulated.TYPES)
     a, b = (
@@ -120,7 +120,7 @@ def test_randomisation_agrees_with_all_swaps_enumerated():
 
 @given(st.lists(st.sampled_from([0.001, 0.01, 0.012, 0.02, 0.04, 0.3, 1.0]), min_size=1, max_size=6))
 def test_holm_is_the_closed_test_of_bonferroni(p):
-    """A hypothesis falls if every set that holds it falls: the largest corrected p of these sets."""
+    """Closed testing rejects a hypothesis if all sets containing it are rejected: the largest p of these."""
     sets = list(chain.from_iterable(combinations(range(len(p)), n + 1) for n in range(len(p))))
     expected = [max(min(1, len(s) * min(p[j] for j in s)) for s in sets if i in s) for i in range(len(p))]
     assert holm(np.array(p)).tolist() == pytest.approx(expected)
@@ -134,7 +134,7 @@ def test_p_values_are_never_zero():
 
 @pytest.mark.parametrize("fewer", [0, 1])
 def test_resamples_that_are_needed_are_just_enough_for_a_type_to_be_shown(fewer):
-    """A always fails where B never does: no difference is clearer."""
+    """A always errs where B never does."""
     aligned = simulated.two_models(0, errors=(0.9, 0.0))
     needed = resamples_needed(len(simulated.TYPES), 0.95)
     assert needed == 200
@@ -161,7 +161,7 @@ FALSE_ALARM = 1e-4
 
 
 def plausible(n: int, chance: float) -> tuple[float, float]:
-    """The lowest and the highest share of n trials that an event of this chance is believed to occur in."""
+    """The range of shares of n trials that is plausible for an event of this probability."""
     low, high = stats.binom.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], n, chance) / n
     return low, high
 
@@ -176,7 +176,7 @@ def trials(request):
 
 @pytest.fixture(scope="module")
 def same_process(trials):
-    """Comparisons of A and B from the same process."""
+    """Comparisons of A and B drawn from one simulated process."""
     return repeated(trials, lambda i: simulated.two_models(i, sentences=150), resamples=300)
 
 

@@ -70,7 +70,7 @@ WRITERS = {"jsonl": json_lines, "json": json_document, "parquet": parquet, "conl
 
 
 def refused(path: Path, **settings) -> str:
-    """The message that reading ends with, the folder left out."""
+    """The error message of reading, without the folder."""
     with pytest.raises(UserError) as caught:
         read(path, **settings)
     message = str(caught.value)
