@@ -1,4 +1,4 @@
-"""The commands as functions, for `import ner_dist`. They leave torch as they found it."""
+"""Commands as functions, for `import ner_dist`. They leave torch as they found it."""
 
 from __future__ import annotations
 

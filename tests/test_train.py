@@ -1,4 +1,4 @@
-"""The entrypoint from recipe to results: what a run leaves behind, and what its settings change."""
+"""The entrypoint from recipe to results: the files of a run, and the effect of its settings."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_options_of_training_change_the_weights(plain, tmp_path, option):
 
 
 def test_other_options_change_nothing(plain, tmp_path):
-    """A whole training with all of them, the evaluations between its steps included."""
+    """A whole training with all options, and evaluations between its steps."""
     options = [
         *("model.gradient_checkpointing=true", "train.max_nonfinite_steps=1"),
         *("evaluation.batch_tokens=100", "evaluation.every=1", "logging.every=3", "checkpoint.every=1"),
@@ -481,7 +481,7 @@ def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path, log_
 
 
 def test_a_training_leaves_torch_as_it_was_and_another_may_follow(tmp_path):
-    """In a process of its own, whose first training this is."""
+    """In a new process, as its first training."""
     code = f"""
 import torch, transformers
 from pathlib import Path

@@ -22,7 +22,7 @@ OVERALL = {
     "macro_f1": "macro F1",
     "accuracy": "accuracy",
 }
-"""The figures over all types, by their names in `results.Figures.overall`."""
+"""The figures over all types, by their names in `uncertainty.Figures.overall`."""
 PARTS = {"label_set": "label set", "sentences": "sentences", "model": "model"}
 """The parts of the decomposition, in order."""
 _NOT_SHOWN = "not shown"

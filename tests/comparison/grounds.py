@@ -24,7 +24,7 @@ def written(
     unit: list[int] | None = None,
     confidence: list[float] | None = None,
 ) -> AlignedPredictions:
-    """Aligned predictions from sentences of tags and words, joined by spaces; models A, B, ... with their runs.
+    """Aligned predictions from sentences of tags and words, joined by spaces; models are A, B, ...
 
     `confidence` is that of the first run of A.
     """

@@ -1,4 +1,4 @@
-"""The plan holds every example once, fills micro-batches well, mixes lengths and never knows of ranks."""
+"""The plan holds every example once, fills micro-batches well, mixes lengths and does not depend on ranks."""
 
 from __future__ import annotations
 

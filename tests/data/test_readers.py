@@ -1,4 +1,4 @@
-"""Files of every format become the same rows; what is wrong in them is named with file and line."""
+"""Files of every format give the same rows; errors name file and line."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Job:
         self.codes: dict[int, int] = {}
 
     def send(self, number: signal.Signals, *ranks: int) -> None:
-        """Send a signal to some ranks, or to all; one that has ended is left alone."""
+        """Send a signal to some ranks or to all, except those that have ended."""
         for rank in ranks or range(len(self.pids)):
             if self.pids[rank] not in self.codes:
                 os.kill(self.pids[rank], number)
@@ -122,7 +122,7 @@ class Job:
         return [self.codes[pid] for pid in self.pids]
 
     def text(self) -> str:
-        """What the ranks printed."""
+        """The output of the ranks."""
         return self.log.read_text() if self.log.exists() else ""
 
     def wait_for(self, text: str, timeout: float = 60.0) -> None:
@@ -239,7 +239,7 @@ def launch_environment(config: str, processes: int) -> dict[str, str]:
 
 
 def trained_once(server: Server, recipe: Path, folder: Path) -> Callable[[str], Path]:
-    """Gives the finished run of a strategy, trained when first asked for."""
+    """The finished run of a strategy, trained at its first use."""
     done: dict[str, Path] = {}
 
     def of(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The labels of taggers as people have them, and what is said of those that mean nothing."""
+"""The labels of taggers found in practice, and the errors for meaningless ones."""
 
 from __future__ import annotations
 

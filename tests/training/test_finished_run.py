@@ -1,4 +1,4 @@
-"""A finished run: its figures stand for its data alone; its model is trained further in a run of its own."""
+"""A finished run: its figures belong to its data; its model is trained further in another run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def here(trained, tmp_path, monkeypatch):
 
 
 def again(here, *overrides):
-    """The same command once more."""
+    """Repeat the command."""
     return small.train(small.recipe(here, *SHORT, f"data.path={here / 'data'}", *overrides))
 
 
@@ -50,7 +50,7 @@ def rewrite(file, change):
 
 
 def forget_the_stamp(here):
-    """As in a run of before it was recorded."""
+    """Make the run like one of a version that did not record it."""
     recipe = yaml.safe_load((here / "run" / "recipe.yaml").read_text())
     del recipe["provenance"]["data_source"]
     (here / "run" / "recipe.yaml").write_text(yaml.safe_dump(recipe))
