@@ -1,4 +1,4 @@
-"""What a checkpoint costs: seconds and bytes to save and to load, and the share of training time that takes.
+"""Measure the cost of a checkpoint: seconds and bytes to save and to load, and the share of training time.
 
     python benchmarks/checkpoint.py [--small] [--interval 500]
     accelerate launch --config_file launch/cpu.yaml benchmarks/checkpoint.py

@@ -1,4 +1,4 @@
-"""Who takes part in `throughput.py`."""
+"""The contestants of `throughput.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Contestant:
-    """A worker script and what it is told beside the common settings."""
+    """A worker script and its own settings."""
 
     title: str
     script: str

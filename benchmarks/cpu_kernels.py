@@ -1,4 +1,4 @@
-"""What each part of `runtime/cpu_kernels.py` is worth on this CPU, and where the time of a step goes.
+"""Measure the gain from each part of `runtime/cpu_kernels.py` on this CPU, and profile a step.
 
     python benchmarks/cpu_kernels.py --model FOLDER [--data FOLDER|synthetic] [--precision bf16] [--rounds 5]
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def training(options: argparse.Namespace, folder: str) -> Iterator[Step]:
-    """Steps of a training that goes on for longer than anyone measures."""
+    """Steps of a training that lasts longer than the measurement."""
     recipe = Recipe.model_validate(
         {
             "name": "kernels",
@@ -98,7 +98,7 @@ def compare(steps: Iterator[Step], parts: list[str], options: argparse.Namespace
 
 
 def switch(parts: list[str]) -> None:
-    """Have these parts on and all others off."""
+    """Switch these parts on and all others off."""
     for part in cpu_kernels.KERNELS:
         (cpu_kernels.install_kernel if part in parts else cpu_kernels.use_torch_kernel)(part)
     if "memory" in parts:

@@ -22,11 +22,11 @@ PACKAGES = {
 
 
 class NotInstalled(Exception):
-    """An environment could not be made; says why on one line."""
+    """An environment could not be created; the reason on one line."""
 
 
 def python_of(name: str) -> str:
-    """The interpreter of an environment, which is made if there is none.
+    """The interpreter of an environment, which is created if missing.
 
     Raises:
         NotInstalled: it could not be made.
@@ -52,6 +52,6 @@ def python_of(name: str) -> str:
 
 
 def last_line(text: str) -> str:
-    """What a failed process says last, which names the error."""
+    """The last line of a failed process, which names the error."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it said nothing"

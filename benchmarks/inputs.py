@@ -1,4 +1,4 @@
-"""What every contestant of `throughput.py` is given: a model's folder, a sample of sentences, its FLOPs."""
+"""The inputs of every contestant of `throughput.py`: a model's folder, a sample of sentences, its FLOPs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often 95 % intervals hold the truth: percentile against BCa, by SciPy, where sentences are few.
+"""Measure how often 95 % intervals contain the true value: percentile and BCa, by SciPy, on few sentences.
 
 Two made-up models, of which B errs less; the truth is their F1 on 200,000 sentences. Samples of them are
 bootstrapped by `scipy.stats.bootstrap`, each figure and each difference in both ways from the same resamples.

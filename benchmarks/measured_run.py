@@ -128,7 +128,7 @@ def started(
 
 
 def main() -> None:
-    """What a rank does: train and write its figures into the folder that `run` made."""
+    """The work of a rank: train, and write its figures into the folder that `run` made."""
     import torch
 
     from ner_dist.model.encoder import load_config

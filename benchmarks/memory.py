@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def held(options: argparse.Namespace) -> None:
-    """What every stage holds."""
+    """The memory of every stage."""
     print(
         f"{options.model}, {options.precision}, {options.processes} processes; bytes per parameter of rank 0"
     )

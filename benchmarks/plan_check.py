@@ -1,4 +1,4 @@
-"""What `ner-dist plan` foretells against what is measured here: peak memory, and seconds of a step.
+"""Compare the predictions of `ner-dist plan` with measurements: peak memory, and seconds of a step.
 
     python benchmarks/plan_check.py --memory [--precision bf16]
     python benchmarks/plan_check.py --time [--precision bf16]
@@ -49,7 +49,7 @@ def main() -> None:
 def check(
     model: str, batch: int, micro_batch: int, *, precision: str, strategies: list[str], of_memory: bool
 ) -> None:
-    """Foretell and measure each strategy."""
+    """Predict and measure each strategy."""
     recipe = settings(model, batch_tokens=batch, micro_batch_tokens=micro_batch, precision=precision)
     print(f"{model}, {precision}, steps of {batch} subwords in micro-batches of {micro_batch}")
     unit = "peak memory, MB" if of_memory else "seconds of a step"

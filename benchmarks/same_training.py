@@ -1,4 +1,4 @@
-"""How far the losses of one process, DDP and ZeRO lie apart: "The same training" in RESULTS.md.
+"""Measure how far the losses of one process, DDP and ZeRO differ: "The same training" in RESULTS.md.
 
     python benchmarks/same_training.py [--recipe recipes/demo_full.yaml] [--steps 20]
 

@@ -27,7 +27,7 @@ from ner_dist.labels import LabelSet
 
 
 def main() -> None:
-    """Print one line of a Markdown table a mode."""
+    """Print one line of a Markdown table for each mode."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("predictions", type=Path)
     parser.add_argument("--repeat", type=int, default=5)

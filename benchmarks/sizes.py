@@ -103,7 +103,7 @@ def _names(known: Any) -> Any:
 
 
 def _write(folder: Path, chosen: Set) -> None:
-    """The sentences of a set; the same for everybody who draws them."""
+    """The sentences of a set; the same ones at every call."""
     source = Path(os.environ["NER_DIST_REAL_DATA"]) / chosen.folder
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:

@@ -146,7 +146,7 @@ def _environment(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _python(name: str) -> str | NotInstalled:
-    """The contestant's interpreter, or why there is none."""
+    """The contestant's interpreter, or the reason why there is none."""
     try:
         return python_of(name)
     except NotInstalled as reason:
@@ -154,7 +154,7 @@ def _python(name: str) -> str | NotInstalled:
 
 
 def _settings(arguments: argparse.Namespace, inputs: Inputs) -> dict[str, Any]:
-    """What every worker is told."""
+    """The settings of every worker."""
     micro_batch = _micro_batch_tokens(arguments, inputs.samples["train"].subwords)
     return {
         "model": str(inputs.model),
@@ -172,7 +172,7 @@ def _settings(arguments: argparse.Namespace, inputs: Inputs) -> dict[str, Any]:
 
 
 def _micro_batch_tokens(arguments: argparse.Namespace, lengths: np.ndarray) -> int:
-    """Our steps are counted in subwords: as few as make an epoch of as many steps as everybody's."""
+    """Our batch size in subwords that gives an epoch as many steps as the other contestants' have."""
 
     def steps(tokens: int) -> int:
         return plan_epoch(

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ner_dist.api import compare, evaluate, train_recipe
+    from ner_dist.api import compare, train_recipe
     from ner_dist.comparison.results import Comparison
     from ner_dist.errors import UserError
+    from ner_dist.evaluation.command import evaluate
     from ner_dist.evaluation.tag import Tagger, load_tagger
     from ner_dist.labels import LabelSet
     from ner_dist.recipe import Recipe
@@ -43,7 +44,7 @@ _MODULES = {
     "Tagger": "evaluation.tag",
     "UserError": "errors",
     "compare": "api",
-    "evaluate": "api",
+    "evaluate": "evaluation.command",
     "load_recipe": "recipe_file",
     "load_tagger": "evaluation.tag",
     "train_recipe": "api",

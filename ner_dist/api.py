@@ -1,21 +1,19 @@
-"""The commands as functions, for `import ner_dist`. They leave torch as they found it."""
+"""Commands as functions, for `import ner_dist`. They leave torch as they found it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ner_dist.comparison.compare import RESAMPLES
 from ner_dist.comparison.compare import compare as compare_models
-from ner_dist.evaluation.command import evaluate_model
 from ner_dist.report.write import write_report
 from ner_dist.train import train
 
 if TYPE_CHECKING:
     from ner_dist.comparison.results import Comparison
-    from ner_dist.evaluation.figures import ModelFigures
-    from ner_dist.recipe import Precision, Recipe
+    from ner_dist.recipe import Recipe
     from ner_dist.run.directory import Run
 
 
@@ -43,58 +41,6 @@ def train_recipe(recipe: Recipe) -> Run:
         True
     """
     return train(recipe)
-
-
-def evaluate(
-    model: str | Path,
-    data: str | Path | None = None,
-    split: Literal["train", "validation", "test"] = "test",
-    *,
-    settings: Sequence[str] = (),
-    precision: Precision = "auto",
-    batch_tokens: int = 8192,
-    out: str | Path | None = None,
-    tags: str | None = None,
-    renaming: Mapping[str, str | None] | None = None,
-) -> ModelFigures:
-    """Score a model on labelled data, on the entity types that both know.
-
-    Args:
-        model: a run's directory, a folder with a model, or a hub name.
-        data: a file, a folder or a hub data set; None is a run's own data.
-        split: the split to score.
-        settings: `data.key=value`: how the data is read, as in a recipe.
-        precision: `fp32`, `bf16` or `fp16`; `auto` is what suits the device.
-        batch_tokens: padded subwords a forward pass holds; changes the speed alone.
-        out: folder for results.json and the predictions; None writes nothing.
-        tags: the tag of each of the model's ids, with commas between, or a file of them; None is what its
-            config says.
-        renaming: the name to use for a type of the model or of the data; None counts it as `O`.
-
-    Returns:
-        The figures: `scores` has `precision`, `recall` and `f1` over all entities, `per_type`, `lenient` and
-        others.
-
-    Raises:
-        UserError: the model or the data cannot be used, or they share no type.
-
-    Example:
-        >>> import ner_dist
-        >>> figures = ner_dist.evaluate("runs/full", split="validation")
-        >>> figures.scores.sentences, 0 <= figures.scores.f1 <= 1
-        (61, True)
-    """
-    return evaluate_model(
-        str(model),
-        data=None if data is None else str(data),
-        split=split,
-        settings=list(settings),
-        precision=precision,
-        batch_tokens=batch_tokens,
-        out=None if out is None else str(out),
-        tags=tags,
-        renaming=renaming,
-    )
 
 
 def compare(

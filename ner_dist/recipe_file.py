@@ -115,7 +115,7 @@ def flow(value: Any) -> str:
     if re.search("[\n\x85\u2028\u2029]", text):
         # YAML folds ends of lines inside its quotes. JSON, which is YAML too, escapes them, or is helped to.
         text = json.dumps(value, ensure_ascii=False)
-        text = re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+        text = re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda match: f"\\u{ord(match[0]):04x}", text)
     return text
 
 

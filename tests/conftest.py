@@ -1,4 +1,4 @@
-"""Fixtures for what some tests need and not every machine has."""
+"""Fixtures for requirements that not every machine meets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
-    """No test finds what another session prepared."""
+    """Tests use a cache of their own."""
     patch = pytest.MonkeyPatch()
     patch.setenv("NER_DIST_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
@@ -42,7 +42,7 @@ def _own_process_group():
 
 @pytest.fixture
 def log_lines():
-    """What the package logs, as it comes; its logger hands nothing on to pytest's once it is set up."""
+    """The package's log lines; its logger does not propagate to pytest's once it is set up."""
     lines: list[str] = []
     logger = logging.getLogger("ner_dist")
     handler = logging.Handler()

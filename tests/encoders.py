@@ -1,4 +1,4 @@
-"""Tiny encoders of every family that people fine-tune, with tokenizers of their real kinds and files."""
+"""Tiny encoders of every common family, with tokenizers of the real kinds and files."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ ENCODERS: dict[str, tuple[str, Callable[[Path], None], dict[str, Any]]] = {
 
 
 def make_encoder(name: str, folder: Path) -> Path:
-    """Write the encoder, with random weights and without a head, as the hub has it; return its folder."""
+    """Write the encoder as on the hub, with random weights and without a head; return its folder."""
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     family, write_tokenizer, own = ENCODERS[name]

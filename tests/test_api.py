@@ -1,4 +1,4 @@
-"""What `import ner_dist` gives: lazily, with examples that work, and tags that are those of an evaluation."""
+"""The public API: lazy imports, examples that work, and tags equal to those of an evaluation."""
 
 from __future__ import annotations
 

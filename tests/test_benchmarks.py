@@ -1,4 +1,4 @@
-"""The throughput benchmark runs, counts the same for everybody, and goes on without whoever cannot run."""
+"""The throughput benchmark runs, counts alike for all contestants, and continues without those that fail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def throughput(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def module(monkeypatch):
-    """Imports one of the benchmark's modules, which import each other by their bare names."""
+    """Import a module of the benchmarks, which import each other by their bare names."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     return importlib.import_module
 

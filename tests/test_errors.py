@@ -1,4 +1,4 @@
-"""A disk that is full is named with the file, whoever writes to it: everything here writes to /dev/full."""
+"""A full disk is reported with the file, from every writer: everything here writes to /dev/full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts in examples/ run, on tiny data, and print what they promise."""
+"""The scripts in examples/ run on tiny data and print the expected output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def example(folder, monkeypatch, capsys):
-    """Runs a script of examples/ as a program; returns what it printed."""
+    """Run a script of examples/ as a program; return its output."""
     monkeypatch.chdir(folder)
 
     def run(name: str, *arguments: str, given: str = "") -> str:

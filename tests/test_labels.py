@@ -23,7 +23,7 @@ type_lists = st.lists(type_names, min_size=1, max_size=8, unique=True)
 
 @st.composite
 def label_sets(draw):
-    """As data gives them: every B- and I- of some types, and O, in any order."""
+    """Tags as in data: every B- and I- of some types, and O, in any order."""
     return LabelSet.from_tags(draw(st.permutations(LabelSet.from_types(draw(type_lists)).tags)))
 
 

@@ -1,4 +1,4 @@
-"""Recipes: what is read, in which order, what is written back, and how a mistake is told."""
+"""Recipes: reading, precedence, writing, and errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MINIMAL = "name: tiny\noutput_dir: runs/tiny\ndata: {path: synthetic}\n"
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes recipes into one folder, which is also where the user stands."""
+    """Write recipes into the current folder."""
 
     def write(text: str, name: str = "recipe.yaml") -> Path:
         path = tmp_path / name
@@ -33,7 +33,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def refused(tmp_path, monkeypatch):
-    """The message for a recipe that cannot be used."""
+    """The error message for a recipe."""
     monkeypatch.chdir(tmp_path)
 
     def refused(path: Path | str, *overrides: str) -> str:

@@ -1,4 +1,4 @@
-"""The entrypoint from recipe to results: what a run leaves behind, and what its settings change."""
+"""The entrypoint from recipe to results: the files of a run, and the effect of its settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 from ner_dist.errors import UserError
-from ner_dist.evaluation.command import evaluate_model
+from ner_dist.evaluation.command import evaluate
 from ner_dist.evaluation.json_form import as_json
 from ner_dist.evaluation.predictions import verify
 from ner_dist.model.encoder import load_config
@@ -259,7 +259,7 @@ def test_options_of_training_change_the_weights(plain, tmp_path, option):
 
 
 def test_other_options_change_nothing(plain, tmp_path):
-    """A whole training with all of them, the evaluations between its steps included."""
+    """A whole training with all options, and evaluations between its steps."""
     options = [
         *("model.gradient_checkpointing=true", "train.max_nonfinite_steps=1"),
         *("evaluation.batch_tokens=100", "evaluation.every=1", "logging.every=3", "checkpoint.every=1"),
@@ -454,7 +454,7 @@ def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path, log_
     written = results(whole)
     counted = written["data"]
     assert (written["test"]["sentences"], written["test"]["with_repeats"]["sentences"]) == (7, 9)
-    as_published = evaluate_model(
+    as_published = evaluate(
         str(whole), data=None, split="test", settings=["data.deduplicate=false"], precision="fp32"
     )
     again = as_json(as_published)
@@ -481,7 +481,7 @@ def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path, log_
 
 
 def test_a_training_leaves_torch_as_it_was_and_another_may_follow(tmp_path):
-    """In a process of its own, whose first training this is."""
+    """In a new process, as its first training."""
     code = f"""
 import torch, transformers
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Bad input, through the commands that users type: one line, exit code 2, no traceback, nothing lost.
+"""Bad input to the commands: one line, exit code 2, no traceback, nothing lost.
 
 One case a source of mistakes; what each message says is tested where it is made.
 """
@@ -57,7 +57,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(autouse=True)
 def _fresh_process(monkeypatch):
-    """Forgets what one process keeps between two commands; a machine's GPU and network stay out of it."""
+    """Reset the state that a process keeps between commands; hide the machine's GPU and network."""
     import datasets
     import huggingface_hub
     from accelerate.state import AcceleratorState
@@ -87,7 +87,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def the_error(code: int, stderr: str) -> str:
-    """The one line that a mistake of the user is told in."""
+    """The one-line error message."""
     assert code == 2
     assert "Traceback" not in stderr
     errors = [line for line in stderr.splitlines() if line.startswith("error: ")]

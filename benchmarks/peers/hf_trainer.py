@@ -1,4 +1,4 @@
-"""What the workers around transformers' Trainer share, whatever its version: its arguments, and the watch."""
+"""Shared by the workers around transformers' Trainer, in any version: its arguments, and the timer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker import Watch
 
 
 def training_arguments(settings: SimpleNamespace, **schedule: Any) -> TrainingArguments:
-    """Those of every Trainer: in the precision asked for, nothing reported, nothing saved unless asked."""
+    """Arguments of every Trainer: the given precision, no reporting, no saving unless requested."""
     options: dict[str, Any] = {
         "output_dir": settings.scratch,
         "per_device_train_batch_size": settings.sentences,

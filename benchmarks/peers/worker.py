@@ -1,4 +1,4 @@
-"""What the workers of `throughput.py` share: settings in, one JSON line of results out, and the watch.
+"""Shared by the workers of `throughput.py`: settings in, one JSON line of results out, and the timer.
 
 A worker is a process of its own: it reads a JSON object on standard input and prints one as the last line of
 standard output. Training is measured from before the first batch is loaded to the end of the last step, after
@@ -72,7 +72,7 @@ class Watch:
 
 
 def now() -> float:
-    """Seconds, once the GPU has done all that it was given."""
+    """Seconds so far, after waiting for the GPU."""
     import torch
 
     if torch.cuda.is_available():
@@ -88,7 +88,7 @@ def _reset_peak() -> None:
 
 
 def _peak_bytes() -> int:
-    """Most memory that PyTorch held on the GPU since the reset; else that the process ever had resident."""
+    """Peak memory that PyTorch held on the GPU since the reset; without a GPU, peak resident memory."""
     import torch
 
     if torch.cuda.is_available():

@@ -125,7 +125,7 @@ def recent_events(path: Path) -> list[dict[str, Any]]:
             # The last line has no end while it is being written.
             lines = file.read(length).split(b"\n")[:-1]
             whole = length >= size
-            events = [found for line in (lines if whole else lines[1:]) if (found := _timed(line))]
+            events = [event for line in (lines if whole else lines[1:]) if (event := _timed(line))]
             enough = {"train", "evaluation"} <= {event["event"] for event in events}
             if whole or enough or length >= _MOST_READ:
                 return events
@@ -148,9 +148,9 @@ def _trains(start: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _timed(line: bytes) -> dict[str, Any] | None:
     """The event of a line, if the clock of the training is in it."""
-    found = as_event(line)
+    event = as_event(line)
     try:
-        return found if found and found["seconds"] >= 0 else None
+        return event if event and event["seconds"] >= 0 else None
     except (KeyError, TypeError):
         return None
 

@@ -98,10 +98,10 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Node:
 
 def differences(machines: list[Node]) -> list[str]:
     """One sentence for each thing that is not the same on all machines."""
-    first, found = machines[0], []
+    first, texts = machines[0], []
     for other in machines[1:]:
         if keys := differing_keys(first.recipe, other.recipe):
-            found.append(f"the recipe differs in {', '.join(keys)} between {first.host} and {other.host}")
+            texts.append(f"the recipe differs in {', '.join(keys)} between {first.host} and {other.host}")
             break
     for name, value in first.shared.items():
         for other in machines[1:]:
@@ -112,9 +112,9 @@ def differences(machines: list[Node]) -> list[str]:
                         ", ".join(sorted(set(a.split(", ")) - set(b.split(", ")))) or "none of these"
                         for a, b in ((value, theirs), (theirs, value))
                     )
-                found.append(f"{name} differs: {value} on {first.host}, {theirs} on {other.host}")
+                texts.append(f"{name} differs: {value} on {first.host}, {theirs} on {other.host}")
                 break
-    return found
+    return texts
 
 
 def _gpu(index: int) -> str:

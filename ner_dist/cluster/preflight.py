@@ -45,16 +45,16 @@ def preflight(
         return inspect(recipe, config, gpus=gpus)
 
     began = time.perf_counter()
-    found: list[Node] = machines.all_gather_results(look)
-    recipe = found[0].recipe
-    if unlike := differences(found):
+    nodes: list[Node] = machines.all_gather_results(look)
+    recipe = nodes[0].recipe
+    if unlike := differences(nodes):
         raise UserError("; ".join(unlike), fix="bring all nodes to the same state")
     _check_shared_folder(recipe, machines)
     rate = machines.gigabytes_per_second(on_gpu=gpus > 0) if machines.number > 1 else None
-    starts = _note_start(recipe, found, machines)
+    starts = _note_start(recipe, nodes, machines)
     if machines.rank == 0:
         _show(
-            found,
+            nodes,
             launch_config=launch_config,
             per_machine=per_machine,
             rate=rate,
@@ -111,7 +111,7 @@ def _holds(file: Path, text: str) -> bool:
     return there and file.read_text(encoding="utf-8") == text
 
 
-def _note_start(recipe: Recipe, found: list[Node], machines: NodeGroup) -> list[dict[str, Any]]:
+def _note_start(recipe: Recipe, nodes: list[Node], machines: NodeGroup) -> list[dict[str, Any]]:
     """Under Slurm, this start and those before it."""
     if "SLURM_JOB_ID" not in os.environ:
         return []
@@ -121,7 +121,7 @@ def _note_start(recipe: Recipe, found: list[Node], machines: NodeGroup) -> list[
     def note() -> list[dict[str, Any]] | None:
         if machines.rank:
             return None
-        job = note_start(Run(Path(recipe.output_dir)), nodes=[each.host for each in found])
+        job = note_start(Run(Path(recipe.output_dir)), nodes=[each.host for each in nodes])
         starts: list[dict[str, Any]] = job["starts"]
         return starts
 
@@ -130,7 +130,7 @@ def _note_start(recipe: Recipe, found: list[Node], machines: NodeGroup) -> list[
 
 
 def _show(
-    found: list[Node],
+    nodes: list[Node],
     *,
     launch_config: str,
     per_machine: int,
@@ -138,13 +138,13 @@ def _show(
     starts: list[dict[str, Any]],
     address: str,
 ) -> None:
-    first, recipe = found[0], found[0].recipe
+    first, recipe = nodes[0], nodes[0].recipe
     job = os.environ.get("SLURM_JOB_ID")
-    said = [f"job {job}"] if job else []
+    details = [f"job {job}"] if job else []
     if len(starts) > 1:
-        said.append(f"restart {starts[-1]['restart']}, resuming from step {starts[-1]['step']}")
-    print(f"{recipe.name} in {recipe.output_dir}, {launch_config}", *said, sep=", ")
-    for node, machine in enumerate(found):
+        details.append(f"restart {starts[-1]['restart']}, resuming from step {starts[-1]['step']}")
+    print(f"{recipe.name} in {recipe.output_dir}, {launch_config}", *details, sep=", ")
+    for node, machine in enumerate(nodes):
         for process in range(per_machine):
             device = machine.devices[process % len(machine.devices)]
             print(f"  rank {node * per_machine + process:<4} {machine.host:<16} {device}")
@@ -154,7 +154,7 @@ def _show(
     print(f"  precision: {first.precision}")
     if rate is not None:
         print(f"  between nodes: {rate:.2f} GB/s in an all-reduce, meeting at {address}")
-    if waiting := [machine.host for machine in found if not machine.prepared]:
+    if waiting := [machine.host for machine in nodes if not machine.prepared]:
         print(
             f"  the data is not prepared yet on {', '.join(waiting)}: the training prepares it first "
             "(`ner-dist prepare` does it before a job holds the nodes)"

@@ -132,8 +132,8 @@ def _job(
 
 def seconds(text: str) -> float | None:
     """Slurm's `[days-][[hours:]minutes:]seconds`; None for `UNLIMITED` and what else is no time."""
-    found = re.fullmatch(r"(?:(\d+)-)?(?:(?:(\d+):)?(\d+):)?(\d+)", text)
-    if found is None:
+    match = re.fullmatch(r"(?:(\d+)-)?(?:(?:(\d+):)?(\d+):)?(\d+)", text)
+    if match is None:
         return None
-    days, hours, minutes, rest = (int(part or 0) for part in found.groups())
+    days, hours, minutes, rest = (int(part or 0) for part in match.groups())
     return 86400.0 * days + 3600 * hours + 60 * minutes + rest

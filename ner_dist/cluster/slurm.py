@@ -75,5 +75,5 @@ def _complaint(program: str, printed: str) -> str:
     """Slurm's complaint without the words before it: `sbatch: error: Batch job submission failed: …`."""
     lines = [line.removeprefix(f"{program}: ").strip() for line in printed.splitlines()]
     errors = [line.partition("error: ")[2] for line in lines if "error: " in line]
-    said = [line.removeprefix("Batch job submission failed: ") for line in errors or lines if line]
-    return "; ".join(said) or "failed, and did not say why"
+    complaints = [line.removeprefix("Batch job submission failed: ") for line in errors or lines if line]
+    return "; ".join(complaints) or "failed, and did not say why"

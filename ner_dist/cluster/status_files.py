@@ -56,7 +56,7 @@ def search(folders: list[str]) -> tuple[list[Found], list[Submitted]]:
     Raises:
         UserError: a folder is none, or holds no run.
     """
-    found: dict[Path, Found] = {}
+    by_folder: dict[Path, Found] = {}
     experiments: list[Submitted] = []
     for name in folders:
         folder = Path(name)
@@ -73,13 +73,13 @@ def search(folders: list[str]) -> tuple[list[Found], list[Submitted]]:
         of_experiment = {path: one for one in here for path in one.tasks}
         for path in [*of_experiment, *(path for path in runs if path not in of_experiment)]:
             shown = _name(path, folder, several=len(folders) > 1)
-            found.setdefault(path.resolve(), Found(Run(path), shown, of_experiment.get(path)))
+            by_folder.setdefault(path.resolve(), Found(Run(path), shown, of_experiment.get(path)))
         if not runs and not here:
             raise UserError(
                 "holds no runs", where=name, fix="name the output_dir of a training, or a folder above it"
             )
         experiments += here
-    return list(found.values()), experiments
+    return list(by_folder.values()), experiments
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, set[str]]]:

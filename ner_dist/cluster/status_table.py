@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.cluster.status import ComparisonStatus, Overview, RunStatus, overview
+from ner_dist.evaluation import json_form
 from ner_dist.formatting import duration
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def show_status(folders: list[str], *, as_json: bool) -> None:
     from rich.console import Console
 
     if as_json:
-        print(json.dumps(_as_json(asdict(overview(folders))), indent=1))
+        print(json.dumps(json_form.as_json(overview(folders)), indent=1))
         return
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -139,14 +139,14 @@ def _how_it_ended(run: RunStatus) -> str:
 
 
 def _compared(one: ComparisonStatus) -> str:
-    said = {
+    texts = {
         "pending": f"waits ({one.reason})" if one.reason else "waits",
         "running": "is running",
         "done": f"is done: {one.result}",
         "failed": "ended without compare.json" + (f", log {one.log}" if one.log else ""),
         "unknown": "has not been written yet",
     }
-    return f"comparison of {one.experiment} (job {one.job}) {said[one.state]}"
+    return f"comparison of {one.experiment} (job {one.job}) {texts[one.state]}"
 
 
 def summary(seen: Overview) -> str:
@@ -172,12 +172,3 @@ def clock(moment: datetime, now: datetime) -> str:
     """Local time of day, with the date if it is not today's."""
     local, today = moment.astimezone(), now.astimezone().date()
     return local.strftime("%H:%M" if local.date() == today else "%b %d %H:%M")
-
-
-def _as_json(value: Any) -> Any:
-    """A JSON value: times in ISO format, durations in seconds."""
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
-    if isinstance(value, dict):
-        return {key: _as_json(inner) for key, inner in value.items()}
-    return [_as_json(inner) for inner in value] if isinstance(value, list) else value

@@ -88,7 +88,7 @@ def _submit_comparison(experiment: Experiment, array: str) -> str:
         raise UserError(
             f"the comparison was refused ({error.what}), so the array job {array} was cancelled",
             where=error.where,
-            fix="fix it and give the same command again",
+            fix="fix it and repeat the command",
         ) from None
 
 

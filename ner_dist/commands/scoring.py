@@ -49,7 +49,8 @@ def evaluate(
     logging.getLogger("ner_dist").info("scoring %s on %s, %s", model, data or "its own data", split)
     # These imports take seconds.
     from ner_dist.data.renaming import parse
-    from ner_dist.evaluation.command import evaluate_model, print_figures
+    from ner_dist.evaluation.command import evaluate as evaluate_model
+    from ner_dist.evaluation.command import print_figures
 
     figures = evaluate_model(
         model,

@@ -58,11 +58,11 @@ def _groups(section: type[BaseModel], key: str, meaning: str) -> Iterator[Group]
     types = get_type_hints(section, include_extras=True)
     settings, below = [], []
     for name, field in section.model_fields.items():
-        dotted, said = f"{key}.{name}" if key else name, " ".join((field.description or "").split())
+        dotted, meaning_below = f"{key}.{name}" if key else name, " ".join((field.description or "").split())
         if isinstance(types[name], type) and issubclass(types[name], BaseModel):
-            below.append((types[name], dotted, said))
+            below.append((types[name], dotted, meaning_below))
         else:
-            settings.append(Setting(dotted, type_in_words(types[name]), _default(field), said))
+            settings.append(Setting(dotted, type_in_words(types[name]), _default(field), meaning_below))
     yield Group(key, meaning, settings)
     for each in below:
         yield from _groups(*each)
@@ -158,19 +158,19 @@ def type_in_words(annotation: Any, *, several: bool = False) -> str:
 
 def _range(bounds: list[Any]) -> str:
     """` > 0` or ` in [0, 1)`; nothing for constraints that are no bounds of a number."""
-    found = {
+    limits = {
         name: getattr(bound, name)
         for bound in bounds
         for name in ("gt", "ge", "lt", "le")
         if getattr(bound, name, None) is not None
     }
-    low = [name for name in ("gt", "ge") if name in found]
-    high = [name for name in ("lt", "le") if name in found]
+    low = [name for name in ("gt", "ge") if name in limits]
+    high = [name for name in ("lt", "le") if name in limits]
     if low and high:
         opening, closing = "(" if low == ["gt"] else "[", ")" if high == ["lt"] else "]"
-        return f" in {opening}{_bound(found[low[0]])}, {_bound(found[high[0]])}{closing}"
+        return f" in {opening}{_bound(limits[low[0]])}, {_bound(limits[high[0]])}{closing}"
     signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
-    return "".join(f" {signs[name]} {_bound(found[name])}" for name in low + high)
+    return "".join(f" {signs[name]} {_bound(limits[name])}" for name in low + high)
 
 
 def _bound(value: float) -> str:

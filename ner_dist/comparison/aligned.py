@@ -1,4 +1,4 @@
-"""The same ground: one gold, the same sentences, the same types, and what every run of every model said."""
+"""Align the predictions of all runs: one gold, the same sentences, the same entity types."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ NO_TRAINING = "the predictions do not say what training had seen"
 """Reasons if results that need the words, or the training text, are unknown."""
 
 EXAMPLES = 5
-
-
+"""Largest number of examples of sentences that are left out."""
 SHOWN_LENGTH = 200
+"""Largest length of an example, in characters."""
 
 
 @dataclass(frozen=True)
 class LeftOutSentence:
-    """A sentence that was not found in every file, by its words or else by its gold tags."""
+    """A sentence that was not found in every file: its words, or its gold tags if there are no words."""
 
     id: str | None
     place: int
@@ -72,7 +72,10 @@ class AlignmentSummary:
 
 @dataclass(frozen=True)
 class AlignedPredictions:
-    """Sentence i has the words `offsets[i]:offsets[i + 1]` of the flat arrays; ids are those of `labels`."""
+    """Gold tags and predictions of all models on the shared sentences and types.
+
+    Sentence i consists of words `offsets[i]:offsets[i + 1]` of the flat arrays. Tags are ids in `labels`.
+    """
 
     labels: LabelSet
     """Of the shared types."""
@@ -81,20 +84,21 @@ class AlignedPredictions:
     offsets: np.ndarray = field(repr=False)
     """int64 [N+1]"""
     predicted: dict[str, list[np.ndarray]]
-    """By model name ("A", "B", ...): one int16 [W] for each of its runs, which differ in their seed."""
+    """By model ("A", "B", ...): label ids, int16 [W], of each of its runs, which differ in their seed."""
     seeds: dict[str, list[int | None]]
-    """By model: the seed of each run, None where it is not known."""
+    """By model: the seed of each run; None if unknown."""
     unit: np.ndarray
-    """int64 [N]: the distinct sentence that each sentence is a copy of, 0..U-1. Units are resampled."""
+    """int64 [N]: number of the distinct sentence that each sentence is a copy of, 0..U-1. The bootstrap
+    draws these units."""
     tokens: list[list[str]] | None = None
     ids: list[str] | None = None
     confidence: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
-    """By model and run: float32 [W], the probability of each word's predicted tag, where it is stored. Other
-    types count as O here: a word whose predicted tag was of another type keeps that tag's probability."""
+    """By model and run: float32 [W], the probability of each word's predicted tag; None if not stored. A word
+    whose predicted tag was of a type that is not shared counts as O, but keeps that tag's probability."""
     in_train: dict[str, np.ndarray] = field(default_factory=dict)
-    """By model, if it is known: bool [N], whether its training split has a sentence of the same words."""
+    """By model, if known: bool [N], whether its training split contains a sentence of the same words."""
     seen: dict[str, Mapping[str, frozenset[str]]] = field(default_factory=dict, repr=False)
-    """By model, if it is known: as in `Predictions`, with the types of all its data."""
+    """By model, if known: as in `Predictions`, with all types of its data."""
 
     @property
     def models(self) -> list[str]:
@@ -110,7 +114,7 @@ class AlignedPredictions:
 
     @cached_property
     def outcomes(self) -> dict[str, list[Outcome]]:
-        """By model and run: the entities of gold and prediction, matched one to one."""
+        """By model and run: gold and predicted entities, matched one to one."""
         return {
             model: [outcome(self.gold, tags, self.offsets, self.labels) for tags in runs]
             for model, runs in self.predicted.items()
@@ -118,9 +122,9 @@ class AlignedPredictions:
 
     @cached_property
     def counts(self) -> dict[str, list[np.ndarray]]:
-        """By model and run: the counts of each sentence in strict IOB2, int32 [N, 3, types].
+        """By model and run: entity counts of each sentence in strict IOB2, int32 [N, 3, types].
 
-        The three are true positives, predicted and gold entities.
+        The second axis is true positives, predicted entities, gold entities.
         """
         return {
             model: [
@@ -149,10 +153,10 @@ class AlignedPredictions:
 def align_predictions(
     own: dict[str, list[Predictions]], seeds: dict[str, list[int | None]]
 ) -> tuple[AlignedPredictions, AlignmentSummary]:
-    """Every run of every model on the shared types, the shared sentences and the gold of the first model.
+    """Project all runs onto the shared types and sentences, with the gold tags of the first model.
 
     Args:
-        own: by model, the predictions of each run on its own labels and sentences.
+        own: by model, the predictions of each run, with its own labels and sentences.
         seeds: by model, the seed of each run.
 
     Raises:
@@ -174,7 +178,7 @@ def align_predictions(
             in_train.setdefault(model, run.in_train)
         if run.seen is not None:
             seen.setdefault(model, run.seen)
-    # Whoever knows the words tells which sentences are copies, so that the order of models is of no matter.
+    # If any file holds the words, they decide which sentences are copies, whatever the order of the models.
     tokens = next((run.tokens for run in taken if run.tokens is not None), None)
     whole = runs[0][1].take(alignment.places[0], runs[0][1].labels)
     unit, notes = _units(whole, taken, tokens)
@@ -205,7 +209,7 @@ def align_predictions(
 def _units(
     whole: Predictions, taken: list[Predictions], tokens: list[list[str]] | None
 ) -> tuple[np.ndarray, list[str]]:
-    """Units of the shared sentences, int64 [N], and what to know of them; `whole` has all gold tags of A."""
+    """Units of the shared sentences, int64 [N], with notes; `whole` holds them with all gold tags of A."""
     if tokens is not None:
         return by_words(tokens), []
     flat = [taken[0].gold, *(run.predicted for run in taken)]
@@ -214,7 +218,7 @@ def _units(
 
 
 def _differing_gold(taken: list[Predictions]) -> int:
-    """In how many words the gold of the shared sentences is not the same in all."""
+    """Number of words in the shared sentences whose gold tags differ between files."""
     differs = np.zeros(len(taken[0].gold), dtype=bool)
     for other in taken[1:]:
         differs |= other.gold != taken[0].gold
@@ -227,7 +231,7 @@ def _differing_gold(taken: list[Predictions]) -> int:
 
 
 def shared_labels(own: dict[str, list[Predictions]]) -> LabelSet:
-    """The types that every model knows, in the order of the first."""
+    """The types that all models know, in the order of the first model."""
     sets = {model: runs[0].labels.types for model, runs in own.items()}
     first = next(iter(sets.values()))
     types = [name for name in first if all(name in known for known in sets.values())]

@@ -1,10 +1,11 @@
 """Match the sentences of several prediction files.
 
-With words, sentences are the same if their words are; between copies ids decide where all say the same, then
-the gold tags.
-Without words, ids decide, unless they are but numbers of lines; else the order does: files of one test
-split hold its sentences one after the other, though some may be left out, so that their gold tags have a long
-common subsequence.
+If all files hold the words, sentences with the same words match. Copies of one sentence are matched by their
+ids if these are equal in all files, then by their gold tags, then by their order.
+
+Without words, sentences match by id, unless the ids are only line numbers. Otherwise the order decides: files
+of one test split hold its sentences in the same order, though some may be left out, so their gold tags have a
+long common subsequence (`lcs.py`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 ID_AND_WORDS, WORDS, ID, ORDER = "id and words", "words", "id", "order of gold tags"
 
 SAME_SPLIT = 0.5
-"""Without words, this share of the sentences with entities has to be found, or it is not one test split."""
+"""Smallest share of the sentences with entities that has to match without words; else the files are refused
+as predictions on different test splits."""
 _BY_ORDER = (
     "Not every file holds words, so the sentences were aligned by the order of their gold tags on the "
     "shared types: an exact longest common subsequence. Where a file leaves out one of several neighbours "
@@ -43,12 +45,12 @@ Pairs = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Alignment:
-    """The sentences that stand in every file."""
+    """The sentences that all files contain."""
 
     by: str
     """Criterion: `id and words`, `words`, `id` or `order of gold tags`."""
     places: list[np.ndarray]
-    """For each file int64 [n]: where its sentences stand, in the order of the first file."""
+    """For each file int64 [n]: indices of the shared sentences, in the order of the first file."""
     notes: list[str] = field(default_factory=list)
     """Notes for the reader, as sentences."""
 
@@ -57,11 +59,11 @@ def align(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
     """Align two or more files of predictions.
 
     Args:
-        files: the first gives the order.
-        labels: of the shared types, which the gold tags of every file are projected onto.
+        files: the first one determines the order of the sentences.
+        labels: the shared types, onto which the gold tags of every file are projected.
 
     Raises:
-        UserError: the files share no sentence, or nothing tells which ones.
+        UserError: the files share no sentence, or neither words, ids nor order show which ones match.
     """
     if all(file.tokens is not None for file in files):
         alignment = _by_words(files, labels)
@@ -77,10 +79,10 @@ def align(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
 
 
 def _by_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
-    """The most sentences that can be: of equal words every file has as many as the one that has fewest."""
+    """Match sentences by their words: of each, as many copies as the file with the fewest copies has."""
     words = [list(map(sentence_key, file.tokens or [])) for file in files]
     golds = [gold_sequences(file, labels) for file in files]
-    # Which copies belong together: of equal ids, then of equal gold, then by their order.
+    # Copies are matched by equal ids, then by equal gold tags, then by their order.
     ids = [file.ids for file in files if file.ids]
     keys: list[list[list[Hashable]]] = [] if len(ids) < len(files) else [_zipped(ids, words)]
     keys += [_zipped(golds, words), [list(each) for each in words]]
@@ -101,15 +103,16 @@ def _by_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
 
 
 def _zipped(one: Sequence[Sequence[Hashable]], other: Sequence[Sequence[Hashable]]) -> list[list[Hashable]]:
-    """What two say of every sentence of every file, together."""
+    """Pair two keys of every sentence of every file."""
     return [list(zip(*each, strict=True)) for each in zip(one, other, strict=True)]
 
 
 def _without_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
-    """By ids, unless the order finds much of what has equal ids and other gold.
+    """Match by ids, unless the order finds many sentences whose ids match but whose gold tags differ.
 
-    Where a line is missing, numbers of lines begin to stand for other sentences, and nearly all of these the
-    order still finds. Sentences whose gold was revised have other gold, too, but no order finds those.
+    If ids are line numbers and a line is missing, the ids after it denote other sentences; the order still
+    finds nearly all of these. Sentences whose gold tags were revised also differ under equal ids, but the
+    order cannot find them.
     """
     gold = [gold_sequences(file, labels) for file in files]
     has_entity = [_has_entity(file, labels) for file in files]
@@ -124,7 +127,9 @@ def _without_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
     if any(lost) or not alike:
         by_order = [common_subsequence(gold[0], its_gold) for its_gold in gold[1:]]
     regained = [len(pairs) - len(kept) for pairs, kept in zip(by_order, by_id, strict=False)]
-    if alike and not any(gone and 2 * found >= gone for gone, found in zip(lost, regained, strict=False)):
+    if alike and not any(
+        missing and 2 * back >= missing for missing, back in zip(lost, regained, strict=False)
+    ):
         _check_found(by_id, [_with_entity(pairs, has_entity[0]) for pairs in same_id], has_entity[0], files)
         notes = ["Not every file holds words, so the sentences were aligned by their ids."]
         if any(lost):
@@ -137,17 +142,17 @@ def _without_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
 
 
 def _with_entity(pairs: Pairs, has_entity: np.ndarray) -> int:
-    """Number of pairs with an entity, as `has_entity` [N] says of the first file.
+    """Number of pairs whose sentence has an entity; `has_entity`, bool [N], is that of the first file.
 
-    Sentences without are often equal in gold by chance, so that they tell less.
+    Sentences without entities often have equal gold tags by chance, so they are weak evidence.
     """
     return sum(bool(has_entity[i]) for i, _ in pairs)
 
 
 def _check_found(
-    found: list[Pairs], possible: list[int], has_entity: np.ndarray, files: Sequence[Predictions]
+    matches: list[Pairs], possible: list[int], has_entity: np.ndarray, files: Sequence[Predictions]
 ) -> None:
-    numbers = [_with_entity(pairs, has_entity) for pairs in found]
+    numbers = [_with_entity(pairs, has_entity) for pairs in matches]
     if any(number < SAME_SPLIT * most for number, most in zip(numbers, possible, strict=True)):
         raise UserError(
             "neither ids nor the order of gold tags tell which sentences are the same",
@@ -157,7 +162,7 @@ def _check_found(
 
 
 def _has_entity(file: Predictions, labels: LabelSet) -> np.ndarray:
-    """bool [N]: whether a sentence's gold holds a tag of these types."""
+    """bool [N]: whether a sentence has a gold tag of these types."""
     is_entity = file.labels.projection(labels)[file.gold] != labels.label2id[OUTSIDE]
     result: np.ndarray = np.diff(np.concatenate([[0], np.cumsum(is_entity)])[file.offsets]) > 0
     return result
@@ -168,51 +173,50 @@ def _sources(files: Sequence[Predictions]) -> str:
 
 
 def gold_sequences(file: Predictions, labels: LabelSet) -> list[bytes]:
-    """The gold tags of every sentence, projected, as something that can be compared and counted."""
+    """The projected gold tags of every sentence as bytes, to compare and count them."""
     gold = file.labels.projection(labels)[file.gold]
     return [gold[start:end].tobytes() for start, end in pairwise(file.offsets.tolist())]
 
 
 def _occurrences(keys: Iterable[Hashable], taken: set[int]) -> dict[Hashable, int]:
-    """Of the places that are not taken: each by its key and how often that came before."""
+    """Indices that are not taken, by their key and its number of earlier occurrences."""
     seen: dict[Hashable, int] = defaultdict(int)
-    found: dict[Hashable, int] = {}
+    places: dict[Hashable, int] = {}
     for place, key in enumerate(keys):
         if place not in taken:
-            found[key, seen[key]] = place
+            places[key, seen[key]] = place
             seen[key] += 1
-    return found
+    return places
 
 
 def _equal(one: Iterable[Hashable], other: Iterable[Hashable]) -> Pairs:
-    """Pairs of places with equal keys; within each side every key stands once."""
+    """Pairs of indices with equal keys; within each side, keys are distinct."""
     place = {key: j for j, key in enumerate(other)}
     return [(i, place[key]) for i, key in enumerate(one) if key in place]
 
 
 def _in_all(pairs: list[Pairs], sentences: int) -> list[np.ndarray]:
-    """Places in the first file and in each other one, of the sentences of the first that are in all."""
+    """Indices of the shared sentences in the first file and in each other one."""
     places = np.full((len(pairs), sentences), -1, dtype=np.int64)
-    for row, found in zip(places, pairs, strict=True):
-        if found:
-            own, others = np.array(found, dtype=np.int64).T
+    for row, matched in zip(places, pairs, strict=True):
+        if matched:
+            own, others = np.array(matched, dtype=np.int64).T
             row[own] = others
     shared = np.flatnonzero((places >= 0).all(axis=0))
     return [shared, *places[:, shared]]
 
 
 TELLING_WORDS, TELLING_ENTITY_WORDS = 20, 4
-"""Gold tags of so many words, so many of them in entities, hardly ever belong to two different sentences."""
-
-
+"""Least numbers of words, and of words in entities, with which a gold sequence hardly ever belongs to two
+different sentences."""
 FEWEST_TELLING = 20
-
-
+"""Least number of such gold sequences from which it is decided whether a file holds its sentences twice."""
 DOUBLED_SHARE = 0.9
+"""Least share of them that has to occur exactly twice."""
 
 
 def by_words(tokens: list[list[str]]) -> np.ndarray:
-    """int64 [N]: the same number, from 0 in order of appearance, for sentences of equal words."""
+    """Number the distinct sentences, from 0 in order of appearance; int64 [N]."""
     number: dict[str, int] = {}
     return np.array([number.setdefault(key, len(number)) for key in map(sentence_key, tokens)], np.int64)
 
@@ -220,15 +224,18 @@ def by_words(tokens: list[list[str]]) -> np.ndarray:
 def without_words(
     first: Predictions, flat: Sequence[np.ndarray], offsets: np.ndarray
 ) -> tuple[np.ndarray, str]:
-    """Units of sentences whose words are not known, and what was found, as a plain sentence.
+    """Number the distinct sentences if the words are unknown; explain the result in a sentence.
 
-    If the file is seen to hold its sentences twice, sentences that are equal in every tag are paired off.
-    Which of several equal ones are the copies does not matter: pairs of equal counts resample alike.
+    If the file apparently holds its sentences twice, sentences with equal gold and predicted tags are paired
+    as copies. Which of several equal ones form a pair does not matter: pairs of equal counts resample alike.
 
     Args:
         first: the sentences with all their gold tags, [N].
-        flat: int [W] each: the gold and every predicted tag on the shared types.
+        flat: int [W] each: the gold tags and the predicted tags of every run, on the shared types.
         offsets: int64 [N+1]: of `flat`.
+
+    Returns:
+        int64 [N], and the explanation.
     """
     twice, telling = _doubled(first)
     if telling < FEWEST_TELLING or twice < DOUBLED_SHARE * telling:
@@ -255,7 +262,7 @@ def without_words(
 
 
 def _doubled(file: Predictions) -> tuple[int, int]:
-    """Number of distinct telling gold sequences that occur exactly twice, and of all of them."""
+    """Number of distinct long gold sequences that occur exactly twice, and of all of them."""
     is_entity = np.concatenate([[0], np.cumsum(file.gold != file.labels.label2id["O"])])
     entity_words = np.diff(is_entity[file.offsets])
     telling = (np.diff(file.offsets) >= TELLING_WORDS) & (entity_words >= TELLING_ENTITY_WORDS)

@@ -1,4 +1,4 @@
-"""Scores of some of the entities: by length, by their sentence's length, by whether training showed them."""
+"""Scores of subsets of the entities: by length, by length of the sentence, by presence in training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ner_dist.comparison.matching import Outcome
     from ner_dist.labels import Spans
 
-# The longest that still belongs to each bucket; the last has no end.
+# Upper ends of the buckets, in words; a last bucket holds everything longer.
 _ENTITY_LENGTHS = (1, 2, 3, 4)
 _SENTENCE_LENGTHS = (10, 20, 30, 50)
 SEEN = ("seen", "seen with another type", "unseen")
@@ -28,7 +28,7 @@ SEEN = ("seen", "seen with another type", "unseen")
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
-    """Scores of some of the entities; by what training has shown there is only recall."""
+    """Scores of a subset of the entities; only recall for subsets by presence in training."""
 
     bucket: str
     precision: float | None = field(default=None, metadata=OPTIONAL)
@@ -41,7 +41,7 @@ class Bucket:
 
 
 def by_entity_length(outcomes: Sequence[Outcome]) -> list[Bucket]:
-    """Scores by the number of words in an entity: of the gold for recall, of the predicted for precision."""
+    """Scores by the number of words: recall by those of the gold entity, precision by the predicted one's."""
     return _scores(
         _names(_ENTITY_LENGTHS),
         outcomes,
@@ -62,17 +62,17 @@ def by_sentence_length(outcomes: Sequence[Outcome], offsets: np.ndarray) -> list
 def by_seen(
     outcomes: Sequence[Outcome], aligned: AlignedPredictions, seen: Mapping[str, frozenset[str]]
 ) -> list[Bucket]:
-    """Recall by whether the training split shows a gold entity's words as an entity, and of which type.
+    """Recall by whether the words of a gold entity are an entity in the training split, and of which type.
 
-    Precision has no place here: what is predicted where nothing is was not shown by anything. All types of
-    the data count, also those that the model was not taught: for a model of fewer types, "seen with another
-    type" may mean that it was taught to see no entity there. Entities of which
-    `seen` says nothing, as the gold of the model's own file lacks them, are left out.
+    There is no precision: a spurious entity has no counterpart in the gold to look up. All types of the data
+    count, including those that the model did not learn. So for a model of fewer types, "seen with another
+    type" may mean that training labelled the words as no entity. Entities missing from `seen`, because the
+    gold tags of the model's own file lack them, are left out.
 
     Args:
-        outcomes: of a model's runs, all on the aligned gold.
-        aligned: has tokens.
-        seen: by the words of an entity, the types that training showed for them.
+        outcomes: of a model's runs, all on the aligned gold tags.
+        aligned: must have tokens.
+        seen: by the words of an entity, its types in the training split.
     """
     bucket = _seen(aligned, seen)
     known = bucket >= 0
@@ -87,14 +87,14 @@ def by_seen(
 
 
 def _seen(aligned: AlignedPredictions, seen: Mapping[str, frozenset[str]]) -> np.ndarray:
-    """Place in `SEEN` of every gold entity, int64 [gold]; -1 where it is not known."""
+    """Index in `SEEN` of every gold entity, int64 [gold]; -1 if unknown."""
     assert aligned.tokens is not None
     of_gold = entities(aligned.tokens, aligned.gold, aligned.offsets, aligned.labels)
-    found = []
+    buckets = []
     for form, name in chain.from_iterable(of_gold):
         types = seen.get(form)
-        found.append(-1 if types is None else 0 if name in types else 1 if types else 2)
-    return np.array(found, dtype=np.int64)
+        buckets.append(-1 if types is None else 0 if name in types else 1 if types else 2)
+    return np.array(buckets, dtype=np.int64)
 
 
 def _names(ends: Sequence[int]) -> list[str]:
@@ -109,9 +109,9 @@ def _names(ends: Sequence[int]) -> list[str]:
 def _scores(
     names: Sequence[str], outcomes: Sequence[Outcome], bucket_of: Callable[[Spans], np.ndarray]
 ) -> list[Bucket]:
-    """Scores of each bucket, counts summed over the outcomes.
+    """Scores of each bucket, from counts summed over the outcomes.
 
-    An entity that is found right lies in the same bucket on both sides.
+    A correct entity is in the same bucket as a gold and as a predicted entity.
     """
     counts = np.zeros((3, len(names)), dtype=np.int64)
     for each in outcomes:

@@ -1,8 +1,12 @@
 """Calibration of a model's probabilities: reliability, and the expected calibration error.
 
-Guo et al., On Calibration of Modern Neural Networks (ICML 2017), section 2, with 10 bins of equal width: of
-the answers whose confidence lies in ((m - 1) / 10, m / 10], the share that is right should be the confidence.
-The expected calibration error is the mean gap between the two, each bin weighted by its answers.
+A model is calibrated if, of all answers given with confidence c, the share c is right. Confidences are put
+into M = 10 bins of equal width, B_m = ((m - 1) / M, m / M]. With acc(B_m) the share of right answers and
+conf(B_m) the mean confidence in a bin, and n the number of answers, the expected calibration error is
+
+    ECE = sum over m of |B_m| / n * |acc(B_m) - conf(B_m)|
+
+Source: Guo et al., On Calibration of Modern Neural Networks (ICML 2017), section 2.
 """
 
 from __future__ import annotations
@@ -20,29 +24,29 @@ if TYPE_CHECKING:
 
 BINS = 10
 ENTITY_CONFIDENCE = "product of the probabilities of its words' tags"
-"""A tagger answers word by word, so that is its own probability of the whole entity. Words of one entity tend
-to be right or wrong together, so it leans to the low side for long ones."""
+"""A tagger predicts word by word, so this is the probability that it assigns to the whole entity. The words
+of an entity tend to be right or wrong together, so it is too low for long entities."""
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """The answers whose confidence lies in (low, high]; the first bin holds 0, too."""
+    """Answers with a confidence in (low, high]; the first bin includes 0."""
 
     low: float
     high: float
     count: int
     confidence: float | None
-    """Their mean confidence, None of no answers."""
+    """Mean confidence; None without answers."""
     accuracy: float | None
-    """The share that is right, None of no answers."""
+    """Share of right answers; None without answers."""
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Reliability: accuracy of answers by their confidence."""
+    """Accuracy of answers by their confidence."""
 
     ece: float | None
-    """The expected calibration error, None without an answer."""
+    """Expected calibration error; None without answers."""
     bins: list[ReliabilityBin]
 
 
@@ -52,17 +56,18 @@ class Calibration:
 
     runs: int
     words: Reliability
-    """A word is right if it has the gold's tag."""
+    """Words; right with the gold tag."""
     entities: Reliability
-    """A predicted entity is right if the gold has it with the same words and type."""
+    """Predicted entities; right if they match a gold entity in words and type."""
     entity_confidence: str
     """Definition of an entity's confidence."""
 
 
 def calibration(aligned: AlignedPredictions, model: str) -> Calibration | None:
-    """Calibration of a model on the same ground, over all its runs that store probabilities.
+    """Calibration of a model on the shared types and sentences, over the runs that store probabilities.
 
-    Tags are compared on the shared types. None if no run stores probabilities.
+    Returns:
+        None if no run stores probabilities.
     """
     stored = aligned.confidence.get(model) or []
     runs = [
@@ -92,7 +97,7 @@ def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
 
     Args:
         confidence: of each answer, float [n], from 0 to 1.
-        right: whether it is, bool [n].
+        right: whether each answer is right, bool [n].
     """
     # Neither 0.3 in single precision nor 3 * 0.1 is 0.3, and each would end up in the next bin.
     confidence = np.round(np.asarray(confidence, dtype=np.float64), 6)
@@ -115,11 +120,12 @@ def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
     return Reliability(ece, bins)
 
 
-def _of_entities(found: Outcome, confidence: np.ndarray) -> np.ndarray:
+def _of_entities(outcome: Outcome, confidence: np.ndarray) -> np.ndarray:
     """Confidence of each predicted entity, float [predicted]."""
-    spans = found.predicted
+    spans = outcome.predicted
     if not len(spans.start):
         return np.empty(0)
-    # From a start up to its end, and from there up to the next start, which is dropped; 1.0 to end behind.
+    # reduceat multiplies from each bound to the next: every second product is that of an entity, the others
+    # lie between entities. The 1.0 lets the last entity end after the last word.
     bounds = np.column_stack([spans.start, spans.end]).ravel()
     return np.multiply.reduceat(np.append(confidence, 1.0), bounds)[::2]

@@ -1,7 +1,8 @@
-"""Comparing models: each on its own labels, all on the same ground, and why the two differ.
+"""Compare models: each on its own labels, all on the same ground, and explain the gap between the two.
 
-A model that learns fewer types has an easier task, so the headline scores of two label sets do not say which
-model is better. The same ground does: the types that all know and the sentences that all tagged.
+A model with fewer types has an easier task, so headline scores with different label sets do not show which
+model is better. Scores on the same ground do: on the types that all models know and the sentences that all
+tagged.
 """
 
 from __future__ import annotations
@@ -50,20 +51,20 @@ def compare(
     renaming: Renaming | None = None,
     repair: Repair = "none",
 ) -> Comparison:
-    """Compare two or more models and write compare.json; reports of older figures go.
+    """Compare two or more models and write compare.json; delete reports of earlier figures.
 
     Args:
-        paths: complete runs, and files of predictions. Two are A and B, whatever they are; of more, runs
-            whose recipes differ in nothing but the seed are one model, and A is that of the first.
+        paths: complete runs, and files of predictions. Two are models A and B; of more, runs whose recipes
+            differ only in `train.seed` form one model, and letters follow the first run of each.
         out: folder for `compare.json`.
-        resamples: of the bootstrap, and of the randomisation.
-        names: what to call models, by letter.
-        renaming: other names for types, in all files that have them; None on the right leaves a type out.
-        repair: of gold tags, as `data.repair`.
+        resamples: number of resamples of the bootstrap and of the randomisation test.
+        names: names for models, by letter.
+        renaming: new names for types, in all files that contain them; None drops a type.
+        repair: repair of gold tags, as in `data.repair`.
 
     Raises:
-        UserError: a path is missing, incomplete or no predictions, the models share no type or sentence, or
-            `out` is a run.
+        UserError: a path is missing, incomplete or holds no predictions, the models share no type or
+            sentence, or `out` is a run.
     """
     out = Path(out)
     check_folder(out, where="--out", files=(COMPARED, *REPORTS))
@@ -106,7 +107,7 @@ def compare(
     )
     text = json.dumps(comparison.figures, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(out / COMPARED, text + "\n")
-    # They were of other figures: nothing in the folder may contradict what is now there.
+    # Reports of earlier figures would contradict the new compare.json.
     for name in REPORTS:
         (out / name).unlink(missing_ok=True)
     return comparison
@@ -145,8 +146,8 @@ def _note_plain_files(models: dict[str, ComparedModel], alignment: AlignmentSumm
 def _check_headlines(models: dict[str, ComparedModel]) -> None:
     """Warn where a run's results.json disagrees with its predictions."""
     for model in models.values():
-        for path, predictions, said in zip(model.paths, model.own, model.headline, strict=True):
-            f1, published = predictions.scores.f1, said.test.f1
+        for path, predictions, headline in zip(model.paths, model.own, model.headline, strict=True):
+            f1, published = predictions.scores.f1, headline.test.f1
             if published is not None and abs(f1 - published) > 1e-9:
                 log.warning(
                     "%s: results.json says test F1 %.4f, its predictions give %.4f: one of them was replaced",

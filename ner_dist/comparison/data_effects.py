@@ -1,6 +1,6 @@
-"""Data effects that flatter scores, or may: each with what the scores would be without it.
+"""Properties of the data that may inflate scores, each with the scores without it.
 
-All scores are strict micro F1 on the same ground, the mean over a model's runs.
+All scores are strict micro F1 on the same ground, as means over a model's runs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WHAT = {
 
 @dataclass(frozen=True)
 class EffectScores:
-    """A model's F1 with and without an effect of the data; None where that cannot be known."""
+    """A model's F1 with and without an effect; None if unknown."""
 
     with_effect: float = field(metadata=key("with"))
     without: float | None
@@ -53,12 +53,12 @@ class EffectGap:
 
 @dataclass(frozen=True)
 class DataEffect:
-    """Something in the data that may flatter scores."""
+    """A property of the data that may inflate scores."""
 
     name: str
     what: str
     count: int | None
-    """Sentences concerned; of `invalid_transitions`, entities. None where that cannot be known."""
+    """Number of sentences; of entities for `invalid_transitions`. None if unknown."""
     share: float | None
     why: str | None
     """Reason if the scores without it are unknown; else None."""
@@ -70,8 +70,8 @@ def effects(aligned: AlignedPredictions) -> dict[str, DataEffect]:
     """Each effect by its name.
 
     Returns:
-        Of `invalid_transitions`, `count` and `share` are of the entities predicted in the lenient reading by
-        all runs; `gap` is None of one model.
+        For `invalid_transitions`, `count` and `share` refer to the entities that all runs predict when tags
+        are read leniently, for the others to sentences. `gap` holds None for a single model.
     """
     per_sentence = {  # true positives, predicted and gold entities, int64 [N, 3]
         model: [counts.sum(axis=2, dtype=np.int64) for counts in runs]
@@ -91,14 +91,14 @@ def effects(aligned: AlignedPredictions) -> dict[str, DataEffect]:
         "train_test_overlap": _overlap(aligned),
         "entity_free_sentences": _entity_free(aligned),
     }
-    found = {name: _left_out(name, dropped, with_all, f1) for name, dropped in chosen.items()}
-    overlap = found["train_test_overlap"]
-    found["train_test_overlap"] = replace(overlap, what=overlap.what + _whose(aligned))
-    return found | {"invalid_transitions": _invalid_transitions(aligned, with_all)}
+    by_name = {name: _left_out(name, dropped, with_all, f1) for name, dropped in chosen.items()}
+    overlap = by_name["train_test_overlap"]
+    by_name["train_test_overlap"] = replace(overlap, what=overlap.what + _whose(aligned))
+    return by_name | {"invalid_transitions": _invalid_transitions(aligned, with_all)}
 
 
 def _repeats(aligned: AlignedPredictions) -> np.ndarray | str:
-    """bool [N]: all but the first of each distinct sentence; or why that cannot be known."""
+    """bool [N]: all copies of a sentence but the first; or the reason why they are unknown."""
     _, first = np.unique(aligned.unit, return_index=True)
     if aligned.tokens is None and len(first) == len(aligned):
         return NO_WORDS
@@ -108,7 +108,7 @@ def _repeats(aligned: AlignedPredictions) -> np.ndarray | str:
 
 
 def _overlap(aligned: AlignedPredictions) -> np.ndarray | str:
-    """bool [N]: what any model has learnt, so that all are still scored on the same sentences."""
+    """bool [N]: sentences that any model was trained on, so that all are scored on the same rest."""
     if not aligned.in_train:
         return NO_TRAINING
     result: np.ndarray | str = np.any([*aligned.in_train.values()], axis=0)
@@ -116,7 +116,7 @@ def _overlap(aligned: AlignedPredictions) -> np.ndarray | str:
 
 
 def _whose(aligned: AlignedPredictions) -> str:
-    """Whose training text it is, and that others' is not known."""
+    """A sentence on the models whose training text is known, and those whose is not."""
     known = [model for model in aligned.models if model in aligned.in_train]
     unknown = [model for model in aligned.models if model not in aligned.in_train]
     if not known:
@@ -138,7 +138,7 @@ def _left_out(
     with_all: dict[str, float],
     f1: Callable[[np.ndarray], dict[str, float]],
 ) -> DataEffect:
-    """The effect of some sentences, bool [N], or of what cannot be known, for the reason given."""
+    """The effect of sentences, bool [N]; or an effect without figures, with the reason given."""
     if isinstance(dropped, str):
         return _effect(name, with_all, why=dropped)
     effect = (

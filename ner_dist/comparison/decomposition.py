@@ -1,9 +1,13 @@
-"""Decompose the gap between two headline scores: other labels, other sentences, or a better model.
+"""Decompose the gap between two headline scores into label set, sentences and model.
 
-A headline is a model's F1 on its own labels and its own sentences. From A's to B's leads a path that changes
-one thing a step: A's labels to the shared types, A's sentences to the shared ones, A to B on this same
-ground, then B's sentences and B's labels back to its own. The steps add up to the gap whatever the scores
-are; each part is the sum of the steps that change its thing.
+The headline of a model is its F1 on its own labels and sentences. A path of five steps leads from the
+headline of A to that of B, and each step changes one thing:
+
+    A own -> A on the shared types -> A on the shared types and sentences
+          -> B on the shared types and sentences -> B on the shared types -> B own
+
+The first and the last step belong to the label set, the second and the fourth to the sentences, the third to
+the model. The sum telescopes, so the parts add up to the gap exactly.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DecompositionStep:
-    """F1 at one place on the path from one headline to the other."""
+    """F1 after one step of the path from one headline to the other."""
 
     what: str
     f1: float
@@ -37,20 +41,20 @@ class Decomposition:
     gap: float
     label_set: float
     sentences: float
-    """Where the models' gold tags differ, that is part of it."""
+    """Includes the effect of gold tags that differ between the models."""
     model: float
     steps: list[DecompositionStep]
 
 
 def decomposition(own: dict[str, list[Predictions]], aligned: AlignedPredictions) -> dict[str, Decomposition]:
-    """By further model, its gap to the first in F1 (micro, strict IOB2; means over runs), taken apart."""
+    """By further model: its gap to the first model in F1 (micro, strict IOB2, means over runs), in parts."""
     first, *others = aligned.models
     ways = {model: _way(own[model], aligned, model) for model in aligned.models}
     return {model: _gap(first, ways[first], model, ways[model]) for model in others}
 
 
 def _way(own: list[Predictions], aligned: AlignedPredictions, model: str) -> list[float]:
-    """A model's F1 on its own labels and sentences, on the shared types, and on the same ground."""
+    """A model's F1 on its own labels and sentences, on the shared types, on the shared sentences too."""
     whole = [run.scores for run in own]
     projected = []
     for run in own:

@@ -1,6 +1,6 @@
-"""Error analysis of a model: kinds of errors, scores with partial credit, confusion, and breakdowns.
+"""Analyse the errors of a model: their kinds, scores with partial credit, confusion, scores of subsets.
 
-Everything is counted over entities on the same ground, strict IOB2, and summed over the model's runs.
+All counts are of entities on the same ground, in strict IOB2, summed over the model's runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Confusion:
     """Matched entities, gold (rows) by predicted type (columns)."""
 
     types: list[str]
-    """The last is `O`: its column holds what was missed, its row what is spurious."""
+    """The last is `O`: its column counts missed entities, its row spurious ones."""
     counts: list[list[int]]
 
 
@@ -39,14 +39,14 @@ class ErrorAnalysis:
 
     runs: int
     strict: PrecisionRecallF1[float]
-    """This and the next three: how strictly an entity has to match, as in `muc.py`."""
+    """This and the next three: precision, recall and F1 of each measure in `muc.py`."""
     exact: PrecisionRecallF1[float]
     partial: PrecisionRecallF1[float]
     type: PrecisionRecallF1[float]
     kinds: dict[str, int]
     """Number of entities of each of `matching.KINDS`."""
     kinds_per_type: dict[str, dict[str, int]]
-    """A spurious entity counts for the type it was given, all others for their gold type."""
+    """A spurious entity counts for its predicted type, all others for their gold type."""
     confusion: Confusion
     by_entity_length: list[Bucket]
     by_sentence_length: list[Bucket]
@@ -56,7 +56,7 @@ class ErrorAnalysis:
 
 
 def errors(aligned: AlignedPredictions, model: str) -> ErrorAnalysis:
-    """The errors on the same ground of the model of this name."""
+    """The error analysis of one model, by its name in `aligned`."""
     outcomes = aligned.outcomes[model]
     types = aligned.labels.types
     per_type = _kinds_per_type(outcomes, len(types))

@@ -1,7 +1,13 @@
-"""The longest common subsequence of two long sequences, exact, by arithmetic on whole rows of bits.
+"""The exact longest common subsequence of two long sequences, computed on whole rows of bits.
 
-H. Hyyrö, Bit-parallel LCS-length computation revisited (2004); the way back through the kept rows as in
-RapidFuzz. A row of 30,000 columns is one Python integer, so that 30,000 rows take about a second.
+Row i of the table of lengths, for the first i elements of `a`, is one integer V: bit j is 0 if the length
+grows from b[:j] to b[:j + 1]. With M the bits at which `b` equals the next element of `a`, the next row is
+
+    V' = (V + (V & M)) | (V - (V & M))
+
+Source: H. Hyyrö, Bit-parallel LCS-length computation revisited (AWOCA 2004). The pairs are found by walking
+back through the stored rows, as in RapidFuzz. A row of 30,000 columns is one Python integer, so 30,000 rows
+take about a second.
 """
 
 from __future__ import annotations
@@ -14,13 +20,14 @@ from typing import TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 KEPT_BITS = 1 << 31
-"""Rows x columns that are kept at once (256 MiB); what is larger is halved first (Hirschberg 1975)."""
+"""Rows x columns that are stored at once (256 MiB). Larger problems are halved first: D. S. Hirschberg, A
+linear space algorithm for computing maximal common subsequences (CACM 18, 1975)."""
 
 
 def common_subsequence(a: Sequence[Key], b: Sequence[Key], *, kept: int = KEPT_BITS) -> list[tuple[int, int]]:
-    """Places (i, j) with `a[i] == b[j]`, both increasing, as many as there can be.
+    """Index pairs (i, j) with `a[i] == b[j]`, both increasing, as many as possible.
 
-    Several choices may be equally long. Of equal elements in a row, any may be left out.
+    The longest common subsequence need not be unique: of equal neighbours, any may be left out.
 
     Args:
         a: one sequence.
@@ -54,7 +61,7 @@ def _steps(a: Sequence[Key], b: Sequence[Key]) -> Iterator[int]:
     for j, key in enumerate(b):
         places.setdefault(key, []).append(j)
 
-    @lru_cache(maxsize=4096)  # those of all keys would be as large as the kept rows
+    @lru_cache(maxsize=4096)  # the bits of all keys would take as much memory as the stored rows
     def equal(key: Key) -> int:
         bits = bytearray(len(b) // 8 + 1)
         for j in places.get(key, ()):

@@ -1,14 +1,14 @@
 """Match gold and predicted entities one to one, and name the kind of each error.
 
-A gold and a predicted entity can be partners if they share a word. Each has at most one partner, and pairs
-are taken in this order:
+A gold and a predicted entity can be partners if they share a word. Each has at most one partner. The matching
+is greedy and deterministic; pairs are taken in this order:
 
-1. the same words (such a pair overlaps nothing else, so nothing competes with it);
-2. of overlapping pairs those of the same type before those of different types,
-3. then those that share more words,
-4. then what stands further left, by the gold entity and then by the predicted one.
+1. entities of the same words (neither overlaps another entity of the other side);
+2. overlapping entities, those of the same type before those of different types;
+3. then those that share more words;
+4. then from left to right, by the gold entity and then by the predicted one.
 
-So the matching is greedy and deterministic. What is left without a partner is missed or spurious.
+Gold entities without a partner are missed, predicted ones spurious.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ import numpy as np
 from ner_dist.labels import LabelSet, Spans, extract_spans
 
 KINDS = ("correct", "wrong_type", "wrong_boundary", "wrong_both", "missed", "spurious")
-"""Same words and type; same words, other type; same type, other words; neither; no partner in the prediction;
-no partner in the gold."""
+"""In order: same words and type; same words, other type; same type, other words; other words and type; gold
+without partner; predicted without partner."""
 CORRECT, WRONG_TYPE, WRONG_BOUNDARY, WRONG_BOTH, MISSED, SPURIOUS = range(len(KINDS))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Gold and predicted entities, and what became of each."""
+    """Gold and predicted entities with their partners and kinds."""
 
     gold: Spans
     predicted: Spans
     partner: np.ndarray
-    """int64 [gold]: place of each gold entity's partner among the predicted ones, -1 if it has none."""
+    """int64 [gold]: index of each gold entity's partner among the predicted ones, -1 without one."""
     kind_of_gold: np.ndarray
-    """int8 [gold]: place in `KINDS`; never spurious."""
+    """int8 [gold]: index in `KINDS`; never spurious."""
     kind_of_predicted: np.ndarray
-    """int8 [predicted]: place in `KINDS`; never missed."""
+    """int8 [predicted]: index in `KINDS`; never missed."""
 
     def kinds(self) -> np.ndarray:
         """Number of entities of each kind, int64 [kinds]; a pair counts once."""
@@ -46,19 +46,19 @@ class Outcome:
         return counts
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Places of the matched gold entities and of their partners, int64 [pairs] each."""
+        """Indices of the matched gold entities and of their partners, int64 [pairs] each."""
         gold = np.flatnonzero(self.partner >= 0)
         return gold, self.partner[gold]
 
 
 def outcome(gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels: LabelSet) -> Outcome:
-    """Match the entities of predicted tags with those of gold tags, strict IOB2.
+    """Match the entities of predicted tags with those of gold tags, in strict IOB2.
 
     Args:
         gold: label ids, int [W].
-        predicted: likewise.
-        offsets: int64 [N+1], of the sentences.
-        labels: what the ids mean.
+        predicted: label ids, int [W].
+        offsets: int64 [N+1]: first words of the sentences.
+        labels: the label set of the ids.
     """
     of_gold = extract_spans(gold, offsets, labels, strict=True)
     of_predicted = extract_spans(predicted, offsets, labels, strict=True)
@@ -88,7 +88,7 @@ def outcome(gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels
 
 
 def _overlapping(gold: Spans, predicted: Spans) -> tuple[np.ndarray, np.ndarray]:
-    """Places of all pairs that share a word. Entities of one side never overlap, and come in order."""
+    """Indices of all pairs that share a word. Entities of one side never overlap, and are in order."""
     first = np.searchsorted(predicted.end, gold.start, side="right")
     behind = np.searchsorted(predicted.start, gold.end, side="left")
     number = np.maximum(behind - first, 0)
@@ -98,13 +98,14 @@ def _overlapping(gold: Spans, predicted: Spans) -> tuple[np.ndarray, np.ndarray]
 
 
 def _greedy(left: np.ndarray, right: np.ndarray, n_left: int, n_right: int) -> np.ndarray:
-    """Which pairs a walk along them takes, if it takes each whose two sides are both still free.
+    """Take pairs in their order if both of their sides are still free.
 
-    Whole columns at a time: a pair that comes first for both of its sides is taken, what touches it goes, and
-    so on. Each round takes at least the first pair that is left.
+    This is computed in rounds over whole arrays: a round takes each pair that is the first for both of its
+    sides, and drops all pairs that share a side with one taken. Every round takes at least the first pair
+    left.
 
     Returns:
-        Places of the pairs taken, int64.
+        Indices of the pairs taken, int64.
     """
     alive = np.arange(len(left))
     taken = []

@@ -1,7 +1,7 @@
-"""Group runs and files into models A, B, ..., each with one run or several runs of different seeds.
+"""Group runs and files into models A, B, ..., each with one run or with runs of different seeds.
 
-A difference between two single runs may be luck of the seed. Runs whose recipes differ in nothing but
-`train.seed` are seeds of one model.
+Runs whose recipes differ only in `train.seed` form one model: a difference between two single runs may be due
+to their seeds.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ def models_of(
     """The models by letter, with their predictions and headline figures.
 
     Args:
-        paths: runs and plain files of predictions. Two are A and B, whatever they are; of more, runs whose
-            recipes differ in nothing but the seed are one model, and letters go by the first of each.
-        names: what to call models, by letter; else the recipe's or the file's name.
-        renaming: other names for types.
-        repair: of gold tags, as `data.repair`.
+        paths: runs and plain files of predictions. Two are models A and B; of more, runs whose recipes differ
+            only in `train.seed` form one model, and letters follow the first run of each.
+        names: names for models, by letter; the default is the recipe's or the file's name.
+        renaming: new names for types.
+        repair: repair of gold tags, as in `data.repair`.
 
     Raises:
-        UserError: a path is missing, incomplete or no predictions, or they are of fewer than two models.
+        UserError: a path is missing, incomplete or holds no predictions, or there are fewer than two models.
     """
-    sources = _found(paths)
+    sources = _sources(paths)
     groups = [[source] for source in sources] if len(sources) == 2 else _by_recipe(sources)
     if len(groups) < 2:
         raise UserError(
@@ -81,12 +81,12 @@ def models_of(
         check_renaming(renaming, {f"{letter} has": types for letter, types in known.items()})
         for model in models.values():
             model.own = [run.rename(renaming) for run in model.own]
-    _call(models, names or {})
+    _set_names(models, names or {})
     return models
 
 
-def _found(paths: Sequence[str | Path]) -> list[Run | Path]:
-    """Runs, and paths of plain files; what is not complete is all named at once."""
+def _sources(paths: Sequence[str | Path]) -> list[Run | Path]:
+    """The runs, and the paths of plain files; one error names all runs that are not complete."""
     if len(paths) < 2:
         raise UserError(
             "a comparison is of two runs or more",
@@ -171,7 +171,7 @@ def _read(sources: list[Run | Path], repair: Repair) -> ComparedModel:
 
 
 def _results(run: Run) -> dict[str, Any]:
-    """The run's results, with all that a comparison cannot do without."""
+    """The content of results.json, checked for everything that a comparison needs."""
     result = read_results(run)
     if result.get("test") is None:
         fix = "train with data.splits.test set"
@@ -193,7 +193,7 @@ def _results(run: Run) -> dict[str, Any]:
 
 
 def _headline(result: dict[str, Any]) -> HeadlineFigures:
-    """The figures of results.json; None where one is not known or no number."""
+    """The figures of results.json; None where one is missing or not a number."""
     return HeadlineFigures(
         train=TrainFigures(loss=_figure(result, "train", "loss")),
         validation=_split_figures(result, "validation"),
@@ -218,14 +218,14 @@ def _headline_of_file(predictions: Predictions) -> HeadlineFigures:
 
 
 def _figure(result: dict[str, Any], *path: str) -> float | None:
-    """The number at a path in nested dictionaries; None where there is none."""
+    """The number at a path in nested dictionaries; None if there is none."""
     value: Any = result
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value if known(value) else None
 
 
-def _call(models: dict[str, ComparedModel], names: Mapping[str, str]) -> None:
+def _set_names(models: dict[str, ComparedModel], names: Mapping[str, str]) -> None:
     for letter in names:
         if letter not in models:
             fix = f"the models are {', '.join(models)}"

@@ -1,4 +1,4 @@
-"""MUC-style scores that give credit for half-right entities, as SemEval-2013 task 9.1 defines them.
+"""MUC-style scores with credit for partly correct entities, as defined by SemEval-2013 task 9.1.
 
 Each entity is correct (COR), incorrect (INC), partial (PAR), missing (MIS) or spurious (SPU):
 
@@ -9,10 +9,12 @@ Each entity is correct (COR), incorrect (INC), partial (PAR), missing (MIS) or s
 | partial | same words           |                            | matched, other words               |
 | type    | matched, same type   | matched, other type        |                                    |
 
-MIS are gold entities without a partner and SPU predicted ones. With POS = COR + INC + PAR + MIS (all gold)
-and ACT = COR + INC + PAR + SPU (all predicted), precision is (COR + PAR / 2) / ACT, and recall
-(COR + PAR / 2) / POS. `exact` and `partial` do not look at types. Entities are matched one to one
-(`matching.py`).
+MIS are gold entities without a partner, SPU predicted ones. `exact` and `partial` ignore types. Entities are
+matched one to one (`matching.py`). With the numbers of gold and of predicted entities
+
+    POS = COR + INC + PAR + MIS        ACT = COR + INC + PAR + SPU
+
+    precision = (COR + PAR / 2) / ACT        recall = (COR + PAR / 2) / POS
 
 Sources: Chinchor and Sundheim, MUC-5 Evaluation Metrics (MUC-5, 1993); Segura-Bedmar, Martínez and
 Herrero-Zazo, SemEval-2013 Task 9: Extraction of Drug-Drug Interactions from Biomedical Texts (SemEval 2013).
@@ -25,7 +27,7 @@ import numpy as np
 from ner_dist.comparison.matching import CORRECT, MISSED, SPURIOUS, WRONG_BOTH, WRONG_BOUNDARY, WRONG_TYPE
 from ner_dist.evaluation.metrics import PrecisionRecallF1, precision_recall_f1
 
-# Which kinds of a matched pair are correct, and which earn half; the others are incorrect.
+# Kinds of matched pairs that are correct, and those that are partial; all others are incorrect.
 _CREDIT: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "strict": ((CORRECT,), ()),
     "exact": ((CORRECT, WRONG_TYPE), ()),
@@ -38,7 +40,7 @@ def muc(kinds: np.ndarray) -> dict[str, PrecisionRecallF1[float]]:
     """Precision, recall and F1 of each measure; 0/0 is 0.
 
     Args:
-        kinds: how often each of `matching.KINDS` occurs, int64 [kinds].
+        kinds: number of entities of each of `matching.KINDS`, int64 [kinds].
     """
     matched = kinds.sum() - kinds[MISSED] - kinds[SPURIOUS]
     actual, possible = matched + kinds[SPURIOUS], matched + kinds[MISSED]

@@ -1,9 +1,9 @@
-"""Files of predictions: a run's own, or what any other tool wrote.
+"""Read files of predictions: those of a run, or of any other tool.
 
-JSON lines hold `gold` and `predicted` (or `pred`), lists of tags, and perhaps `tokens`, `id`, `confidence`
-(the probability of each predicted tag), `in_train` and `seen` (what the model saw in training): see
-docs/formats.md. Of CoNLL columns the first is the word, the last but one the gold tag, the last the predicted
-tag, unless a header says otherwise. Both may be gzipped.
+A JSON line holds the lists of tags `gold` and `predicted` (or `pred`), and optionally `tokens`, `id`,
+`confidence` (the probability of each predicted tag), `in_train` and `seen` (what the model saw in training);
+docs/formats.md describes them. In CoNLL columns, the first is the word, the last but one the gold tag and the
+last the predicted tag, unless a header says otherwise. Files may be gzipped.
 """
 
 from __future__ import annotations
@@ -38,37 +38,37 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OPTIONAL = ("tokens", "id", "confidence", "in_train", "seen")
-# What headers call the two columns of tags.
+# Names of the two columns of tags in headers.
 _GOLD = ("gold", "true")
 _PREDICTED = ("pred", "predicted", "prediction", "predictions")
 
 
 def read_run(run: Run, types: Sequence[str], *, repair: Repair = "none") -> Predictions:
-    """A run's predictions on its test split; `types` are its labels, `repair` is as in `read_file`.
+    """Read a run's predictions on its test split; `types` are its labels, `repair` is as in `read_file`.
 
     Raises:
-        UserError: there are none, or a line is not what it should be.
+        UserError: there are none, or a line is invalid.
     """
     path = run.predictions("test")
     if not path.exists():
         raise UserError("there are no predictions", where=str(path), fix="train the run to its end")
-    found = read_file(path, types=types, iob2=predicts_iob2(run), repair=repair)
-    return replace(found, source=printable(run.folder))
+    predictions = read_file(path, types=types, iob2=predicts_iob2(run), repair=repair)
+    return replace(predictions, source=printable(run.folder))
 
 
 def read_file(
     path: Path, *, types: Sequence[str] | None = None, iob2: bool = False, repair: Repair = "none"
 ) -> Predictions:
-    """The predictions in a file, in whatever scheme its gold and its predicted tags are.
+    """Read the predictions in a file; its gold and predicted tags may be in any scheme.
 
     Args:
-        path: JSON lines or CoNLL columns, by its ending.
-        types: what the tags may be of; None for the types that occur, in the order in which they first do.
-        iob2: both are known to be in IOB2.
-        repair: of gold tags, as `data.repair`.
+        path: JSON lines or CoNLL columns, according to its ending.
+        types: the entity types that may occur; None takes those that do, in order of first occurrence.
+        iob2: whether both kinds of tags are known to be in IOB2.
+        repair: repair of gold tags, as in `data.repair`.
 
     Raises:
-        UserError: the file cannot be read, or a line is not what it should be.
+        UserError: the file cannot be read, or a line is invalid.
     """
     kind = format_by_ending(path)
     if kind in ("jsonl", "json"):
@@ -117,18 +117,18 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     line_numbers: list[int] = []
     for number, line in json_lines(read_text(path), path):
         where = f"{path}:{number}"
-        found = _cells(line, where)
+        cells = _cells(line, where)
         if not line_numbers:
-            on_first_line = set(found)
+            on_first_line = set(cells)
         for name in _OPTIONAL:
-            if (name in found) != (name in on_first_line):
-                there, missing = (number, line_numbers[0]) if name in found else (line_numbers[0], number)
+            if (name in cells) != (name in on_first_line):
+                there, missing = (number, line_numbers[0]) if name in cells else (line_numbers[0], number)
                 what = f"line {there} has `{name}` and line {missing} has none"
                 raise UserError(what, where=where, fix="write it on all lines or on none")
         # Words that are an entity on several lines have the same types on each: kept once.
-        for form, types in found.pop("seen", {}).items():
+        for form, types in cells.pop("seen", {}).items():
             seen.setdefault(form, set()).update(types)
-        for name, cell in found.items():
+        for name, cell in cells.items():
             columns[name].append(cell)
         line_numbers.append(number)
     tokens, ids, confidence, in_train = (columns[name] or None for name in _OPTIONAL if name != "seen")
@@ -159,36 +159,36 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
         raise UserError(
             f"{line!r:.60} is not a JSON object", where=where, fix="write one JSON object per line"
         )
-    said = "predicted" if "predicted" in line or "pred" not in line else "pred"
-    found: dict[str, Any] = {}
-    for name, key in (("gold", "gold"), ("predicted", said)):
+    predicted = "predicted" if "predicted" in line or "pred" not in line else "pred"
+    cells: dict[str, Any] = {}
+    for name, key in (("gold", "gold"), ("predicted", predicted)):
         if key not in line:
             there = ", ".join(line) or "nothing"
             raise UserError(f"there is no `{name}`, only {there}", where=where, fix="see the README")
-        found[name] = _list_of(line, key, (str,), "tags", where)
+        cells[name] = _list_of(line, key, (str,), "tags", where)
     if line.get("tokens") is not None:
-        found["tokens"] = _list_of(line, "tokens", (str,), "words", where)
+        cells["tokens"] = _list_of(line, "tokens", (str,), "words", where)
     if line.get("confidence") is not None:
-        found["confidence"] = _list_of(line, "confidence", (int, float), "probabilities", where)
-        if not all(0 <= p <= 1 for p in found["confidence"]):
+        cells["confidence"] = _list_of(line, "confidence", (int, float), "probabilities", where)
+        if not all(0 <= p <= 1 for p in cells["confidence"]):
             raise UserError("a `confidence` is no probability", where=where, fix="write numbers from 0 to 1")
-    lengths = {name: len(cell) for name, cell in found.items()}
+    lengths = {name: len(cell) for name, cell in cells.items()}
     if len(set(lengths.values())) > 1:
         each = ", ".join(f"{name} {length}" for name, length in lengths.items())
         fix = "write one of each for every word"
         raise UserError(f"lists of different lengths: {each}", where=where, fix=fix)
     if line.get("id") is not None:
-        found["id"] = line["id"]
+        cells["id"] = line["id"]
     if line.get("in_train") is not None:
-        found["in_train"] = _in_train(line["in_train"], where)
+        cells["in_train"] = _in_train(line["in_train"], where)
     if line.get("seen") is not None:
-        found["seen"] = _seen(line["seen"], where)
-    return found
+        cells["seen"] = _seen(line["seen"], where)
+    return cells
 
 
 def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str, where: str) -> list[Any]:
     cell = line[key]
-    # By its very type: JSON's true is a number to Python.
+    # Types are compared exactly, since `true` is a number to Python.
     if not isinstance(cell, list) or not all(type(each) in kinds for each in cell):
         raise UserError(f"`{key}` is no list of {what}: {cell!r:.60}", where=where, fix="see the README")
     return cell
@@ -213,7 +213,7 @@ def _seen(cell: Any, where: str) -> dict[str, list[str]]:
 
 
 def _ids(ids: list[Any], line_numbers: list[int], path: Path) -> list[str]:
-    """As text: the number 1 of one tool is the "1" of another."""
+    """The ids as text: one tool writes 1, another "1"."""
     seen: dict[str, int] = {}
     for value, number in zip(ids, line_numbers, strict=True):
         if type(value) not in (int, str):
@@ -237,7 +237,7 @@ def _read_conll(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
 
 
 def _tag_columns(columns: Columns) -> tuple[int, int]:
-    """Numbers of the columns of gold and predicted tags: the last two, unless a header says otherwise."""
+    """Indices of the columns of gold and predicted tags: the last two, unless a header says otherwise."""
     names = [name.lower() for name in columns.names or ()]
     gold, predicted = (
         next((number for number, name in enumerate(names) if name in wanted), None)
@@ -255,7 +255,7 @@ def _tag_columns(columns: Columns) -> tuple[int, int]:
 
 
 def _check_text(rows: Rows) -> None:
-    """Tags are text here, numbers too, and such as a file can hold."""
+    """Refuse tags that UTF-8 cannot encode; numbers count as text."""
     check_words([[str(tag)] for tag in rows.values], rows.place_of_tag)
 
 
@@ -269,7 +269,7 @@ def _check_types(rows: Rows, tags: Tags, types: Sequence[str]) -> None:
 
 
 def _types_in(gold: Tags, predicted: Tags) -> list[str]:
-    """The types that occur, in the order in which they first do; at one word that of the gold tag first."""
+    """The types that occur, in order of first occurrence; at the same word, the gold tag's comes first."""
     first: dict[str, tuple[int, int]] = {}
     for column, tags in enumerate((gold, predicted)):
         inside = np.flatnonzero(tags.parts != OUT)

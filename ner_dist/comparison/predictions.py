@@ -1,4 +1,4 @@
-"""One run's test sentences with gold and predicted tags, flat."""
+"""The test sentences of one run, with gold and predicted tags in flat arrays."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Sentence i has the words `offsets[i]:offsets[i + 1]` of the flat arrays."""
+    """Predictions of one run; sentence i consists of words `offsets[i]:offsets[i + 1]` of the flat arrays."""
 
     source: str
-    """The path it was read from, as users typed it; what of it is not UTF-8 is replaced."""
+    """The path it was read from, as typed, in printable characters."""
     labels: LabelSet
     gold: np.ndarray
     """int16 [W]: ids in `labels`."""
@@ -35,18 +35,18 @@ class Predictions:
     offsets: np.ndarray = field(repr=False)
     """int64 [N+1]"""
     ids: list[str] | None = None
-    """One a sentence, unique; None where the file has none."""
+    """Unique ids of the sentences; None if the file has none."""
     tokens: list[list[str]] | None = None
-    """The words of each sentence; None where the file has none."""
+    """The words of each sentence; None if the file has none."""
     confidence: np.ndarray | None = None
-    """float32 [W]: the probability of each word's predicted tag; None where the file has none."""
+    """float32 [W]: the probability of each word's predicted tag; None if the file has none."""
     in_train: np.ndarray | None = None
-    """bool [N]: whether the training split has a sentence of the same words; None where nothing says so."""
+    """bool [N]: whether the training split contains a sentence of the same words; None if unknown."""
     seen: Mapping[str, frozenset[str]] | None = field(default=None, repr=False)
-    """The types that the training split shows for gold entities of these sentences, by their words, joined by
-    a space; empty for words that are never an entity there. None where nothing says so."""
+    """By the words of a gold entity, joined with spaces: the types of the same words in the training split,
+    empty if they are never an entity there. None if unknown."""
     before: Predictions | None = field(default=None, repr=False)
-    """The same under the types' own names, if they were renamed."""
+    """These predictions before their types were renamed."""
 
     def __len__(self) -> int:
         """Number of sentences."""
@@ -54,13 +54,13 @@ class Predictions:
 
     @cached_property
     def scores(self) -> Scores:
-        """Scores over all sentences, under the types' own names."""
+        """Scores over all sentences, with the original names of the types."""
         if self.before is not None:
             return self.before.scores
         return strict_scores(self.gold, self.predicted, self.offsets, self.labels)
 
     def rename(self, renaming: Renaming) -> Predictions:
-        """The same with other names for types; what has none any more is O."""
+        """Rename types; those renamed to None become O."""
         names = new_names(self.labels.types, renaming)
         labels = LabelSet.from_types(names)
         to = places(self.labels.types, renaming, names)
@@ -71,7 +71,7 @@ class Predictions:
         )
         seen = None
         if self.seen is not None:
-            # What is left out stays another type than any that is kept.
+            # A dropped type still counts as a type other than those kept.
             seen = {
                 form: frozenset(renaming.get(name, name) or OUTSIDE for name in types)
                 for form, types in self.seen.items()
@@ -79,7 +79,7 @@ class Predictions:
         return replace(self, labels=labels, gold=gold, predicted=predicted, seen=seen, before=self)
 
     def take(self, sentences: np.ndarray, labels: LabelSet) -> Predictions:
-        """Some sentences, in the order given (int64 [n]), with their tags projected onto `labels`."""
+        """Select sentences by index, int64 [n], in this order, and project their tags onto `labels`."""
         words, offsets = words_of(sentences, self.offsets)
         projection = self.labels.projection(labels)
         return Predictions(
@@ -97,7 +97,7 @@ class Predictions:
 
 
 def words_of(sentences: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the words of some sentences, int64 [w], and the offsets of these sentences alone."""
+    """Indices of the words of some sentences, int64 [w], and new offsets for these sentences alone."""
     lengths = np.diff(offsets)[sentences]
     own = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return np.repeat(offsets[:-1][sentences] - own[:-1], lengths) + np.arange(own[-1]), own

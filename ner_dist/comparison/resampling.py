@@ -1,35 +1,35 @@
-"""Drawing sentences and runs again: the bootstrap, and swapping what two models said.
+"""Resample sentences and runs: the bootstrap, and the randomisation test that swaps two models' predictions.
 
 Both work on counts (`unit_counts.py`): a resample is a number of draws for each group of equal units, and a
-matrix product gives the sums of all counts, of which the figures are functions. No sentence is scored twice.
-Draws depend on the seed, the data and the order of the sentences, which is that of the first file. The order
-in which the models are named has no part in them, as long as all files hold the sentences in one order.
+matrix product gives the sums of all counts, from which the figures are computed. No sentence is scored twice.
+Draws depend on the seed, the data and the order of the sentences in the first file. They do not depend on the
+order in which the models are named, if all files hold the sentences in the same order.
 
 **Sentences.** The paired bootstrap (Efron & Tibshirani 1993, ch. 6; for language processing Koehn 2004 and
-Berg-Kirkpatrick et al. 2012): each resample draws as many units as there are, with replacement, the same ones
-for all models.
+Berg-Kirkpatrick et al. 2012): each resample draws as many units as there are, with replacement, the same
+units for all models.
 
-**Runs.** A model that was trained with several seeds is the mean of its runs' figures, and its runs are drawn
-as well, jointly with the sentences, after the Multi-Bootstrap (Sellam et al. 2022, "The MultiBERTs"). Models
-that were trained with the same seeds share the draw (their figures are paired), others draw on their own. Two
-differences from the paper:
+**Runs.** The figure of a model with several seeds is the mean over its runs, and its runs are resampled
+jointly with the sentences, following the Multi-Bootstrap (Sellam et al. 2022, "The MultiBERTs"). Models
+trained with the same seeds share the draw, since their figures are paired; others are drawn independently.
+There are two differences from the paper:
 
-- The runs' deviations from their mean are taken on all sentences and added to the figures of the drawn ones.
-  Drawing runs of drawn sentences counts what is peculiar to a run *and* a sentence three times (Owen 2007,
-  "The pigeonhole bootstrap"), adding counts it twice; both are on the safe side where runs differ by chance
-  alone.
-- The runs' mean is not drawn from the runs but from Student's t: normal weights of the n deviations, divided
-  by the root of chi-square / (n - 1), so that a figure of runs alone gets the interval and the p-value of the
-  t-test at every level. A bare bootstrap of n runs knows no deviation beyond its farthest run, so its
-  p-values drop to nothing at once, which no correction for the number of types can mend. Two seeds then say
-  very little, which is the truth about two seeds.
+- The deviations of the runs from their mean are computed on all sentences and added to the figures of the
+  drawn sentences. Drawing runs of drawn sentences counts the interaction of run and sentence three times
+  (Owen 2007, "The pigeonhole bootstrap"), adding them counts it twice. Both are conservative if runs differ
+  only by chance.
+- The mean of the runs is not drawn from the n runs, but from Student's t distribution: normal weights of the
+  n deviations, divided by sqrt(chi-square / (n - 1)). So a figure that varies only between runs gets the
+  interval and the p-value of the t-test at every level. A plain bootstrap of n runs never leaves the range
+  of the runs, so its p-values are far too small, and no correction for the number of types can repair that.
+  Two seeds then prove little, as they should.
 
-**Swapping** (approximate randomisation: Noreen 1989; Yeh 2000): if two models are the same, it is by chance
-which of them said what about a sentence. Each resample swaps what they said about a unit with probability
-1/2, all runs of the unit together, since a sentence that is hard for one run is hard for the others. Swapping
-sentences can't show how runs differ, so the runs' deviations are added here as above. Swapping whole runs
-instead would be exact, but with three pairs of runs no p-value could be below 1/4 (Dror et al. 2018 and Ulmer
-et al. 2022 discuss the choices).
+**Swapping** (approximate randomisation: Noreen 1989; Yeh 2000). If two models are equally good, it is chance
+which of them made which prediction. Each resample swaps their predictions on a unit with probability 1/2, for
+all runs of the unit together, since a sentence that is hard for one run is hard for the others. Swapping
+sentences does not show how runs differ, so the deviations of the runs are added as above. Swapping whole runs
+would be exact, but with three pairs of runs no p-value could be below 1/4 (Dror et al. 2018 and Ulmer et al.
+2022 discuss the choices).
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ import numpy as np
 
 from ner_dist.comparison.unit_counts import Grouped, UnitCounts
 
-# A group of more units than this is drawn by its number (a binomial draw costs about so many single ones).
+# Larger groups of equal units get one binomial draw, which costs about as much as this many single draws.
 _COMMON = 16
 # Cells of a block of weights, 8 bytes each.
 _BLOCK = 1_000_000
 
 
 def bootstrap(counted: UnitCounts, *, resamples: int, seed: int) -> np.ndarray:
-    """Figures of sentences drawn again, as the mean over each model's runs.
+    """Figures of resampled sentences, as means over each model's runs.
 
     Returns:
         float64 [resamples, models, F]
     """
-    # Each figure is of one of the two tables, so that they need no common draw.
+    # Every figure is computed from one of the two tables, so they can be drawn independently.
     entities, words = np.random.default_rng([seed, 1]).spawn(2)
     size = _block(max(len(counted.entities.copies), len(counted.words.copies)), resamples)
     blocks = []
@@ -65,13 +65,13 @@ def bootstrap(counted: UnitCounts, *, resamples: int, seed: int) -> np.ndarray:
 
 
 def swapped(counted: UnitCounts, of: str, to: str, *, resamples: int, seed: int) -> np.ndarray:
-    """Differences (`of` - `to`) after swapping what the two models said about half of the units.
+    """Differences (`of` - `to`) after swapping the predictions of two models on a random half of the units.
 
     Returns:
         float64 [resamples, F]
     """
     streams = np.random.default_rng([seed, 2]).spawn(2)
-    # Models with different numbers of runs: each run stands equally often, so that means stay what they are.
+    # With different numbers of runs, each run is repeated equally often, so that means do not change.
     sides = [np.arange(counted.runs[model].start, counted.runs[model].stop) for model in (of, to)]
     pairs = math.lcm(*map(len, sides))
     ours, theirs = (np.resize(side, pairs) for side in sides)
@@ -94,7 +94,7 @@ def between_runs(
     """Changes of the models' means when their runs are resampled; zeros for a model with one run.
 
     Args:
-        seeds: of the runs of each model; models with the same ones share the draw.
+        seeds: of the runs of each model; models with the same seeds share the draw.
 
     Returns:
         float64 [resamples, models, F]
@@ -108,7 +108,7 @@ def between_runs(
             moved.append(np.zeros((resamples, figures.shape[1])))
             continue
         known = _known(seeds[model])
-        # Who draws alone has a stream that belongs to its figures, not to its place among the models.
+        # Otherwise the random stream depends on the model's figures, not on its place among the models.
         stream = sorted(known) if known else [zlib.crc32(figures.tobytes())]
         rng = np.random.default_rng([seed, 3, *(part % 2**32 for part in stream)])
         weights = rng.standard_normal((resamples, n)) / np.sqrt(n * rng.chisquare(n - 1, size=(resamples, 1)))
@@ -122,16 +122,16 @@ def same_seeds(of: list[int | None], to: list[int | None]) -> bool:
 
 
 def _known(seeds: Sequence[int | None]) -> list[int]:
-    """The seeds, if each run has its own; else none."""
+    """The seeds, if all runs have different ones; else an empty list."""
     known = [seed for seed in seeds if seed is not None]
     return known if len(set(known)) == len(seeds) else []
 
 
 def _drawn(table: Grouped, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Sums over as many units as there are, drawn with replacement: float64 [resamples, C].
+    """Sums over units drawn with replacement, as many as there are: float64 [resamples, C].
 
-    Multinomial draws over the groups. The common ones get a binomial number each; what is left falls on
-    single units of the rare ones, which is the same distribution and costs less.
+    These are multinomial draws over the groups. Large groups are drawn by their numbers; the remaining draws
+    pick single units of the small groups, which gives the same distribution at a lower cost.
     """
     common = int((table.copies > _COMMON).sum())
     rare = len(table.copies) - common
@@ -148,7 +148,7 @@ def _drawn(table: Grouped, resamples: int, rng: np.random.Generator) -> np.ndarr
 
 
 class _Swaps:
-    """Two models' runs in pairs; what is swapped is the difference of their counts, where there is one."""
+    """The runs of two models in pairs. A swap moves the difference of their counts, if there is one."""
 
     def __init__(
         self,

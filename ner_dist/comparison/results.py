@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ner_dist.run.directory import Run
 
 FORMAT = 2
-"""Of compare.json. Format 1, which had no `format`, called `significant` `real` and `std` `spread`."""
+"""Format version of compare.json. Format 1, without the key `format`, had `real` for `significant` and
+`spread` for `std`."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class ModelInfo:
     name: str
     paths: list[str]
     seeds: list[int | None]
-    """None where it is not known."""
+    """None if unknown."""
     labels: list[str]
-    """The entity types that it knows."""
+    """Its entity types."""
     sentences: int
-    """Of its own test split."""
+    """Size of its own test split."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class SplitFigures:
 
 @dataclass(frozen=True)
 class HeadlineFigures:
-    """The figures that would be published: on a model's own labels and sentences."""
+    """The figures that would be published, on a model's own labels and sentences."""
 
     train: TrainFigures
     validation: SplitFigures
@@ -69,7 +70,7 @@ class HeadlineFigures:
 
 @dataclass(frozen=True)
 class Headline:
-    """Published figures over a model's runs; there is no deviation of a single run."""
+    """Means and deviations of published figures over a model's runs; a single run has no deviation."""
 
     mean: HeadlineFigures
     std: HeadlineFigures | None
@@ -85,7 +86,7 @@ class SharedScores:
     models: dict[str, Scores] = field(metadata=INLINE)
     """By model: the mean over its runs."""
     std: dict[str, Scores | None]
-    """By model: the standard deviation over its runs, None of a single one."""
+    """By model: the standard deviation over its runs; None for a single run."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Verdict:
 class Comparison:
     """Models on their own and on the same ground, as `compare` returns them.
 
-    They are called A, B, ... in the order in which they were named.
+    Models are called A, B, ... in the order in which they were given.
 
     Example:
         >>> import ner_dist
@@ -118,14 +119,14 @@ class Comparison:
     alignment: AlignmentSummary
     shared: SharedScores
     decomposition: dict[str, Decomposition]
-    """By further model: its gap to the first."""
+    """By model, except the first: its gap to the first."""
     renaming: dict[str, str | None] | None = field(metadata=OPTIONAL | key("map"))
-    """Other names that types were given."""
+    """New names of types."""
     uncertainty: Uncertainty
     verdict: Verdict
     errors: dict[str, ErrorAnalysis]
     calibration: dict[str, Calibration | None]
-    """None of a model whose probabilities are not stored."""
+    """None for a model whose probabilities are not stored."""
     effects: dict[str, DataEffect]
     aligned: AlignedPredictions = field(repr=False, metadata=INTERNAL)
     """Predictions of every run on the shared types and sentences."""

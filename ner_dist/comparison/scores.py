@@ -23,7 +23,7 @@ class Scores(metrics.EntityScores):
     """Scores in strict IOB2: micro averages, macro averages, and type by type."""
 
     accuracy: float
-    """Share of words with the right tag."""
+    """Share of words with the correct tag."""
 
     def overall(self) -> dict[str, float]:
         """The figures over all types by name; `macro_f1` is the mean of the types' F1."""
@@ -41,30 +41,30 @@ def strict_scores(gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, 
 
     Args:
         gold: label ids, int [W].
-        predicted: likewise.
-        offsets: int64 [N+1], of the sentences.
-        labels: what the ids mean.
+        predicted: label ids, int [W].
+        offsets: int64 [N+1]: first words of the sentences.
+        labels: the label set of the ids.
     """
     counts = metrics.count(gold, predicted, offsets, labels, strict=True)
     return scores_of(counts, labels, metrics.token_accuracy(gold, predicted))
 
 
 def scores_of(counts: metrics.Counts, labels: LabelSet, accuracy: float) -> Scores:
-    """The scores that entities counted by type give."""
+    """Scores from entity counts by type."""
     return Scores(**vars(metrics.scores(counts, labels.types)), accuracy=accuracy)
 
 
 def mean(trees: Sequence[Tree]) -> Tree:
-    """One tree of figures of the same shape, with the mean at each place; None where any is not known.
+    """The means of figures in trees of one shape; None where any figure is unknown.
 
-    Trees are dataclasses and dictionaries of figures.
+    A tree is a dataclass or a dictionary of figures and trees.
     """
     averaged: Tree = _over(trees, _mean)
     return averaged
 
 
 def std(trees: Sequence[Tree]) -> Tree | None:
-    """The sample standard deviation at each place; None of a single tree."""
+    """The sample standard deviations of figures in trees; None for a single tree."""
     return _over(trees, _deviation) if len(trees) > 1 else None
 
 
@@ -80,7 +80,7 @@ def _over(trees: Sequence[Any], figure: Callable[[list[Any]], Any]) -> Any:
 
 
 def _mean(values: list[Any]) -> Any:
-    # Of equal values it is their value: a support stays a whole number, a single run's figures stay its own.
+    # Equal values are returned unchanged: a support stays a whole number, and a single run keeps its figures.
     return values[0] if values.count(values[0]) == len(values) else statistics.fmean(values)
 
 

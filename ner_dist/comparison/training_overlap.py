@@ -1,7 +1,7 @@
-"""Find what a model saw in training if its predictions, of an earlier version, do not say so.
+"""Determine which sentences and entities a model saw in training, for predictions that do not store it.
 
-The training split is read again from the source that the run's recipe names. Nothing is downloaded, and
-neither tokenizer nor encoder is needed.
+Predictions of earlier versions do not. The training split is read from the data that the run's recipe names.
+Nothing is downloaded, and neither tokenizer nor encoder is needed.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 
 def with_training(predictions: Predictions, run: Run) -> Predictions:
-    """Predictions of a run that say what it saw in training, unless its source is gone or has changed.
+    """Add to a run's predictions what it saw in training.
 
-    A line in the log says why they do not.
+    If its data is missing or has changed, the predictions are returned as they are, and the reason is logged.
     """
     if predictions.seen is not None or predictions.tokens is None:
         return predictions
@@ -45,7 +45,7 @@ def with_training(predictions: Predictions, run: Run) -> Predictions:
 
 
 def _read(run: Run) -> TrainingText:
-    # Here, for what they import: a comparison of plain files reads no data.
+    # Imported late: a comparison of plain files needs none of them.
     from ner_dist.data.sources import SYNTHETIC, load_corpus
     from ner_dist.recipe_file import load_recipe
     from ner_dist.run.provenance import provenance_of

@@ -1,21 +1,26 @@
 """Uncertainty: intervals and p-values of every score and every difference between models.
 
-**Intervals** are percentile intervals of the bootstrap (Efron & Tibshirani 1993, ch. 13). BCa (ch. 14) mends
-bias and skewness, of which differences have little: in simulations it covered every difference less often
-than the percentile interval did, or as often (`benchmarks/interval_coverage.py`; figures in
-benchmarks/RESULTS.md), and there is none for runs and sentences drawn together. No bootstrap knows more than
-the sentences: with some ten entities of a type, 95 % intervals of differences held the truth in 84 to 88 %
-of cases.
+**Intervals** are percentile intervals of the bootstrap (Efron & Tibshirani 1993, ch. 13). BCa (ch. 14)
+corrects bias and skewness, but differences have little of either: in simulations it covered no difference
+more often than the percentile interval (`benchmarks/interval_coverage.py`; figures in
+benchmarks/RESULTS.md), and it is not defined for runs and sentences drawn together. Few entities limit every
+bootstrap: with about ten entities of a type, 95 % intervals of differences contained the true difference in
+84 to 88 % of cases.
 
-**p-values** are two-sided and never 0: the resample at hand counts as one (Davison & Hinkley 1997, ch. 4;
-Phipson & Smyth 2010). `p` inverts the interval: twice the smaller share of resamples on either side of no
-difference (Efron & Tibshirani 1993, section 15.4), so that it is below 0.05 where the 95 % interval leaves
-out 0. `p_randomisation` is the share of swapped resamples with at least the difference that was seen.
+**p-values** are two-sided and never 0, since the observed data counts as one resample (Davison & Hinkley
+1997, ch. 4; Phipson & Smyth 2010). With n resamples d_1, ..., d_n of a difference d, and n swapped ones s_1,
+..., s_n:
 
-**Significant** is a difference that both tests find: the larger of the two p-values decides. The larger of
-two valid p-values is valid. The bootstrap alone finds too much where few sentences differ: four that all
-speak for B give p = 0.04, and a coin would do so in one case of eight. Over the types of one pair and figure
-the larger p-value is corrected after Holm (1979): `p_holm`.
+    p               = min(1, 2 (1 + min(#{d_i <= 0}, #{d_i >= 0})) / (n + 1))
+    p_randomisation = (1 + #{|s_i| >= |d|}) / (n + 1)
+
+`p` inverts the interval (Efron & Tibshirani 1993, section 15.4): it is below 0.05 if the 95 % interval
+excludes 0.
+
+**Significant** differences are those that both tests find: the larger p-value decides, and the larger of two
+valid p-values is valid. The bootstrap alone finds too much if few sentences differ: four sentences that all
+favour B give p = 0.04, but four tosses of a coin agree in one case of eight. Over the types, for one pair of
+models and one figure, the larger p-value is corrected after Holm (1979): `p_holm`.
 """
 
 from __future__ import annotations
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
 
     from ner_dist.comparison.aligned import AlignedPredictions
 
-# Differences that rounding alone makes.
+# Differences up to this size are due to rounding.
 _NOTHING = 1e-12
 
 
@@ -52,18 +57,18 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference of a figure between two models, its interval, and what the tests say."""
+    """The difference of a figure between two models, its interval and its p-values."""
 
     difference: float
     low: float
     high: float
     p: float
-    """Of the bootstrap, two-sided."""
+    """Two-sided p-value of the bootstrap."""
     p_randomisation: float
     significant: bool
-    """Whether both tests find a difference: the larger p (corrected, for a type) is below 1 - level."""
+    """Whether both tests find a difference: the larger p-value (for a type, corrected) is below 1 - level."""
     p_holm: float | None = field(default=None, metadata=OPTIONAL)
-    """The larger p corrected over the types; None for figures over all types."""
+    """The larger p-value, corrected over the types; None for figures over all types."""
 
     @property
     def decisive_p(self) -> float:
@@ -113,17 +118,17 @@ class PairDifferences:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Intervals of every model's figures, and tests of the differences of each two models."""
+    """Intervals of every model's figures, and tests of the differences between each two models."""
 
     resamples: int
     resamples_needed: int
-    """Fewest with which a difference on any type can be significant."""
+    """Fewest resamples with which a difference on a type can be significant."""
     level: float
-    """Of the intervals, such as 0.95."""
+    """Level of the intervals, such as 0.95."""
     units: int
-    """Distinct sentences, which are what is drawn."""
+    """Number of distinct sentences, which are drawn as units."""
     seed: int
-    """Of the resampling."""
+    """Seed of the resampling."""
     method: str
     models: dict[str, Figures[Estimate]]
     differences: list[PairDifferences]
@@ -133,13 +138,13 @@ class Uncertainty:
 def uncertainty(
     aligned: AlignedPredictions, *, resamples: int = 10_000, level: float = 0.95, seed: int = 13
 ) -> Uncertainty:
-    """Intervals of each model's figures, and of the differences of each two models with p-values.
+    """Intervals of each model's figures; intervals and p-values of the differences of each two models.
 
     Args:
-        aligned: units are its distinct sentences; a model's figure is the mean over its runs.
-        resamples: of the bootstrap, and of the randomisation of each pair.
-        level: of the intervals, which hold one by one; 1 - level is the limit for what is significant.
-        seed: of the resampling.
+        aligned: the predictions; a model's figure is the mean over its runs.
+        resamples: number of resamples of the bootstrap, and of the randomisation test of each pair.
+        level: level of each single interval; differences are significant below p = 1 - level.
+        seed: seed of the resampling.
     """
     counted = UnitCounts.of(aligned)
     observed = counted.means(counted.observed)
@@ -179,21 +184,26 @@ def interval(drawn: np.ndarray, level: float) -> np.ndarray:
 
 
 def p_bootstrap(drawn: np.ndarray) -> np.ndarray:
-    """Two-sided p-value of no difference from the differences of resamples, [n, ...]."""
+    """Two-sided p-value for no difference, from the differences in resamples [n, ...]."""
     fewer = np.minimum((drawn <= _NOTHING).sum(axis=0), (drawn >= -_NOTHING).sum(axis=0))
     result: np.ndarray = np.minimum(2 * (fewer + 1) / (len(drawn) + 1), 1)
     return result
 
 
 def p_randomisation(difference: np.ndarray, swapped: np.ndarray) -> np.ndarray:
-    """Two-sided p-value of a difference [...] from those after swapping, [n, ...]."""
+    """Two-sided p-value of a difference [...], from the differences after swapping [n, ...]."""
     as_large = (np.abs(swapped) >= np.abs(difference) - _NOTHING).sum(axis=0)
     result: np.ndarray = (as_large + 1) / (len(swapped) + 1)
     return result
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """p-values [n] corrected for their number, so that the chance of any false finding keeps the level."""
+    """Correct p-values [n] for multiple testing; this controls the chance of any false finding.
+
+    S. Holm, A simple sequentially rejective multiple test procedure (Scandinavian Journal of Statistics 6,
+    1979): with the p-values in ascending order, the corrected p_(k) is the largest of (n + 1 - j) p_(j) over
+    j <= k, and at most 1.
+    """
     order = np.argsort(p)
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     corrected = np.empty(len(p))
@@ -202,7 +212,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def resamples_needed(tests: int, level: float) -> int:
-    """Fewest that can show a difference: the smallest p-value, 2 / (n + 1), is corrected for all tests."""
+    """Fewest resamples that can show a difference: of n, the smallest p is 2 / (n + 1), before correction."""
     return math.ceil(2 * tests / (1 - level))
 
 
@@ -214,14 +224,14 @@ def _tested(
     names: Sequence[tuple[str, ...]],
     level: float,
 ) -> list[Difference]:
-    """Intervals and p-values of a pair's figures, which are called `names`; of types those `occurring`."""
+    """Intervals and p-values of a pair's figures, called `names`; only types in `occurring` are tested."""
     low, high = interval(drawn, level)
     p, p_swapped = p_bootstrap(drawn), p_randomisation(difference, randomised)
     decisive = np.maximum(p, p_swapped)
     corrected = np.full(len(p), np.nan)
     for kind in ("precision", "recall", "f1"):
         family = np.array([name[0] == "per_type" and name[-1] == kind for name in names])
-        # Where a type occurs for neither there is nothing to test.
+        # A type that occurs in neither model's counts cannot be tested.
         tested = np.flatnonzero(family)[occurring]
         corrected[family] = 1.0
         corrected[tested] = holm(decisive[tested])
@@ -234,7 +244,7 @@ def _tested(
 
 
 def _figures(names: Sequence[tuple[str, ...]], cells: Sequence[Figure]) -> Figures[Figure]:
-    """Cells [F] in their places, which are called `names`."""
+    """Arrange cells [F] by their `names`."""
     by_name = dict(zip(names, cells, strict=True))
 
     def cell(*name: str) -> Figure:

@@ -1,8 +1,8 @@
 """Entity counts by unit for resampling, with equal units grouped.
 
 A unit is a distinct sentence with all of its copies. Every figure is a function of sums of counts over units,
-so units with the same counts are interchangeable: they are kept as one row and the number of units it stands
-for. That loses nothing, and most units have few entities, so the rows are few.
+so units with the same counts are interchangeable: they are stored as one row with their number. This loses
+nothing, and most units have few entities, so there are few rows.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ class Grouped:
     """Units grouped by their counts; the largest group first, then in the order of the data."""
 
     rows: np.ndarray
-    """float [G, C]: the counts of a unit of each group, all different. Whole numbers, in float32 where that
-    holds any sum over as many units exactly."""
+    """float [G, C]: the counts of one unit of each group, all different. They are whole numbers, in float32
+    if that represents any sum over as many units exactly."""
     copies: np.ndarray
-    """int64 [G]: how many units have them."""
+    """int64 [G]: number of units in each group."""
 
     @classmethod
     def of(cls, counts: np.ndarray, copies: np.ndarray | None = None) -> Grouped:
-        """Group units, whole numbers [U, C]. The order of the columns has no part in the order of the groups.
+        """Group units. The order of the groups does not depend on the order of the columns.
 
         Args:
-            counts: of each unit, or of `copies` [U] units each.
+            counts: whole numbers [U, C] of each unit.
+            copies: int [U]: number of units with these counts; None is one each.
         """
-        largest, smallest = (int(found) for found in (counts.max(initial=0), counts.min(initial=0)))
-        # Bytes are sorted quicker than words of eight.
+        largest, smallest = int(counts.max(initial=0)), int(counts.min(initial=0))
+        # Sorting bytes is faster than sorting 64-bit integers.
         narrow = counts.astype(np.result_type(*map(np.min_scalar_type, (largest, smallest))))
         rows, first, group = np.unique(narrow, axis=0, return_index=True, return_inverse=True)
         units = np.bincount(group.ravel(), copies, minlength=len(rows)).astype(np.int64)
@@ -52,7 +53,7 @@ class Grouped:
 
     @cached_property
     def columns(self) -> csr_array:
-        """The rows on their side, [C, G]. Most counts are 0, which makes sparse products the cheaper ones."""
+        """The transposed rows, [C, G]. They are sparse, since most counts are 0."""
         return csr_array(self.rows.T)
 
     def sums(self, weights: np.ndarray) -> np.ndarray:
@@ -69,15 +70,15 @@ class Grouped:
 
 @dataclass(frozen=True)
 class UnitCounts:
-    """Entities and words of every run, by unit. Runs stand in the order of the models, a model's by seed."""
+    """Counts of entities and words of every run, by unit. Runs are ordered by model, then by seed."""
 
     types: tuple[str, ...]
     runs: dict[str, slice]
-    """By model: which of the runs are its own."""
+    """By model: its runs."""
     entities: Grouped
-    """Columns: gold [types], then of each run true positives [types] and predicted [types]."""
+    """Columns: gold [types], then for each run true positives [types] and predicted [types]."""
     words: Grouped
-    """Columns: words, then of each run how many of them have the right tag."""
+    """Columns: words, then for each run the words with the correct tag."""
 
     @classmethod
     def of(cls, aligned: AlignedPredictions) -> UnitCounts:
@@ -138,7 +139,7 @@ class UnitCounts:
 
     @property
     def observed(self) -> np.ndarray:
-        """float64 [runs, F]: the figures of the sentences as they are."""
+        """float64 [runs, F]: the figures of the original sentences."""
         return self.figures_of(self.entities.total, self.words.total)
 
     def means(self, figures: np.ndarray) -> np.ndarray:
@@ -146,16 +147,17 @@ class UnitCounts:
         return np.stack([figures[..., runs, :].mean(axis=-2) for runs in self.runs.values()], axis=-2)
 
     def occurring(self, *models: str) -> np.ndarray:
-        """bool [types]: whether a type occurs in the gold or in what any of these models predicts."""
+        """bool [types]: whether a type occurs in the gold or in a prediction of these models."""
         gold, *of_runs = self.entities.total.reshape(-1, len(self.types))
-        found = gold > 0
+        number = gold.copy()
         for model in models:
             runs = self.runs[model]
-            found = found | (np.sum(of_runs[2 * runs.start : 2 * runs.stop], axis=0) > 0)
-        return found
+            number += np.sum(of_runs[2 * runs.start : 2 * runs.stop], axis=0)
+        result: np.ndarray = number > 0
+        return result
 
 
 def _by_seed(aligned: AlignedPredictions, model: str) -> list[int]:
-    """The places of a model's runs in the order of their seeds, so that models of the same seeds pair up."""
+    """The indices of a model's runs in the order of their seeds, so that equal seeds are paired."""
     seeds = aligned.seeds[model]
     return sorted(range(len(seeds)), key=lambda run: -1 if (seed := seeds[run]) is None else seed)

@@ -1,6 +1,6 @@
-"""A comparison in plain words: what the gap is made of, and which differences are significant.
+"""Describe a comparison in words: the parts of the gap, and which differences are significant.
 
-"No difference shown" is all that a test can say where it finds none; two models are never called equal.
+If a test finds no difference, the text says "no difference shown": this does not prove that models are equal.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from ner_dist.comparison.uncertainty import Difference, PairDifferences, Uncerta
 from ner_dist.formatting import counted, joined, p_value, score, signed
 
 FEW = 30
-"""Of a type with fewer gold entities, a handful decides: its line says how few there are."""
+"""The line of a type with fewer gold entities states their number, since a few of them decide its scores."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The parts of a comparison that its verdict speaks of."""
+    """The parts of a comparison that the verdict describes."""
 
     runs: dict[str, ModelInfo]
     headline: dict[str, Headline]
@@ -27,7 +27,7 @@ class Findings:
     uncertainty: Uncertainty
 
     def support(self, name: str) -> int:
-        """Gold entities of a type, which are the same for all models."""
+        """Number of gold entities of a type, the same for all models."""
         return round(self.shared.models[next(iter(self.runs))].per_type[name].support)
 
 
@@ -59,7 +59,7 @@ def _parts_of_gap(model: str, parts: Decomposition) -> str:
         f"Of the gap of {signed(gap)} ({model} − {other}), {signed(parts.label_set)} is due to the "
         f"label set, {signed(parts.sentences)} to the sentences and {signed(own)} to the model"
     )
-    # As the reader sees them: a part of 0.0000 has no direction.
+    # Rounded as printed: a part of 0.0000 has no direction.
     own, gap = round(own, 4), round(gap, 4)
     if own * gap < 0:
         text += ", which points the other way"
@@ -84,20 +84,20 @@ def _same_ground(findings: Findings, pair: PairDifferences) -> str:
 
 
 def _by_type(pair: PairDifferences) -> str:
-    """The types on which one of the two is better."""
+    """The types on which one model is better, and those without a significant difference."""
     better: dict[str, list[str]] = {pair.of: [], pair.to: []}
     unshown: list[str] = []
     for name, cell in pair.figures.per_type.items():
         group = better[pair.better(cell.f1)] if cell.f1.significant else unshown
         group.append(name)
-    found = [f"{model} is better on {joined(types)}" for model, types in better.items() if types]
-    if not found:
+    clauses = [f"{model} is better on {joined(types)}" for model, types in better.items() if types]
+    if not clauses:
         between = f"between {pair.of} and {pair.to}"
         return f"Corrected for the number of types, none of them shows a difference {between}."
     if unshown:
         rest = unshown if len(unshown) < 6 else [f"the other {len(unshown)} types"]
-        found.append(f"no difference is shown on {joined(rest)}")
-    return f"By type, {joined(found)}."
+        clauses.append(f"no difference is shown on {joined(rest)}")
+    return f"By type, {joined(clauses)}."
 
 
 def _caveats(findings: Findings) -> list[str]:
@@ -144,9 +144,9 @@ def _line(findings: Findings, pair: PairDifferences, where: str, f1: Difference,
 
 
 def _difference(findings: Findings, pair: PairDifferences, cell: Difference) -> str:
-    """The difference with its interval and the p-value that decides.
+    """The difference with its interval and the decisive p-value.
 
-    Of a significant one it is the lead of the better model, else `of` - `to`.
+    A significant difference is given as the lead of the better model, any other as `of` - `to`.
     """
     difference, low, high = cell.difference, cell.low, cell.high
     sides = f"{pair.of} − {pair.to}: "
@@ -161,11 +161,11 @@ def _difference(findings: Findings, pair: PairDifferences, cell: Difference) -> 
         f"{_p(cell.decisive_p)}"
     )
     if not cell.significant and (low > 0 or high < 0):
-        # The interval by itself leaves out 0: the reader is told what else was asked.
+        # The interval alone excludes 0: name the test or correction that decided.
         larger = max(cell.p, cell.p_randomisation)
-        asked = ["by randomisation"] if larger > cell.p else []
-        asked += ["corrected for the number of types"] if cell.decisive_p > larger else []
-        text += f" {joined(asked)}" if asked else ""
+        reasons = ["by randomisation"] if larger > cell.p else []
+        reasons += ["corrected for the number of types"] if cell.decisive_p > larger else []
+        text += f" {joined(reasons)}" if reasons else ""
     return text
 
 

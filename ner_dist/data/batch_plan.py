@@ -53,21 +53,9 @@ class Plan:
 
     def step_padded_tokens(self, step: int, lengths: np.ndarray) -> int:
         """Number of padded subwords in one step."""
-        return int(self._padded(self.bounds[step], lengths).sum())
-
-    def padded_tokens(self, lengths: np.ndarray) -> np.ndarray:
-        """Number of padded subwords in every micro-batch, int64 [steps, M]."""
-        return self._padded(self.bounds, lengths)
-
-    def padding_share(self, lengths: np.ndarray) -> float:
-        """Share of the epoch's padded tokens that are padding."""
-        return 1 - float(lengths.sum(dtype=np.int64)) / float(self.padded_tokens(lengths).sum())
-
-    def _padded(self, bounds: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        starts, ends = bounds[..., 0], bounds[..., 1]
+        starts, ends = self.bounds[step].T
         # The first example of a micro-batch is its longest.
-        result: np.ndarray = (ends - starts) * lengths[self.order[starts]].astype(np.int64)
-        return result
+        return int(((ends - starts) * lengths[self.order[starts]].astype(np.int64)).sum())
 
 
 def plan_epoch(

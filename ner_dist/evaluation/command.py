@@ -1,4 +1,4 @@
-"""Scoring any token-classification model on any labelled data: `ner-dist evaluate`."""
+"""Score any token-classification model on any labelled data: `ner-dist evaluate`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +21,8 @@ from ner_dist.data.report import report_without_subwords, say_notes
 from ner_dist.data.schemes import renamed
 from ner_dist.data.tags import label_ids
 from ner_dist.errors import UserError
-from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
+from ner_dist.evaluation.evaluate import EvaluationResult
+from ner_dist.evaluation.evaluate import evaluate as score_split
 from ner_dist.evaluation.figures import FORMAT, ModelFigures
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
 from ner_dist.evaluation.json_form import as_json
@@ -37,7 +38,7 @@ from ner_dist.runtime.accelerator import precision_of, running
 from ner_dist.runtime.ranks import local_main_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -48,44 +49,55 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def evaluate_model(
-    model: str,
+def evaluate(
+    model: str | Path,
+    data: str | Path | None = None,
+    split: Literal["train", "validation", "test"] = "test",
     *,
-    data: str | None,
-    split: str,
-    settings: list[str],
+    settings: Sequence[str] = (),
     precision: Precision = "auto",
     batch_tokens: int = 8192,
-    out: str | None = None,
+    out: str | Path | None = None,
     tags: str | None = None,
     renaming: Renaming | None = None,
 ) -> ModelFigures:
-    """Score a run or a Hugging Face model on the types that it shares with the data.
+    """Score a model on labelled data, on the entity types that both know.
 
     The model may predict in any scheme: it is scored on its entities.
 
     Args:
         model: a run's directory, a folder with a model, or a hub name.
-        data: what to score on, as `data.path`; None is the run's own data.
-        split: `train`, `validation` or `test`.
-        settings: `data.key=value` overrides of how the data is read.
-        precision: as in a recipe.
-        batch_tokens: padded subwords a forward pass holds.
-        out: folder for `results.json` and the predictions; None writes nothing.
+        data: a file, a folder or a hub data set; None is a run's own data.
+        split: the split to score.
+        settings: `data.key=value`: how the data is read, as in a recipe.
+        precision: `fp32`, `bf16` or `fp16`; `auto` is what suits the device.
+        batch_tokens: padded subwords a forward pass holds; changes the speed alone.
+        out: folder for results.json and the predictions; None writes nothing.
         tags: the tag of each of the model's ids, with commas between, or a file of them; None is what its
             config says.
-        renaming: other names for types, of the model or of the data.
+        renaming: the name to use for a type of the model or of the data; None counts it as `O`.
+
+    Returns:
+        The figures: `scores` has `precision`, `recall` and `f1` over all entities, `per_type`, `lenient` and
+        others.
 
     Raises:
         UserError: the model or the data cannot be used, they share no type, or `out` holds a run.
+
+    Example:
+        >>> import ner_dist
+        >>> figures = ner_dist.evaluate("runs/full", split="validation")
+        >>> figures.scores.sentences, 0 <= figures.scores.f1 <= 1
+        (61, True)
     """
+    model = str(model)
     run = Run(Path(model))
     if out is not None:
         _check_out(Run(Path(out)))
     folder = str(run.model) if run.model.is_dir() else model
     recipe = Recipe(
         name="evaluation",
-        output_dir=out or ".",
+        output_dir=str(out or "."),
         model=Model(name=folder),
         data=_data(run, data, settings),
         # A run's windows are those of its training, whatever it is scored on.
@@ -107,7 +119,7 @@ def evaluate_model(
         iob2 = tags is None and predicts_iob2(run)
         scored = _match(spelt, prepared, split, renaming or {}, model=model, iob2=iob2)
         report_without_subwords(split, scored.split)
-        evaluation = evaluate(
+        evaluation = score_split(
             tagger,
             scored.split,
             accelerator=accelerator,
@@ -151,8 +163,8 @@ def _match(
 ) -> _Scored:
     """Bring the model's labels and the data's onto the types that both know."""
     check_renaming(renaming, {"the model knows": spelt.names, "the data has": data.labels.types})
-    known, found = known_labels(spelt, renaming), new_names(data.labels.types, renaming)
-    labels = _scored_labels(known, found, where=model)
+    known, data_types = known_labels(spelt, renaming), new_names(data.labels.types, renaming)
+    labels = _scored_labels(known, data_types, where=model)
     decoder = Decoder(spelt=spelt, to=places(spelt.names, renaming, labels.types), labels=labels, iob2=iob2)
 
     def gold_ids(tags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -209,25 +221,29 @@ def _check_out(target: Run) -> None:
         )
 
 
-def _data(run: Run, data: str | None, settings: list[str]) -> Data:
+def _data(run: Run, data: str | Path | None, settings: Sequence[str]) -> Data:
     if data is not None:
-        return data_section(settings, path=data)
+        return data_section(list(settings), path=str(data))
     if not run.recipe.exists():
         raise UserError(
             "is no run that has data of its own", where=str(run.folder), fix="pass --data PATH to score it on"
         )
-    return data_section(settings, of=run.recipe)
+    return data_section(list(settings), of=run.recipe)
 
 
-def _scored_labels(known: LabelSet, found: list[str], *, where: str) -> LabelSet:
+def _scored_labels(known: LabelSet, data_types: list[str], *, where: str) -> LabelSet:
     """The types that model and data share, in the model's order; what either has alone counts as O."""
-    shared = [name for name in known.types if name in found]
-    mine, theirs = ([name for name in types if name not in shared] for types in (known.types, found))
+    shared = [name for name in known.types if name in data_types]
+    mine, theirs = ([name for name in types if name not in shared] for types in (known.types, data_types))
     if not shared:
-        fix = remedy(known.types, found) if known.types and found else "name a model and data with types"
+        fix = (
+            remedy(known.types, data_types)
+            if known.types and data_types
+            else "name a model and data with types"
+        )
         raise UserError(
             f"no type is shared: the model knows {', '.join(known.types) or 'none'}, "
-            f"the data has {', '.join(found) or 'none'}",
+            f"the data has {', '.join(data_types) or 'none'}",
             where=where,
             fix=fix,
         )

@@ -70,9 +70,9 @@ class Decoder:
             The scheme of the predictions.
         """
         own_offsets = np.searchsorted(words, offsets)
-        found = add_up(self.evidence(predicted[words], own_offsets))
-        predicted[words] = self.decode(predicted[words], own_offsets, found=found)
-        return self.scheme(found)
+        counts = add_up(self.evidence(predicted[words], own_offsets))
+        predicted[words] = self.decode(predicted[words], own_offsets, counts=counts)
+        return self.scheme(counts)
 
     def evidence(self, predicted: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Evidence of the scheme of the predictions, int64 [2], summed over ranks.
@@ -83,26 +83,26 @@ class Decoder:
         """
         types = self.spelt.types[predicted]
         parts = np.where(self._always[types], OUT, self.spelt.parts[predicted])
-        found = evidence(parts, types, offsets)
-        return np.array([found.begins, found.stray], dtype=np.int64)
+        seen = evidence(parts, types, offsets)
+        return np.array([seen.begins, seen.stray], dtype=np.int64)
 
-    def scheme(self, found: np.ndarray) -> str:
+    def scheme(self, counts: np.ndarray) -> str:
         """The scheme of the predictions, by their `evidence`."""
-        begins = self._always.all() or self._begins_with_inside(found)
+        begins = self._always.all() or self._begins_with_inside(counts)
         return scheme_name(self.spelt.letters, begins_with_inside=bool(begins))
 
-    def decode(self, predicted: np.ndarray, offsets: np.ndarray, *, found: np.ndarray) -> np.ndarray:
+    def decode(self, predicted: np.ndarray, offsets: np.ndarray, *, counts: np.ndarray) -> np.ndarray:
         """Ids in `labels`, in IOB2, int16 [W].
 
         Args:
             predicted: as for `evidence`.
             offsets: likewise.
-            found: the `evidence` of all ranks.
+            counts: the `evidence` of all ranks.
         """
         types = self.spelt.types[predicted]
         parts = to_iob2(
             *(self.spelt.parts[predicted], types, offsets),
-            begins_with_inside=self._begins_with_inside(found) | self._always[types],
+            begins_with_inside=self._begins_with_inside(counts) | self._always[types],
         )
         return label_ids(*renamed(parts, types, offsets, self.to), self.labels.types, self.labels)
 
@@ -117,9 +117,9 @@ class Decoder:
         begin = np.isin(self.spelt.parts, (BEGIN, SINGLE))
         return ~np.isin(np.arange(len(self.spelt.names)), self.spelt.types[begin])
 
-    def _begins_with_inside(self, found: np.ndarray) -> bool:
+    def _begins_with_inside(self, counts: np.ndarray) -> bool:
         """Whether it does of the other types, as most of their entities do."""
-        begins, stray = found.tolist()
+        begins, stray = counts.tolist()
         return not self.iob2 and 2 * stray > begins + stray
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from typing import Any, Final
 
 _FORM = "json"
@@ -21,7 +22,7 @@ def key(name: str) -> dict[str, str]:
 
 
 def as_json(value: Any) -> Any:
-    """Convert to what `json.dumps` accepts: dataclasses become dictionaries, tuples become lists."""
+    """Convert to what `json.dumps` accepts: dataclasses become dictionaries, tuples lists, times ISO text."""
     if is_dataclass(value):
         written: dict[str, Any] = {}
         for field in fields(value):
@@ -37,4 +38,4 @@ def as_json(value: Any) -> Any:
         return {name: as_json(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [as_json(each) for each in value]
-    return value
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value

@@ -102,8 +102,8 @@ def count(
     of_gold = extract_spans(gold, offsets, labels, strict=strict)
     of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
     right = of_gold.type[_matches(of_gold, of_predicted)]
-    found = (right, of_predicted.type, of_gold.type)
-    return Counts(*(np.bincount(types, minlength=len(labels.types)) for types in found))
+    by_kind = (right, of_predicted.type, of_gold.type)
+    return Counts(*(np.bincount(types, minlength=len(labels.types)) for types in by_kind))
 
 
 def count_per_sentence(
@@ -116,13 +116,13 @@ def count_per_sentence(
     of_gold = extract_spans(gold, offsets, labels, strict=strict)
     of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
     right = _matches(of_gold, of_predicted)
-    found = (
+    by_kind = (
         (of_gold.start[right], of_gold.type[right]),
         (of_predicted.start, of_predicted.type),
         (of_gold.start, of_gold.type),
     )
     counts = np.zeros((len(offsets) - 1, 3, len(labels.types)), dtype=np.int32)
-    for row, (start, types) in enumerate(found):
+    for row, (start, types) in enumerate(by_kind):
         cells: Any = (sentence_of(start, offsets), row, types)  # numpy's stubs know no such tuple
         np.add.at(counts, cells, 1)
     return counts

@@ -48,7 +48,7 @@ def write_predictions(
     words = split.prepared.tokens()
     of_gold = entities(words, split.tags, split.offsets, split.labels)
     with atomic_file(path) as file:
-        for i, (tokens, found) in enumerate(zip(words, of_gold, strict=True)):
+        for i, (tokens, own_entities) in enumerate(zip(words, of_gold, strict=True)):
             start, end = int(split.offsets[i]), int(split.offsets[i + 1])
             line: dict[str, Any] = {
                 "id": i,
@@ -59,7 +59,7 @@ def write_predictions(
             if confidence is not None:
                 line["confidence"] = confidence[start:end].tolist()
             if training is not None:
-                seen = training.seen(form for form, _ in found)
+                seen = training.seen(form for form, _ in own_entities)
                 line["in_train"] = training.holds(tokens)
                 line["seen"] = {form: sorted(types) for form, types in seen.items()}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -35,10 +35,10 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
     whole: PreTrainedTokenizerFast | None = None
     begun: PreTrainedTokenizerFast | None = None
     for spaced in _spaced(tokenizer, name, revision):
-        found = _second_given(spaced)
-        if found[:1] == wanted[:1] and _stays(spaced, wanted=found, name=name, revision=revision):
+        second = _second_given(spaced)
+        if second[:1] == wanted[:1] and _stays(spaced, wanted=second, name=name, revision=revision):
             begun = begun or spaced
-            if found == wanted:
+            if second == wanted:
                 whole = spaced
                 break
     if begun is None:

@@ -1,4 +1,4 @@
-"""The page of a comparison: what is on it, and in which words."""
+"""The page of a comparison: its contents and texts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ SECTIONS = {
     "sentences": "Sentences",
     "method": "Method",
 }
-
-
 _HEADINGS = {"p_randomisation": "p, randomisation", "p_holm": "p (Holm)"}
 """The headings of compare.json's p-values; `_method` puts them into the text of the method."""
 
@@ -86,7 +84,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
 
 
 def _keys(comparison: Comparison) -> list[dict[str, Any]]:
-    """The few numbers that the verdict rests on, where there are two models."""
+    """The key figures at the top of the page; empty unless there are exactly two models."""
     if len(comparison.decomposition) != 1:
         return []
     ((model, gap),) = comparison.decomposition.items()
@@ -128,7 +126,7 @@ def _alignment(comparison: Comparison) -> dict[str, Any]:
 
 
 def _example(example: LeftOutSentence) -> str:
-    """A sentence that could not be aligned, by whatever is known of it."""
+    """Describe a sentence that is left out by its known properties."""
     known = {
         "id": example.id,
         "place": example.place,
@@ -146,13 +144,13 @@ def _effects(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _method(comparison: Comparison) -> list[str]:
-    found = comparison.uncertainty
-    method = found.method
+    method = comparison.uncertainty.method
     for key, heading in _HEADINGS.items():
         method = method.replace(key, heading)
     return [
         f"An entity is right if its type, its first and its last word are right ({comparison.scheme}). "
         "Micro averages are over all entities; macro F1 is the mean over the types.",
         method,
-        f"The seed of the resampling is {found.seed}. All figures of this page are in compare.json.",
+        f"The seed of the resampling is {comparison.uncertainty.seed}. All figures of this page are in "
+        "compare.json.",
     ]

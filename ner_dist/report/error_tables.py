@@ -1,4 +1,4 @@
-"""The tables of errors, calibration and of what in the data flatters."""
+"""Tables of errors, of calibration and of data effects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = {
     "wrong_boundary": "wrong boundary",
     "wrong_both": "wrong type and boundary",
 }
-"""Kinds of errors, in the order in which they are shown; `correct` is none."""
+"""Kinds of errors, in display order; without `correct`."""
 _SCHEMES = {
     "strict": "strict: type and boundaries",
     "exact": "exact: boundaries, any type",
@@ -40,7 +40,7 @@ EFFECTS = {
 
 
 class Analysed(Protocol):
-    """Models whose errors were analysed: those of a comparison, or one run alone."""
+    """Models with an error analysis: those of a comparison, or a single run."""
 
     @property
     def runs(self) -> Mapping[str, ModelInfo]: ...
@@ -57,10 +57,10 @@ def kinds(analysed: Analysed) -> Table:
     rows = []
     for key, title in {"correct": "correct", **KINDS}.items():
         row = [title]
-        for found in analysed.errors.values():
-            number, total = found.kinds[key], sum(found.kinds.values())
+        for analysis in analysed.errors.values():
+            number, total = analysis.kinds[key], sum(analysis.kinds.values())
             row += [
-                formatting.count(number / found.runs),
+                formatting.count(number / analysis.runs),
                 formatting.share(number / total if total else None),
             ]
         rows.append(row)
@@ -80,17 +80,17 @@ def _runs_note(errors: Iterable[ErrorAnalysis]) -> str | None:
 
 
 def kinds_per_type(analysed: Analysed, model: str) -> Table:
-    """Kinds of errors by type of the entity."""
-    found = analysed.errors[model]
+    """Kinds of errors by entity type."""
+    analysis = analysed.errors[model]
     rows = [
-        [name, *(formatting.count(by_kind[key] / found.runs) for key in ("correct", *KINDS))]
-        for name, by_kind in found.kinds_per_type.items()
+        [name, *(formatting.count(by_kind[key] / analysis.runs) for key in ("correct", *KINDS))]
+        for name, by_kind in analysis.kinds_per_type.items()
     ]
     return Table(
         f"{titles(analysed.runs)[model]}: kinds of errors by type",
         ["type", "correct", *KINDS.values()],
         rows,
-        note=_runs_note([found]),
+        note=_runs_note([analysis]),
     )
 
 
@@ -99,8 +99,8 @@ def schemes(analysed: Analysed) -> Table:
     rows = []
     for key, title in _SCHEMES.items():
         row = [title]
-        for found in analysed.errors.values():
-            scores = getattr(found, key)
+        for analysis in analysed.errors.values():
+            scores = getattr(analysis, key)
             row += map(formatting.score, (scores.precision, scores.recall, scores.f1))
         rows.append(row)
     names = titles(analysed.runs)
@@ -124,10 +124,10 @@ def buckets(
 
     Args:
         analysed: the models.
-        by_model: the buckets of those models that have them, one model at least.
-        caption: what the table shows.
+        by_model: the buckets of those models that have them; at least one model.
+        caption: caption of the table.
         first: heading of the first column.
-        scores: which of precision, recall and f1 there are.
+        scores: names of the scores to show, of precision, recall and f1.
     """
     rows = []
     for alike in zip(*by_model.values(), strict=True):
@@ -149,18 +149,18 @@ def buckets(
 
 
 def calibration(analysed: Analysed) -> Table | None:
-    """Expected calibration errors; None where no model's probabilities are stored."""
+    """Expected calibration errors; None if no model's probabilities are stored."""
     names = titles(analysed.runs)
     rows = [
-        [names[model], formatting.score(found.words.ece), formatting.score(found.entities.ece)]
-        for model, found in analysed.calibration.items()
-        if found is not None
+        [names[model], formatting.score(measured.words.ece), formatting.score(measured.entities.ece)]
+        for model, measured in analysed.calibration.items()
+        if measured is not None
     ]
     return Table("Expected calibration error", ["model", "words", "entities"], rows) if rows else None
 
 
 def effects(comparison: Comparison) -> Table:
-    """Contribution of each effect to the scores, and to the gap of the first two models."""
+    """The contribution of each data effect to the scores, and to the gap between the first two models."""
     models = titles(comparison.runs)
     first, second, *_ = models
     rows = []

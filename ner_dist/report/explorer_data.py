@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from ner_dist.comparison.disagreements import Disagreement, Entity
 
 MOST = 20_000
-"""Sentences in a page; of more, it would be slow to open."""
+"""Largest number of sentences in a page; with more, it would open slowly."""
 
-# What could end the element or begin a comment in it, and what old JavaScript takes for a line end.
+# Characters that could end the element or begin a comment, and line ends of old JavaScript.
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
 def explorer_data(sentences: Sequence[Disagreement], titles: Mapping[str, str]) -> Markup:
-    """The sentences, with types, kinds and models as their places in lists.
+    """The data of the explorer, with types, kinds and models as indices into lists.
 
     Args:
         sentences: those to show.
@@ -61,7 +61,7 @@ def explorer_data(sentences: Sequence[Disagreement], titles: Mapping[str, str]) 
 
 
 def script_json(data: Any) -> Markup:
-    """JSON in which nothing is markup."""
+    """JSON without characters that HTML would interpret."""
     # Lone surrogates, which Python's readers let through, are written as escapes: files are UTF-8.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
     safe = "".join(f"\\u{ord(sign):04x}" if "\ud800" <= sign <= "\udfff" else sign for sign in text)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def markdown(comparison: Comparison, *, title: str) -> str:
-    """Verdict, headline, same ground, decomposition, differences."""
+    """The report as Markdown: verdict, and the main tables."""
     verdict = comparison.verdict
     parts = [f"# {escaped(title)}", escaped(verdict.paragraph)]
     parts.append("\n".join(f"- {escaped(line)}" for line in verdict.lines))
@@ -32,7 +32,7 @@ def markdown(comparison: Comparison, *, title: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text in which nothing is Markdown or HTML, on one line."""
+    """Text on one line, with all Markdown and HTML escaped."""
     line = re.sub(r"([\\`*\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
     # Within a word an underscore is no markup, and names have many.
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)

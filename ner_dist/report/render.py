@@ -1,4 +1,4 @@
-"""Templates filled in: everything that is not markup of ours is escaped."""
+"""Fill in the templates; everything but the package's own markup is escaped."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def _environment() -> Environment:
 
 
 def page(template: str, **values: Any) -> str:
-    """A whole page in one file, with its style and its scripts inside.
+    """A self-contained page, with style and scripts inside.
 
     Args:
-        template: its name.
-        values: what the template shows.
+        template: name of the template.
+        values: values for the template.
     """
     own = {
         "style": _own("style.css"),
@@ -38,10 +38,10 @@ def page(template: str, **values: Any) -> str:
         "version": __version__,
     }
     text = _environment().get_template(template).render(own, **values)
-    # What UTF-8 cannot hold (half of a surrogate pair, from a broken file) is shown as such.
+    # Half of a surrogate pair, from a broken file, cannot be encoded: it is shown as `?`.
     return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _own(name: str) -> Markup:
-    """A file of the package, which is trusted."""
+    """A file of the package, as trusted markup."""
     return Markup((resources.files("ner_dist.report") / "templates" / name).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The page of a run, also while it trains: state, settings, curves, errors if there are predictions."""
+"""The page of a run, which may still train: state, settings, curves, and errors if it has predictions."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class _Results:
     """The content of results.json, which a training writes last.
 
     Attributes:
-        complete: whether it is there.
-        figures: what it holds; empty if it is not there or cannot be read.
-        damage: why it is there and cannot be read; empty if it can.
+        complete: whether the file exists.
+        figures: its content; empty if it is missing or cannot be read.
+        damage: why it cannot be read; empty if it is missing or valid.
     """
 
     complete: bool
@@ -68,11 +68,11 @@ class _Analysis:
     """The error analysis of one run, in the form of a comparison's.
 
     Attributes:
-        runs: the run, which is the only model.
-        errors: empty if there is no analysis.
-        calibration: likewise.
-        aligned: what was analysed; None if nothing was.
-        notes: why nothing was.
+        runs: the run, as the only model.
+        errors: the analysis; empty if there is none.
+        calibration: the calibration; empty if there is no analysis.
+        aligned: the analysed predictions; None if there is no analysis.
+        notes: why there is no analysis.
     """
 
     runs: dict[str, ModelInfo]
@@ -179,36 +179,36 @@ def _missing(run: Run, end: _Results) -> str:
     """Reason if no error analysis is possible; else empty."""
     if not end.complete:
         return "Errors are shown once the run has written its predictions."
-    labels, found = end.figures.get("labels"), run.predictions("test").exists()
-    if not end.damage and "test" not in end.figures and not found:
+    labels, predicted = end.figures.get("labels"), run.predictions("test").exists()
+    if not end.damage and "test" not in end.figures and not predicted:
         why = "it has no test split"
     elif not (isinstance(labels, list) and labels):
         why = f"{run.results.name} has no labels"
     else:
-        why = "" if found else "its predictions are missing"
+        why = "" if predicted else "its predictions are missing"
     return f"Errors are not shown: {why}." if why else ""
 
 
-def _alone(said: Predictions, name: str) -> AlignedPredictions:
+def _alone(predictions: Predictions, name: str) -> AlignedPredictions:
     """Aligned predictions of a single model."""
-    sentences = np.arange(len(said))
+    sentences = np.arange(len(predictions))
     return AlignedPredictions(
-        labels=said.labels,
-        gold=said.gold,
-        offsets=said.offsets,
-        predicted={name: [said.predicted]},
+        labels=predictions.labels,
+        gold=predictions.gold,
+        offsets=predictions.offsets,
+        predicted={name: [predictions.predicted]},
         seeds={name: [None]},
-        unit=sentences if said.tokens is None else by_words(said.tokens),
-        tokens=said.tokens,
-        ids=said.ids,
-        confidence={name: [said.confidence]},
-        in_train={} if said.in_train is None else {name: said.in_train},
-        seen={} if said.seen is None else {name: said.seen},
+        unit=sentences if predictions.tokens is None else by_words(predictions.tokens),
+        tokens=predictions.tokens,
+        ids=predictions.ids,
+        confidence={name: [predictions.confidence]},
+        in_train={} if predictions.in_train is None else {name: predictions.in_train},
+        seen={} if predictions.seen is None else {name: predictions.seen},
     )
 
 
 def _state(run: Run, end: _Results, events: list[Event]) -> str:
-    """State of the run in a sentence or two."""
+    """The state of the run in one or two sentences."""
     if end.complete and not end.damage:
         train, test = part(end.figures, "train"), part(end.figures, "test")
         text = "Complete"
@@ -254,9 +254,9 @@ def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
     train = _newest(events, "train")
     spent = part(results, "train").get("seconds") or train.get("seconds")
     scored = [each for each in events if formatting.known(each.get("f1"))]
-    # Of those that stand alike the last, as the training keeps it.
+    # Of equally good ones the last, as in training.
     best = max(reversed(scored), key=_standing, default=None)
-    found = [
+    figures = [
         ("test F1", formatting.score(part(results, "test").get("f1")), ""),
         (
             "best validation F1",
@@ -273,7 +273,7 @@ def _keys(results: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
     ]
     return [
         {"name": name, "value": value, "note": note, "main": False}
-        for name, value, note in found
+        for name, value, note in figures
         if value != formatting.NOTHING
     ]
 

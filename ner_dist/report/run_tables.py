@@ -1,6 +1,6 @@
-"""The tables of one run: its scores, and what it was trained with.
+"""Tables of one run: its scores, and its main settings.
 
-They read files that others may have written, so nothing is taken for granted.
+They are made from files that other programs may have written, so missing and invalid values are allowed.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ _SHOWN_EVALUATIONS = 20
 
 
 def part(results: dict[str, Any], name: str) -> dict[str, Any]:
-    """A section of results.json; empty if it is missing or no object."""
-    found = results.get(name)
-    return found if isinstance(found, dict) else {}
+    """A section of results.json; empty if it is missing or not an object."""
+    section = results.get(name)
+    return section if isinstance(section, dict) else {}
 
 
 def scores(results: dict[str, Any]) -> Table | None:
     """The final figures."""
     rows = []
     for split in ("validation", "test"):
-        if found := part(results, split):
-            scores = [found.get(key) for key in ("loss", *FIGURES)] + [part(found, "macro").get("f1")]
+        if figures := part(results, split):
+            scores = [figures.get(key) for key in ("loss", *FIGURES)] + [part(figures, "macro").get("f1")]
             rows.append([split, *map(formatting.score, scores)])
     columns = ["split", "loss", *FIGURES.values(), "macro F1"]
     return Table("Scores of the saved model", columns, rows) if rows else None
 
 
 def evaluations(events: list[Event]) -> Table | None:
-    """The scores on the validation split while it trains."""
-    found = [each for each in events if each["event"] == "evaluation"]
+    """The scores on the validation split during training."""
+    scored = [each for each in events if each["event"] == "evaluation"]
     rows = [
         [
             formatting.count(each["step"]),
             formatting.count(each.get("epoch")),
             *(formatting.score(each.get(key)) for key in ("loss", *FIGURES)),
         ]
-        for each in found[-_SHOWN_EVALUATIONS:]
+        for each in scored[-_SHOWN_EVALUATIONS:]
     ]
-    left = len(found) - len(rows)
+    left = len(scored) - len(rows)
     note = f"{formatting.count(left)} earlier ones are left out." if left else None
     columns = ["step", "epoch", "loss", *FIGURES.values()]
     return Table("Scores on the validation split", columns, rows, note=note) if rows else None
@@ -59,21 +59,21 @@ def evaluations(events: list[Event]) -> Table | None:
 
 def per_type(results: dict[str, Any]) -> Table | None:
     """The final figures of each type."""
-    found = part(part(results, "test"), "per_type")
+    by_type = part(part(results, "test"), "per_type")
     rows = [
         [
             name,
-            formatting.count(part(found, name).get("support")),
-            *(formatting.score(part(found, name).get(key)) for key in ("precision", "recall", "f1")),
+            formatting.count(part(by_type, name).get("support")),
+            *(formatting.score(part(by_type, name).get(key)) for key in ("precision", "recall", "f1")),
         ]
-        for name in found
+        for name in by_type
     ]
     columns = ["type", "support", "precision", "recall", "F1"]
     return Table("Each type, on the test split", columns, rows) if rows else None
 
 
 def recipe(settings: dict[str, Any]) -> Table | None:
-    """The settings that tell most of what was trained, with what."""
+    """The most informative settings of the run."""
     rows = []
     for key in _SETTINGS:
         value: Any = settings

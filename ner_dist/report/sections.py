@@ -1,4 +1,4 @@
-"""Parts that the pages of a comparison and of a run share: errors, calibration, the explorer."""
+"""Sections that the pages of a comparison and of a run share: errors, calibration, the explorer."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _seen_why(errors: Mapping[str, ErrorAnalysis]) -> list[str]:
 
 
 def explorer_parts(aligned: AlignedPredictions | None, titles: dict[str, str]) -> dict[str, Any]:
-    """The sentences where models differ or err, and what to say of them."""
+    """Data and introduction of the sentence explorer; empty if there are no sentences to show."""
     sentences = disagreements(aligned, limit=MOST) if aligned is not None else []
     if aligned is None or not sentences:
         return {"explorer_data": None, "explorer_text": ""}

@@ -1,4 +1,4 @@
-"""The tables of scores, as text in cells: one source for the page, for Markdown and for the terminal."""
+"""Tables of scores as text cells, the same for the page, for Markdown and for the terminal."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ OVERALL = {
     "macro_f1": "macro F1",
     "accuracy": "accuracy",
 }
-"""The figures over all types, by their names in `results.Figures.overall`."""
+"""The figures over all types, by their names in `uncertainty.Figures.overall`."""
 PARTS = {"label_set": "label set", "sentences": "sentences", "model": "model"}
-"""Of the decomposition, in its order."""
+"""The parts of the decomposition, in order."""
 _NOT_SHOWN = "not shown"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; the first of each row names it.
+    """A table of text cells; the first cell of each row is its heading.
 
     Attributes:
-        caption: what the table shows, in one sentence.
-        columns: their headings.
-        rows: as many cells each as there are columns.
-        groups: heading over the columns and how many it spans, in order; they cover all columns.
-        strong: rows that sum up.
-        ends: rows with which a part of the table ends.
-        words: columns that hold words, not numbers; the first always does.
-        note: what to know about it.
+        caption: description of the table in one sentence.
+        columns: headings of the columns.
+        rows: rows with one cell for each column.
+        groups: headings over columns, each with the number of columns it spans; they cover all columns.
+        strong: rows to emphasise.
+        ends: last rows of parts of the table.
+        words: columns of words, not numbers; these include the first.
+        note: text below the table.
     """
 
     caption: str
@@ -53,24 +53,24 @@ class Table:
     note: str | None = None
 
     def edges(self) -> set[int]:
-        """Columns with which a group begins."""
-        begins, found = 0, set()
+        """The first column of each named group."""
+        column, first = 0, set()
         for name, span in self.groups:
             if name:
-                found.add(begins)
-            begins += span
-        return found
+                first.add(column)
+            column += span
+        return first
 
 
 def titles(runs: Mapping[str, ModelInfo]) -> dict[str, str]:
-    """Name of each model in headings: its letter and name, or only the name of a single model."""
+    """Name of each model in headings: its letter and name; for a single model, only its name."""
     if len(runs) == 1:
         return {model: run.name for model, run in runs.items()}
     return {model: f"{model} ({run.name})" if run.name else model for model, run in runs.items()}
 
 
 def place_of(runs: Mapping[str, ModelInfo]) -> str:
-    """Where figures were counted, in words: one model's own are on no ground that it shares."""
+    """The sentences that figures refer to, in words; a single model shares them with no other."""
     return "on the same ground" if len(runs) > 1 else "on the test split"
 
 
@@ -94,7 +94,7 @@ def models_table(comparison: Comparison) -> Table:
 
 
 def headline(comparison: Comparison) -> Table:
-    """The published table: each model on its own labels and sentences."""
+    """Headline scores: each model on its own labels and sentences."""
     rows: list[list[str]] = []
     strong: set[int] = set()
     wanted = [("train", "loss", "training loss")]
@@ -126,15 +126,15 @@ def headline(comparison: Comparison) -> Table:
 def same_ground(comparison: Comparison) -> Table:
     """Scores on shared types and sentences with their intervals."""
     models = titles(comparison.runs)
-    shared, found = comparison.shared, comparison.uncertainty
+    shared, uncertainty = comparison.shared, comparison.uncertainty
     rows: list[list[str]] = []
     for key, title in OVERALL.items():
         row = [title]
         for model in models:
-            estimate = found.models[model].overall()[key]
+            estimate = uncertainty.models[model].overall()[key]
             row += [shared_score(comparison, model, key), formatting.interval(estimate.low, estimate.high)]
         rows.append(row)
-    level = formatting.level(found.level)
+    level = formatting.level(uncertainty.level)
     return Table(
         f"Every model on the same {formatting.count(shared.sentences)} sentences and the same "
         f"{len(shared.types)} types ({', '.join(shared.types)})",
@@ -147,7 +147,7 @@ def same_ground(comparison: Comparison) -> Table:
 
 
 def shared_score(comparison: Comparison, model: str, key: str) -> str:
-    """A model's figure over all shared types, with its deviation over the runs."""
+    """A model's figure over all shared types, with its standard deviation over the runs."""
     std = comparison.shared.std[model]
     return formatting.score(
         comparison.shared.models[model].overall()[key], None if std is None else std.overall()[key]
@@ -155,7 +155,7 @@ def shared_score(comparison: Comparison, model: str, key: str) -> str:
 
 
 def differences(comparison: Comparison) -> Table:
-    """Differences over all types, with what tells chance from a significant one."""
+    """Differences over all types with their intervals and p-values."""
     rows: list[list[str]] = []
     strong: set[int] = set()
     pairs = comparison.uncertainty.differences
@@ -180,7 +180,7 @@ def differences(comparison: Comparison) -> Table:
 
 
 def difference_cells(cell: Difference, pair: PairDifferences, p: float | None) -> list[str]:
-    """Difference, interval, p-value and what is shown by them."""
+    """Cells of a difference: its value, its interval, its p-value and the better model."""
     return [
         formatting.signed(cell.difference),
         formatting.interval(cell.low, cell.high, sign=True),
@@ -190,12 +190,12 @@ def difference_cells(cell: Difference, pair: PairDifferences, p: float | None) -
 
 
 def better(cell: Difference, pair: PairDifferences) -> str | None:
-    """`B better`, where the difference is significant."""
+    """`B better` if the difference is significant; else None."""
     return f"{pair.better(cell)} better" if cell.significant else None
 
 
 def decomposition(comparison: Comparison) -> Table:
-    """Parts of the headline gap of each model to the first; they add up."""
+    """The parts of each model's headline gap to the first model."""
     gaps = comparison.decomposition
     rows = [
         [f"due to the {title}", *(formatting.signed(getattr(each, key)) for each in gaps.values())]
@@ -213,7 +213,7 @@ def decomposition(comparison: Comparison) -> Table:
 
 
 def steps(comparison: Comparison, model: str) -> Table:
-    """The way from one headline score to the other, one change at a time."""
+    """The steps from one headline score to the other, with one change each."""
     gap = comparison.decomposition[model]
     rows, before = [], None
     for step in gap.steps:
@@ -264,7 +264,7 @@ def per_type(comparison: Comparison) -> Table:
 
 
 def _seeds_note(runs: Mapping[str, ModelInfo], *, std: bool = True) -> str | None:
-    """That figures are means over runs, where they are; `std`: and that they have deviations."""
+    """A note that figures are means over runs, with `std` also on deviations; None for single runs."""
     several = {model: len(run.paths) for model, run in runs.items() if len(run.paths) > 1}
     if not several:
         return None

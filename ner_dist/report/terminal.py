@@ -1,4 +1,4 @@
-"""A comparison on the terminal."""
+"""Print a comparison on the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ORDER = ("precision", "recall", "f1", "accuracy", "macro_f1")
 
 
 def print_tables(comparison: Comparison) -> None:
-    """Show the headline, the same ground, the gap taken apart, and the verdict; seeds as mean ± deviation."""
+    """Print headline scores, scores on the same ground, the parts of the gap, and the verdict."""
     # Names of models and types are text: `[/red]` and `:dog:` are not for rich to read.
     console = Console(markup=False, emoji=False)
     gap = _gap(comparison)
@@ -36,7 +36,7 @@ def print_tables(comparison: Comparison) -> None:
 
 
 def rendered(table: Table, *, min_width: int | None = None) -> rich_table.Table:
-    """A table for rich to print: its caption above, its note below, a rule where a part ends."""
+    """Convert a table for rich: caption above, note below, a rule after each part."""
     shown = rich_table.Table(title=table.caption, caption=table.note, min_width=min_width)
     for place, column in enumerate(table.columns):
         shown.add_column(column, justify="left" if place in table.words else "right")
@@ -57,9 +57,9 @@ def _own_labels(comparison: Comparison) -> Table:
 
 def _same_ground(comparison: Comparison) -> Table:
     """Scores and differences to the first model in one table, over all types and by type."""
-    shared, found = comparison.shared, comparison.uncertainty
+    shared, pairs = comparison.shared, comparison.uncertainty.differences
     first, *others = comparison.runs
-    differences = {pair.of: pair.figures for pair in found.differences if pair.to == first}
+    differences = {pair.of: pair.figures for pair in pairs if pair.to == first}
     rows = []
     for key in _ORDER:
         scores = [shared_score(comparison, model, key) for model in comparison.runs]

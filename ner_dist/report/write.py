@@ -1,4 +1,4 @@
-"""Reports are written: of a comparison, and of one run."""
+"""Write the reports of a comparison and of one run."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> lis
     """Write the reports of a comparison.
 
     Args:
-        comparison: what was compared.
+        comparison: the comparison.
         out: folder for `report.md` and `report.html`.
-        html: whether to write the latter.
+        html: whether to write `report.html`.
 
     Returns:
-        What was written.
+        Paths of the written files.
     """
     names = list(tables.titles(comparison.runs).values())
     title = formatting.joined(names) if len(names) < 4 else "Comparison"
@@ -43,14 +43,14 @@ def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> lis
 
 
 def write_run_report(run: Run, out: Path | None = None) -> list[Path]:
-    """Write the report of a run, which may be training.
+    """Write the report of a run, which may still be training.
 
     Args:
-        run: its directory.
-        out: folder for `report.html`; the run's own if None.
+        run: the run.
+        out: folder for `report.html`; None is the run's own folder.
 
     Returns:
-        What was written.
+        Paths of the written files.
 
     Raises:
         UserError: there is no run, or the folder cannot be written to.

@@ -88,8 +88,8 @@ class Run:
 
 def step_checkpoints(checkpoints: Path) -> list[Path]:
     """The periodic checkpoints in RUN/checkpoints, oldest first, without those that were set aside."""
-    found = [folder for folder in checkpoints.glob("step-*") if folder.name.removeprefix("step-").isdigit()]
-    return sorted(found, key=step_of)
+    folders = [folder for folder in checkpoints.glob("step-*") if folder.name.removeprefix("step-").isdigit()]
+    return sorted(folders, key=step_of)
 
 
 def step_of(checkpoint: Path) -> int:

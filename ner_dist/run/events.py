@@ -23,21 +23,21 @@ _STEPS = 2**53
 def as_event(line: bytes) -> Event | None:
     """Parse an event; None for an incomplete line, as during a write or after a crash."""
     try:
-        found = json.loads(line)
-        sound = type(found["step"]) is int and abs(found["step"]) < _STEPS and isinstance(found["event"], str)
-        return found if sound and isinstance(found.get("split", ""), str) else None
+        event = json.loads(line)
+        sound = type(event["step"]) is int and abs(event["step"]) < _STEPS and isinstance(event["event"], str)
+        return event if sound and isinstance(event.get("split", ""), str) else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def starts(events: Iterable[Event]) -> list[list[Event]]:
     """Split the events by start of the training; a restart from step 0 shows only by its smaller step."""
-    found: list[list[Event]] = []
+    by_start: list[list[Event]] = []
     for each in events:
-        if not found or each["event"] == "resume" or each["step"] < found[-1][-1]["step"]:
-            found.append([])
-        found[-1].append(each)
-    return found
+        if not by_start or each["event"] == "resume" or each["step"] < by_start[-1][-1]["step"]:
+            by_start.append([])
+        by_start[-1].append(each)
+    return by_start
 
 
 def read_events(path: Path) -> list[Event]:

@@ -98,8 +98,8 @@ def bytes_of(text: str, *, option: str) -> float:
     Raises:
         UserError: it is none.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", text.lower())
-    size = float(found[1]) * (_UNITS | _BINARY_UNITS)[found[2]] if found else 0.0
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", text.lower())
+    size = float(match[1]) * (_UNITS | _BINARY_UNITS)[match[2]] if match else 0.0
     if size < 2**20:
         raise UserError(f"`{text}` is no size of memory", where=option, fix="write one such as 16GiB or 80GB")
     return size

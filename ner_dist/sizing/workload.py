@@ -56,8 +56,8 @@ def workload_of(recipe: Recipe, *, sentences: int | None = None, words: int | No
         UserError: the data is not prepared, is none that ner_dist knows, and the user has not said.
     """
     learnt = None if recipe.labels == "all" else 2 * len(recipe.labels) + 1
-    if sentences is None and words is None and (found := _prepared(recipe, learnt)):
-        return found
+    if sentences is None and words is None and (workload := _prepared(recipe, learnt)):
+        return workload
     english = recipe.data.language is not None
     if sentences is None and words is None:
         if recipe.data.path == "synthetic":

@@ -85,13 +85,13 @@ def automatic(settings: Train) -> list[str]:
 
 def borrowed(recipe: Recipe) -> str | None:
     """A warning if the recipe's settings were chosen for other data; else None."""
-    found = recipe.numbers_of_other_data
-    if not found:
+    data_by_key = recipe.numbers_of_other_data
+    if not data_by_key:
         return None
-    numbers = ", ".join(f"{key}={getattr(recipe.train, key.removeprefix('train.')):g}" for key in found)
+    numbers = ", ".join(f"{key}={getattr(recipe.train, key.removeprefix('train.')):g}" for key in data_by_key)
     return (
-        f"{numbers}: chosen for {next(iter(found.values()))}, not for {recipe.data.path}; for your own data "
-        f"pass {' '.join(f'{key}=auto' for key in found)}"
+        f"{numbers}: chosen for {next(iter(data_by_key.values()))}, not for {recipe.data.path}; for your own "
+        f"data pass {' '.join(f'{key}=auto' for key in data_by_key)}"
     )
 
 

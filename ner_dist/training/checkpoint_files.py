@@ -126,12 +126,12 @@ def find_corruption(folder: Path) -> str | None:
         return f"{SUMS} is cut short"
     for name, expected in sums.items():
         try:
-            found = _digest(folder / name)
+            digest = _digest(folder / name)
         except FileNotFoundError:
             return f"{name} is missing"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
-        if found != expected:
+        if digest != expected:
             return f"{name} differs from its checksum"
     return None
 

@@ -44,7 +44,7 @@ def finalize(trainer: Trainer, metrics_log: MetricsLogger) -> None:
         raise UserError(
             "the trained weights could not be saved",
             where=str(trainer.run.checkpoints),
-            fix="free disk space and give the same command again",
+            fix="free disk space and repeat the command",
         )
     on_main_rank(trainer.accelerator, partial(_save_model, trainer, trainer.best_step))
     results = _results(trainer, metrics_log)

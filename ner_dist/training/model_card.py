@@ -258,9 +258,9 @@ def _found_in_text(tag: Any, text: str) -> set[tuple[str, int, int]]:
     with warnings.catch_warnings():
         # That it guesses where words begin is what is measured here.
         warnings.simplefilter("ignore")
-        found = tag(text) if text.strip() else []
+        answers = tag(text) if text.strip() else []
     entities = set()
-    for each in found:
+    for each in answers:
         # Some tokenizers count the space before a word as a part of it.
         inner = text[each["start"] : each["end"]]
         start = each["start"] + len(inner) - len(inner.lstrip())

@@ -48,15 +48,15 @@ def build_optimizer(model: nn.Module, settings: FixedTrain) -> torch.optim.AdamW
 
 
 def _depth(model: nn.Module) -> int:
-    numbers = [int(found[1]) for name, _ in model.named_parameters() if (found := _LAYER.search(f".{name}"))]
+    numbers = [int(match[1]) for name, _ in model.named_parameters() if (match := _LAYER.search(f".{name}"))]
     return max(numbers, default=-1) + 1
 
 
 def _layer(name: str, *, model: nn.Module, top: int) -> int:
     """0 for embeddings, 1 to depth for the layers, depth + 1 for the head."""
-    found = _LAYER.search(f".{name}")
-    if found:
-        return int(found[1]) + 1
+    match = _LAYER.search(f".{name}")
+    if match:
+        return int(match[1]) + 1
     prefix = getattr(model, "base_model_prefix", "")
     if not prefix or not name.startswith(f"{prefix}."):
         return top

@@ -1,1 +1,1 @@
-"""Inputs on which something went wrong, a folder each, with what is right."""
+"""Inputs that caused a bug, one folder each, with the correct result."""

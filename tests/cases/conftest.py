@@ -1,4 +1,4 @@
-"""What several cases start from."""
+"""Fixtures that several cases share."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SMALL_STEPS += ["checkpoint.every=null", "evaluation.every=6", "data.language=nu
 
 
 def settings(case: str, folder: Path, *overrides: str):
-    """The recipe that a case is about, as its command has it."""
+    """The recipe of a case, as its command loads it."""
     where = [f"output_dir={folder}", f"data.path={CASES / case}"]
     return load_recipe(REPOSITORY / "recipes" / "full.yaml", [*where, *SMALL_STEPS, *overrides])
 
 
 @pytest.fixture(scope="session")
 def tagger(minilm, tmp_path_factory):
-    """A run on `words_without_subwords`, of people, organisations and places."""
+    """A run on `words_without_subwords` with the types PER, ORG and LOC."""
     folder = tmp_path_factory.mktemp("tagger") / "run"
     steps = ["train.max_steps=12", "train.learning_rate=5e-4"]
     return small.train(settings("words_without_subwords", folder, f"model.name={minilm}", *steps))

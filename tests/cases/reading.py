@@ -1,4 +1,4 @@
-"""Reading the folders of cases."""
+"""Read the folders of cases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read(case: str, **settings) -> Corpus:
 
 
 def refused(case: str, **settings) -> str:
-    """The message that reading ends with, the folder left out."""
+    """The error message of reading, without the folder."""
     with pytest.raises(UserError) as caught:
         read(case, **settings)
     message = str(caught.value)
@@ -44,7 +44,7 @@ def words_of(corpus: Corpus) -> dict[str, int]:
 
 
 def check(corpus: Corpus) -> None:
-    """That it is the made corpus, whole."""
+    """Check that the data is the whole made corpus."""
     assert words_of(corpus) == WORDS
     assert sentence(corpus, "train", 0) == FIRST
     assert set(corpus.labels.types) == {"PER", "LOC", "ORG"}

@@ -1,4 +1,4 @@
-"""Taggers with the label sets that exist are scored on their entities, whatever these are called."""
+"""Taggers with the label sets found in practice are scored on their entities, however these are spelt."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def tagger(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluated(tagger, tmp_path_factory):
-    """Scores a model by the command; the exit code, and what it wrote."""
+    """Score a model with the command; return the exit code and the results."""
 
     def evaluated(model, *options):
         out = tmp_path_factory.mktemp("scores")
@@ -71,7 +71,7 @@ def own(evaluated, tagger):
 
 @pytest.fixture(scope="module")
 def variant(tagger, tmp_path_factory):
-    """The tagger with other labels; what a label is called does not change what it says of a word."""
+    """The tagger with renamed labels, which do not change its predictions."""
 
     def variant(name):
         labels, folder = VARIANTS[name], tmp_path_factory.mktemp(name)

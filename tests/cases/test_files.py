@@ -1,4 +1,4 @@
-"""Which words and tags a file holds, and which file is which split."""
+"""Words and tags of files, and the choice of a file for each split."""
 
 from __future__ import annotations
 

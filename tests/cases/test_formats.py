@@ -1,4 +1,4 @@
-"""Exports of other tools: read where nothing is lost, else named, with what to do now."""
+"""Exports of other tools are read without loss, or refused with a way to convert them."""
 
 from __future__ import annotations
 

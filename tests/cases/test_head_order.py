@@ -1,4 +1,4 @@
-"""Going on from a tagger: labels in another order, or one more type, lose nothing of what it knows."""
+"""Continue from a tagger with reordered labels or another type, without losing what it has learnt."""
 
 from __future__ import annotations
 

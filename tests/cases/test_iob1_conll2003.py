@@ -46,7 +46,7 @@ def rows(scheme, column):
 
 @pytest.mark.parametrize("order", [("AB"), ("BA")])
 def test_predictions_in_iob1_lose_nothing(tmp_path, capsys, order):
-    """The published tags as predictions, against gold of the copy: perfect, as is the copy itself."""
+    """Predictions with the published tags against gold tags of the copy: both score 1.0."""
     gold = rows("iob2", "gold")
     for name, scheme in (("A", "iob1"), ("B", "iob2")):
         lines = [line | said for line, said in zip(gold, rows(scheme, "predicted"), strict=True)]

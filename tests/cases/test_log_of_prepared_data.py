@@ -1,4 +1,4 @@
-"""What was dropped or found when data was prepared is said at every use of it, not at the first alone."""
+"""The log of data preparation is repeated whenever the prepared data is used."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def settings(tmp_path, monkeypatch):
 
 
 def said(lines):
-    """The lines of SAID, each as often as it was logged; `lines` is empty then."""
+    """The lines of SAID that were logged, with repetitions; empties `lines`."""
     found = [line for line in lines if line in SAID]
     lines.clear()
     return found

@@ -8,7 +8,7 @@ import pytest
 
 from ner_dist.data.prepare import prepare
 from ner_dist.data.report import log_data
-from ner_dist.evaluation.command import evaluate_model
+from ner_dist.evaluation.command import evaluate
 from ner_dist.model.encoder import load_config
 from tests.cases.conftest import REPOSITORY, SMALL_STEPS, settings
 from tests.distributed.conftest import server  # noqa: F401
@@ -38,9 +38,7 @@ def test_the_log_counts_them(tagger, minilm, log_lines):
 
 
 def test_evaluate_gives_what_the_training_gave(tagger, tmp_path, log_lines):
-    figures = evaluate_model(
-        str(tagger), data=None, split="test", settings=[], precision="fp32", out=str(tmp_path)
-    )
+    figures = evaluate(str(tagger), data=None, split="test", settings=[], precision="fp32", out=str(tmp_path))
     assert figures.scores.f1 == 1.0
     ours, theirs = (folder / "predictions" / "test.jsonl" for folder in (tmp_path, tagger))
     # What training had seen only a training knows.
@@ -53,7 +51,7 @@ def test_evaluate_gives_what_the_training_gave(tagger, tmp_path, log_lines):
 
 @pytest.mark.distributed
 def test_two_ranks_give_what_one_gives(tagger, tmp_path, server):  # noqa: F811
-    """Going on from the tagger without learning anything."""
+    """Continue from the tagger with a learning rate of almost 0."""
     overrides = [f"data.path={REPOSITORY / 'tests' / 'cases' / 'words_without_subwords'}", *SMALL_STEPS]
     overrides += [f"model.name={tagger / 'model'}", "train.max_steps=1", "train.learning_rate=1e-12"]
     job = server.start(

@@ -1,4 +1,4 @@
-"""How far a training is and when it will end, from events as the metrics logger writes them."""
+"""Progress and expected end of a training, from events as the metrics logger writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class Written:
-    """Writes events as a training does whose clock stands at `seconds`."""
+    """Write events as a training does after `seconds` of training time."""
 
     def __init__(self, path, *, total=200):
         self.path, self.total, self.seconds, self.step = path, total, 0.0, 0

@@ -1,4 +1,4 @@
-"""`ner-dist slurm` up to the point where Slurm is asked: what it would submit, and what it refuses."""
+"""`ner-dist slurm` without Slurm: what it would submit, and what it refuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DDP = str(LAUNCH / "ddp_bf16.yaml")
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """The current folder, with two recipes and the place of the batch scripts."""
+    """A current folder with two recipes and the batch scripts."""
     (tmp_path / FULL).write_text(RECIPE.replace("name: tiny", "name: full"))
     (tmp_path / SUBSET).write_text(f"extends: {FULL}\nname: subset\nlabels: [PER, LOC]\ntrain: {{seed: 5}}\n")
     (tmp_path / "launch/slurm").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What `ner-dist launch-help` prints: Accelerate understands every line as it is meant."""
+"""Accelerate parses every line of `ner-dist launch-help` as intended."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _in_the_repository(monkeypatch):
 
 
 def commands(text: str) -> list[list[str]]:
-    """The words of all lines that a shell would not skip."""
+    """The words of all lines except comments."""
     return [words for line in text.splitlines() if (words := shlex.split(line, comments=True))]
 
 
 def launched(words: list[str]):
-    """What Accelerate makes of a line."""
+    """The arguments that Accelerate parses from a line."""
     assert words[:2] == ["accelerate", "launch"]
     return _validate_launch_command(launch_command_parser().parse_args(words[2:]))[0]
 

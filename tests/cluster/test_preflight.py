@@ -27,7 +27,7 @@ def recipe(tmp_path):
 
 @pytest.fixture
 def preflight(recipe, tmp_path):
-    """Runs it on machines that differ in their environment or their words; returns what each printed."""
+    """Run it on machines with different environments or arguments; return the output of each."""
 
     def run(*machines: dict, config: str = "cpu") -> list[tuple[int, str, str]]:
         with socket.socket() as free:

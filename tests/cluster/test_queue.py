@@ -1,4 +1,4 @@
-"""What squeue prints becomes jobs; a Slurm that is not there or does not answer becomes a sentence."""
+"""Output of squeue is parsed into jobs; a missing or silent Slurm gives an explanation."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def complete(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_slurm(monkeypatch, tmp_path_factory):
-    """No cluster of this machine has a say; `squeue` below puts its answer in place."""
+    """Hide a real Slurm of this machine; `squeue` below replaces its answer."""
     folder = tmp_path_factory.mktemp("bin")
     monkeypatch.setenv("PATH", str(folder))
     return folder
@@ -39,7 +39,7 @@ def no_slurm(monkeypatch, tmp_path_factory):
 
 @pytest.fixture
 def squeue(no_slurm):
-    """Has squeue answer what a real one would: `%A|%F|%K|%T|%r|%S|%L|%l|%N` a line."""
+    """Let squeue answer like a real one, with `%A|%F|%K|%T|%r|%S|%L|%l|%N` per line."""
 
     def answer(*lines: str) -> None:
         path = no_slurm / "squeue"
@@ -52,7 +52,7 @@ def squeue(no_slurm):
 
 @pytest.fixture
 def training(tmp_path):
-    """Starts real trainings in tmp_path/run; none is left over."""
+    """Start real trainings in tmp_path/run, and end them after the test."""
     (tmp_path / "tiny.yaml").write_text(RECIPE)
     started: list[subprocess.Popen] = []
 
@@ -165,7 +165,7 @@ def test_a_line_that_is_being_written_hides_nothing(complete, tmp_path):
 
 
 def elsewhere(run: Path, *, ago: float) -> None:
-    """As if the run was trained on another machine and heard of so many seconds ago."""
+    """Make the run look trained on another machine, with its last sign of life `seconds` ago."""
     (run / "results.json").unlink(missing_ok=True)
     moment = (datetime.now(timezone.utc) - timedelta(seconds=ago)).isoformat(timespec="seconds")
     events = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())

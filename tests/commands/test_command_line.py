@@ -1,4 +1,4 @@
-"""The command line as a whole: version, completion, help texts, and where a wrong call is sent."""
+"""The command line as a whole: version, completion, help texts, and errors of wrong calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ner-dist new DATA`: the recipe that it writes loads and trains, and says what was found."""
+"""`ner-dist new DATA`: its recipe loads and trains, and describes the data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def jsonl(*, tokens: str = "tokens", tags: str = "ner_tags", split: str = ".", *
 
 
 def columns(line: str, *, split: str = ".") -> str:
-    """The sentences, a word a line, as `line` lays out its number, the word and the tag."""
+    """The sentences with one word per line, formatted by `line` from number, word and tag."""
     blocks = []
     for words, tags in SENTENCES:
         pairs = enumerate(zip([*words, split], [*tags, "O"], strict=True), start=1)
@@ -247,7 +247,7 @@ def test_whatever_the_data_is_called_the_recipe_is_yaml(text, value):
 
 
 def test_a_hub_data_set_that_calls_its_splits_otherwise(data, monkeypatch):
-    """The files of the folder are loaded as those of a data set on the hub would be."""
+    """Load the files of the folder as if they were a data set on the hub."""
     monkeypatch.setattr(sources, "_is_local", lambda data: False)
     monkeypatch.setattr(sources, "_check_hub", lambda data: None)
     folder = data(train_jsonl=jsonl(tokens="words"), test_jsonl=jsonl(tokens="words"))

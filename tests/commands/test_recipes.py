@@ -1,4 +1,4 @@
-"""`ner-dist recipes`: what comes with ner_dist can be listed and copied to anywhere."""
+"""`ner-dist recipes` lists the shipped recipes and copies them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small grounds: drawn at random for properties, and written out by hand for examples."""
+"""Small aligned predictions: random ones for properties, and hand-written ones for examples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def written(
     unit: list[int] | None = None,
     confidence: list[float] | None = None,
 ) -> AlignedPredictions:
-    """A ground of sentences written as tags and words between spaces; models are A, B, ... with their runs.
+    """Aligned predictions from sentences of tags and words, joined by spaces; models are A, B, ...
 
     `confidence` is that of the first run of A.
     """
@@ -45,7 +45,7 @@ def written(
 
 @st.composite
 def grounds(draw, *, models: int = 2, max_sentences: int = 6) -> AlignedPredictions:
-    """Models of one to three runs; tags are mostly those of the gold, so that every kind of error is there.
+    """Models of one to three runs whose tags are mostly gold, so that every kind of error occurs.
 
     Sentences of the same words are one unit, whatever their tags.
     """

@@ -1,4 +1,4 @@
-"""Predictions made in memory: two models of one corpus that know other types and have other sentences."""
+"""Predictions made in memory: two models of one corpus with different types and sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAGS = LabelSet.from_types(TYPES).tags
 
 @dataclass
 class Sentence:
-    """Words, gold tags of all types, and what two models say of all types."""
+    """Words, gold tags and the predicted tags of two models, for all types."""
 
     number: int
     tokens: list[str]
@@ -25,7 +25,7 @@ class Sentence:
 
 
 def predictions(sentences, types=TYPES, *, model=0, tokens=True, ids=True, source="made"):
-    """What a model of some types would have written about some sentences, in their order."""
+    """Predictions of a model of some types on some sentences, in their order."""
     labels = LabelSet.from_types(types)
 
     def flat(rows):
@@ -45,7 +45,7 @@ def predictions(sentences, types=TYPES, *, model=0, tokens=True, ids=True, sourc
 
 @st.composite
 def corpora(draw, *, min_size=1):
-    """Some sentences; their words are few, so that some stand twice, then with the same gold."""
+    """Sentences from a small vocabulary, so that some occur twice, with the same gold tags."""
     gold_of: dict[tuple[str, ...], list[str]] = {}
     sentences = []
     for number in range(draw(st.integers(min_size, 12))):
@@ -64,7 +64,7 @@ some_types = st.lists(st.sampled_from(TYPES[1:]), unique=True, max_size=3).map(l
 
 @st.composite
 def two_files(draw):
-    """Files of two models that share the type PER, and a sentence at least."""
+    """Files of two models that share the type PER and at least one sentence."""
     corpus = draw(corpora())
     shared = draw(st.sampled_from(corpus))
 

@@ -23,7 +23,7 @@ A_TYPES, B_TYPES = ["LOC", "PER", "ANIM"], ["PER", "ORG", "LOC"]
 
 
 def tagged(types, *predicted):
-    """The sentences as a run of some types has them: other types are O in its gold."""
+    """The sentences for a run of some types: other types are O in its gold tags."""
     return [
         line | {"gold": project(line["gold"], types), "predicted": tags.split()}
         for line, tags in zip(SENTENCES, predicted, strict=True)
@@ -52,7 +52,7 @@ def seqeval_on(lines, types, *, strict=True):
 
 
 def write_run(folder: Path, types: list[str], lines: list[dict], **results: Any) -> Path:
-    """A run with predictions and results, of which some may be given; its name is that of the folder."""
+    """A run with predictions and results, some of which may be given; named after its folder."""
     (folder / "predictions").mkdir(parents=True)
     path = folder / "predictions" / "test.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -1,4 +1,4 @@
-"""Grounds made up for tests of statistics: gold tags at random, and models that err with known chances."""
+"""Simulated predictions for tests of statistics: random gold tags, and models with known error rates."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def said(
     error: float | np.ndarray,
     types: int = len(TYPES),
 ) -> np.ndarray:
-    """What a model says that errs in the share `error` of the words that begin an entity, and a few others.
+    """Predicted tags with errors in the share `error` of words that begin an entity, and in a few others.
 
     `error` may be an array, by type. Errors come in clusters: a sentence may be harder than another.
     """
@@ -60,7 +60,7 @@ def aligned(
     unit: np.ndarray | None = None,
     seeds: dict[str, list[int | None]] | None = None,
 ) -> AlignedPredictions:
-    """Every sentence its own unit, and seeds 1, 2, ... unless told otherwise."""
+    """Aligned predictions; by default every sentence is its own unit and seeds are 1, 2, ..."""
     return AlignedPredictions(
         labels=LabelSet.from_types(types),
         gold=gold,
@@ -74,7 +74,7 @@ def aligned(
 def two_models(
     seed: int, *, sentences: int = 300, errors: tuple[float, float] = (0.15, 0.15), runs: int = 1
 ) -> AlignedPredictions:
-    """A and B with their chances of an error, independent of each other."""
+    """Models A and B with independent errors of given probabilities."""
     rng = np.random.default_rng(seed)
     gold, offsets = gold_tags(rng, sentences)
     predicted = {
@@ -87,7 +87,7 @@ def two_models(
 def copied(
     aligned: AlignedPredictions, sentences: np.ndarray, *, own_units: bool = False
 ) -> AlignedPredictions:
-    """Some sentences of a ground, int64 [n]: what is named twice are copies, or each is its own unit."""
+    """Select sentences, int64 [n]: those selected twice are copies, or each is its own unit."""
     words, offsets = words_of(sentences, aligned.offsets)
     return replace(
         aligned,

@@ -1,4 +1,4 @@
-"""The same sentences are found in files that hold them in other orders, leave some out or repeat some."""
+"""Sentences are matched in files with other orders, with missing and with repeated sentences."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ def test_without_words_ids_decide_unless_they_only_number_the_lines():
 
 
 def numbered(sentences):
-    """The sentences with the numbers of their lines as ids."""
+    """The sentences with line numbers as ids."""
     return [Sentence(i, one.tokens, one.gold, one.said) for i, one in enumerate(sentences)]
 
 
 def mostly_without_entities(number):
-    """Nine of ten sentences are O O O; the tenth is never like another."""
+    """Nine of ten sentences are O O O; every tenth is unique."""
     for i in range(number):
         gold = "O O O" if i % 10 else f"B-PER {'I-PER ' * i}O"
         yield sentence(i, " ".join("w" * len(gold.split())), gold)

@@ -1,4 +1,4 @@
-"""Calibration is what Guo et al. define, of words and of entities."""
+"""Calibration of words and of entities follows the definition of Guo et al."""
 
 from __future__ import annotations
 

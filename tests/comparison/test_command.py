@@ -1,4 +1,4 @@
-"""`ner-dist compare` as it is typed: what cannot be compared or written is one line, and nothing is lost."""
+"""`ner-dist compare` from the command line: every refusal is one line, and no file is lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def refused(capsys):
-    """The one line in which `ner-dist ARGUMENTS` is refused."""
+    """The one-line error of `ner-dist ARGUMENTS`."""
 
     def refused(*arguments: str) -> str:
         assert ner_dist(*arguments) == 2
@@ -44,7 +44,7 @@ def compare(*arguments: str) -> tuple[str, ...]:
 
 
 def rewrite(run: str, **changes) -> None:
-    """A run's results with other values; None for a key takes it away."""
+    """Change values of a run's results; None removes a key."""
     path = Path(run) / "results.json"
     whole = json.loads(path.read_text()) | changes
     path.write_text(json.dumps({key: value for key, value in whole.items() if value is not None}))
@@ -56,7 +56,7 @@ def written(folder: str = "out") -> dict[str, bytes]:
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """No file that is synced, which results are, finds room from now on."""
+    """Let every synced file, such as results, meet a full disk."""
 
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

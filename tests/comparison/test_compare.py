@@ -1,4 +1,4 @@
-"""Models side by side: each on its own labels, and all on the types and sentences that they share."""
+"""Comparisons: each model on its own labels, and all on the types and sentences that they share."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ PARTS = ("label_set", "sentences", "model")
 
 
 def compare(*paths, **settings):
-    """The figures; few resamples do."""
+    """The figures, with few resamples."""
     return compare_models(*paths, **{"resamples": 200} | settings).figures
 
 
 def warned(lines):
-    """The warnings about alignment and headlines; other parts of a comparison speak of other things."""
+    """The warnings about alignment and headlines, without those of other parts."""
     said = ("stand in all others", "gold tags differ", "was replaced")
     return [line for line in lines if any(words in line for words in said)]
 
 
 @pytest.fixture
 def make(tmp_path):
-    """Writes a run by hand; returns its folder."""
+    """Write a run by hand; return its folder."""
 
     def make(name, types, lines, /, **results):
         return write_run(tmp_path / name, types, lines, **results)
@@ -247,7 +247,7 @@ B_WORSE = tagged(B_TYPES, "B-PER O O O", "O O O", "B-ORG O", "O O")  # LOC misse
 
 @pytest.fixture
 def seeded(make):
-    """Writes a run with its recipe."""
+    """Write a run with its recipe."""
 
     def seeded(name, types, lines, *, seed, epochs=2):
         folder = make(f"{name}-{seed}-{epochs}", types, lines, name=name)

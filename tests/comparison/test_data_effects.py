@@ -1,4 +1,4 @@
-"""What is said to be the score without an effect is the score of what is left."""
+"""The score without a data effect is the score of the remaining sentences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = ["duplicates", "train_test_overlap", "entity_free_sentences", "invalid_t
 
 
 def trained(aligned, **texts):
-    """The same ground, where each of some models was trained on sentences of these words."""
+    """The same predictions, with models that were trained on sentences of these words."""
     known = {
         model: np.array([" ".join(words) in sentences for words in aligned.tokens], dtype=bool)
         for model, sentences in texts.items()

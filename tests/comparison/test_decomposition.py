@@ -1,4 +1,4 @@
-"""A gap taken apart adds up; what holds of any two models holds of these figures."""
+"""The parts of a gap add up, for any two models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sentences shown are those where a model errs or models differ, each once, as they are."""
+"""The sentences returned are those where a model errs or models differ, each once and unchanged."""
 
 from __future__ import annotations
 

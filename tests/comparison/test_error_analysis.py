@@ -1,4 +1,4 @@
-"""Counts of errors add up to gold and prediction, however they are cut."""
+"""Counts of errors add up to all gold and predicted entities in every breakdown."""
 
 from __future__ import annotations
 

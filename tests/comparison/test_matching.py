@@ -1,4 +1,4 @@
-"""Every gold and every predicted entity has one fate, the one that the module's rules name."""
+"""Every gold and every predicted entity is matched as the module's rules say."""
 
 from __future__ import annotations
 

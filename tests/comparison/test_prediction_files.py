@@ -1,4 +1,4 @@
-"""Files of predictions as people have them, and what is said of those that are broken."""
+"""Files of predictions as found in practice, and the errors of broken ones."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def test_predictions_that_are_left_out_are_told_if_they_are_many(write, log_line
 
 
 def test_what_a_run_said_is_iob2_whatever_it_looks_like(write):
-    """A model that has hardly learnt may predict more I- than B-."""
+    """A model that is hardly trained may predict more I- than B-."""
     path = write([{"gold": ["B-PER", "I-PER", "O"], "pred": ["I-PER", "O", "I-PER"]}])
     found = read_file(path, types=["PER"], iob2=True)
     assert tags(found, found.predicted) == [["I-PER", "O", "I-PER"]]

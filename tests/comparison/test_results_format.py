@@ -1,4 +1,4 @@
-"""docs/formats.md describes compare.json as the dataclasses have it, and as it is written."""
+"""docs/formats.md describes compare.json as the dataclasses define it and as it is written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = re.findall(r"^\| `([^`]+)` \|", SECTION, flags=re.M)
 
 
 def expanded(path: str) -> Iterator[str]:
-    """The paths that one with braces stands for, with * for what has other names in each file."""
+    """Expand a path with braces; * stands for names that differ between files."""
     braces = re.search(r"\{([^}]*)\}", path)
     if braces is None:
         yield re.sub(r"\b[A-Z]+\b", "*", path)

@@ -48,7 +48,7 @@ def runs(real_data, minilm, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def comparison(runs):
-    """What the command leaves, and what it says."""
+    """The files and the output of the command."""
     words = [sys.executable, "-m", "ner_dist.cli", "compare", "full", "subset", "--out", "comparison"]
     done = subprocess.run(words, cwd=runs, env=environment(), capture_output=True, text=True, check=True)
     return json.loads((runs / "comparison/compare.json").read_text()), done.stdout

@@ -1,4 +1,4 @@
-"""What training had seen is in the predictions, or read again from the source, or said to be unknown."""
+"""What training had seen is in the predictions, or read from the training data, or reported as unknown."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def cells(figures: Figures) -> dict[tuple, Any]:
-    """Every figure's cell, by its path."""
+    """The cell of every figure, by its path."""
     found = {("macro", "f1"): figures.macro.f1, ("accuracy",): figures.accuracy}
     for path, three in [
         (("micro",), figures.micro),
@@ -99,7 +99,7 @@ def test_intervals_agree_with_scipy():
 
 
 def test_randomisation_agrees_with_all_swaps_enumerated():
-    """Eleven sentences that differ, so 2^11 ways to swap."""
+    """Eleven different sentences, so 2^11 ways to swap."""
     aligned = simulated.two_models(4, sentences=30, errors=(0.3, 0.1))
     labels = LabelSet.from_types(simulated.TYPES)
     a, b = (
@@ -120,7 +120,7 @@ def test_randomisation_agrees_with_all_swaps_enumerated():
 
 @given(st.lists(st.sampled_from([0.001, 0.01, 0.012, 0.02, 0.04, 0.3, 1.0]), min_size=1, max_size=6))
 def test_holm_is_the_closed_test_of_bonferroni(p):
-    """A hypothesis falls if every set that holds it falls: the largest corrected p of these sets."""
+    """Closed testing rejects a hypothesis if all sets containing it are rejected: the largest p of these."""
     sets = list(chain.from_iterable(combinations(range(len(p)), n + 1) for n in range(len(p))))
     expected = [max(min(1, len(s) * min(p[j] for j in s)) for s in sets if i in s) for i in range(len(p))]
     assert holm(np.array(p)).tolist() == pytest.approx(expected)
@@ -134,7 +134,7 @@ def test_p_values_are_never_zero():
 
 @pytest.mark.parametrize("fewer", [0, 1])
 def test_resamples_that_are_needed_are_just_enough_for_a_type_to_be_shown(fewer):
-    """A always fails where B never does: no difference is clearer."""
+    """A always errs where B never does."""
     aligned = simulated.two_models(0, errors=(0.9, 0.0))
     needed = resamples_needed(len(simulated.TYPES), 0.95)
     assert needed == 200
@@ -161,7 +161,7 @@ FALSE_ALARM = 1e-4
 
 
 def plausible(n: int, chance: float) -> tuple[float, float]:
-    """The lowest and the highest share of n trials that an event of this chance is believed to occur in."""
+    """The range of shares of n trials that is plausible for an event of this probability."""
     low, high = stats.binom.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], n, chance) / n
     return low, high
 
@@ -176,7 +176,7 @@ def trials(request):
 
 @pytest.fixture(scope="module")
 def same_process(trials):
-    """Comparisons of A and B from the same process."""
+    """Comparisons of A and B drawn from one simulated process."""
     return repeated(trials, lambda i: simulated.two_models(i, sentences=150), resamples=300)
 
 
@@ -191,7 +191,7 @@ def test_p_values_are_uniform_for_two_models_of_one_process(same_process, where,
 
 @pytest.mark.parametrize("kind", ["p", "p_randomisation"])
 def test_p_values_of_accuracy_are_never_too_small(same_process, kind):
-    """Two models often have as many errors, and p is 1 then: it can't be uniform, but must not be small."""
+    """Equal models often have equally many errors, so p is often 1: not uniform, but it must not be small."""
     p = np.array([getattr(figures["accuracy",], kind) for figures in same_process])
     assert stats.kstest(p, "uniform", alternative="greater").pvalue > FALSE_ALARM
 
@@ -204,7 +204,7 @@ def test_intervals_cover_nothing_where_there_is_nothing(same_process):
 
 
 def test_no_type_is_called_significant_too_often(same_process):
-    """Holm: the chance of any false finding among the types keeps the level."""
+    """Holm keeps the chance of any false finding among the types at the level."""
     false = [
         any(cell.significant for where, cell in figures.items() if where[0::2] == ("per_type", "f1"))
         for figures in same_process
@@ -213,7 +213,7 @@ def test_no_type_is_called_significant_too_often(same_process):
 
 
 def test_intervals_have_nominal_coverage(trials):
-    """Of a figure and of a difference that is there; the truth is that of very many sentences."""
+    """Coverage of a figure and of a real difference; the true values come from very many sentences."""
     errors = (0.25, 0.15)
     truth = uncertainty(simulated.two_models(0, sentences=60_000, errors=errors), resamples=2)
     value, difference = truth.models["B"].micro.f1.value, only_pair(truth)["micro", "f1"]
@@ -227,7 +227,7 @@ def test_intervals_have_nominal_coverage(trials):
 
 
 def with_luck(seed: int, runs: int, *, known: bool = True):
-    """Models of one process whose trainings succeed better or worse."""
+    """Models of one process whose trainings vary in success."""
     rng = np.random.default_rng(seed)
     gold, offsets = simulated.gold_tags(rng, 150)
     predicted = {
@@ -241,7 +241,7 @@ def with_luck(seed: int, runs: int, *, known: bool = True):
 
 @pytest.mark.parametrize("known", [True, False], ids=["paired", "independent"])
 def test_seeds_are_respected_where_trainings_differ(trials, known):
-    """One training each finds differences that another seed would not; with three they are seldom found."""
+    """Single trainings show differences that other seeds would not; three trainings seldom do."""
     several = repeated(trials // 2, lambda i: with_luck(i, 3, known=known), resamples=300)
     _, seldom = plausible(len(several), 0.05)
     for kind in ("p", "p_randomisation"):
@@ -354,7 +354,7 @@ def test_copies_of_runs_add_nothing_known():
 
 
 def test_pairing_by_seed_takes_out_what_seeds_share():
-    """The luck of a seed that both models share is no part of their difference."""
+    """An effect of the seed that both models share cancels in their difference."""
     rng = np.random.default_rng(8)
     gold, offsets = simulated.gold_tags(rng, 300)
     luck = [simulated.said(rng, gold, offsets, error=error) for error in (0.05, 0.2, 0.35, 0.5)]
@@ -377,7 +377,7 @@ def test_pairing_by_seed_takes_out_what_seeds_share():
 
 
 def test_few_sentences_that_all_speak_for_one_are_not_enough():
-    """Four sentences: the bootstrap would find it significant, a coin would do it in one case of eight."""
+    """The bootstrap alone calls four sentences significant, but four coin tosses agree in 1 of 8 cases."""
     gold = np.tile(np.array([1, 0], dtype=np.int16), 40)
     worse = gold.copy()
     worse[:8] = 0

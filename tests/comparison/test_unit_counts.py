@@ -1,4 +1,4 @@
-"""Counts by unit: the figures are those of `metrics.scores`, and grouping loses nothing."""
+"""Figures from counts by unit equal those of `metrics.scores`; grouping loses nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict says what the figures say, in words that claim no more."""
+"""The verdict states what the figures show, and no more."""
 
 from __future__ import annotations
 

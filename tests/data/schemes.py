@@ -1,4 +1,4 @@
-"""Entities written in every scheme, word by word and the plain way."""
+"""Entities written in every scheme, word by word."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _sentence(length: int, entities: list[tuple[str, int, int]], scheme: str) ->
 
 
 def merged(sentences: list[Sentence]) -> list[Sentence]:
-    """The sentences as IO can tell them: entities of one type that stand side by side are one."""
+    """The sentences as IO expresses them: adjacent entities of one type are merged."""
     kept = []
     for length, entities in sentences:
         joined: list[tuple[str, int, int]] = []

@@ -100,7 +100,7 @@ def test_the_same_two_sentences(read, text, lines):
 
 
 def conllu(*misc: str, name: str = "d.conllu") -> tuple[str, str]:
-    """The two sentences in CoNLL-U, with what stands in column MISC of each word."""
+    """The two sentences in CoNLL-U, with the given cells in column MISC."""
     range_, empty = ("1-2\tInBern" + "\t_" * 8, "2.1\t_" + "\t_" * 8)
     lines = [
         f"{i}\t{word}\t_\tX\t_\t_\t0\troot\t_\t{cell}"

@@ -1,4 +1,4 @@
-"""First subwords stand for words, each word is owned once, and words become the subwords they are in text."""
+"""First subwords represent words, each word is owned once, and words get the same subwords as in text."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_t
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Models' folders as people have them: with and without a class in transformers, set up for text."""
+    """Model folders as found in practice: with and without a class in transformers, set up for text."""
     made = {
         "roberta": RobertaTokenizerFast(tokenizer_object=byte_level(add_prefix_space=False)),
         "bytes": PreTrainedTokenizerFast(tokenizer_object=byte_level(add_prefix_space=False), **SPECIAL),

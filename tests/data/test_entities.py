@@ -1,4 +1,4 @@
-"""Whether there is something to learn, and what is said where there is not."""
+"""Data with too few entities to learn is reported."""
 
 from __future__ import annotations
 

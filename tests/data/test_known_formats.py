@@ -1,4 +1,4 @@
-"""Files of other tools are told by what they hold."""
+"""Files of other tools are recognised by their content."""
 
 from __future__ import annotations
 

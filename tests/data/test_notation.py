@@ -1,4 +1,4 @@
-"""How tags are spelt, what is read as a tag, and what is refused."""
+"""Spellings of tags: which are read, and which are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of every format become the same rows; what is wrong in them is named with file and line."""
+"""Files of every format give the same rows; errors name file and line."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ WRITERS = {"jsonl": json_lines, "json": json_document, "parquet": parquet, "conl
 
 
 def refused(path: Path, **settings) -> str:
-    """The message that reading ends with, the folder left out."""
+    """The error message of reading, without the folder."""
     with pytest.raises(UserError) as caught:
         read(path, **settings)
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""Every scheme is told from the others and becomes IOB2, without loss and without touching what is IOB2."""
+"""Every scheme is detected and converted to IOB2 without loss, and IOB2 is left as it is."""
 
 from __future__ import annotations
 

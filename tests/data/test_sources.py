@@ -411,7 +411,7 @@ def write_hub_folder(folder: Path, *, names: list[str] | None) -> Path:
 
 @pytest.fixture
 def offline_hub(tmp_path, monkeypatch):
-    """`datasets`, told that there is no network, with a cache of its own."""
+    """`datasets` in offline mode, with a cache of its own."""
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
@@ -480,7 +480,7 @@ class TestHubLayout:
 
 @pytest.fixture
 def online(monkeypatch):
-    """The hub's libraries, told that there is a network; the tests keep them from it themselves."""
+    """The hub's libraries in online mode; the tests block the network themselves."""
     for name in ("datasets.config", "huggingface_hub.constants"):
         monkeypatch.setattr(f"{name}.HF_HUB_OFFLINE", False)
 

@@ -1,4 +1,4 @@
-"""The embedded corpus is reproducible, as skewed and as hard as its description says, and learnable."""
+"""The embedded corpus is reproducible, learnable, and as skewed and hard as described."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets in any scheme are read as IOB2, and what was read, counted or refused is said."""
+"""Data sets in any scheme are read as IOB2; what was read, counted or refused is logged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONLY_TRAIN = SplitNames(validation=None, test=None)
 
 @pytest.fixture
 def load(tmp_path, caplog):
-    """Writes splits of tags and reads them; returns the corpus and the lines that were logged of its tags."""
+    """Write splits of tags and read them; return the corpus and the log lines about its tags."""
 
     def load(**options):
         splits = {name: options.pop(name) for name in ("train", "validation", "test") if name in options}

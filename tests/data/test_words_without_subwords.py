@@ -66,7 +66,7 @@ def test_it_is_the_rule_word_by_word(sentences, filled):
 
 @given(sentences=SENTENCES)
 def test_entities_of_the_other_words_stay_and_no_other_comes(sentences):
-    """Without the gaps, the tags are what they were, and so are the entities, but that they hold the gaps."""
+    """Without the gaps, tags are unchanged, and so are entities, except that they contain the gaps."""
     for before, after in zip(sentences, joined(sentences), strict=True):
         assert [tag for tag, was in zip(after, before, strict=True) if was is not GAP] == [
             tag for tag in before if tag is not GAP

@@ -1,4 +1,4 @@
-"""What the tests of several ranks share: the process that forks them, and runs that nothing disturbed."""
+"""Fixtures of tests with several ranks: the process that forks them, and undisturbed runs."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def tiny_recipe(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def undisturbed(server, tiny_recipe, tmp_path_factory):
-    """The run of each strategy without any disturbance, trained when first asked for."""
+    """The undisturbed run of each strategy, trained at its first use."""
     return trained_once(server, tiny_recipe, tmp_path_factory.mktemp("undisturbed"))

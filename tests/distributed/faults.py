@@ -1,4 +1,4 @@
-"""What goes wrong in a rank: functions that a forked rank calls, with its number, before it trains.
+"""Faults of a rank: functions that a forked rank calls with its number before it trains.
 
 Each replaces a part of the package by one that is slow, dies or fails. A test hands one to `Server.start`,
 with its settings: `faults=[fault(kill_after_checkpoint, step=12)]`.
@@ -29,7 +29,7 @@ def fault(function: Callable[..., None], **settings: Any) -> Fault:
 
 
 def slow_steps_and_saves(rank: int) -> None:
-    """So that a signal finds the ranks at work."""
+    """Slow the ranks down, so that a signal arrives during the training."""
     write, update = checkpoint_files.CheckpointWriter._write, loop.TrainLoop._update
     checkpoint_files.CheckpointWriter._write = lambda *all: (time.sleep(0.03), write(*all))[1]
     loop.TrainLoop._update = lambda *all: (time.sleep(0.05), update(*all))[1]

@@ -28,7 +28,7 @@ import deepspeed.runtime.zero.muon.original_muon, scipy.stats, seqeval.metrics.v
 import transformers.models.roberta.modeling_roberta  # noqa: F401
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 import ner_dist.training.metrics_log, ner_dist.training.trainer  # noqa: F401
-from ner_dist.evaluation.command import evaluate_model
+from ner_dist.evaluation.command import evaluate
 from ner_dist.train import main
 from tests.distributed import faults
 
@@ -47,7 +47,7 @@ def child(rank, request):
         for name, settings in request["faults"]:
             getattr(faults, name)(rank, **settings)
         if request["score"]:
-            evaluate_model(**request["score"])
+            evaluate(**request["score"])
             code = 0
         else:
             code = main(request["arguments"])
@@ -101,7 +101,7 @@ class Job:
         self.codes: dict[int, int] = {}
 
     def send(self, number: signal.Signals, *ranks: int) -> None:
-        """Send a signal to some ranks, or to all; one that has ended is left alone."""
+        """Send a signal to some ranks or to all, except those that have ended."""
         for rank in ranks or range(len(self.pids)):
             if self.pids[rank] not in self.codes:
                 os.kill(self.pids[rank], number)
@@ -122,7 +122,7 @@ class Job:
         return [self.codes[pid] for pid in self.pids]
 
     def text(self) -> str:
-        """What the ranks printed."""
+        """The output of the ranks."""
         return self.log.read_text() if self.log.exists() else ""
 
     def wait_for(self, text: str, timeout: float = 60.0) -> None:
@@ -178,7 +178,7 @@ class Server:
         return self._fork(config, processes, arguments=arguments, faults=list(faults))
 
     def score(self, *, config: str | None = None, processes: int = 1, **settings: Any) -> Job:
-        """Start `evaluate_model` with some settings, in a launch config's processes."""
+        """Start `evaluate` with some settings, in a launch config's processes."""
         return self._fork(config, processes, score=settings)
 
     def _fork(
@@ -239,7 +239,7 @@ def launch_environment(config: str, processes: int) -> dict[str, str]:
 
 
 def trained_once(server: Server, recipe: Path, folder: Path) -> Callable[[str], Path]:
-    """Gives the finished run of a strategy, trained when first asked for."""
+    """The finished run of a strategy, trained at its first use."""
     done: dict[str, Path] = {}
 
     def of(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Starting real trainings, in one process or several, and reading what they wrote."""
+"""Start real trainings, in one process or several, and read what they wrote."""
 
 from __future__ import annotations
 

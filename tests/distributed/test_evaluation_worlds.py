@@ -1,4 +1,4 @@
-"""The number of processes decides who scores a sentence, and nothing else."""
+"""The number of processes decides which rank scores a sentence, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only a GPU shows: fp16 and bf16 train, under ZeRO with fused Adam too; the loss scale is kept."""
+"""Tests that need a GPU: fp16 and bf16 train, under ZeRO with fused Adam too; the loss scale is kept."""
 
 from __future__ import annotations
 

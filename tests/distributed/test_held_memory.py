@@ -1,4 +1,4 @@
-"""What `ner-dist plan` says a rank holds, against the tensors that the engines really hold."""
+"""The planned memory of a rank equals the tensors that the engines hold."""
 
 from __future__ import annotations
 

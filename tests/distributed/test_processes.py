@@ -1,4 +1,4 @@
-"""`ner-dist train --processes N` as it is typed: errors of one line, signals that save, no rank left over."""
+"""`ner-dist train --processes N`: one-line errors, signals that save, no rank left over."""
 
 from __future__ import annotations
 

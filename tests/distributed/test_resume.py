@@ -1,4 +1,4 @@
-"""A run that ends before its time goes on where it was: exactly, elsewhere too, whatever lies on the disk."""
+"""An interrupted run resumes exactly, under other strategies too, with any remains on the disk."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def killed_once(server, recipe, tmp_path_factory):
 
 @pytest.fixture
 def killed(killed_once, tmp_path):
-    """A copy of that run, for one test to spoil."""
+    """A copy of that run for one test."""
     return shutil.copytree(killed_once, tmp_path / "run")
 
 
@@ -70,7 +70,7 @@ def error_line(text: str) -> str:
 
 
 def test_the_checkpoint_before_a_damaged_one_is_used(server, recipe, finished, killed):
-    """That any damage to any file is found is shown in tests/training/test_checkpoint_files.py."""
+    """Detection of every kind of damage is tested in tests/training/test_checkpoint_files.py."""
     path = killed / "checkpoints/step-000004/tensors-00001.safetensors"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 4

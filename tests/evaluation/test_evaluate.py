@@ -1,4 +1,4 @@
-"""Scores are those that seqeval gives the model's answers, each word asked once, whatever is batched how."""
+"""Scores equal seqeval's on the model's predictions, each word scored once, in any batching."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ WINDOW = 9
 
 
 class TableTagger(torch.nn.Module):
-    """Tags a word by its first letter alone, so that what stands around it in a batch cannot matter."""
+    """Tag a word by its first letter alone, so that other words of a batch cannot matter."""
 
     def __init__(self, labels, *, seed=0):
         super().__init__()
@@ -102,7 +102,7 @@ def accelerator():
 
 @pytest.fixture(scope="module")
 def scored(accelerator):
-    """Evaluates a tagger, with predictions."""
+    """Evaluate a tagger, with predictions."""
 
     def scored(tagger, split, gold, *, labels=LABELS, batch_tokens=64, **settings):
         return evaluate(
@@ -271,7 +271,7 @@ def test_a_tagger_of_another_scheme_is_scored_on_its_entities(scored, kind, case
 
 
 def test_the_types_without_a_b_begin_with_their_i_and_the_others_as_most_of_them_do(scored):
-    """As taggers that were trained on CoNLL-2003 as published, which has no B-PER."""
+    """A tagger like those trained on CoNLL-2003 as published, which has no B-PER."""
     tags = ["O", "I-PER", "B-LOC", "I-LOC"]
     tagger = TableTagger(LabelSet(tuple(tags)))
     for letter, tag in zip("opbi", tags, strict=True):

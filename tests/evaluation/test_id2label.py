@@ -1,4 +1,4 @@
-"""The labels of taggers as people have them, and what is said of those that mean nothing."""
+"""The labels of taggers found in practice, and the errors for meaningless ones."""
 
 from __future__ import annotations
 
@@ -107,5 +107,5 @@ def test_two_types_that_become_one_stay_two_entities():
     labels = LabelSet.from_types(["LOC"])
     decoder = Decoder(spelt, places(spelt.names, {"GPE": "LOC"}, labels.types), labels, iob2=False)
     said, offsets = np.array([1, 1, 2, 0, 2, 1]), np.array([0, 5, 6])
-    read = decoder.decode(said, offsets, found=decoder.evidence(said, offsets))
+    read = decoder.decode(said, offsets, counts=decoder.evidence(said, offsets))
     assert [labels.tags[tag] for tag in read] == ["B-LOC", "I-LOC", "B-LOC", "O", "B-LOC", "B-LOC"]

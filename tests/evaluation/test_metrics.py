@@ -1,4 +1,4 @@
-"""Entity counts and scores: equal to seqeval in both schemes, on clean and dirty tags, made up and real."""
+"""Entity counts and scores equal seqeval's in both schemes, on valid and invalid tags, drawn and real."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A saved model is one that anybody can load; predictions come back as written; figures are checked."""
+"""A saved model loads with transformers; predictions are read back as written; figures are checked."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_tagger_computes_in_the_precision_that_is_asked_for(trainer, saved):
 
 @pytest.fixture
 def tagger(tmp_path):
-    """Saves a small tagger with the given labels; returns its folder."""
+    """Save a small tagger with the given labels; return its folder."""
 
     def save(names):
         shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
@@ -164,7 +164,7 @@ LABELS = LabelSet.from_types(["PER", "LOC"])
 
 
 class Words:
-    """What of a split is written with its predictions."""
+    """The parts of a split that are written with its predictions."""
 
     def __init__(self, sentences):
         self.sentences = sentences

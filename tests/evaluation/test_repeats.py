@@ -1,4 +1,4 @@
-"""Scores with the dropped repeats are those that seqeval gives the split as it was published."""
+"""Scores with the dropped repeats equal seqeval's on the split as published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long an input may be, what a model starts from, and the loss that it is trained with."""
+"""The longest input, the initial weights, and the loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every family of encoders that people fine-tune: trained, saved, loaded again, and scored as it was."""
+"""Every common family of encoders is trained, saved and loaded again, with equal scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chromium, where there is one, and pages in it that may not talk to anyone."""
+"""Chromium, if installed, with pages that have no network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHECKS = Path(__file__).with_name("checks.js").read_text(encoding="utf-8")
 
 @dataclass
 class Opened:
-    """A page with what it complained of and what it asked for beyond its own file."""
+    """A page with its errors and with its requests for other files."""
 
     page: Any
     complaints: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def opening(chromium) -> Iterator[Callable[..., Opened]]:
-    """Opens files at a width, in a colour scheme, until the block ends."""
+    """Open files at a width, in a colour scheme, until the block ends."""
     contexts = []
 
     def open_page(path: Path, *, width: int = 1400, scheme: str = "light") -> Opened:
@@ -67,6 +67,6 @@ def opening(chromium) -> Iterator[Callable[..., Opened]]:
 
 @pytest.fixture
 def opened(chromium) -> Iterator[Callable[..., Opened]]:
-    """Opens a file at a width, in a colour scheme, for one test."""
+    """Open a file at a width, in a colour scheme, for one test."""
     with opening(chromium) as open_page:
         yield open_page

@@ -46,7 +46,7 @@ def sentences(number: int, *, types: tuple[str, ...] = TYPES, seed: int = 0) -> 
 
 
 def tagged(made: list[dict], *, errors: float, seed: int, types: tuple[str, ...] = TYPES) -> list[dict]:
-    """What a model says, which has some words wrong; with probabilities."""
+    """Predicted tags of a model with some errors; with probabilities."""
     dice = random.Random(seed)
     said = []
     for sentence in made:
@@ -92,7 +92,7 @@ def comparison(
 
 
 def hostile_comparison(folder: Path) -> Comparison:
-    """Sentences whose words, and an id, are attacks on the page or on the eye."""
+    """Sentences with words and an id that try to inject markup or mislead the reader."""
     made = sentences(30)
     for sentence, word in zip(made, HOSTILE, strict=False):
         sentence["tokens"][0] = word
@@ -109,7 +109,7 @@ def hostile_comparison(folder: Path) -> Comparison:
 
 
 def run(folder: Path, *, complete: bool = True, seed: int = 13, steps: int = 60) -> Run:
-    """A run as a training leaves it, or as it stands in the middle."""
+    """A run, complete or in training."""
     there = Run(folder)
     folder.mkdir(parents=True)
     there.recipe.write_text(

@@ -1,4 +1,4 @@
-"""Charts are SVG that a page can hold; curves are thinned without moving."""
+"""Charts are SVG elements for a page; thinning does not shift curves."""
 
 from __future__ import annotations
 

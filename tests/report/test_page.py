@@ -323,7 +323,7 @@ def labels(sentence: Disagreement, model: str) -> list[str]:
 
 
 def report_on(folder, gold: list[str], *models: list[str]):
-    """The page on sentences that are written as tags; their words are w00, w01, ..."""
+    """The page of sentences given as tags; their words are w00, w01, ..."""
     paths = []
     for name, said in enumerate(models):
         lines = [
@@ -406,7 +406,7 @@ class TestLayout:
 
 
 class TestChecks:
-    """What finds nothing on the pages has to find what is there."""
+    """The checks of the layout find faults that are planted."""
 
     def test_poor_contrast_is_found(self, opened, report):
         page = opened(report).page

@@ -1,4 +1,4 @@
-"""The page of one run: complete, in training, just begun, resumed, damaged, and no run at all."""
+"""The page of one run: complete, in training, just started, resumed, damaged, or missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.report.test_write import Page
 
 
 def told(run: Run) -> str:
-    """The text of the run's page, which has to be whole."""
+    """The text of the run's page; checks that its markup is valid."""
     (path,) = write_run_report(run)
     parsed = Page(path.read_text())
     assert parsed.errors == []
@@ -86,7 +86,7 @@ def test_of_equal_scores_the_lowest_loss_then_the_last_is_the_best(tmp_path, los
 
 @pytest.mark.parametrize("value", ["null", "NaN", "Infinity"])
 def test_losses_that_are_not_finite_are_named(tmp_path, value):
-    """A training writes null; NaN and Infinity are of files that something else wrote."""
+    """A training writes null; only other programs write NaN and Infinity."""
     run = examples.run(tmp_path / "run", complete=False)
     whole = run.metrics.read_text()
     run.metrics.write_text(re.sub(r'("step": [34]0,.*?"loss": )[0-9.]+', rf"\g<1>{value}", whole))

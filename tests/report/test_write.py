@@ -1,4 +1,4 @@
-"""What is written of a comparison: valid, the same each time, whatever is missing from its figures."""
+"""Reports of a comparison are valid and reproducible, whichever figures are missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VOID = {"meta", "link", "input", "br", "hr", "img"}
 
 
 class Page(HTMLParser):
-    """Checks that elements are closed in order; collects what the tests ask for."""
+    """Check that elements are closed in order; collect the parts that tests look at."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ def test_the_verdict_and_the_differences_are_on_the_page(page, compared):
 
 
 def test_the_same_each_time_in_any_process(compared, tmp_path):
-    """Neither the clock, nor the hash seed, nor what was drawn before is in the file."""
+    """The file depends neither on the clock, nor on the hash seed, nor on earlier charts."""
     paths = write_report(compared, tmp_path / "a")
     again = write_report(compared, tmp_path / "b")
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
@@ -236,7 +236,7 @@ class TestWhatMayBeMissing:
         assert Page(text).errors == []
 
     def test_seven_models(self, tmp_path):
-        """More than there are colours: no two look alike."""
+        """With more models than colours, no two look alike."""
         text = write_report(examples.comparison(tmp_path, models=7, number=30), tmp_path)[1].read_text()
         legend = re.search(r'<ul class="legend".*?</ul>', text, flags=re.S)[0]
         looks = re.findall(r"<li><svg.*?color: (.*?)\">(.*?)</svg>(.*?)</li>", legend, flags=re.S)

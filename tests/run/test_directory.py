@@ -1,4 +1,4 @@
-"""A run's directory: who may write there, that nothing is lost, and what is recorded about its making."""
+"""A run's directory: locks, protection of earlier runs, and the record of how it was made."""
 
 from __future__ import annotations
 

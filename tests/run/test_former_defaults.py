@@ -1,4 +1,4 @@
-"""Runs that were begun when a key's default was another one: the same command goes on with them."""
+"""Runs that started under an earlier default of a key are resumed by the same command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which precision is taken and why, what is refused and what to do instead, and what a strategy is called."""
+"""The choice of the precision and its reason, refusals with advice, and names of strategies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEVICES = {"A100": A100, "V100": V100, "CPU": CPU, "CPU with bf16": CPU_BF16}
 
 @pytest.fixture(autouse=True)
 def _not_launched(monkeypatch):
-    """As in a process that was started on its own."""
+    """The environment of a process that was started without a launcher."""
     for name in (
         "ACCELERATE_USE_DEEPSPEED",
         "ACCELERATE_DEEPSPEED_ZERO_STAGE",
@@ -44,7 +44,7 @@ def _not_launched(monkeypatch):
 
 @pytest.fixture
 def launched(monkeypatch):
-    """Sets what `accelerate launch` hands over for a launch config."""
+    """Set the environment of `accelerate launch` for a launch config."""
 
     def launched(*, world: int = 1, stage: int | None = None, offload: bool = False) -> None:
         monkeypatch.setenv("WORLD_SIZE", str(world))
@@ -199,7 +199,7 @@ class TestStrategies:
 class TestDevice:
     @pytest.fixture
     def gpu(self, monkeypatch):
-        """Makes torch report one GPU of a compute capability."""
+        """Make torch report one GPU of a compute capability."""
 
         def gpu(name: str, capability: tuple[int, int]) -> None:
             monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -1,4 +1,4 @@
-"""The kernels that replace torch's on a CPU compute what torch's do; dropout but for the draw itself."""
+"""The CPU kernels compute the same as torch's, apart from the random draws of dropout."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Bars are for terminals, lines for logs; neither disturbs the other."""
+"""Progress bars appear on terminals, lines in logs; neither disturbs the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranks that agree: on an answer, and on an error. Several ranks are launched in tests/distributed."""
+"""Ranks share a result or an error. Several ranks are launched in tests/distributed."""
 
 from __future__ import annotations
 

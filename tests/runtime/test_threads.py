@@ -1,4 +1,4 @@
-"""Threads on a CPU: what a person set counts, else the cores are shared, and the log says which."""
+"""Threads on a CPU: the user's number or else a share of the cores, with the reason in the log."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_idle_threads_sleep_soon_unless_they_are_told_otherwise(monkeypatch, bus
 
 @pytest.mark.parametrize("module", ["ner_dist.cli", "ner_dist.train"])
 def test_they_are_told_before_torch_is_loaded(module):
-    """A command that fails at once has been through that place, and torch is not there yet."""
+    """An early error reaches this place before torch is imported."""
     code = f"import sys, os, {module} as m; sys.argv = ['x', 'train', 'no.yaml']\n"
     code += "try: m.main(*([['no.yaml']] if m.__name__.endswith('train') else []))\n"
     code += "except SystemExit: pass\nset_ = {'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'} & {*os.environ}\n"

@@ -1,4 +1,4 @@
-"""Memory, time and the choice: what must hold for any model on any hardware."""
+"""Memory, time and choice: properties that hold for any model on any hardware."""
 
 from __future__ import annotations
 

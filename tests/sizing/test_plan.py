@@ -1,4 +1,4 @@
-"""`ner-dist plan` as it is typed: what it prints, and how it refuses."""
+"""`ner-dist plan` from the command line: its output and its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`auto`: what it chooses, what it leaves alone, and when too little training is said."""
+"""`auto`: its choices, the settings that it leaves alone, and warnings about too little training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of tensors is whole, or not there, or found out."""
+"""A folder of tensors is complete or missing, and damage is detected."""
 
 from __future__ import annotations
 

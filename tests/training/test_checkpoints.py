@@ -1,4 +1,4 @@
-"""Checkpoints hold all that going on needs, the right ones are kept, and none costs a training."""
+"""Checkpoints hold everything to resume from, the right ones are kept, and no failed save ends a training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def accelerator():
 
 @pytest.fixture
 def start(tmp_path, accelerator):
-    """Starts the training of this test's folder, or goes on with it."""
+    """Start the training of this test's folder, or resume it."""
 
     def begin(*overrides):
         trainer = small.trainer(small.recipe(tmp_path, *OVERRIDES, *overrides), accelerator=accelerator)
@@ -37,7 +37,7 @@ def start(tmp_path, accelerator):
 
 
 def run_steps(trainer, number):
-    """Losses of the next steps; what is due is saved and scored."""
+    """Train the next steps, with evaluations and checkpoints that are due; return the losses."""
     losses = []
     with trainer.open_metrics_log() as metrics_log:
         for _, step in zip(range(number), trainer.steps(), strict=False):
@@ -78,7 +78,7 @@ def test_the_state_says_what_else_there_is(start):
 
 
 def test_adams_step_is_its_own_count_not_the_position(start):
-    """Steps that are not finite are left out of Adam's count, also after going on."""
+    """Steps that are not finite are left out of Adam's count, also after resuming."""
     trainer = start()
     trainer.loop.settings = trainer.loop.settings.model_copy(update={"max_nonfinite_steps": 9})
     run_steps(trainer, 1)
@@ -166,7 +166,7 @@ def test_best_weights_that_find_no_room_leave_the_older_best(start, monkeypatch,
 
 
 def test_a_checkpoint_without_moments_restores_none(start):
-    """Saved before the first step, there is nothing that Adam remembers."""
+    """A checkpoint from before the first step has no moments."""
     trainer = start()
     with trainer.open_metrics_log() as metrics_log:
         trainer.loop.step = 0
@@ -209,7 +209,7 @@ def test_a_grace_too_short_for_a_save_is_told(monkeypatch, log_lines, environmen
 
 @pytest.fixture
 def space(tmp_path, accelerator, monkeypatch):
-    """What is said of a disk with so many MB free: weights of 4 MB, a checkpoint every 10 of 100 steps."""
+    """The warning about a disk with so many MB free: weights of 4 MB, a checkpoint every 10 of 100 steps."""
     folder = tmp_path / "run" / "checkpoints"
     folder.mkdir(parents=True)
 

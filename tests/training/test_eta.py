@@ -12,7 +12,7 @@ TOTAL = 1000
 
 
 class Clock:
-    """A training whose steps and evaluations take as long as is said."""
+    """A training with steps and evaluations of given durations."""
 
     def __init__(self, *, resumed=None):
         self.step, self.seconds = resumed or (0, 0.0)

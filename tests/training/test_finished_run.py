@@ -1,4 +1,4 @@
-"""A finished run: its figures stand for its data alone; its model is trained further in a run of its own."""
+"""A finished run: its figures belong to its data; its model is trained further in another run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ner_dist.errors import UserError
-from ner_dist.evaluation.command import evaluate_model
+from ner_dist.evaluation.command import evaluate
 from ner_dist.train import main
 from tests import small
 
@@ -39,7 +39,7 @@ def here(trained, tmp_path, monkeypatch):
 
 
 def again(here, *overrides):
-    """The same command once more."""
+    """Repeat the command."""
     return small.train(small.recipe(here, *SHORT, f"data.path={here / 'data'}", *overrides))
 
 
@@ -50,7 +50,7 @@ def rewrite(file, change):
 
 
 def forget_the_stamp(here):
-    """As in a run of before it was recorded."""
+    """Make the run like one of a version that did not record it."""
     recipe = yaml.safe_load((here / "run" / "recipe.yaml").read_text())
     del recipe["provenance"]["data_source"]
     (here / "run" / "recipe.yaml").write_text(yaml.safe_dump(recipe))
@@ -122,7 +122,7 @@ def test_a_run_is_scored_in_the_windows_of_its_training_on_any_data(here):
     windows = ["train.batch_tokens=32", "train.micro_batch_tokens=16", f"output_dir={here / 'windows'}"]
     results = json.loads((again(here, *windows) / "results.json").read_text())
     assert results["data"]["test_windows"] > results["test"]["sentences"]
-    scored = evaluate_model(
+    scored = evaluate(
         str(here / "windows"), data=str(here / "data"), split="test", settings=[], precision="fp32"
     )
     assert scored.scores.loss == pytest.approx(results["test"]["loss"], rel=1e-6)

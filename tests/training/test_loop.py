@@ -1,4 +1,4 @@
-"""A step's gradient is that of its words and of nothing else; every step can be computed again."""
+"""A step's gradient is that of its words alone, and every step is reproducible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def accelerator():
 
 @pytest.fixture
 def start(tmp_path, accelerator):
-    """Starts a training with overrides of the tiny recipe."""
+    """Start a training with overrides of the tiny recipe."""
 
     def start(*overrides: str):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)

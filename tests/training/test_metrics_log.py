@@ -1,4 +1,4 @@
-"""What a training writes down while it runs: an event for every few steps, with the loss of their words."""
+"""The log of a running training: an event for every few steps, with the loss of their words."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def accelerator():
 
 @pytest.fixture
 def metrics_log(tmp_path, accelerator):
-    """Makes a metrics logger with overrides of the tiny recipe; all are closed at the end."""
+    """Make a metrics logger with overrides of the tiny recipe; close all at the end."""
     made = []
 
     def make(*overrides, resumed=None):

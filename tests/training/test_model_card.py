@@ -1,4 +1,4 @@
-"""The model card says what the model is, and its examples, run as printed, give what was scored."""
+"""The model card describes the model, and its examples, run as printed, give the scored tags."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_the_card_says_how_far_its_examples_give_what_was_scored(tmp_path, tried
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run that has learnt something."""
+    """A run that was trained long enough to predict entities."""
     overrides = ["train.max_steps=60", "train.learning_rate=5e-3", "data.max_length=32"]
     return small.train(small.recipe(tmp_path_factory.mktemp("card"), *overrides))
 

@@ -1,4 +1,4 @@
-"""Which parameter gets what weight decay and learning rate, and how the rate goes over the steps."""
+"""Weight decay and learning rate of each parameter, and the schedule over the steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order (train, save, kill, damage, resume), the end is straight training's."""
+"""Any sequence of training, saving, killing, damage and resuming ends like an uninterrupted training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OVERRIDES = ["train.max_steps=10", "evaluation.every=3", "checkpoint.keep_last=2
 
 
 class Life:
-    """One process of a training: from its start, on whatever is on the disk, to its end or its kill."""
+    """One process of a training, from its start with the files on disk to its end or kill."""
 
     def __init__(self, folder: Path, accelerator) -> None:
         recipe = small.recipe(folder, *OVERRIDES)

@@ -1,4 +1,4 @@
-"""Confusion between types as a heat map: a table whose cells are shaded, so that every count can be read."""
+"""Confusion between types as a heat map: a table with shaded cells, in which every count can be read."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cell:
-    """A count, and how much of its row it is.
+    """A count with its share of the row.
 
     Attributes:
         text: the count; empty for 0, which keeps a large matrix readable.
-        heat: from 0 to 100, by the cube root of the share, so that rare confusions are seen.
-        same_type: whether gold and prediction are the same type; their boundaries may differ.
-        title: what the cell says in words.
+        heat: from 0 to 100, by the cube root of the share, so that rare confusions are visible.
+        same_type: whether gold and predicted type are equal; boundaries may differ.
+        title: description of the cell in words.
     """
 
     text: str
@@ -41,7 +41,7 @@ class Matrix:
 def matrix(analysed: Analysed, model: str) -> Matrix:
     """The confusion matrix of a model, summed over its runs."""
     confusion = analysed.errors[model].confusion
-    # A type may have any name, even that of no entity, which therefore goes by its place.
+    # A type may have any name, even `O`, so the column for no entity is recognised by its index.
     types = [*confusion.types[:-1], "none"]
     rows = []
     for gold, row in enumerate(confusion.counts):
@@ -56,13 +56,13 @@ def _cell(types: list[str], gold: int, predicted: int, row: list[int]) -> Cell:
     number, total, none = row[predicted], sum(row), len(types) - 1
     heat = round(100 * (number / total) ** (1 / 3)) if total else 0
     if gold == none:
-        said = f"{formatting.count(number)} {types[predicted]} predicted where no entity is"
+        title = f"{formatting.count(number)} {types[predicted]} predicted where no entity is"
     elif predicted == none:
-        said = f"{formatting.count(number)} of {formatting.count(total)} {types[gold]} not found"
+        title = f"{formatting.count(number)} of {formatting.count(total)} {types[gold]} not found"
     else:
-        said = (
+        title = (
             f"{formatting.count(number)} of {formatting.count(total)} {types[gold]} "
             f"predicted as {types[predicted]}"
         )
     same = gold == predicted != none
-    return Cell(text=formatting.count(number) if number else "", heat=heat, same_type=same, title=said)
+    return Cell(text=formatting.count(number) if number else "", heat=heat, same_type=same, title=title)

@@ -25,14 +25,14 @@ _LOG_FROM = 30
 
 @dataclass(frozen=True)
 class Measure:
-    """Something that is drawn over steps.
+    """A quantity to draw over steps.
 
     Attributes:
-        name: unique, for ids.
-        event, key: where it stands in metrics.jsonl.
-        title: what it is called, with its unit.
-        scale: what values are multiplied by.
-        may_lack: whether null may also say that there was nothing to measure.
+        name: unique name, for ids.
+        event, key: event and key in metrics.jsonl.
+        title: title with unit.
+        scale: factor for values.
+        may_lack: whether null may also mean that there was nothing to measure.
     """
 
     name: str
@@ -61,31 +61,31 @@ Curve = list[tuple[int, float]]
 
 def events_of(runs: Mapping[str, Sequence[Run | None]]) -> dict[str, list[list[Event]]]:
     """The events of each model's runs; models without any are left out."""
-    found = {
-        model: [read_events(run.metrics) for run in own if run is not None] for model, own in runs.items()
+    by_model = {
+        model: [events for run in own if run is not None and (events := read_events(run.metrics))]
+        for model, own in runs.items()
     }
-    found = {model: [events for events in own if events] for model, own in found.items()}
-    return {model: own for model, own in found.items() if own}
+    return {model: own for model, own in by_model.items() if own}
 
 
 def curves(
     events: Mapping[str, Sequence[Sequence[Event]]], measures: Sequence[Measure], models: Sequence[str]
 ) -> list[Markup]:
-    """A chart of each measure that any run has, with a line a run.
+    """A chart of each measure that any run has, with a line for each run.
 
     Args:
-        events: of each model's runs, as `events_of` reads them.
-        measures: what to draw, in this order.
-        models: all models, whose places give their colours.
+        events: events of each model's runs, as `events_of` reads them.
+        measures: measures to draw, in this order.
+        models: all models; their order gives their colours.
     """
     charts = []
     for measure in measures:
-        found = {
+        by_model = {
             model: [curve for each in own if (curve := points(each, measure))]
             for model, own in events.items()
         }
-        if any(found.values()):
-            charts.append(_drawn(measure, found, models))
+        if any(by_model.values()):
+            charts.append(_drawn(measure, by_model, models))
     return charts
 
 
@@ -105,13 +105,13 @@ def not_drawn(events: Mapping[str, Sequence[Sequence[Event]]], measures: Sequenc
 
 
 def points(events: Sequence[Event], measure: Measure) -> Curve:
-    """Step and value of each event that has one, thinned to what a chart can show."""
-    found = [
+    """Step and value of each event with a value, thinned to as many points as a chart can show."""
+    curve = [
         (each["step"], each[measure.key] * measure.scale)
         for each in _recorded(events, measure)
         if formatting.known(each.get(measure.key))
     ]
-    return thinned(found, _MOST_POINTS)
+    return thinned(curve, _MOST_POINTS)
 
 
 def _recorded(events: Sequence[Event], measure: Measure) -> Iterator[Event]:
@@ -122,7 +122,7 @@ def _recorded(events: Sequence[Event], measure: Measure) -> Iterator[Event]:
 
 
 def _not_finite(event: Event, measure: Measure) -> bool:
-    """Whether it was measured and is no number that can be drawn; in metrics.jsonl such a number is null."""
+    """Whether the measured value is not finite, which metrics.jsonl stores as null."""
     value = event.get(measure.key, "absent")
     if value is None:
         return not measure.may_lack
@@ -130,7 +130,7 @@ def _not_finite(event: Event, measure: Measure) -> bool:
 
 
 def thinned(curve: Curve, most: int) -> Curve:
-    """At most `most` points: the means of neighbours, each at its last step; the ends stay."""
+    """Reduce a curve to `most` points: means of neighbours, each at its last step; both ends are kept."""
     if len(curve) <= most:
         return curve
     first, rest = curve[0], curve[1:]
@@ -139,10 +139,10 @@ def thinned(curve: Curve, most: int) -> Curve:
     return [first, *((part[-1][0], sum(value for _, value in part) / len(part)) for part in parts)]
 
 
-def _drawn(measure: Measure, found: Mapping[str, list[Curve]], models: Sequence[str]) -> Markup:
-    told = []
+def _drawn(measure: Measure, by_model: Mapping[str, list[Curve]], models: Sequence[str]) -> Markup:
+    descriptions = []
     with chart(NARROW, 210) as (figure, axes):
-        for model, own in found.items():
+        for model, own in by_model.items():
             index = models.index(model)
             for curve in own:
                 few = len(curve) <= 30
@@ -152,12 +152,12 @@ def _drawn(measure: Measure, found: Mapping[str, list[Curve]], models: Sequence[
                     color=model_color(index),
                     marker=model_marker(index) if few else None,
                     markersize=4,
-                    # Curves that coincide are all seen: each is narrower than the one below it.
+                    # Each curve is narrower than the one below, so that all are visible if they coincide.
                     linewidth=max(1.2, 2.6 - index) if len(own) == 1 else 1.1,
                 )
             if own:
-                told.append(f"{model}: {summary(own)}")
-        values = [value for own in found.values() for curve in own for _, value in curve]
+                descriptions.append(f"{model}: {summary(own)}")
+        values = [value for own in by_model.values() for curve in own for _, value in curve]
         if "loss" in measure.name and min(values) > 0 and max(values) / min(values) > _LOG_FROM:
             axes.set_yscale("log")
             axes.tick_params(axis="y", which="minor", length=0)
@@ -173,7 +173,7 @@ def _drawn(measure: Measure, found: Mapping[str, list[Curve]], models: Sequence[
             figure,
             name=f"curve-{measure.name}",
             title=f"{measure.title} over steps",
-            description=". ".join(told),
+            description=". ".join(descriptions),
         )
 
 
@@ -189,7 +189,7 @@ def _tick(largest: float) -> Callable[[float, Any], str]:
 
 
 def summary(own: Sequence[Curve]) -> str:
-    """One run's way; of several runs the ranges within which they begin, stay and end."""
+    """The first, last and extreme values of a run; for several runs, as ranges."""
     ends = [(curve[0], curve[-1]) for curve in own]
     first, last = [_range((step for step, _ in column), digits=15) for column in zip(*ends, strict=True)]
     begin, end = [_range(value for _, value in column) for column in zip(*ends, strict=True)]
@@ -201,7 +201,7 @@ def summary(own: Sequence[Curve]) -> str:
 
 
 def _range(values: Iterable[float], digits: int = 4) -> str:
-    """The least and the largest of some values, or the one that they all are."""
-    found = list(values)
-    low, high = f"{min(found):.{digits}g}", f"{max(found):.{digits}g}"
+    """The smallest and the largest value, or the one value if they are equal."""
+    known = list(values)
+    low, high = f"{min(known):.{digits}g}", f"{max(known):.{digits}g}"
     return low if low == high else f"{low} to {high}"

@@ -1,4 +1,4 @@
-"""Charts of what models get wrong: kinds of errors, scores by a property, reliability."""
+"""Charts of errors: kinds of errors, scores by a property, reliability."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 def kinds(analysed: Analysed) -> Markup:
-    """Errors of each kind, a bar a model."""
+    """Errors of each kind, with a bar for each model."""
     models = list(analysed.runs)
     shown = list(analysed.errors)
-    told = []
+    descriptions = []
     with chart(WIDE, 60 + len(KINDS) * (18 + 15 * len(shown))) as (figure, axes):
         for place, model in enumerate(shown):
-            found, index = analysed.errors[model], models.index(model)
-            values = [found.kinds[key] / found.runs for key in KINDS]
+            analysis, index = analysed.errors[model], models.index(model)
+            values = [analysis.kinds[key] / analysis.runs for key in KINDS]
             height = 0.76 / len(shown)
             rows = [row + (place - (len(shown) - 1) / 2) * height for row in range(len(KINDS))]
             axes.barh(rows, values, height=height * 0.86, color=model_color(index))
@@ -50,7 +50,7 @@ def kinds(analysed: Analysed) -> Markup:
                     va="center",
                     fontsize=10,
                 )
-            told.append(f"{model}: " + ", ".join(
+            descriptions.append(f"{model}: " + ", ".join(
                 f"{formatting.count(value)} {title}"
                 for value, title in zip(values, KINDS.values(), strict=True)
             ))  # fmt: skip
@@ -66,7 +66,7 @@ def kinds(analysed: Analysed) -> Markup:
             figure,
             name="kinds",
             title=f"Errors by kind, {place_of(analysed.runs)}",
-            description=". ".join(told),
+            description=". ".join(descriptions),
         )
 
 
@@ -79,10 +79,10 @@ def by_bucket(
     title: str,
     axis: str,
 ) -> Markup:
-    """A score of each model that has buckets of a property, over these."""
+    """A score of each model over the buckets of a property."""
     models = list(analysed.runs)
     names = [bucket.bucket for bucket in next(iter(by_model.values()))]
-    told = []
+    descriptions = []
     with chart(NARROW, 235) as (figure, axes):
         for model, buckets in by_model.items():
             index = models.index(model)
@@ -94,7 +94,7 @@ def by_bucket(
                 marker=model_marker(index),
                 markersize=6,
             )
-            told.append(f"{model}: " + ", ".join(f"{names[x]} {y:.3f}" for x, y in points))
+            descriptions.append(f"{model}: " + ", ".join(f"{names[x]} {y:.3f}" for x, y in points))
         axes.set_xticks(
             range(len(names)), [label(name, most=18).replace(" with ", "\nwith ") for name in names]
         )
@@ -104,7 +104,7 @@ def by_bucket(
         axes.set_title(title, loc="left", fontsize=11.5, pad=8)
         axes.set_xlabel(axis)
         axes.set_ylabel("F1" if score == "f1" else score)
-        return drawn(figure, name=name.replace("_", "-"), title=title, description=". ".join(told))
+        return drawn(figure, name=name.replace("_", "-"), title=title, description=". ".join(descriptions))
 
 
 def reliability(analysed: Analysed, part: str) -> Markup | None:
@@ -115,38 +115,41 @@ def reliability(analysed: Analysed, part: str) -> Markup | None:
         part: `words` or `entities`.
     """
     models = list(analysed.runs)
-    found = {
+    by_model = {
         model: getattr(calibration, part).bins
         for model, calibration in analysed.calibration.items()
         if calibration is not None
     }
-    if not found:
+    if not by_model:
         return None
-    told = []
+    descriptions = []
     with chart(NARROW, 315) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-        for model, bins in found.items():
+        for model, bins in by_model.items():
             index = models.index(model)
             filled = [each for each in bins if each.count]
             points = [(each.confidence, each.accuracy) for each in filled]
             columns = [x for x, _ in points], [y for _, y in points]
             axes.plot(*columns, color=model_color(index), linewidth=1.2)
-            # Bins of a few answers are noise and look like it.
+            # Bins with few answers are noisy, so they get small markers.
             sizes = [6 + 14 * math.log10(each.count) for each in filled]
             axes.scatter(*columns, s=sizes, color=model_color(index), marker=model_marker(index), zorder=3)
-            told.append(f"{model}: {_told(points)}")
+            descriptions.append(f"{model}: {_description(points)}")
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
         axes.set_title(f"Reliability of {part}", loc="left", fontsize=11.5, pad=8)
         axes.set_xlabel("confidence")
         axes.set_ylabel("share that is right")
         return drawn(
-            figure, name=f"reliability-{part}", title=f"Reliability of {part}", description=". ".join(told)
+            figure,
+            name=f"reliability-{part}",
+            title=f"Reliability of {part}",
+            description=". ".join(descriptions),
         )
 
 
-def _told(points: list[tuple[float, float]]) -> str:
-    """The ends of a curve of confidence and the share that is right, and where the two are furthest apart."""
+def _description(points: list[tuple[float, float]]) -> str:
+    """Describe a reliability curve: its ends, and its point furthest from the diagonal."""
     if not points:
         return "no answers"
     first, last, worst = points[0], points[-1], max(points, key=lambda point: abs(point[1] - point[0]))

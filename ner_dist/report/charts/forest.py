@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _ALL = "all types"
 _ROW = 26.0
-# Ordinary blanks run together in a page.
+# HTML collapses ordinary spaces.
 _GAP = "\N{EM SPACE}" * 3
 
 
@@ -39,22 +39,22 @@ def scores(comparison: Comparison) -> Markup:
     models = list(comparison.runs)
     each = comparison.uncertainty.models
     names = [_ALL, *comparison.shared.types]
-    told = []
+    descriptions = []
     with chart(WIDE, 70 + len(names) * max(_ROW, 11.0 * len(models) + 4)) as (figure, axes):
         _rows(axes, names)
         for index, model in enumerate(models):
             shift = (index - (len(models) - 1) / 2) * 0.6 / len(models)
-            found = [_f1(each[model], name) for name in names]
-            for row, cell in enumerate(found):
+            cells = [_f1(each[model], name) for name in names]
+            for row, cell in enumerate(cells):
                 _point(axes, row + shift, cell.value, cell, index)
-            told.append(f"{model}: {_told(dict(zip(names, found, strict=True)))}")
+            descriptions.append(f"{model}: {_description(dict(zip(names, cells, strict=True)))}")
         axes.locator_params(axis="x", nbins=7)
         axes.set_xlabel("F1")
         return drawn(
             figure,
             name="forest-scores",
             title="F1 of each type with its interval",
-            description=". ".join(told),
+            description=". ".join(descriptions),
         )
 
 
@@ -86,8 +86,8 @@ def differences(comparison: Comparison, pair: PairDifferences, *, name: str) -> 
         )
 
 
-def _told(cells: dict[str, Estimate]) -> str:
-    """All types, and the ends of the rest; every figure stands in the table of types."""
+def _description(cells: dict[str, Estimate]) -> str:
+    """Describe the overall F1, and the lowest and highest by type; the table of types has all figures."""
     whole = cells[_ALL]
     text = f"{_ALL} {formatting.score(whole.value)} ({formatting.interval(whole.low, whole.high)})"
     by_type = {name: cell.value for name, cell in cells.items() if name != _ALL}
@@ -108,7 +108,7 @@ def _rows(axes: Axes, names: list[str]) -> None:
 
 
 def _point(axes: Axes, row: float, value: float, bounds: Estimate | Difference, model: int | None) -> None:
-    """A value with its interval; hollow and grey where nothing is shown."""
+    """Draw a value with its interval; hollow and grey without a `model`, for insignificant differences."""
     color = MUTED if model is None else model_color(model)
     axes.plot([bounds.low, bounds.high], [row, row], color=color, linewidth=2, solid_capstyle="round")
     axes.plot(

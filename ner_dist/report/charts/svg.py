@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, PAPER = "#000000", "#000002", "#000003", "#000004"
 MODELS = tuple(f"#00010{i}" for i in range(6))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-"""One more than there are colours, so that with them it is many models until two look alike."""
+"""One more than there are colours, so that combinations of the two repeat late."""
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--surface"}
 _VARIABLES |= {color: f"--model-{i}" for i, color in enumerate(MODELS)}
 
@@ -60,17 +60,17 @@ _STYLE: dict[Any, Any] = {
 
 
 def model_color(index: int) -> str:
-    """The colour of the model that was named at this place, counted from 0; as in the page's legend."""
+    """The colour of the model at an index, as in the page's legend."""
     return MODELS[index % len(MODELS)]
 
 
 def model_marker(index: int) -> str:
-    """The shape that tells the model without colour; as in the page's legend."""
+    """The marker of the model at an index, as in the page's legend, to recognise it without colour."""
     return MARKERS[index % len(MARKERS)]
 
 
 WIDE, NARROW = 350.0, 320.0
-"""Widths of charts in CSS pixels, with names at their side and in a grid: what a telephone has room for."""
+"""Widths in CSS pixels of charts with names at their side, and of charts in a grid; both fit a phone."""
 
 
 @contextmanager
@@ -82,13 +82,13 @@ def chart(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
 
 
 def drawn(figure: Figure, *, name: str, title: str, description: str) -> Markup:
-    """The chart as an `<svg>` element for a page.
+    """Convert a chart to an `<svg>` element; call it inside the block of `chart`.
 
     Args:
-        figure: as `chart` made it, inside its block.
-        name: unique in the page; what its ids begin with.
-        title: what the chart shows.
-        description: what is to be seen in it, for who cannot see it; a summary where the chart holds much.
+        figure: the figure that `chart` made.
+        name: unique name in the page, and prefix of its ids.
+        title: title of the chart.
+        description: content of the chart, or a summary of it, for screen readers.
     """
     out = io.StringIO()
     with _quiet_about_glyphs():
@@ -101,7 +101,7 @@ def drawn(figure: Figure, *, name: str, title: str, description: str) -> Markup:
 
 
 def label(text: Any, *, most: int = 26) -> str:
-    """A name in a chart: as much of it as there is room for, without what XML cannot hold."""
+    """A name for a chart, shortened to `most` characters, without characters that XML forbids."""
     shown = _for_xml(str(text))
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
@@ -112,7 +112,7 @@ def _for_xml(text: str) -> str:
 
 @contextmanager
 def _quiet_about_glyphs() -> Iterator[None]:
-    """The browser has other fonts than matplotlib, which only measures with its own."""
+    """Suppress warnings about missing glyphs: the browser has other fonts, matplotlib only measures text."""
     import warnings
 
     with warnings.catch_warnings():
@@ -122,7 +122,7 @@ def _quiet_about_glyphs() -> Iterator[None]:
 
 
 def _clean(root: ElementTree.Element, name: str) -> None:
-    """Leave what a page needs: ids that something points to, made unique; colours by name; no metadata."""
+    """Clean the SVG: unique ids, only where referenced; colours as CSS variables; no metadata."""
     text = ElementTree.tostring(root, encoding="unicode")
     used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text))
     wanted = {one or other for one, other in used}
@@ -149,7 +149,7 @@ def _clean(root: ElementTree.Element, name: str) -> None:
 
 def _style(text: str) -> str:
     text = re.sub(r"font-family: [^;]+(; )?|font-stretch: [^;]+(; )?", "", text)
-    text = re.sub(r"#[0-9a-f]{6}", lambda found: f"var({_VARIABLES.get(found[0], '--ink')})", text)
+    text = re.sub(r"#[0-9a-f]{6}", lambda match: f"var({_VARIABLES.get(match[0], '--ink')})", text)
     if "font-size" in text and "fill" not in text:
         text += "; fill: var(--ink)"
     return text

@@ -1,4 +1,4 @@
-"""The way from one published F1 to the other, part by part."""
+"""A waterfall chart from one published F1 to the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def waterfall(comparison: Comparison, model: str, *, name: str) -> Markup:
-    """Bars from the F1 of the first model on its own ground to that of `model` on its own."""
+    """The parts of the gap, as bars from the headline F1 of the first model to that of `model`."""
     gap = comparison.decomposition[model]
     models = list(comparison.runs)
     start = gap.steps[0].f1
@@ -24,7 +24,7 @@ def waterfall(comparison: Comparison, model: str, *, name: str) -> Markup:
     for key, title in PARTS.items():
         rows.append((title, place, place + getattr(gap, key), key))
         place += getattr(gap, key)
-    told = [f"{title} {formatting.signed(end - begin)}" for title, begin, end, _ in rows]
+    changes = [f"{title} {formatting.signed(end - begin)}" for title, begin, end, _ in rows]
     with chart(WIDE, 236) as (figure, axes):
         ends = [(0, gap.base, start), (len(rows) + 1, model, place)]
         for row, who, value in ends:
@@ -32,7 +32,7 @@ def waterfall(comparison: Comparison, model: str, *, name: str) -> Markup:
             axes.plot([value], [row], marker=model_marker(index), markersize=9, color=model_color(index))
             _text(axes, value, row, formatting.score(value), bold=True)
         for row, (_, begin, end, key) in enumerate(rows, start=1):
-            # What the models themselves differ in is what the reader is after: it alone is coloured.
+            # Only the part due to the models, which matters most, is coloured.
             color = (
                 model_color(models.index(model if end >= begin else gap.base)) if key == "model" else MUTED
             )
@@ -55,7 +55,7 @@ def waterfall(comparison: Comparison, model: str, *, name: str) -> Markup:
             figure,
             name=name,
             title=f"What the gap between {gap.base} and {model} is made of",
-            description=f"From {formatting.score(start)} to {formatting.score(place)}: {', '.join(told)}",
+            description=f"From {formatting.score(start)} to {formatting.score(place)}: {', '.join(changes)}",
         )
 
 
