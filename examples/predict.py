@@ -11,7 +11,7 @@ import ner_dist
 def main(model: str) -> None:
     tagger = ner_dist.load_tagger(model)
     sentences = [line.split() for line in sys.stdin]
-    for words, tags in zip(sentences, tagger.tag(sentences), strict=True):
+    for words, tags in zip(sentences, tagger.tags(sentences), strict=True):
         for word, tag in zip(words, tags, strict=True):
             print(f"{word}\t{tag}")
         print()

@@ -48,7 +48,7 @@ def test_train_compare_predict(example, folder):
     assert (folder / "comparison/report.html").is_file()
 
     predicted = example("predict.py", "full", given="Anna Berg visits York .\n\nYork\n")
-    tags = ner_dist.load_tagger("full").tag([["Anna", "Berg", "visits", "York", "."], [], ["York"]])
+    tags = ner_dist.load_tagger("full").tags([["Anna", "Berg", "visits", "York", "."], [], ["York"]])
     lines = [line.split("\t") for line in predicted.splitlines() if line]
     assert [tag for _, tag in lines] == [tag for sentence in tags for tag in sentence]
     assert [word for word, _ in lines] == ["Anna", "Berg", "visits", "York", ".", "York"]
