@@ -17,14 +17,14 @@ from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.encoding import encode
 from ner_dist.data.prepare import ANY_TRAINING, window_sizes
 from ner_dist.data.renaming import places
-from ner_dist.data.words import Cutter, cutter_of
+from ner_dist.data.words import TextRule
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.errors import UserError
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
 from ner_dist.files import read_json
 from ner_dist.labels import OUTSIDE, LabelSet
 from ner_dist.model.encoder import load_config
-from ner_dist.model.tagger import load_tagging_model
+from ner_dist.model.tagger import CONFIG_KEY, load_tagging_model
 from ner_dist.model.tokenizer import load_tokenizer, padding_id
 from ner_dist.prediction.entities import Entity, TaggedItem, TaggedWords, entities_of
 from ner_dist.prediction.items import Item
@@ -34,7 +34,7 @@ from ner_dist.run.directory import Run, predicts_iob2
 from ner_dist.runtime.accelerator import Device, resolve_precision
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
     from ner_dist.data.encoding import Encoded
 
@@ -70,8 +70,8 @@ class Tagger:
     """Padded subwords a forward pass holds."""
     decoder: Decoder
     """Maps the model's ids to `labels`."""
-    cutter: Cutter
-    """Cuts texts into sentences of words."""
+    text_rule: TextRule
+    """How texts are cut into sentences of words."""
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Tag sentences that are split into words already.
@@ -126,24 +126,29 @@ class Tagger:
 
     def tag_items(self, items: Sequence[Item]) -> list[TaggedItem]:
         """Tag texts and lists of words, with their words, tags and entities."""
-        cut = [self.cutter.sentences(item.text) if item.text is not None else None for item in items]
         sentences: list[list[str]] = []
+        places: list[list[tuple[int, int]] | None] = []
         ends = [0]
-        for item, chars in zip(items, cut, strict=True):
-            if item.text is None or chars is None:
+        for item in items:
+            if item.text is None:
                 sentences.append(item.words or [])
+                places.append(None)
             else:
-                sentences += [[item.text[start:end] for start, end in sentence] for sentence in chars]
+                chars = self.text_rule.word_ranges(item.text)
+                words = [item.text[start:end] for start, end in chars]
+                firsts = self.text_rule.first_words(item.text, chars)
+                sentences += [words[first:end] for first, end in pairwise([*firsts, len(words)])]
+                places.append(chars)
             ends.append(len(sentences))
         tagged = self.predict(sentences)
         spans, names = tagged.entities(), np.array(self.labels.tags, dtype=object)
         result = []
-        for item, chars, first, last in zip(items, cut, ends, ends[1:], strict=False):
+        for item, of_item, first, last in zip(items, places, ends, ends[1:], strict=False):
             begin, end = int(tagged.offsets[first]), int(tagged.offsets[last])
             part = TaggedItem(
                 item,
                 words=list(chain.from_iterable(sentences[first:last])),
-                chars=None if chars is None else list(chain.from_iterable(chars)),
+                chars=of_item,
                 sentences=(tagged.offsets[first : last + 1] - begin).tolist(),
                 tags=names[tagged.tags[begin:end]].tolist(),
             )
@@ -254,8 +259,17 @@ def load_tagger(
             labels=labels,
             iob2=predicts_iob2(run),
         ),
-        cutter=cutter_of(config),
+        text_rule=text_rule(config),
     )
+
+
+def text_rule(config: PretrainedConfig) -> TextRule:
+    """The rule by which texts are cut for a model: that of its training, or Unicode's words and sentences.
+
+    A model that was trained on lists of words has no rule of its own.
+    """
+    written = getattr(config, CONFIG_KEY, None) or {}
+    return TextRule.from_dict(written["text"]) if "text" in written else TextRule(sentences="unicode")
 
 
 def _own_device() -> torch.device:

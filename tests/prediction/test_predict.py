@@ -233,7 +233,7 @@ def test_mistakes_are_found_before_the_model_is_loaded(run, tmp_path, monkeypatc
     ):
         with pytest.raises(UserError, match=what):
             predict(Prediction(str(run.folder), str(wrong_source), output, output_format="jsonl"))
-    with pytest.raises(UserError, match="the ending '.odt' is that of no format"):
+    with pytest.raises(UserError, match=r"the ending '\.odt' is that of no format"):
         output_format(tmp_path / "out.odt", None)
     assert (tmp_path / "there.jsonl").read_text() == "mine"
 
