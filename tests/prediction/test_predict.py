@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import ner_dist
 from ner_dist.errors import UserError
 from ner_dist.prediction import command, parts
 from ner_dist.prediction.command import Prediction, output_format, predict
-from tests.distributed.launching import RECIPE
+from tests.distributed.launching import RECIPE, REPOSITORY
 
 TEXTS = [
     "Anna Berg visits York.",
@@ -243,3 +244,20 @@ def test_several_texts_are_a_list(tagger):
         tagger.spans("Anna Berg")
     assert tagger.spans([]) == []
     assert tagger.spans([""]) == [[]]
+
+
+def test_the_documented_keys_are_those_that_are_written(run, tmp_path):
+    page = (REPOSITORY / "docs/formats.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`.*?) \|", page.split("## Tagged text\n")[1].split("\n## ")[0], flags=re.M)
+    documented = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    documented = {
+        name.replace("entities[].", "") if "[]" in name else name.lstrip(".") for name in documented
+    }
+    lines = [{"text": "Anna Berg visits York."}, {"tokens": ["Anna", "Berg", "visits", "York", "."]}]
+    source = written(tmp_path, "in.jsonl", "\n".join(map(json.dumps, lines)))
+    given = rows(predicted(run, source, tmp_path / "out.jsonl"))
+    assert all(row["entities"] for row in given), "nothing was found, so nothing is shown"
+    keys = {key for row in given for key in row} | {
+        key for row in given for each in row["entities"] for key in each
+    }
+    assert keys | {"file"} == documented
