@@ -1,26 +1,25 @@
-"""Reading recipes: YAML, `extends`, command-line overrides, and errors that name key, file and line.
+"""Read recipes: YAML, `extends` and command-line overrides, with the location of every key.
 
 A recipe is a YAML file with the keys of `recipe.Recipe`. It may extend another recipe
 (`extends: full.yaml`, relative to its own folder) and every key can be overridden on the command line
 with `dotted.key=value`, the value being YAML. Either changes the keys that it names and no others, so that
 an override does what the same key in a recipe that extends this one would do. An unknown key, a wrong type
-or a value out of range is a `UserError` that names the key, its location and the nearest valid key.
+or a value out of range is a `UserError` that names key and location (`recipe_errors.py`).
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from datetime import date
 from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import AUTO_KEYS, Data, Recipe, as_begun
+from ner_dist.recipe_errors import ancestors, as_user_error
 from ner_dist.shipped import shipped_recipes
 
 # Keys that may differ between two starts of one run: where it writes, what it reports, how fast it scores.
@@ -234,11 +233,11 @@ def _override(values: dict[str, Any], origin: dict[str, str], text: str) -> dict
         raise UserError(f"the value is not valid YAML: {problem}", where=where) from None
     for name in reversed(key.split(".")):
         tree = {name: tree}
-    for parent in reversed(_ancestors(key)):
+    for parent in reversed(ancestors(key)):
         if not isinstance(_at(values, parent), dict | None):
             raise UserError(f"`{parent}` has no keys below it", where=where, fix=f"write {parent}=VALUE")
     origin |= dict.fromkeys((key, *_keys_below(tree)), where)
-    for parent in _ancestors(key):
+    for parent in ancestors(key):
         origin.setdefault(parent, where)
     return _merge(values, tree)
 
@@ -261,129 +260,7 @@ def _validated(values: dict[str, Any], origin: dict[str, str], *, recipe: str) -
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise _as_user_error(error, origin=origin, recipe=recipe) from None
-
-
-def _as_user_error(error: ValidationError, *, origin: dict[str, str], recipe: str) -> UserError:
-    """The first problem that pydantic found, said in the words of the recipe."""
-    problems = error.errors()
-    key = _key_of(problems[0])
-    # Of a union, pydantic reports every branch; the one that got furthest is the one that was meant.
-    about = [problem for problem in problems if _key_of(problem) == key]
-    depth = max(len(problem["loc"]) for problem in about)
-    about = [problem for problem in about if len(problem["loc"]) == depth]
-    first = about[0]
-    where = _where(key, first, origin) or recipe
-    if first["type"] == "extra_forbidden":
-        return UserError(f"unknown key `{key}`", where=where, fix=nearest_key(key))
-    if first["type"] == "missing" and ".".join(map(str, first["loc"])) == key:
-        return UserError(f"key `{key}` is missing", where=recipe, fix=f"add it or pass {key}=VALUE")
-    if first["type"] == "value_error":
-        return UserError(f"`{key}`: {first['msg'].removeprefix('Value error, ')}", where=where)
-    texts = list(dict.fromkeys(_message(problem) for problem in about))
-    message = " or ".join([texts[0], *(text.removeprefix("should be ") for text in texts[1:])])
-    given = first["input"]
-    shown = (
-        "" if isinstance(given, dict) else f" (it is {json.dumps(given, default=str, ensure_ascii=False)})"
-    )
-    fixes = [fix for problem in about if (fix := _fix(key, problem))]
-    subject = f"`{key}{_item(first)}`" if key else "the recipe"
-    return UserError(f"{subject} {message}{shown}", where=where, fix=fixes[0] if fixes else None)
-
-
-def _key_of(problem: Any) -> str:
-    """The recipe's key in a problem's location, which may go on with the branch of a union or an item."""
-    parts = [str(part) for part in problem["loc"]]
-    if problem["type"] == "extra_forbidden":
-        return ".".join(parts)
-    known = known_keys()
-    return next((key for depth in range(len(parts), 0, -1) if (key := ".".join(parts[:depth])) in known), "")
-
-
-def _where(key: str, problem: Any, origin: dict[str, str]) -> str | None:
-    parts = [str(part) for part in problem["loc"]]
-    places = [".".join(parts), f"{key}.{parts[-1]}", key, *_ancestors(key)]
-    if problem["type"] == "value_error":
-        # A check of a section's keys against each other names them; an override is the likelier mistake.
-        named = [f"{key}.{word}" for word in problem["msg"].split()]
-        places = sorted(named, key=lambda name: not origin.get(name, "").startswith("override")) + places
-    return next((origin[place] for place in places if place in origin), None)
-
-
-_WORDS = {
-    "bool_type": "should be true or false",
-    "dict_type": "should be a mapping of keys to values",
-    "float_type": "should be a number",
-    "int_type": "should be a whole number",
-    "invalid_key": "has a key that is not text",
-    "list_type": "should be a list",
-    "missing": "has too few values",
-    "model_type": "should hold keys of its own",
-    "string_pattern_mismatch": "may hold letters, digits, `_`, `.` and `-` only",
-    "string_too_short": "should not be empty",
-    "string_type": "should be text",
-    "too_long": "has too many values",
-    "tuple_type": "should be a list",
-}
-
-
-def _message(problem: Any) -> str:
-    text = problem["msg"].removeprefix("Input ")
-    return _WORDS.get(problem["type"]) or text[0].lower() + text[1:]
-
-
-def _item(problem: Any) -> str:
-    last = problem["loc"][-1]
-    in_a_list = isinstance(last, int) and problem["type"] not in ("missing", "invalid_key")
-    return f"[{last}]" if in_a_list else ""
-
-
-def _fix(key: str, problem: Any) -> str | None:
-    given = problem["input"]
-    if problem["type"] == "model_type":
-        return f"write them below it, such as {key}.{_keys_in(key)[0]}"
-    if problem["type"] == "list_type" and isinstance(given, str):
-        return f"write [{given}]"
-    if problem["type"] == "string_type" and isinstance(given, int | float | date):
-        return "put it in quotes"
-    return None
-
-
-def _ancestors(key: str) -> list[str]:
-    parts = key.split(".")
-    return [".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1)]
-
-
-def known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
-    keys = []
-    for name, field in section.model_fields.items():
-        keys.append(f"{prefix}{name}")
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += known_keys(field.annotation, f"{prefix}{name}.")
-    return keys
-
-
-def _keys_in(section: str) -> list[str]:
-    """Names of the keys of a section, or of the recipe itself if it is called ``."""
-    prefix = f"{section}." if section else ""
-    below = [key.removeprefix(prefix) for key in known_keys() if key.startswith(prefix)]
-    return [name for name in below if "." not in name]
-
-
-def nearest_key(key: str) -> str:
-    """Advice for an unknown key: the most similar known key, or else a list of the keys."""
-    section, _, leaf = key.rpartition(".")
-    siblings = _keys_in(section)
-    leaves: dict[str, str] = {}
-    for name in known_keys():
-        leaves.setdefault(name.rpartition(".")[2], name)
-    if leaf in leaves:
-        return f"did you mean `{leaves[leaf]}`?"
-    if close := difflib.get_close_matches(leaf, siblings, n=1):
-        return f"did you mean `{section}{'.' if section else ''}{close[0]}`?"
-    if close := difflib.get_close_matches(leaf, leaves, n=1):
-        return f"did you mean `{leaves[close[0]]}`?"
-    return f"the keys are {', '.join(siblings)}"
+        raise as_user_error(error, origin=origin, recipe=recipe) from None
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

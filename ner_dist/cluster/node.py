@@ -16,7 +16,7 @@ from ner_dist.model.encoder import load_config
 from ner_dist.recipe_file import differing_keys
 from ner_dist.run.directory import check_output
 from ner_dist.run.provenance import package_versions
-from ner_dist.runtime.accelerator import Device, resolve_precision
+from ner_dist.runtime.precision import Device, resolve_precision
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import Recipe
-from ner_dist.recipe_file import nearest_key
+from ner_dist.recipe_errors import nearest_key
 
 _INTRODUCTION = """\
 # Settings

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.matching import CORRECT
-from ner_dist.comparison.results import Bucket
 from ner_dist.data.training_text import entities
+from ner_dist.evaluation.json_form import OPTIONAL
 from ner_dist.evaluation.metrics import precision_recall_f1, sentence_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
 _ENTITY_LENGTHS = (1, 2, 3, 4)
 _SENTENCE_LENGTHS = (10, 20, 30, 50)
 SEEN = ("seen", "seen with another type", "unseen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """Scores of some of the entities; by what training has shown there is only recall."""
+
+    bucket: str
+    precision: float | None = field(default=None, metadata=OPTIONAL)
+    recall: float
+    f1: float | None = field(default=None, metadata=OPTIONAL)
+    support: int
+    """Gold entities."""
+    predicted: int | None = field(default=None, metadata=OPTIONAL)
+    """Predicted entities."""
 
 
 def by_entity_length(outcomes: Sequence[Outcome]) -> list[Bucket]:

@@ -7,12 +7,12 @@ The expected calibration error is the mean gap between the two, each bin weighte
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.matching import CORRECT
-from ner_dist.comparison.results import Calibration, Reliability, ReliabilityBin
 
 if TYPE_CHECKING:
     from ner_dist.comparison.aligned import AlignedPredictions
@@ -22,6 +22,41 @@ BINS = 10
 ENTITY_CONFIDENCE = "product of the probabilities of its words' tags"
 """A tagger answers word by word, so that is its own probability of the whole entity. Words of one entity tend
 to be right or wrong together, so it leans to the low side for long ones."""
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The answers whose confidence lies in (low, high]; the first bin holds 0, too."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None
+    """Their mean confidence, None of no answers."""
+    accuracy: float | None
+    """The share that is right, None of no answers."""
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Reliability: accuracy of answers by their confidence."""
+
+    ece: float | None
+    """The expected calibration error, None without an answer."""
+    bins: list[ReliabilityBin]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Calibration of a model, over the runs that store probabilities."""
+
+    runs: int
+    words: Reliability
+    """A word is right if it has the gold's tag."""
+    entities: Reliability
+    """A predicted entity is right if the gold has it with the same words and type."""
+    entity_confidence: str
+    """Definition of an entity's confidence."""
 
 
 def calibration(aligned: AlignedPredictions, model: str) -> Calibration | None:

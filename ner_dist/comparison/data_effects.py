@@ -5,14 +5,14 @@ All scores are strict micro F1 on the same ground, the mean over a model's runs.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.aligned import NO_TRAINING, NO_WORDS
-from ner_dist.comparison.results import DataEffect, EffectGap, EffectScores
 from ner_dist.evaluation import metrics
+from ner_dist.evaluation.json_form import key
 from ner_dist.labels import extract_spans
 
 if TYPE_CHECKING:
@@ -32,6 +32,38 @@ WHAT = {
     "invalid_transitions": "A predicted I- that continues nothing is no entity in strict IOB2; "
     "without: it starts one, in gold and predictions alike, which is seqeval's default.",
 }
+
+
+@dataclass(frozen=True)
+class EffectScores:
+    """A model's F1 with and without an effect of the data; None where that cannot be known."""
+
+    with_effect: float = field(metadata=key("with"))
+    without: float | None
+    difference: float | None
+
+
+@dataclass(frozen=True)
+class EffectGap:
+    """F1 of the second model minus that of the first, with and without an effect."""
+
+    with_effect: float | None = field(metadata=key("with"))
+    without: float | None
+
+
+@dataclass(frozen=True)
+class DataEffect:
+    """Something in the data that may flatter scores."""
+
+    name: str
+    what: str
+    count: int | None
+    """Sentences concerned; of `invalid_transitions`, entities. None where that cannot be known."""
+    share: float | None
+    why: str | None
+    """Reason if the scores without it are unknown; else None."""
+    scores: dict[str, EffectScores]
+    gap: EffectGap
 
 
 def effects(aligned: AlignedPredictions) -> dict[str, DataEffect]:

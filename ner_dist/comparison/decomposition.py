@@ -9,14 +9,37 @@ are; each part is the sum of the steps that change its thing.
 from __future__ import annotations
 
 import statistics
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ner_dist.comparison.results import Decomposition, DecompositionStep
 from ner_dist.comparison.scores import strict_scores
+from ner_dist.evaluation.json_form import key
 
 if TYPE_CHECKING:
     from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class DecompositionStep:
+    """F1 at one place on the path from one headline to the other."""
+
+    what: str
+    f1: float
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """Parts of the gap between a model's headline F1 and that of `base`; the three parts add up to `gap`."""
+
+    base: str = field(metadata=key("from"))
+    """The first model."""
+    gap: float
+    label_set: float
+    sentences: float
+    """Where the models' gold tags differ, that is part of it."""
+    model: float
+    steps: list[DecompositionStep]
 
 
 def decomposition(own: dict[str, list[Predictions]], aligned: AlignedPredictions) -> dict[str, Decomposition]:

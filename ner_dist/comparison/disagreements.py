@@ -1,8 +1,10 @@
-"""The sentences worth looking at: where a model errs, or where models differ."""
+"""Sentences to look at: those in which a model errs, or in which models differ."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,36 +17,69 @@ if TYPE_CHECKING:
     from ner_dist.labels import Spans
 
 
-def disagreements(aligned: AlignedPredictions, *, limit: int | None = None) -> list[dict[str, Any]]:
-    """Distinct sentences on which a model's first run errs, or on which the first runs of two models differ.
+@dataclass(frozen=True)
+class Entity:
+    """An entity, by its words within the sentence."""
 
-    Of a sentence's copies the first is shown on which that is so.
+    type: str
+    start: int
+    end: int
+    """Index after the last word."""
+
+
+@dataclass(frozen=True)
+class EntityError:
+    """An entity of the gold or of the prediction that is not correct."""
+
+    kind: str
+    """One of `matching.KINDS`."""
+    entity: Entity
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A sentence in which a model errs or models differ."""
+
+    id: str | int
+    """The place of the sentence, from 1, if it has no id."""
+    tokens: list[str] | None
+    """The words; None if the predictions hold none."""
+    words: int
+    """Number of words."""
+    copies: int
+    """Number of sentences that are copies of this one, itself included."""
+    gold: list[Entity]
+    predicted: dict[str, list[Entity]]
+    """By model."""
+    errors: dict[str, list[EntityError]]
+    """By model, those of the gold first: a matched pair that differs is two errors."""
+    models_differ: bool
+
+
+def disagreements(aligned: AlignedPredictions, *, limit: int | None = None) -> list[Disagreement]:
+    """Distinct sentences in which a model's first run errs, or in which the first runs of two models differ.
+
+    Of the copies of a sentence, the first of which this is true is returned.
 
     Args:
         aligned: the sentences.
-        limit: how many at most. Those on which models differ come first; each group is in the data's order.
-
-    Returns:
-        Of each sentence `id` (its place counted from 1, if it has none), `tokens` (or None), `words` and
-        `copies` (numbers), `gold` and `predicted` entities by model as `[type, first word, word behind the
-        last]`; `errors` by model: `[kind, type, first word, word behind the last]` of every entity that is
-        not correct, the gold ones first, so that of a pair that does not match both are there; `disagree`,
-        whether models differ.
+        limit: largest number of sentences. Those in which models differ come first; each group is in the
+            order of the data.
     """
-    found = {model: outcomes[0] for model, outcomes in aligned.outcomes.items()}
-    differ = _differ(aligned, list(found.values()))
+    outcomes = {model: runs[0] for model, runs in aligned.outcomes.items()}
+    differ = _differ(aligned, list(outcomes.values()))
     err = np.zeros(len(aligned), dtype=bool)
-    for each in found.values():
-        for spans, kind in _sides(each):
+    for outcome in outcomes.values():
+        for spans, kind in _sides(outcome):
             err[sentence_of(spans.start[kind != CORRECT], aligned.offsets)] = True
-    shown = np.flatnonzero(differ | err)
+    chosen = np.flatnonzero(differ | err)
     # Stable, so that what comes first of a unit, and of each group, is what comes first in the data.
-    shown = shown[np.argsort(~differ[shown], kind="stable")]
-    shown = shown[np.sort(np.unique(aligned.unit[shown], return_index=True)[1])][:limit]
-    return _Sentences(aligned, found).of(shown, differ)
+    chosen = chosen[np.argsort(~differ[chosen], kind="stable")]
+    chosen = chosen[np.sort(np.unique(aligned.unit[chosen], return_index=True)[1])][:limit]
+    return list(_described(aligned, outcomes, chosen, differ))
 
 
-def _differ(aligned: AlignedPredictions, found: list[Outcome]) -> np.ndarray:
+def _differ(aligned: AlignedPredictions, outcomes: list[Outcome]) -> np.ndarray:
     """bool [N]: sentences in which the predicted entities of two models are not the same."""
     places = np.zeros(len(aligned), dtype=bool)
     types, words = len(aligned.labels.types), len(aligned.gold) + 1
@@ -54,72 +89,60 @@ def _differ(aligned: AlignedPredictions, found: list[Outcome]) -> np.ndarray:
         result: np.ndarray = (spans.start * words + spans.end) * types + spans.type
         return result
 
-    first = keys(found[0].predicted)
-    for other in found[1:]:
+    first = keys(outcomes[0].predicted)
+    for other in outcomes[1:]:
         alone = np.setxor1d(first, keys(other.predicted), assume_unique=True)
         places[sentence_of(alone // (words * types), aligned.offsets)] = True
     return places
 
 
-def _sides(found: Outcome) -> tuple[tuple[Spans, np.ndarray], ...]:
-    """Gold and predicted entities, each with what became of them."""
-    return (found.gold, found.kind_of_gold), (found.predicted, found.kind_of_predicted)
+def _sides(outcome: Outcome) -> tuple[tuple[Spans, np.ndarray], tuple[Spans, np.ndarray]]:
+    """The gold and the predicted entities, each with their kinds."""
+    return (outcome.gold, outcome.kind_of_gold), (outcome.predicted, outcome.kind_of_predicted)
 
 
-class _Sentences:
-    """Data to show for a sentence, by its index."""
-
-    def __init__(self, aligned: AlignedPredictions, found: dict[str, Outcome]) -> None:
-        self.aligned = aligned
-        self.copies = np.bincount(aligned.unit)
-        self.sides = {
-            model: [_Entities(spans, kind, aligned) for spans, kind in _sides(each)]
-            for model, each in found.items()
-        }
-
-    def of(self, sentences: np.ndarray, differ: np.ndarray) -> list[dict[str, Any]]:
-        aligned = self.aligned
-        some = next(iter(self.sides.values()))
-        return [
-            {
-                "id": i + 1 if aligned.ids is None else aligned.ids[i],
-                "tokens": None if aligned.tokens is None else aligned.tokens[i],
-                "words": int(aligned.offsets[i + 1] - aligned.offsets[i]),
-                "copies": int(self.copies[aligned.unit[i]]),
-                "gold": some[0].of(i),
-                "predicted": {model: predicted.of(i) for model, (_, predicted) in self.sides.items()},
-                "errors": {
-                    model: [error for side in sides for error in side.errors(i)]
-                    for model, sides in self.sides.items()
-                },
-                "disagree": bool(differ[i]),
-            }
-            for i in sentences.tolist()
-        ]
+def _described(
+    aligned: AlignedPredictions, outcomes: dict[str, Outcome], chosen: np.ndarray, differ: np.ndarray
+) -> Iterator[Disagreement]:
+    """The sentences whose indices are chosen, int64 [n]."""
+    copies = np.bincount(aligned.unit)
+    sides = {
+        model: [_BySentence(spans, kind, aligned) for spans, kind in _sides(outcome)]
+        for model, outcome in outcomes.items()
+    }
+    gold, _ = next(iter(sides.values()))
+    for i in chosen.tolist():
+        yield Disagreement(
+            id=i + 1 if aligned.ids is None else aligned.ids[i],
+            tokens=None if aligned.tokens is None else aligned.tokens[i],
+            words=int(aligned.offsets[i + 1] - aligned.offsets[i]),
+            copies=int(copies[aligned.unit[i]]),
+            gold=gold.entities(i),
+            predicted={model: predicted.entities(i) for model, (_, predicted) in sides.items()},
+            errors={
+                model: [error for side in both for error in side.errors(i)] for model, both in sides.items()
+            },
+            models_differ=bool(differ[i]),
+        )
 
 
-class _Entities:
-    """The entities of each sentence, and what became of them."""
+class _BySentence:
+    """The gold or the predicted entities of each sentence, with their kinds."""
 
     def __init__(self, spans: Spans, kind: np.ndarray, aligned: AlignedPredictions) -> None:
         sentence = sentence_of(spans.start, aligned.offsets)
         begin = aligned.offsets[sentence]
-        self.kind = kind.tolist()
-        self.names = [aligned.labels.types[index] for index in spans.type.tolist()]
-        self.start, self.end = (spans.start - begin).tolist(), (spans.end - begin).tolist()
-        self.first = np.searchsorted(sentence, np.arange(len(aligned) + 1)).tolist()
+        types = [aligned.labels.types[index] for index in spans.type.tolist()]
+        self._kinds = kind.tolist()
+        self._entities = [*map(Entity, types, (spans.start - begin).tolist(), (spans.end - begin).tolist())]
+        self._first = np.searchsorted(sentence, np.arange(len(aligned) + 1)).tolist()
 
-    def of(self, sentence: int) -> list[list[Any]]:
-        """`[type, start, end]` of each, counted within the sentence."""
-        return [[self.names[k], self.start[k], self.end[k]] for k in self._here(sentence)]
+    def entities(self, sentence: int) -> list[Entity]:
+        return self._entities[self._first[sentence] : self._first[sentence + 1]]
 
-    def errors(self, sentence: int) -> list[list[Any]]:
-        """`[kind, type, start, end]` of each that is not correct."""
+    def errors(self, sentence: int) -> list[EntityError]:
         return [
-            [KINDS[self.kind[k]], self.names[k], self.start[k], self.end[k]]
-            for k in self._here(sentence)
-            if self.kind[k] != CORRECT
+            EntityError(KINDS[self._kinds[i]], self._entities[i])
+            for i in range(self._first[sentence], self._first[sentence + 1])
+            if self._kinds[i] != CORRECT
         ]
-
-    def _here(self, sentence: int) -> range:
-        return range(self.first[sentence], self.first[sentence + 1])

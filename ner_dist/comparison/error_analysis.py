@@ -5,15 +5,16 @@ Everything is counted over entities on the same ground, strict IOB2, and summed 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.aligned import NO_TRAINING, NO_WORDS
-from ner_dist.comparison.buckets import by_entity_length, by_seen, by_sentence_length
+from ner_dist.comparison.buckets import Bucket, by_entity_length, by_seen, by_sentence_length
 from ner_dist.comparison.matching import KINDS, MISSED, SPURIOUS
 from ner_dist.comparison.muc import muc
-from ner_dist.comparison.results import Confusion, ErrorAnalysis
+from ner_dist.evaluation.metrics import PrecisionRecallF1
 from ner_dist.labels import OUTSIDE
 
 if TYPE_CHECKING:
@@ -21,6 +22,37 @@ if TYPE_CHECKING:
 
     from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.matching import Outcome
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Matched entities, gold (rows) by predicted type (columns)."""
+
+    types: list[str]
+    """The last is `O`: its column holds what was missed, its row what is spurious."""
+    counts: list[list[int]]
+
+
+@dataclass(frozen=True)
+class ErrorAnalysis:
+    """A model's errors on the same ground; counts are sums over its runs."""
+
+    runs: int
+    strict: PrecisionRecallF1[float]
+    """This and the next three: how strictly an entity has to match, as in `muc.py`."""
+    exact: PrecisionRecallF1[float]
+    partial: PrecisionRecallF1[float]
+    type: PrecisionRecallF1[float]
+    kinds: dict[str, int]
+    """Number of entities of each of `matching.KINDS`."""
+    kinds_per_type: dict[str, dict[str, int]]
+    """A spurious entity counts for the type it was given, all others for their gold type."""
+    confusion: Confusion
+    by_entity_length: list[Bucket]
+    by_sentence_length: list[Bucket]
+    by_seen: list[Bucket] | None
+    by_seen_why: str | None
+    """Reason if `by_seen` is None."""
 
 
 def errors(aligned: AlignedPredictions, model: str) -> ErrorAnalysis:

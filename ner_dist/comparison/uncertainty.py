@@ -21,32 +21,113 @@ the larger p-value is corrected after Holm (1979): `p_holm`.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
 from ner_dist.comparison.resampling import between_runs, bootstrap, same_seeds, swapped
-from ner_dist.comparison.results import (
-    Difference,
-    Estimate,
-    Figures,
-    MacroF1,
-    PairDifferences,
-    Uncertainty,
-)
 from ner_dist.comparison.unit_counts import UnitCounts
-from ner_dist.evaluation.metrics import PrecisionRecallF1
+from ner_dist.evaluation.json_form import INLINE, OPTIONAL
+from ner_dist.evaluation.metrics import Figure, PrecisionRecallF1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ner_dist.comparison.aligned import AlignedPredictions
 
-Cell = TypeVar("Cell")
-
 # Differences that rounding alone makes.
 _NOTHING = 1e-12
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference of a figure between two models, its interval, and what the tests say."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    """Of the bootstrap, two-sided."""
+    p_randomisation: float
+    significant: bool
+    """Whether both tests find a difference: the larger p (corrected, for a type) is below 1 - level."""
+    p_holm: float | None = field(default=None, metadata=OPTIONAL)
+    """The larger p corrected over the types; None for figures over all types."""
+
+    @property
+    def decisive_p(self) -> float:
+        """The p-value that decides."""
+        return max(self.p, self.p_randomisation) if self.p_holm is None else self.p_holm
+
+
+@dataclass(frozen=True)
+class MacroF1(Generic[Figure]):
+    """The mean of the types' F1."""
+
+    f1: Figure
+
+
+@dataclass(frozen=True)
+class Figures(Generic[Figure]):
+    """Statistics of every score on the shared types and sentences."""
+
+    micro: PrecisionRecallF1[Figure]
+    macro: MacroF1[Figure]
+    accuracy: Figure
+    per_type: dict[str, PrecisionRecallF1[Figure]]
+
+    def overall(self) -> dict[str, Figure]:
+        """The figures over all types, by the names of `Scores.overall`."""
+        return {
+            "precision": self.micro.precision,
+            "recall": self.micro.recall,
+            "f1": self.micro.f1,
+            "macro_f1": self.macro.f1,
+            "accuracy": self.accuracy,
+        }
+
+
+@dataclass(frozen=True)
+class PairDifferences:
+    """The figures of model `of` minus those of model `to`."""
+
+    of: str
+    to: str
+    figures: Figures[Difference] = field(metadata=INLINE)
+
+    def better(self, difference: Difference) -> str:
+        """The model that is ahead in a figure."""
+        return self.of if difference.difference > 0 else self.to
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Intervals of every model's figures, and tests of the differences of each two models."""
+
+    resamples: int
+    resamples_needed: int
+    """Fewest with which a difference on any type can be significant."""
+    level: float
+    """Of the intervals, such as 0.95."""
+    units: int
+    """Distinct sentences, which are what is drawn."""
+    seed: int
+    """Of the resampling."""
+    method: str
+    models: dict[str, Figures[Estimate]]
+    differences: list[PairDifferences]
+    """Of later models to earlier ones."""
 
 
 def uncertainty(
@@ -152,14 +233,14 @@ def _tested(
     return [*map(Difference, *columns, holm_p)]
 
 
-def _figures(names: Sequence[tuple[str, ...]], cells: Sequence[Cell]) -> Figures[Cell]:
+def _figures(names: Sequence[tuple[str, ...]], cells: Sequence[Figure]) -> Figures[Figure]:
     """Cells [F] in their places, which are called `names`."""
     by_name = dict(zip(names, cells, strict=True))
 
-    def cell(*name: str) -> Cell:
+    def cell(*name: str) -> Figure:
         return by_name[name]
 
-    def three(*parents: str) -> PrecisionRecallF1[Cell]:
+    def three(*parents: str) -> PrecisionRecallF1[Figure]:
         return PrecisionRecallF1(cell(*parents, "precision"), cell(*parents, "recall"), cell(*parents, "f1"))
 
     return Figures(

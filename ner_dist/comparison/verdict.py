@@ -7,16 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ner_dist.comparison.results import (
-    Decomposition,
-    Difference,
-    Headline,
-    ModelInfo,
-    PairDifferences,
-    SharedScores,
-    Uncertainty,
-    Verdict,
-)
+from ner_dist.comparison.decomposition import Decomposition
+from ner_dist.comparison.results import Headline, ModelInfo, SharedScores, Verdict
+from ner_dist.comparison.uncertainty import Difference, PairDifferences, Uncertainty
 from ner_dist.formatting import counted, joined, p_value, score, signed
 
 FEW = 30

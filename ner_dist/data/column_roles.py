@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ner_dist.data.columns import SAMPLE, Columns, attribute_of
+from ner_dist.data.cells import SAMPLE
+from ner_dist.data.columns import Columns, attribute_of
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES, are_tags, is_outside, is_prefixed, type_in
 from ner_dist.errors import UserError
 
@@ -56,7 +57,7 @@ def without_ranges(columns: Columns) -> Columns:
     kept = columns.keep(~skipped)
     if columns.names is None:
         called = any(suffix in (".conllu", ".conllup") for suffix in columns.path.suffixes)
-        if not is_numbering(kept, number) and not (called and columns.width == len(_CONLLU)):
+        if not _is_numbering(kept, number) and not (called and columns.width == len(_CONLLU)):
             return columns
         if columns.width >= len(_CONLLU):
             kept = replace(kept, names=(*_CONLLU, *("?" * (columns.width - len(_CONLLU)))))
@@ -80,10 +81,17 @@ def _id_column(columns: Columns) -> int | None:
     return 0 if first and all(re.fullmatch(_ID, cell) for cell in first) else None
 
 
-def is_numbering(columns: Columns, number: int) -> bool:
-    """Whether a column numbers words or sentences, or holds one name per sentence, instead of words."""
+def _is_numbering(columns: Columns, number: int) -> bool:
+    """Whether a column numbers words or sentences, or holds one name per sentence, instead of words.
+
+    That takes more than numbers, which may be words: they have to count, and a column with more than one
+    distinct cell has to lie between them and the last, to hold the words.
+    """
+    between = range(number + 1, columns.width - 1)
+    if not any(len(columns.distinct(other, first=SAMPLE)) > 1 for other in between):
+        return False
     head = np.arange(len(columns.at)) < _HEAD
-    if not head.all() and not is_numbering(columns.keep(head), number):
+    if not head.all() and not _is_numbering(columns.keep(head), number):
         return False  # most files end here, without a look at all of them
     first = np.zeros(len(columns.at), dtype=bool)
     first[columns.starts] = True
@@ -96,10 +104,13 @@ def is_numbering(columns: Columns, number: int) -> bool:
             return True
         numbers = cells.cast("int64").to_numpy()
         step, begin = np.diff(numbers), numbers[first]
+        all_words = bool(len(numbers) > 2 and (step == 1).all())
+        if not inside.any():  # a word a sentence: they all begin with 1, as any text may
+            return all_words
         # Here and there a line may be gone.
         words = (step[inside] > 0).all() and np.mean(np.r_[step[inside] == 1, begin < 2]) > 0.9
-        all_words = len(numbers) > 2 and (step == 1).all()
-        sentences = inside.any() and not step[inside].any() and (step[~inside] == 1).all()
+        # The same number everywhere counts nothing.
+        sentences = (~inside).any() and not step[inside].any() and (step[~inside] == 1).all()
         return bool(words or all_words or sentences)
     codes = cells.dictionary_encode().indices.to_numpy()
     several = int((np.diff(columns.offsets) > 1).sum())
@@ -128,7 +139,7 @@ def word_column(columns: Columns, data: Data | None = None) -> int:
         if name.lower() in WORD_NAMES:
             return number
     number = 0
-    while number < columns.width - 2 and is_numbering(columns, number):
+    while number < columns.width - 2 and _is_numbering(columns, number):
         number += 1
     if number:
         log.info(

@@ -1,4 +1,4 @@
-"""Scoring a model on a split, on any number of ranks: count, don't gather.
+"""Score a model on a split, on any number of ranks: count, don't gather.
 
 The micro-batches of an evaluation do not depend on the number of ranks, and all windows of a sentence go to
 one rank, which counts its spans, once the words without subwords have their tags
@@ -26,8 +26,12 @@ from ner_dist.runtime.progress import progress
 from ner_dist.runtime.signals import Stopped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from accelerate import Accelerator
 
+    from ner_dist.data.collate import Batch
+    from ner_dist.data.encoding import Encoded
     from ner_dist.data.labelled import LabelledSplit
     from ner_dist.evaluation.id2label import Decoder
     from ner_dist.labels import LabelSet
@@ -135,15 +139,9 @@ def evaluate(
     was_training = model.training
     model.eval()
     mine = plan.rank_micro_batches(rank, world)
-    # Not inference_mode: what ZeRO-3 gathers in it, the next training step could not use.
-    with torch.no_grad(), progress("scoring", len(mine)) as show:
-        for done, examples in enumerate(mine, start=1):
-            batch = collate(
-                split.encoded, examples, tags, pad_id=split.pad_id, pin=accelerator.device.type == "cuda"
-            )
-            batch = batch.to(accelerator.device)
-            logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-            logits = logits.flatten(0, 1)[batch.positions].float()
+    passes = word_logits(model, split.encoded, tags, mine, pad_id=split.pad_id, device=accelerator.device)
+    with progress("scoring", len(mine)) as show:
+        for done, (batch, logits) in enumerate(passes, start=1):
             if has_loss:
                 loss_sum += torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum").double()
             store()
@@ -187,6 +185,33 @@ def evaluate(
     )
 
 
+# Not inference_mode: what ZeRO-3 gathers in it, the next training step could not use.
+@torch.no_grad()
+def word_logits(
+    model: torch.nn.Module,
+    encoded: Encoded,
+    tags: np.ndarray,
+    micro_batches: Sequence[np.ndarray],
+    *,
+    pad_id: int,
+    device: torch.device,
+) -> Iterator[tuple[Batch, torch.Tensor]]:
+    """Run forward passes; yield each batch with the logits of its words, float32 [words, labels].
+
+    Args:
+        model: as in `evaluate`.
+        encoded: the examples.
+        tags: as in `collate`.
+        micro_batches: the examples of each forward pass.
+        pad_id: as in `collate`.
+        device: device of the model.
+    """
+    for examples in micro_batches:
+        batch = collate(encoded, examples, tags, pad_id=pad_id, pin=device.type == "cuda").to(device)
+        logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+        yield batch, logits.flatten(0, 1)[batch.positions].float()
+
+
 def _decode(
     predicted: np.ndarray,
     scored: np.ndarray,
@@ -212,7 +237,7 @@ def _confidence(logits: torch.Tensor) -> torch.Tensor:
 
 
 class _ToHost:
-    """A tensor on its way to host memory; the copy begins behind what the device was given up to now."""
+    """An asynchronous copy of a tensor to host memory, queued after the kernels launched so far."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._copy = tensor.to("cpu", non_blocking=tensor.is_cuda)

@@ -20,7 +20,7 @@ from ner_dist.prediction.items import Item
 from ner_dist.prediction.output_formats import OUTPUT_FORMATS, OutputFormat
 from ner_dist.prediction.parts import Parts, chunks, tag_parts
 from ner_dist.run.directory import Run
-from ner_dist.runtime.accelerator import uses_gpu
+from ner_dist.runtime.precision import uses_gpu
 from ner_dist.runtime.progress import progress
 from ner_dist.runtime.ranks import PREPARATION_TIMEOUT
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from ner_dist.data.batch_plan import plan_evaluation
-from ner_dist.data.collate import collate
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.encoding import encode
 from ner_dist.data.prepare import ANY_TRAINING, window_sizes
@@ -20,6 +19,7 @@ from ner_dist.data.renaming import places
 from ner_dist.data.words import TextRule
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.errors import UserError
+from ner_dist.evaluation.evaluate import word_logits
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
 from ner_dist.files import read_json
 from ner_dist.labels import OUTSIDE, LabelSet
@@ -31,7 +31,7 @@ from ner_dist.prediction.items import Item
 from ner_dist.recipe import Data, Model, Precision, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
-from ner_dist.runtime.accelerator import Device, resolve_precision
+from ner_dist.runtime.precision import Device, resolve_precision
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
@@ -169,23 +169,19 @@ class Tagger:
         join_entities(predicted, gaps, offsets, self.labels)
         return TaggedWords(predicted, probability, offsets, self.labels)
 
-    @torch.no_grad()
     def _predict(self, encoded: Encoded, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The model's id of every word, int16 [W], and its probability, float64 [W].
 
         At words without subwords they are 0 and 1.0.
         """
-        predicted = np.zeros(len(targets), dtype=np.int16)
-        probability = np.ones(len(targets))
+        predicted, probability = np.zeros(len(targets), dtype=np.int16), np.ones(len(targets))
         plan = plan_evaluation(encoded.lengths, encoded.sentence, batch_tokens=self.batch_tokens)
-        pad_id = padding_id(self.tokenizer)
-        for examples in plan.rank_micro_batches(0, 1):
-            batch = collate(encoded, examples, targets, pad_id=pad_id).to(self.device)
-            logits = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-            # In fp32, as in an evaluation.
-            scores = logits.flatten(0, 1)[batch.positions].float()
-            predicted[batch.words] = scores.argmax(-1).cpu().numpy()
-            probability[batch.words] = scores.softmax(-1).amax(-1).cpu().numpy()
+        micro_batches, pad_id = plan.rank_micro_batches(0, 1), padding_id(self.tokenizer)
+        for batch, logits in word_logits(
+            self.model, encoded, targets, micro_batches, pad_id=pad_id, device=self.device
+        ):
+            predicted[batch.words] = logits.argmax(-1).cpu().numpy()
+            probability[batch.words] = logits.softmax(-1).amax(-1).cpu().numpy()
         return predicted, probability
 
     def _decode(self, predicted: np.ndarray, gaps: np.ndarray, offsets: np.ndarray) -> None:

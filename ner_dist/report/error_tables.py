@@ -11,14 +11,11 @@ from ner_dist.report.tables import Table, place_of, titles
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ner_dist.comparison.results import (
-        Bucket,
-        Calibration,
-        Comparison,
-        DataEffect,
-        ErrorAnalysis,
-        ModelInfo,
-    )
+    from ner_dist.comparison.buckets import Bucket
+    from ner_dist.comparison.calibration import Calibration
+    from ner_dist.comparison.data_effects import DataEffect
+    from ner_dist.comparison.error_analysis import ErrorAnalysis
+    from ner_dist.comparison.results import Comparison, ModelInfo
 
 KINDS = {
     "missed": "missed",

@@ -12,6 +12,8 @@ from ner_dist.report.error_tables import KINDS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ner_dist.comparison.disagreements import Disagreement, Entity
+
 MOST = 20_000
 """Sentences in a page; of more, it would be slow to open."""
 
@@ -19,36 +21,33 @@ MOST = 20_000
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
-def explorer_data(sentences: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Markup:
+def explorer_data(sentences: Sequence[Disagreement], titles: Mapping[str, str]) -> Markup:
     """The sentences, with types, kinds and models as their places in lists.
 
     Args:
-        sentences: as `comparison.disagreements.disagreements` finds them.
-        titles: what each model is called.
+        sentences: those to show.
+        titles: headings of the models.
     """
     types: dict[str, int] = {}
     kinds = {kind: place for place, kind in enumerate(KINDS)}
 
-    def place(name: str) -> int:
-        return types.setdefault(name, len(types))
+    def packed(entity: Entity) -> list[int]:
+        return [types.setdefault(entity.type, len(types)), entity.start, entity.end]
 
-    def entities(found: Sequence[Sequence[Any]]) -> list[list[int]]:
-        return [[place(name), start, end] for name, start, end in found]
-
-    def errors(found: Sequence[Sequence[Any]]) -> list[list[int]]:
-        return [[kinds[kind], place(name), start, end] for kind, name, start, end in found]
-
-    packed = [
+    rows = [
         {
             # As text: a script's numbers are exact only up to 2^53.
-            "id": str(each["id"]),
-            "tokens": each["tokens"],
-            "words": each["words"],
-            "copies": each["copies"],
-            "gold": entities(each["gold"]),
-            "predicted": [entities(each["predicted"][model]) for model in titles],
-            "errors": [errors(each["errors"][model]) for model in titles],
-            "disagree": each["disagree"],
+            "id": str(each.id),
+            "tokens": each.tokens,
+            "words": each.words,
+            "copies": each.copies,
+            "gold": [*map(packed, each.gold)],
+            "predicted": [[*map(packed, each.predicted[model])] for model in titles],
+            "errors": [
+                [[kinds[error.kind], *packed(error.entity)] for error in each.errors[model]]
+                for model in titles
+            ],
+            "disagree": each.models_differ,
         }
         for each in sentences
     ]
@@ -56,7 +55,7 @@ def explorer_data(sentences: Sequence[Mapping[str, Any]], titles: Mapping[str, s
         "models": list(titles.values()),
         "types": list(types),
         "kinds": list(KINDS.values()),
-        "sentences": packed,
+        "sentences": rows,
     }
     return script_json(data)
 

@@ -12,10 +12,10 @@ import yaml
 from ner_dist import formatting
 from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.comparison.alignment import by_words
-from ner_dist.comparison.calibration import calibration
-from ner_dist.comparison.error_analysis import errors
+from ner_dist.comparison.calibration import Calibration, calibration
+from ner_dist.comparison.error_analysis import ErrorAnalysis, errors
 from ner_dist.comparison.prediction_files import read_run
-from ner_dist.comparison.results import Calibration, ErrorAnalysis, ModelInfo
+from ner_dist.comparison.results import ModelInfo
 from ner_dist.comparison.training_overlap import with_training
 from ner_dist.errors import UserError
 from ner_dist.evaluation.metrics import standing

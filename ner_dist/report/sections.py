@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ner_dist.comparison.aligned import AlignedPredictions
-    from ner_dist.comparison.results import ErrorAnalysis
+    from ner_dist.comparison.error_analysis import ErrorAnalysis
     from ner_dist.report.error_tables import Analysed
 
 _BUCKETS = (

@@ -11,7 +11,8 @@ from ner_dist.formatting import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ner_dist.comparison.results import Comparison, Difference, ModelInfo, PairDifferences
+    from ner_dist.comparison.results import Comparison, ModelInfo
+    from ner_dist.comparison.uncertainty import Difference, PairDifferences
 
 FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
 OVERALL = {

@@ -23,7 +23,8 @@ from typing import Any
 from ner_dist.errors import UserError
 from ner_dist.formatting import counted
 from ner_dist.launch import LaunchConfig
-from ner_dist.runtime.accelerator import set_up_logging, uses_gpu
+from ner_dist.runtime.accelerator import set_up_logging
+from ner_dist.runtime.precision import uses_gpu
 from ner_dist.runtime.signals import EXIT_RESUME, exit_on_signals
 from ner_dist.runtime.threads import TOLD
 

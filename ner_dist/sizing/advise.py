@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 from ner_dist.launch import LaunchConfig, launch_command, shipped_configs
-from ner_dist.runtime.accelerator import Device, resolve_precision
+from ner_dist.runtime.precision import Device, resolve_precision
 from ner_dist.sizing.memory import Memory, dtypes_of, largest_micro_batch, memory_of
 from ner_dist.sizing.step_time import (
     Rates,

@@ -19,13 +19,13 @@ from ner_dist.run.provenance import write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.runtime.signals import PreemptionFlag, Stopped
-from ner_dist.training import auto
 from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.checkpoints import Checkpoints
 from ner_dist.training.loop import TrainLoop
 from ner_dist.training.loss import TaggingLoss
 from ner_dist.training.metrics_log import MetricsLogger
 from ner_dist.training.optimizer import build_optimizer
+from ner_dist.training.start_log import log_start
 from ner_dist.training.state_dict import load_weights, optimizer_scalars, restore
 from ner_dist.training.task import Task, load_task
 
@@ -81,7 +81,7 @@ class Trainer:
         self.saved_step = 0
         on_main_rank(accelerator, self._begin_directory)
         self.loop = self._build_loop()
-        self._log_start()
+        log_start(task, self.loop, parameters=self.parameters, processes=accelerator.num_processes)
         every, steps = self.recipe.checkpoint.every, self.loop.total
         on_main_rank(accelerator, lambda: checkpoints.check_space(self.parameters, every=every, steps=steps))
 
@@ -182,52 +182,6 @@ class Trainer:
             loss=TaggingLoss(task.class_weights, label_smoothing=settings.label_smoothing),
             split=task.splits["train"],
         )
-
-    def _log_start(self) -> None:
-        """Log the model and the schedule, and warnings about settings."""
-        settings, train = self.task.fixed.train, self.task.splits["train"]
-        log.info(
-            "%s, %.1f M parameters, %d labels; %d steps of %d micro-batches, %d per epoch",
-            self.recipe.model.name,
-            self.parameters / 1e6,
-            len(self.task.labels),
-            self.loop.total,
-            settings.micro_batches,
-            self.loop.steps_per_epoch,
-        )
-        log.info(
-            "learning rate %.3g (%s, after a warm-up over %.0f %% of the steps); "
-            "%d subwords per step, about %d sentences",
-            settings.learning_rate,
-            settings.schedule,
-            100 * settings.warmup_ratio,
-            settings.batch_tokens,
-            round(train.n_sentences / self.loop.steps_per_epoch),
-        )
-        self._advise()
-
-    def _advise(self) -> None:
-        """Warn about settings that may not work as intended, and suggest changes."""
-        settings, world = self.task.fixed.train, self.accelerator.num_processes
-        few = auto.too_few_steps(
-            self.recipe, self.loop.total, subwords=self.task.subwords, width=self.task.width
-        )
-        for warning in filter(None, (auto.borrowed(self.recipe), few)):
-            log.warning(warning)
-        turns = -(-settings.micro_batches // world)
-        idle = turns * world - settings.micro_batches
-        if idle:
-            log.warning(
-                "a step's %d micro-batches leave %d of %d forward passes idle on %d processes: "
-                "train.micro_batch_tokens=%d would fill them",
-                settings.micro_batches,
-                idle,
-                turns * world,
-                world,
-                -(-settings.batch_tokens // (turns * world)),
-            )
-        if self.recipe.evaluation.early_stopping and "validation" not in self.task.splits:
-            log.warning("evaluation.early_stopping has no effect: there is no validation split")
 
     def resume(self, metrics_log: MetricsLogger) -> None:
         """Resume from the chosen checkpoint, and run the evaluation if it is still due at its step."""

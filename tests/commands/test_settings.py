@@ -10,7 +10,7 @@ from pydantic import Field
 from ner_dist.commands.settings import describe, groups, type_in_words
 from ner_dist.errors import UserError
 from ner_dist.recipe import Recipe
-from ner_dist.recipe_file import known_keys
+from ner_dist.recipe_errors import known_keys
 from tests.command_line import ner_dist
 from tests.conftest import REPOSITORY
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_dist.comparison.calibration import calibration, reliability
-from ner_dist.comparison.results import ReliabilityBin
+from ner_dist.comparison.calibration import ReliabilityBin, calibration, reliability
 from ner_dist.evaluation import metrics
 from tests.comparison.grounds import grounds, written
 

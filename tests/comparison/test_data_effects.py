@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from ner_dist.comparison.data_effects import effects
+from ner_dist.comparison.data_effects import EffectGap, EffectScores, effects
 from ner_dist.comparison.predictions import words_of
-from ner_dist.comparison.results import EffectGap, EffectScores
 from ner_dist.evaluation import metrics
 from ner_dist.labels import extract_spans
 from tests.comparison.grounds import LABELS, grounds, written

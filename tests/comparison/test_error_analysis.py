@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 
 from ner_dist.comparison.aligned import AlignedPredictions
+from ner_dist.comparison.buckets import Bucket
 from ner_dist.comparison.error_analysis import errors
-from ner_dist.comparison.results import Bucket
 from ner_dist.data.training_text import entities
 from ner_dist.evaluation import metrics
 from ner_dist.labels import MULTINERD_TYPES, LabelSet

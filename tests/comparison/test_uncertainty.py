@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ner_dist.comparison.results import Difference, Figures, Uncertainty
 from ner_dist.comparison.uncertainty import (
+    Difference,
+    Figures,
+    Uncertainty,
     holm,
     interval,
     p_bootstrap,

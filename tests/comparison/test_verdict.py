@@ -6,22 +6,24 @@ from dataclasses import replace
 
 import pytest
 
+from ner_dist.comparison.decomposition import Decomposition
 from ner_dist.comparison.results import (
-    Decomposition,
-    Difference,
-    Figures,
     Headline,
     HeadlineFigures,
-    MacroF1,
     ModelInfo,
-    PairDifferences,
     SharedScores,
     SplitFigures,
     TrainFigures,
-    Uncertainty,
 )
 from ner_dist.comparison.scores import Scores
-from ner_dist.comparison.uncertainty import uncertainty
+from ner_dist.comparison.uncertainty import (
+    Difference,
+    Figures,
+    MacroF1,
+    PairDifferences,
+    Uncertainty,
+    uncertainty,
+)
 from ner_dist.comparison.verdict import Findings, verdict
 from ner_dist.evaluation.metrics import PrecisionRecallF1, TypeScores
 from tests.comparison import simulated

@@ -279,6 +279,23 @@ def test_numbers_that_count_nothing_are_no_words_either(read):
     assert read("1 CD O\n").tokens == [["1"]]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 CD O\n0 NN O\n",  # the same number everywhere
+        "1 CD O\n\n1 NN O\n\n0 NN O\n",  # a word a sentence
+        "7 NN O\n8 NN O\n9 NN O\n",  # without another column for the words
+    ],
+)
+def test_numbers_that_may_be_words_are_words(read, text):
+    rows = read(text)
+    assert [word for words in rows.tokens for word in words] == [line[0] for line in text.split("\n") if line]
+
+
+def test_a_header_says_that_a_constant_number_is_no_word(read):
+    assert read("sentence token ner\n0 In O\n0 Bern B-LOC\n").tokens == [["In", "Bern"]]
+
+
 def test_a_column_of_chunks_is_not_read_for_the_tags_which_is_said(read, caplog):
     with caplog.at_level(logging.INFO):
         assert sentences(read("Bern NNP B-NP I-LOC\nis VB B-VP O\n")) == [(["Bern", "is"], ["I-LOC", "O"])]
@@ -289,8 +306,11 @@ def test_a_column_of_chunks_is_not_read_for_the_tags_which_is_said(read, caplog)
 
 
 BLANKS = " \t\r\f\v\n"
-a_word = st.text(min_size=1, max_size=6).filter(
-    lambda text: not set(text) & set("\t\n\r") and text == text.strip(BLANKS)
+a_word = (
+    st.text(min_size=1, max_size=6)
+    .filter(lambda text: not set(text) & set("\t\n\r") and text == text.strip(BLANKS))
+    # A file that begins with one of these is a web page or XML.
+    .filter(lambda text: not text.lower().startswith(("<html", "<?xml")))
 )
 no_blank = a_word.filter(lambda text: not set(text) & set(BLANKS))
 tag = st.sampled_from(["O", "B-PER", "I-PER", "B-a/b-c"])
@@ -311,6 +331,8 @@ def check_round_trip(folder: Path, drawn, separator: str, middle: str) -> None:
 @settings(max_examples=80, deadline=None)
 @given(drawn_sentences(a_word), st.sampled_from(["", "\tNN"]))
 @example([[("#", "O"), ("# x", "B-PER")], [("#tag", "O")]], "")
+@example([[("0", "O"), ("0", "O")]], "\tNN")
+@example([[("0", "O")], [("1", "O")]], "\tNN")
 @example([[("a\u2028b", "O"), ("\u00a0", "B-PER"), ('"', "O")]], "\tNN")
 def test_words_in_tab_columns_are_read_as_they_were_written(tmp_path_factory, drawn, middle):
     check_round_trip(tmp_path_factory.mktemp("tabs"), drawn, "\t", middle)

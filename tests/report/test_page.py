@@ -9,7 +9,7 @@ from itertools import pairwise, product
 import pytest
 
 from ner_dist.comparison.compare import compare
-from ner_dist.comparison.disagreements import disagreements
+from ner_dist.comparison.disagreements import Disagreement, disagreements
 from ner_dist.report.error_tables import KINDS
 from ner_dist.report.write import write_report, write_run_report
 from tests.report import examples
@@ -68,10 +68,10 @@ class TestExplorer:
             }
             page.evaluate("wanted => checks.choose(wanted)", wanted | {"disagree": differ})
             expected = sum(
-                (each["disagree"] or not differ)
+                (each.models_differ or not differ)
                 and any(
-                    kind in (None, error[0]) and type_name in (None, error[1])
-                    for name, errors in each["errors"].items()
+                    kind in (None, error.kind) and type_name in (None, error.entity.type)
+                    for name, errors in each.errors.items()
                     if model in (None, name)
                     for error in errors
                 )
@@ -294,10 +294,10 @@ class TestWords:
 
     def test_marks_say_what_python_counts(self, opened, compared, report):
         marks = opened(report).page.evaluate("checks.marks()")
-        sentences = {str(each["id"]): each for each in disagreements(compared.aligned)}
+        sentences = {str(each.id): each for each in disagreements(compared.aligned)}
         assert marks.keys() == sentences.keys()
         for name, lines in marks.items():
-            assert len(lines) == 3 and lines[0] == sorted(kind for kind, *_ in sentences[name]["gold"])
+            assert len(lines) == 3 and lines[0] == sorted(entity.type for entity in sentences[name].gold)
             for line, model in zip(lines[1:], "AB", strict=True):
                 assert line == labels(sentences[name], model)
 
@@ -311,16 +311,15 @@ class TestWords:
         assert page.inner_text(".also mark >> nth=0") == "w02LOC · missed"
 
 
-def labels(sentence: dict, model: str) -> list[str]:
-    """What the marks of a model's line say: every predicted entity, and every missed one."""
-    predicted = sentence["predicted"][model]
-    kinds = {tuple(place): KINDS[kind] for kind, *place in sentence["errors"][model]}
-    said = [
-        " · ".join([entity[0], *([kinds[tuple(entity)]] if tuple(entity) in kinds else [])])
-        for entity in predicted
+def labels(sentence: Disagreement, model: str) -> list[str]:
+    """The marks of a model's line: every predicted entity, and every missed one."""
+    kinds = {error.entity: KINDS[error.kind] for error in sentence.errors[model]}
+    marks = [
+        " · ".join([entity.type, *([kinds[entity]] if entity in kinds else [])])
+        for entity in sentence.predicted[model]
     ]
-    said += [f"{name} · missed" for kind, name, *_ in sentence["errors"][model] if kind == "missed"]
-    return sorted(said)
+    missed = (error.entity.type for error in sentence.errors[model] if error.kind == "missed")
+    return sorted([*marks, *(f"{name} · missed" for name in missed)])
 
 
 def report_on(folder, gold: list[str], *models: list[str]):

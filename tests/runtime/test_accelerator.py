@@ -14,7 +14,8 @@ import torch
 from ner_dist.errors import UserError
 from ner_dist.recipe import Recipe
 from ner_dist.runtime import accelerator as runtime
-from ner_dist.runtime.accelerator import Device, config_for, describe, resolve_precision
+from ner_dist.runtime.accelerator import describe
+from ner_dist.runtime.precision import Device, config_for, resolve_precision
 from tests.conftest import REPOSITORY
 
 A100 = Device("NVIDIA A100-SXM4-40GB", is_gpu=True, native_bf16=True)

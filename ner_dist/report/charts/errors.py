@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from ner_dist.comparison.results import Bucket
+    from ner_dist.comparison.buckets import Bucket
     from ner_dist.report.error_tables import Analysed
 
 

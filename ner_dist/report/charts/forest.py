@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-    from ner_dist.comparison.results import Comparison, Difference, Estimate, Figures, PairDifferences
+    from ner_dist.comparison.results import Comparison
+    from ner_dist.comparison.uncertainty import Difference, Estimate, Figures, PairDifferences
     from ner_dist.evaluation.metrics import Figure
 
 _ALL = "all types"

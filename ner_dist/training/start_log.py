@@ -1,0 +1,67 @@
+"""Log the model and the schedule of a training at its start, with warnings about its settings."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ner_dist.training import auto
+
+if TYPE_CHECKING:
+    from ner_dist.training.loop import TrainLoop
+    from ner_dist.training.task import Task
+
+log = logging.getLogger(__name__)
+
+
+def log_start(task: Task, loop: TrainLoop, *, parameters: int, processes: int) -> None:
+    """Log what is about to be trained.
+
+    Args:
+        task: data and settings.
+        loop: the steps.
+        parameters: number of parameters of the model.
+        processes: number of ranks.
+    """
+    settings = task.fixed.train
+    log.info(
+        "%s, %.1f M parameters, %d labels; %d steps of %d micro-batches, %d per epoch",
+        task.recipe.model.name,
+        parameters / 1e6,
+        len(task.labels),
+        loop.total,
+        settings.micro_batches,
+        loop.steps_per_epoch,
+    )
+    log.info(
+        "learning rate %.3g (%s, after a warm-up over %.0f %% of the steps); "
+        "%d subwords per step, about %d sentences",
+        settings.learning_rate,
+        settings.schedule,
+        100 * settings.warmup_ratio,
+        settings.batch_tokens,
+        round(task.splits["train"].n_sentences / loop.steps_per_epoch),
+    )
+    borrowed = auto.borrowed(task.recipe)
+    too_few = auto.too_few_steps(task.recipe, loop.total, subwords=task.subwords, width=task.width)
+    for warning in filter(None, (borrowed, too_few)):
+        log.warning(warning)
+    _warn_of_idle_passes(settings.micro_batches, settings.batch_tokens, processes)
+    if task.recipe.evaluation.early_stopping and "validation" not in task.splits:
+        log.warning("evaluation.early_stopping has no effect: there is no validation split")
+
+
+def _warn_of_idle_passes(micro_batches: int, batch_tokens: int, processes: int) -> None:
+    """Warn if a step's micro-batches cannot be divided evenly among the ranks."""
+    turns = -(-micro_batches // processes)
+    idle = turns * processes - micro_batches
+    if idle:
+        log.warning(
+            "a step's %d micro-batches leave %d of %d forward passes idle on %d processes: "
+            "train.micro_batch_tokens=%d would fill them",
+            micro_batches,
+            idle,
+            turns * processes,
+            processes,
+            -(-batch_tokens // (turns * processes)),
+        )
