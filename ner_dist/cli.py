@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ner_dist import __version__
-from ner_dist.commands import cluster, scoring, training
+from ner_dist.commands import cluster, data, scoring, training
 from ner_dist.errors import UserError, disk_errors, show
 from ner_dist.runtime.threads import wait_considerately
 
@@ -22,6 +22,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "new": training.new,
     "settings": training.settings,
     "prepare": training.prepare,
+    "convert": data.convert,
     "plan": cluster.plan,
     "launch-help": cluster.launch_help,
     "evaluate": scoring.evaluate,

@@ -127,6 +127,20 @@ class Data(Section):
     otherwise whitespace."""
     label_names: list[str] | None = None
     """Tag of each id, in order, if tags are stored as numbers and the data does not name them."""
+    words: Annotated[str, Field(pattern=r"^(unicode|whitespace|spacy:[a-z]{2,3})$")] = "unicode"
+    """How texts with character spans are cut into words: `unicode` (Unicode's word boundaries, for all
+    languages), `whitespace`, or `spacy:` and a language, such as `spacy:de`, for spaCy's tokenizer."""
+    sentences: Literal["lines", "unicode", "none"] = "lines"
+    """How these texts are cut into sentences: at ends of lines, at Unicode's sentence boundaries, or not at
+    all. A sentence that is too long for one input is read in windows."""
+    misaligned: Literal["expand", "shrink", "error"] = "expand"
+    """What to do with a span that begins or ends within a word: take in every word that it touches, only
+    those that it covers, or stop. Each is listed."""
+    overlapping: Literal["longest", "shortest", "error"] = "longest"
+    """Which of overlapping or nested spans to keep, or stop. Each that is left out is listed."""
+    offsets: Literal["characters", "utf16", "bytes"] = "characters"
+    """What the starts and ends of spans count: characters (code points, as in Python), UTF-16 units (as in
+    JavaScript and Java) or bytes of UTF-8."""
     repair: Literal["none", "begin"] = "none"
     """What to do with an I- tag that continues no entity, in data whose entities start with B-. `none`: keep
     it; strict scoring counts no entity there. `begin`: start an entity with it."""

@@ -6,28 +6,23 @@ every text into sentences and words, and turns spans into tags.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.data.corpus import Rows, rows_from_lists
+from ner_dist.data.span_notes import SpanNotes
+from ner_dist.data.span_tags import Span, SpanRules, WordSpan, tags_of, word_spans
+from ner_dist.data.words import TextRule
+from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Data
 
-
-@dataclass(frozen=True)
-class Span:
-    """An entity in a text."""
-
-    start: int
-    """Its first character, in code points from 0."""
-    end: int
-    """The character after its last."""
-    type: str
+__all__ = ["Document", "Span", "rows_from_documents"]
 
 
 @dataclass(frozen=True)
@@ -57,19 +52,23 @@ def rows_from_documents(
         data: the rules for words, sentences and spans that do not fit them.
         file: its name in messages.
         place_prefix: what precedes `Document.line` in messages: empty for lines, `row ` for rows.
+
+    Raises:
+        UserError: a span is not within its text, or a rule refuses it.
     """
     tokens: list[list[str]] = []
     tags: list[list[str]] = []
     lines: list[int] = []
     ids: list[str] = []
     chars: list[tuple[int, int]] = []
-    for document in documents:
-        words = document.words or tuple(match.span() for match in re.finditer(r"\S+", document.text))
-        tokens.append([document.text[start:end] for start, end in words])
-        tags.append([_tag(start, end, document.spans) for start, end in words])
-        lines.append(document.line)
-        ids.append(document.id or f"{file}:{place_prefix}{document.line}")
-        chars.extend(words)
+    for cut in over_words(documents, data, file=file, place_prefix=place_prefix):
+        text, all_tags = cut.document.text, tags_of(cut.spans, len(cut.words))
+        for first, end in pairwise([*cut.firsts, len(cut.words)]):
+            tokens.append([text[start:stop] for start, stop in cut.words[first:end]])
+            tags.append(all_tags[first:end])
+            lines.append(cut.document.line)
+            ids.append(cut.document.id or f"{file}:{place_prefix}{cut.document.line}")
+        chars.extend(cut.words)
     rows = rows_from_lists(
         tokens, tags, file=file, line_numbers=lines, place_prefix=place_prefix, read=len(tokens)
     )
@@ -77,8 +76,70 @@ def rows_from_documents(
     return rows
 
 
-def _tag(start: int, end: int, spans: tuple[Span, ...]) -> str:
-    for span in spans:
-        if start < span.end and span.start < end:
-            return f"{'B' if span.start >= start else 'I'}-{span.type}"
-    return "O"
+@dataclass(frozen=True)
+class CutDocument:
+    """A document in words and sentences."""
+
+    document: Document
+    words: Sequence[tuple[int, int]]
+    """Start and end of every word in the text."""
+    firsts: Sequence[int]
+    """Index of the first word of every sentence."""
+    spans: Sequence[WordSpan]
+    """Its entities over words: none overlaps another or the end of a sentence."""
+
+
+def over_words(
+    documents: Sequence[Document], data: Data, *, file: str, place_prefix: str = ""
+) -> Iterator[CutDocument]:
+    """Cut documents into words and sentences, and fit their spans to them; then log what did not fit.
+
+    The arguments are those of `rows_from_documents`.
+    """
+    rule, notes = TextRule(data.words, data.sentences), SpanNotes(file)
+    rules = SpanRules(data.misaligned, data.overlapping, notes)
+    for document in documents:
+        place = f"{file}:{place_prefix}{document.line}"
+        words, firsts = _cut(document, rule)
+        if not words:
+            notes.add("blank", place, "a text without words")
+        spans = word_spans(document.text, document.spans, words, rules, place=place)
+        yield CutDocument(document, words, _outside(firsts, spans, document, notes, place), spans)
+    notes.log()
+
+
+def _cut(document: Document, rule: TextRule) -> tuple[Sequence[tuple[int, int]], list[int]]:
+    """Words of a document, and the first word of every sentence: the tool's own, else by the rule."""
+    words = document.words if document.words is not None else rule.word_ranges(document.text)
+    if not words:
+        return words, []
+    if document.sentences is not None:
+        return words, list(document.sentences)
+    return words, rule.first_words(document.text, list(words))
+
+
+def _outside(
+    firsts: list[int], spans: list[WordSpan], document: Document, notes: SpanNotes, place: str
+) -> list[int]:
+    """The first words of sentences, without those that would cut an entity in two."""
+    inside = {word: span for span in spans for word in range(span.first + 1, span.end)}
+    for first in firsts:
+        if first in inside:
+            span = inside[first].span
+            quoted = " ".join(document.text[span.start : span.end].split())
+            notes.add("sentences", place, f"`{quoted}` ({span.type})")
+    return [first for first in firsts if first not in inside]
+
+
+def check_words(document: Document, *, place: str) -> None:
+    """Check that the words of a tool are in order and within the text.
+
+    Raises:
+        UserError: they are not.
+    """
+    at = 0
+    for start, end in document.words or ():
+        if not at <= start < end <= len(document.text):
+            what = f"word {start} to {end} is not after the word before it and within the text"
+            raise UserError(what, where=place, fix="correct the words, or remove them from the file")
+        at = end

@@ -120,45 +120,6 @@ def _refuse(where: Path | str, what: str, fix: str) -> None:
     raise UserError(f"this is {what}, which is not supported", where=str(where), fix=fix)
 
 
-def _has(row: Any, *keys: str) -> bool:
-    return isinstance(row, dict) and all(key in row for key in keys)
-
-
-def _first(row: Any, *keys: str) -> Any:
-    """The first item of the first of these lists that holds any."""
-    for key in keys:
-        items = row.get(key) if isinstance(row, dict) else None
-        if isinstance(items, list) and items:
-            return items[0]
-    return None
-
-
-def _is_span(item: Any) -> bool:
-    """`[3, 9, "LOC"]`, or an object with a start and an end."""
-    if isinstance(item, dict):
-        return any(key in item for key in ("start", "start_offset")) and any(
-            key in item for key in ("end", "end_offset")
-        )
-    return isinstance(item, list) and len(item) >= 3 and type(item[0]) is int and type(item[1]) is int
-
-
-def _prodigy(row: Any) -> bool:
-    return _has(row, "text", "spans") and (
-        _has(row, "_input_hash") or _has(_first(row, "tokens"), "text", "start")
-    )
-
-
-def _label_studio(row: Any) -> bool:
-    results = _first(row, "annotations", "completions")
-    return _has(results, "result") or _has(_first(row, "label", "labels", "ner"), "start", "labels")
-
-
-def _spacy_training(row: Any) -> bool:
-    if _has(row, "annotations", "classes"):  # NER Annotator's
-        return True
-    return isinstance(row, list) and len(row) == 2 and isinstance(row[0], str) and _has(row[1], "entities")
-
-
 def _pandas(row: Any) -> bool:
     cells = list(row.values()) if isinstance(row, dict) else []
     return bool(cells) and all(isinstance(cell, dict) and next(iter(cell), None) == "0" for cell in cells)
@@ -171,50 +132,7 @@ def _list_as_text(row: Any) -> bool:
     )
 
 
-_SPAN_KEYS = ("label", "labels", "entities", "spans", "ner", "annotation", "annotations")
 _OBJECTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("a Prodigy export (`spans` over `text`)", _prodigy, _SPANS),
-    (
-        "a Label Studio export (spans over a text)",
-        _label_studio,
-        f"export it as CONLL2003 if no word holds a blank; else {_SPANS}",
-    ),
-    (
-        "a GLiNER file (`ner` holds first and last word of each entity)",
-        lambda row: _has(row, "tokenized_text", "ner"),
-        f"give every word its tag and write lines like {_LINES}",
-    ),
-    ("spaCy's training data (entities over a text)", _spacy_training, _SPANS),
-    (
-        "spaCy's JSON for training (`paragraphs`)",
-        lambda row: _has(row, "paragraphs"),
-        f"`python -m spacy convert` makes a .spacy file of it; from that, {_COLUMNS}",
-    ),
-    (
-        "an Argilla export (spans over the text of a field)",
-        lambda row: (
-            (
-                _has(row, "fields")
-                and (_has(row, "responses") or _has(row, "suggestions") or _has(row, "annotations"))
-            )
-            or (_has(row, "text", "annotation") and _has(row, "annotation_agent"))
-        ),
-        _SPANS,
-    ),
-    (
-        "a doccano export (spans over `text`)",
-        lambda row: _has(row, "text") and _is_span(_first(row, *_SPAN_KEYS)),
-        _SPANS,
-    ),
-    (
-        "a file of spans over words",
-        lambda row: (
-            (_has(row, "tokens") or _has(row, "words") or _has(row, "sentences"))
-            and not (_has(row, "ner_tags"))
-            and _is_span(_flat(_first(row, *_SPAN_KEYS)))
-        ),
-        f"give every word its tag and write lines like {_LINES}",
-    ),
     (
         "a table as pandas' to_json() writes it",
         _pandas,
@@ -226,9 +144,3 @@ _OBJECTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         "apply ast.literal_eval to both columns and write them as lists",
     ),
 )
-
-
-def _flat(item: Any) -> Any:
-    while isinstance(item, list) and item and isinstance(item[0], list):
-        item = item[0]
-    return item

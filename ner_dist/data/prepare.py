@@ -20,7 +20,7 @@ import numpy as np
 
 from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
-from ner_dist.data.notes import Notes, recorded
+from ner_dist.data.notes import Notes, recorded, without_details
 from ner_dist.errors import UserError, writing
 from ner_dist.files import atomic_folder
 from ner_dist.labels import LabelSet
@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 ANY_TRAINING = Train(batch_tokens=8192)
 """Training settings for a model without a recipe: windows of up to 2,048 subwords."""
+
+DETAILS = "details.txt"
+"""File in a prepared folder with a line for each change to the data that the log only counts."""
 
 # Part of the folder's key: raise it when the stored arrays, or the cutting of sentences, change.
 _FORMAT = 4
@@ -225,6 +228,7 @@ def _write(
             _write_split(aside / name, split, encoded)
         counts[f"{name}_windows"] = len(encoded.example_offsets) - 1
         counts[f"{name}_words_without_subwords"] = len(split.tags) - int((encoded.word_index >= 0).sum())
+    lines, details = without_details(notes)
     meta = {
         "splits": list(corpus.splits),
         "tags": corpus.labels.tags,
@@ -232,9 +236,11 @@ def _write(
         "fingerprint": corpus.fingerprint,
         "pad_id": padding_id(tokenizer),
         "vocab_size": len(tokenizer),
-        "notes": notes,
+        "notes": lines,
     }
     with writing(aside.parent):
+        if details:
+            (aside / DETAILS).write_text("\n".join([*details, ""]), encoding="utf-8")
         (aside / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 

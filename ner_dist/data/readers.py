@@ -1,4 +1,4 @@
-"""Read JSON lines, JSON, Parquet and CoNLL files into rows that know their location.
+"""Read one file, in whatever format, into rows that know their location.
 
 A reader checks the form of the data (valid JSON, existing columns, one tag per word) and names the file and
 line of an error. `corpus.py` decides the meaning of tags. Files may be gzipped. Millions of words are
@@ -7,12 +7,8 @@ processed as whole columns: no Python loop runs over words.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +16,12 @@ from typing import TYPE_CHECKING, Any
 from ner_dist.data.arrow import rows_from_table
 from ner_dist.data.column_roles import described, tag_column, tag_like, without_ranges, word_column
 from ner_dist.data.columns import Columns, cut
-from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
-from ner_dist.data.known_formats import check_ending, check_object, check_text
+from ner_dist.data.corpus import Rows
+from ner_dist.data.file_text import HEAD, ending_of, head_of, json_lines, read_bytes, read_text
+from ner_dist.data.formats.form import Content
+from ner_dist.data.formats.recognise import file_format
+from ner_dist.data.json_files import read_json, read_jsonl
+from ner_dist.data.known_formats import check_ending
 from ner_dist.data.tag_shapes import are_tags, is_outside
 from ner_dist.errors import UserError
 from ner_dist.files import printable
@@ -35,23 +35,32 @@ _ENDINGS = {
     ".parquet": "parquet",
     **dict.fromkeys((".conll", ".conllu", ".conllup", ".txt", ".tsv", ".iob", ".iob2", ".bio"), "conll"),
 }
-_GZIP_MAGIC = b"\x1f\x8b"
-# Number of bytes or characters from which the format is recognised.
-_HEAD = 1 << 16
 
 
 def format_by_ending(path: Path) -> str | None:
     """`jsonl`, `json`, `parquet` or `conll`; None for an unknown ending."""
-    return _ENDINGS.get(path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix)
+    return _ENDINGS.get(ending_of(path))
 
 
 def read_rows(path: Path, data: Data) -> Rows:
-    """Read one file.
+    """Read one file as sentences of words and tags.
 
     Raises:
         UserError: the file cannot be read, or a line does not match `data`.
     """
-    reader = {"jsonl": _read_jsonl, "json": _read_json, "parquet": _read_parquet, "conll": _read_conll}
+    content = read_content(path, data)
+    return content if isinstance(content, Rows) else content.rows(data)
+
+
+def read_content(path: Path, data: Data) -> Content:
+    """Read one file as what it holds: documents with character spans, or words and tags.
+
+    Raises:
+        UserError: the file cannot be read, or a line does not match `data`.
+    """
+    if data.format == "auto" and (found := file_format(path, head_of(path))):
+        return found.read(path, data)
+    reader = {"jsonl": read_jsonl, "json": read_json, "parquet": _read_parquet, "conll": _read_conll}
     kind = format_of(path) if data.format == "auto" else data.format
     return reader[kind](path, data)
 
@@ -65,8 +74,8 @@ def format_of(path: Path) -> str:
     kind = format_by_ending(path)
     if kind is not None:
         return kind
-    raw = _read_bytes(path)
-    head = raw[:_HEAD].decode("utf-8", errors="replace")
+    raw = read_bytes(path)
+    head = raw[:HEAD].decode("utf-8", errors="replace")
     check_ending(path, head)
     if raw.startswith(b"PAR1"):
         return "parquet"
@@ -86,164 +95,12 @@ def format_of(path: Path) -> str:
     )
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
-    if raw.startswith(_GZIP_MAGIC):
-        try:
-            return gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(
-                f"damaged gzip file ({error})", where=str(path), fix="copy or create it again"
-            ) from None
-    if path.suffix == ".gz" and raw:
-        raise UserError(
-            "not a gzip file, despite its name", where=str(path), fix="rename it or create it again"
-        )
-    return raw
-
-
-def read_text(path: Path) -> str:
-    """Read a text file, gzipped or not.
-
-    Raises:
-        UserError: it cannot be read, is not UTF-8, or has a known format that is not supported.
-    """
-    raw = _read_bytes(path)
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"byte 0x{error.object[error.start]:02x} is not UTF-8",
-            where=f"{path}:{line}",
-            fix="save the file as UTF-8",
-        ) from None
-    check_text(path, text[:_HEAD])
-    return text
-
-
-def _read_jsonl(path: Path, data: Data) -> Rows:
-    return _from_objects(json_lines(read_text(path), path), data, file=str(path))
-
-
-def json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """The JSON value of each line that is not blank, with its line number."""
-    # Not splitlines: JSON text may hold U+2028 and the like, which are no ends of lines here.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line and not line.isspace():
-            try:
-                yield number, json.loads(line)
-            except (ValueError, RecursionError) as error:
-                fix = "write one JSON object per line"
-                raise UserError(_why_not_json(error), where=f"{path}:{number}", fix=fix) from None
-
-
-def _why_not_json(error: ValueError | RecursionError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON ({error.msg} at column {error.colno})"
-    if isinstance(error, RecursionError):
-        return "not readable as JSON (nested too deeply)"
-    return "not readable as JSON (a number has thousands of digits)"
-
-
-def _read_json(path: Path, data: Data) -> Rows:
-    """Read a list of objects, `{"data": [...]}`, a list for each column, or JSON lines named .json."""
-    text = read_text(path)
-    try:
-        document = json.loads(text) if text and not text.isspace() else []
-    except (ValueError, RecursionError) as error:
-        where = str(path)
-        if isinstance(error, json.JSONDecodeError):
-            if error.msg == "Extra data" and text.lstrip().startswith("{"):
-                return _read_jsonl(path, data)
-            where = f"{path}:{error.lineno}"
-        raise UserError(_why_not_json(error), where=where, fix="fix the JSON there") from None
-    if isinstance(document, dict):
-        document = _objects_of(document, data, str(path))
-    if not isinstance(document, list):
-        raise UserError("neither a list of objects nor a list for each column", where=str(path))
-    return _from_objects(enumerate(document, start=1), data, file=str(path), place_prefix="row ")
-
-
-def _objects_of(document: dict[str, Any], data: Data, where: str) -> list[Any]:
-    if isinstance(document.get("data"), list):
-        result: list[Any] = document["data"]
-        return result
-    column = str(data.tokens_column)
-    words = document.get(column)
-    if not isinstance(words, list):
-        check_object(document, where)
-    if words is None:
-        raise missing_column(column, "tokens_column", document, where)
-    if not (isinstance(words, list) and words and isinstance(words[0], list)):
-        return [document]
-    columns = {name: column for name, column in document.items() if isinstance(column, list)}
-    if len({len(column) for column in columns.values()}) > 1:
-        lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
-        raise UserError(f"columns of different lengths: {lengths}", where=where)
-    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
-
-
-def _from_objects(
-    numbered: Iterable[tuple[int, Any]], data: Data, *, file: str, place_prefix: str = ""
-) -> Rows:
-    tokens: list[Any] = []
-    tags: list[Any] = []
-    line_numbers: list[int] = []
-    languages: Counter[str] = Counter()
-    read = 0
-    columns = {key: getattr(data, key) for key in ("tokens_column", "tags_column")}
-    if data.language is not None:
-        columns["language_column"] = data.language_column
-    for number, row in numbered:
-        read += 1
-        if read == 1 and not _has_words_and_tags(row, data):
-            check_object(row, f"{file}:{place_prefix}{number}")
-        if not isinstance(row, dict):
-            raise UserError(f"{row!r:.60} is not a JSON object", where=f"{file}:{place_prefix}{number}")
-        for key, column in columns.items():
-            if column not in row:
-                raise missing_column(column, key, row, f"{file}:{place_prefix}{number}")
-        if data.language is not None:
-            language = str(row[data.language_column])
-            languages[language] += 1
-            if language != data.language:
-                continue
-        tokens.append(row[data.tokens_column])
-        tags.append(row[data.tags_column])
-        line_numbers.append(number)
-    return rows_from_lists(
-        tokens,
-        tags,
-        file=file,
-        line_numbers=line_numbers,
-        place_prefix=place_prefix,
-        read=read,
-        languages=languages,
-    )
-
-
-def _has_words_and_tags(row: Any, data: Data) -> bool:
-    """Whether a row has a list of text and a flat list, under the names in `data`."""
-    if not isinstance(row, dict):
-        return False
-    words, tags = row.get(data.tokens_column), row.get(data.tags_column)
-    if not isinstance(words, list) or not isinstance(tags, list):
-        return False
-    return all(isinstance(word, str) for word in words) and not any(
-        isinstance(tag, (list, dict)) for tag in tags
-    )
-
-
 def _read_parquet(path: Path, data: Data) -> Rows:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(pa.BufferReader(_read_bytes(path)))
+        file = pq.ParquetFile(pa.BufferReader(read_bytes(path)))
         wanted = {data.tokens_column, data.tags_column, data.language_column}
         there = [name for name in file.schema_arrow.names if name in wanted]
         table = file.read(columns=there)
@@ -313,7 +170,7 @@ def _first_rows(path: Path, kind: str, number: int = 1000) -> list[dict[str, Any
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        batches = pq.ParquetFile(pa.BufferReader(_read_bytes(path))).iter_batches(number)
+        batches = pq.ParquetFile(pa.BufferReader(read_bytes(path))).iter_batches(number)
         result: list[dict[str, Any]] = next(batches, pa.record_batch({})).to_pylist()
         return result
     text = read_text(path)

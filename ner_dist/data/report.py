@@ -10,6 +10,7 @@ import numpy as np
 from ner_dist.data.entities import entities_by_type, report_entities
 from ner_dist.data.labelled import label_splits
 from ner_dist.data.notes import say_again
+from ner_dist.data.prepare import DETAILS
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.formatting import counted
 from ner_dist.labels import OUTSIDE
@@ -51,6 +52,9 @@ def say_notes(data: Prepared) -> None:
     """Repeat the log of the preparation, unless this process has just shown it."""
     if not data.just_made:
         say_again(data.notes, log=log)
+    details = data.folder / DETAILS
+    if details.exists():
+        log.info("every change to a span, with file and line, is in %s", details)
 
 
 def report_without_subwords(name: str, split: LabelledSplit) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ner_dist.data.file_text import read_text
 from ner_dist.data.notation import BEGIN, OUT, SINGLE, Spelt
-from ner_dist.data.readers import read_text
 from ner_dist.data.renaming import Renaming, new_names, places
 from ner_dist.data.schemes import evidence, renamed, scheme_name, to_iob2
 from ner_dist.data.tags import label_ids, spell_labels

@@ -12,31 +12,6 @@ from ner_dist.errors import UserError
 from ner_dist.recipe import Data
 
 ROWS = {
-    "a doccano export": [
-        {"id": 1, "text": "In Bern", "label": [[3, 7, "LOC"]]},
-        {"id": 1, "text": "In Bern", "labels": [[3, 7, "LOC"]], "meta": {}},
-        {"text": "In Bern", "entities": [{"id": 1, "label": "LOC", "start_offset": 3, "end_offset": 7}]},
-        {"text": "In Bern", "spans": [{"start": 3, "end": 7, "label": "LOC"}]},
-    ],
-    "a Prodigy export": [
-        {"text": "In", "spans": [], "_input_hash": 7, "answer": "accept"},
-        {"text": "In", "tokens": [{"text": "In", "start": 0, "end": 2, "id": 0}], "spans": []},
-    ],
-    "a Label Studio export": [
-        {"id": 1, "data": {"text": "In"}, "annotations": [{"result": [{"value": {"start": 0}}]}]},
-        {"id": 1, "text": "In Bern", "label": [{"start": 3, "end": 7, "text": "Bern", "labels": ["LOC"]}]},
-    ],
-    "a GLiNER file": [{"tokenized_text": ["In", "Bern"], "ner": [[1, 1, "LOC"]]}],
-    "spaCy's training data": [["In Bern", {"entities": [[3, 7, "LOC"]]}]],
-    "spaCy's JSON for training": [{"id": 0, "paragraphs": [{"raw": "In Bern", "sentences": []}]}],
-    "an Argilla export": [
-        {"id": "a", "fields": {"text": "In Bern"}, "responses": {}, "suggestions": {}},
-        {"text": "In Bern", "annotation": [["LOC", 3, 7]], "annotation_agent": "me", "tokens": ["In"]},
-    ],
-    "a file of spans over words": [
-        {"tokens": ["In", "Bern"], "entities": [{"type": "LOC", "start": 1, "end": 2}], "relations": []},
-        {"sentences": [["In", "Bern"]], "ner": [[[1, 1, "LOC"]]], "doc_key": "a"},
-    ],
     "a file with Python lists as text": [{"tokens": "['In', 'Bern']", "ner_tags": "[0, 1]"}],
 }  # fmt: skip
 
@@ -61,7 +36,6 @@ def test_what_has_words_and_tags_is_read_whatever_else_it_holds(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
-        ("a.json", {"classes": [], "annotations": [["In", {"entities": [[0, 2, "LOC"]]}]]}, "spaCy's tr"),
         ("a.json", {"tokens": {"0": ["In"]}, "ner_tags": {"0": ["O"]}}, "a table as pandas"),
         ("a.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:a\n", "a pointer of Git LFS"),
         ("a.conll", "version https://git-lfs.github.com/spec/v1\noid sha256:a\n", "a pointer of Git LFS"),

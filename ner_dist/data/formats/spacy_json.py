@@ -1,0 +1,148 @@
+"""spaCy's JSON: training examples `[text, {"entities": …}]`, the documents of version 2 (`paragraphs`), and
+`Doc.to_json()` of version 3 (`ents`); also NER Annotator's file, which holds such examples.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ner_dist.data.documents import Document, check_words
+from ner_dist.data.formats.form import Content, JsonFormat, JsonRows
+from ner_dist.data.formats.span_items import spans_of
+from ner_dist.data.formats.text_spans import id_of
+from ner_dist.data.span_tags import spans_of_tags
+from ner_dist.errors import UserError
+
+_BILUO = re.compile(r"([BILUSE])-(.+)|[O-]")
+_OUT = {"L": "I", "U": "B", "E": "I", "S": "B"}
+
+
+def _is_example(row: Any) -> bool:
+    if isinstance(row, dict) and isinstance(row.get("annotations"), list) and "classes" in row:
+        return True
+    return (
+        isinstance(row, list)
+        and len(row) == 2
+        and isinstance(row[0], str)
+        and isinstance(row[1], dict)
+        and "entities" in row[1]
+    )
+
+
+def _examples(rows: JsonRows) -> Iterator[tuple[int, Any]]:
+    """The examples of all rows; those of NER Annotator are one row, with null for what was not annotated."""
+    for number, row in rows:
+        if isinstance(row, dict) and isinstance(row.get("annotations"), list):
+            yield from ((number, example) for example in row["annotations"] if example is not None)
+        else:
+            yield number, row
+
+
+def _read_examples(rows: JsonRows) -> Content:
+    documents = []
+    for number, row in _examples(rows):
+        if not _is_example(row):
+            fix = 'write [text, {"entities": [[3, 7, "LOC"]]}]'
+            raise UserError(f"{row!r:.60} is not an example of spaCy", where=rows.place(number), fix=fix)
+        text, entities = row[0], row[1]["entities"]
+        documents.append(Document(text, spans_of(entities or (), text, rows, number), number))
+    return rows.documents(documents)
+
+
+def _is_doc(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("text"), str) and isinstance(row.get("ents"), list)
+
+
+def _read_docs(rows: JsonRows) -> Content:
+    documents = []
+    for number, row in rows:
+        if not _is_doc(row):
+            raise UserError(f"{row!r:.60} is not a document of spaCy", where=rows.place(number))
+        text, words, sentences = row["text"], None, None
+        if isinstance(row.get("tokens"), list):
+            ranges = [(token["start"], token["end"]) for token in row["tokens"]]
+            words = tuple((start, end) for start, end in ranges if text[start:end].strip())
+            starts = [sentence["start"] for sentence in row.get("sents") or ()]
+            sentences = _first_words(words, starts) if starts else None
+        spans = spans_of(row["ents"], text, rows, number)
+        document = Document(text, spans, number, words, sentences, id=id_of(row))
+        check_words(document, place=rows.place(number))
+        documents.append(document)
+    return rows.documents(documents)
+
+
+def _first_words(words: tuple[tuple[int, int], ...], starts: list[int]) -> tuple[int, ...]:
+    """Index of the first word at or after each start of a sentence, without sentences that hold none."""
+    firsts = [next((i for i, (at, _) in enumerate(words) if at >= start), None) for start in starts]
+    found = sorted({0, *(first for first in firsts if first is not None)}) if words else []
+    return tuple(found)
+
+
+def _is_paragraphs(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("paragraphs"), list)
+
+
+def _read_paragraphs(rows: JsonRows) -> Content:
+    """Documents of version 2: paragraphs with a `raw` text, sentences of tokens (`orth`, `ner` in BILUO)."""
+    documents = []
+    for number, row in rows:
+        where = rows.place(number)
+        if not _is_paragraphs(row):
+            raise UserError(f"{row!r:.60} is not a document of spaCy 2", where=where)
+        for index, paragraph in enumerate(row["paragraphs"]):
+            name = f"{row.get('id', number)}:{index}"
+            documents.append(_paragraph(paragraph, rows, number, name))
+    return rows.documents(documents)
+
+
+def _paragraph(paragraph: dict[str, Any], rows: JsonRows, number: int, name: str) -> Document:
+    where = rows.place(number)
+    try:
+        sentences = [sentence["tokens"] for sentence in paragraph.get("sentences") or ()]
+        orths = [[str(token["orth"]) for token in tokens] for tokens in sentences]
+        tags = [_tag(token.get("ner") or "O", where) for tokens in sentences for token in tokens]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"a paragraph without sentences of tokens ({error})", where=where) from None
+    flat = [orth for words in orths for orth in words]
+    text = paragraph.get("raw")
+    if not isinstance(text, str):
+        text = " ".join(flat)
+    words = _find_words(flat, text, where)
+    firsts, at = [], 0
+    for sentence in orths:
+        firsts += [at] if sentence else []
+        at += len(sentence)
+    spans = spans_of_tags(tags, words)
+    if not flat:
+        return Document(text, spans_of(paragraph.get("entities") or (), text, rows, number), number, id=name)
+    return Document(text, tuple(spans), number, words, tuple(firsts), name)
+
+
+def _tag(written: str, where: str) -> str:
+    match = _BILUO.fullmatch(written)
+    if match is None:
+        raise UserError(f"tag `{written}` is not BILUO", where=where)
+    return f"{_OUT.get(match[1], match[1])}-{match[2]}" if match[1] else "O"
+
+
+def _find_words(words: list[str], text: str, where: str) -> tuple[tuple[int, int], ...]:
+    """Start and end of words that occur one after the other in a text.
+
+    Raises:
+        UserError: a word does not occur after the one before it.
+    """
+    found, at = [], 0
+    for word in words:
+        start = text.find(word, at)
+        if start < 0 or not word.strip():
+            raise UserError(f"word `{word:.40}` is not in the text after the word before it", where=where)
+        at = start + len(word)
+        found.append((start, at))
+    return tuple(found)
+
+
+SPACY_EXAMPLES = JsonFormat("spaCy's training examples", _is_example, _read_examples)
+SPACY_DOCS = JsonFormat("spaCy's documents as JSON", _is_doc, _read_docs)
+SPACY_PARAGRAPHS = JsonFormat("spaCy's JSON for training (`paragraphs`)", _is_paragraphs, _read_paragraphs)
