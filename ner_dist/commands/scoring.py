@@ -85,7 +85,11 @@ def predict(
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="Format of the output; by the ending of the file if not given."),
+        typer.Option(
+            "--format",
+            help="Format of the output: jsonl, conll, doccano or label-studio (tasks with the entities, to "
+            "correct them); by the ending of the file if not given.",
+        ),
     ] = None,
     input_format: Annotated[
         Literal["auto", "lines", "jsonl", "conll", "parquet"],

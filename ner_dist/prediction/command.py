@@ -92,6 +92,9 @@ def output_format(output: Path | None, asked: str | None) -> str:
     Raises:
         UserError: the ending is that of no format.
     """
+    if asked is not None and asked not in OUTPUT_FORMATS:
+        fix = f"pass one of {', '.join(OUTPUT_FORMATS)}; `ner-dist convert` writes spaCy's from jsonl"
+        raise UserError(f"unknown format `{asked}`", where="--format", fix=fix)
     if asked is not None or output is None:
         return asked or "jsonl"
     if output.suffix not in _ENDINGS:

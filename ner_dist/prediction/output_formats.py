@@ -1,13 +1,15 @@
-"""Write tagged items as JSON lines or CoNLL."""
+"""Write tagged items as JSON lines, CoNLL, or for annotation tools."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
+from ner_dist.data.documents import Document, Span
+from ner_dist.data.writers import Predicted, doccano_line, label_studio_task
 from ner_dist.errors import UserError
 from ner_dist.prediction.entities import Entity, TaggedItem
 
@@ -56,4 +58,32 @@ def conll(tagged: TaggedItem) -> str:
     return "".join(lines)
 
 
-OUTPUT_FORMATS = {"jsonl": OutputFormat(jsonl), "conll": OutputFormat(conll)}
+def doccano(tagged: TaggedItem) -> str:
+    """A line of doccano's JSONL."""
+    return doccano_line(_document(tagged).document) + "\n"
+
+
+def label_studio(tagged: TaggedItem) -> str:
+    """A task of Label Studio, with the entities as predictions to correct."""
+    return json.dumps(label_studio_task(_document(tagged)), ensure_ascii=False)
+
+
+def _document(tagged: TaggedItem) -> Predicted:
+    """An item as a text with spans; words without a text are joined by spaces."""
+    text, chars = tagged.item.text, tagged.chars
+    if text is None or chars is None:
+        text, ends = " ".join(tagged.words), list(accumulate(len(word) + 1 for word in tagged.words))
+        chars = [(end - len(word) - 1, end - 1) for word, end in zip(tagged.words, ends, strict=True)]
+    spans = tuple(
+        Span(chars[each.first_word][0], chars[each.last_word][1], each.type) for each in tagged.entities
+    )
+    scores = tuple(each.probability for each in tagged.entities)
+    return Predicted(Document(text, spans, line=0), scores)
+
+
+OUTPUT_FORMATS = {
+    "jsonl": OutputFormat(jsonl),
+    "conll": OutputFormat(conll),
+    "doccano": OutputFormat(doccano),
+    "label-studio": OutputFormat(label_studio, head="[\n", between=",\n", tail="\n]\n"),
+}

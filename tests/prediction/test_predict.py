@@ -261,3 +261,29 @@ def test_the_documented_keys_are_those_that_are_written(run, tmp_path):
         key for row in given for each in row["entities"] for key in each
     }
     assert keys | {"file"} == documented
+
+
+@pytest.mark.parametrize(("form", "key"), [("doccano", "label"), ("label-studio", "predictions")])
+def test_annotation_tools_get_texts_with_spans_that_are_read_back(run, tagger, tmp_path, form, key):
+    lines = [
+        {"text": "Anna Berg visits York."},
+        {"tokens": ["Anna", "Berg", "visits", "York"]},
+        {"text": "."},
+    ]
+    source = written(tmp_path, "in.jsonl", "\n".join(map(json.dumps, lines)))
+    target = tmp_path / ("out.jsonl" if form == "doccano" else "out.json")
+    text = predicted(run, source, target, output_format=form)
+    given = rows(text) if form == "doccano" else json.loads(text)
+    texts = ["Anna Berg visits York.", "Anna Berg visits York", "."]
+    assert [row.get("text") or row["data"]["text"] for row in given] == texts
+    expected = [
+        [(each.start, each.end, each.type) for each in spans] for spans in tagger.spans([texts[0], "."])
+    ]
+    if form == "doccano":
+        spans = [[tuple(span) for span in row["label"]] for row in given]
+    else:
+        values = [[result["value"] for result in row["predictions"][0]["result"]] for row in given]
+        spans = [[(each["start"], each["end"], *each["labels"]) for each in row] for row in values]
+    assert [spans[0], spans[2]] == expected
+    assert spans[1] and all(texts[1][start:end].strip() for start, end, _ in spans[1])
+    assert all(key in row for row in given)
