@@ -1,6 +1,6 @@
-"""Tag sentences, one on each line of standard input, their words separated by spaces.
+"""Find the entities in text, a text on each line of standard input.
 
-echo "Anna Berg visits York ." | python examples/predict.py runs/demo_full
+echo "Anna Berg visits York." | python examples/predict.py runs/demo_full
 """
 
 import sys
@@ -10,11 +10,11 @@ import ner_dist
 
 def main(model: str) -> None:
     tagger = ner_dist.load_tagger(model)
-    sentences = [line.split() for line in sys.stdin]
-    for words, tags in zip(sentences, tagger.tag(sentences), strict=True):
-        for word, tag in zip(words, tags, strict=True):
-            print(f"{word}\t{tag}")
-        print()
+    texts = sys.stdin.read().splitlines()
+    for text, entities in zip(texts, tagger.spans(texts), strict=True):
+        print(text)
+        for entity in entities:
+            print(f"  {entity.start}-{entity.end} {entity.type} {entity.text} ({entity.probability:.2f})")
 
 
 if __name__ == "__main__":

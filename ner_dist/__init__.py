@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ner_dist.comparison.results import Comparison
     from ner_dist.errors import UserError
     from ner_dist.evaluation.command import evaluate
-    from ner_dist.evaluation.tag import Tagger, load_tagger
     from ner_dist.labels import LabelSet
+    from ner_dist.prediction.tagger import Tagger, load_tagger
     from ner_dist.recipe import Recipe
     from ner_dist.recipe_file import load_recipe
     from ner_dist.run.directory import Run
@@ -41,12 +41,12 @@ _MODULES = {
     "LabelSet": "labels",
     "Recipe": "recipe",
     "Run": "run.directory",
-    "Tagger": "evaluation.tag",
+    "Tagger": "prediction.tagger",
     "UserError": "errors",
     "compare": "api",
     "evaluate": "evaluation.command",
     "load_recipe": "recipe_file",
-    "load_tagger": "evaluation.tag",
+    "load_tagger": "prediction.tagger",
     "train_recipe": "api",
 }
 """The module of each public name."""

@@ -27,6 +27,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "plan": cluster.plan,
     "launch-help": cluster.launch_help,
     "evaluate": scoring.evaluate,
+    "predict": scoring.predict,
     "compare": scoring.compare,
     "report": scoring.report,
     "status": cluster.status,

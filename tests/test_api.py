@@ -53,7 +53,7 @@ def test_type_checkers_see_the_names(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import ner_dist\n"
-        "names: list[list[str]] = ner_dist.load_tagger('runs/full').tag([['York']])\n"
+        "names: list[list[str]] = ner_dist.load_tagger('runs/full').tags([['York']])\n"
         "wrong: int = ner_dist.train_recipe(ner_dist.load_recipe('a.yaml'))\n"
     )
     words = [sys.executable, "-m", "mypy", "--cache-dir", str(REPOSITORY / ".mypy_cache"), str(script)]
@@ -101,7 +101,7 @@ def test_a_tagger_gives_the_tags_that_the_run_wrote(runs, name):
     run = ner_dist.Run(runs / "runs" / name)
     lines = [json.loads(line) for line in run.predictions("test").read_text().splitlines()]
     tagger = ner_dist.load_tagger(run.folder)
-    tags = tagger.tag([line["tokens"] for line in lines])
+    tags = tagger.tags([line["tokens"] for line in lines])
     assert tags == [line["predicted"] for line in lines]
     assert any(tag != "O" for sentence in tags for tag in sentence)
     assert tagger.labels.types == tuple(json.loads(run.results.read_text())["labels"])
@@ -113,9 +113,9 @@ def test_words_without_subwords_change_no_other_tag(runs):
     tagger = ner_dist.load_tagger(runs / "runs" / "full")
     lines = (runs / "runs/full/predictions/test.jsonl").read_text().splitlines()[:40]
     words = [json.loads(line)["tokens"] for line in lines]
-    expected = tagger.tag(words)
+    expected = tagger.tags(words)
     gaps = ["", ""]
-    tags = tagger.tag([[*gaps, *(part for word in sentence for part in (word, ""))] for sentence in words])
+    tags = tagger.tags([[*gaps, *(part for word in sentence for part in (word, ""))] for sentence in words])
     assert [sentence[2::2] for sentence in tags] == expected
     for before, padded in zip(expected, tags, strict=True):
         assert padded[:2] == ["O", "O"]
@@ -126,20 +126,20 @@ def test_words_without_subwords_change_no_other_tag(runs):
 
 def test_no_sentences_and_no_words_have_no_tags(runs):
     tagger = ner_dist.load_tagger(runs / "runs" / "full", device="cpu")
-    assert tagger.tag([]) == []
-    assert tagger.tag([[]]) == [[]]
+    assert tagger.tags([]) == []
+    assert tagger.tags([[]]) == [[]]
 
 
 @pytest.mark.parametrize("sentences", ["Anna visits York", ["Anna visits York"], ["Anna", "visits"]])
 def test_text_in_the_place_of_words_is_refused(runs, sentences):
     with pytest.raises(ner_dist.UserError, match="not as a list of words"):
-        ner_dist.load_tagger(runs / "runs" / "full").tag(sentences)
+        ner_dist.load_tagger(runs / "runs" / "full").tags(sentences)
 
 
 def test_a_model_without_its_run_is_enough(runs):
     folder = runs / "runs" / "full"
     words = [["Anna", "Berg", "visits", "York", "."]]
-    assert ner_dist.load_tagger(folder / "model").tag(words) == ner_dist.load_tagger(folder).tag(words)
+    assert ner_dist.load_tagger(folder / "model").tags(words) == ner_dist.load_tagger(folder).tags(words)
 
 
 @pytest.mark.parametrize(("asked", "settled"), [("auto", "fp32"), ("bf16", "bf16")])

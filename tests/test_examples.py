@@ -47,11 +47,13 @@ def test_train_compare_predict(example, folder):
     assert f"subset: F1 {shared['B']['f1']:.4f} " in compared
     assert (folder / "comparison/report.html").is_file()
 
-    predicted = example("predict.py", "full", given="Anna Berg visits York .\n\nYork\n")
-    tags = ner_dist.load_tagger("full").tag([["Anna", "Berg", "visits", "York", "."], [], ["York"]])
-    lines = [line.split("\t") for line in predicted.splitlines() if line]
-    assert [tag for _, tag in lines] == [tag for sentence in tags for tag in sentence]
-    assert [word for word, _ in lines] == ["Anna", "Berg", "visits", "York", ".", "York"]
+    texts = ["Anna Berg visits York.", "", "York"]
+    lines = example("predict.py", "full", given="\n".join(texts)).splitlines()
+    assert [line for line in lines if not line.startswith("  ")] == texts
+    entities = [each for of_text in ner_dist.load_tagger("full").spans(texts) for each in of_text]
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == [
+        f"{each.start}-{each.end}" for each in entities
+    ]
 
 
 def test_every_example_is_run():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -64,6 +65,82 @@ def evaluate(
     )
     if is_main_process():
         print_figures(figures)
+    leave()
+
+
+def predict(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="RUN_OR_MODEL", help="Run, folder of a model, or hub name."),
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="File, folder, or - for standard input: text (each line is a text of its own), JSON lines "
+            "with a text or a list of words, CoNLL, Parquet.",
+        ),
+    ],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="File to write; standard output if not given.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Format of the output: jsonl, conll, doccano or label-studio (tasks with the entities, to "
+            "correct them); by the ending of the file if not given.",
+        ),
+    ] = None,
+    input_format: Annotated[
+        Literal["auto", "lines", "jsonl", "conll", "parquet"],
+        typer.Option(help="Format of the input; auto goes by the ending of the file."),
+    ] = "auto",
+    text_column: Annotated[
+        str | None, typer.Option(help="Field that holds the text or the words; found if not given.")
+    ] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"],
+        typer.Option(help="Number format to compute in; auto is that in which the run was scored."),
+    ] = "auto",
+    processes: Annotated[
+        int, typer.Option(min=1, help="Number of processes to start on this machine, one for each GPU.")
+    ] = 1,
+) -> None:
+    """Tag text with a trained model: ner-dist predict RUN article.txt -o tagged.jsonl
+
+    Texts may have any length. The result is in the order of the input. The same command continues a
+    prediction that was interrupted.
+    """
+    from ner_dist.prediction.command import Prediction, check, output_format
+    from ner_dist.prediction.command import predict as run
+    from ner_dist.runtime.accelerator import set_up_logging
+    from ner_dist.runtime.ranks import is_main_process, leave
+    from ner_dist.runtime.signals import EXIT_RESUME, exit_on_signals
+
+    set_up_logging(main=is_main_process())
+    output = None if out in (None, "-") else Path(str(out))
+    prediction = Prediction(
+        model=model,
+        input=source,
+        output=output,
+        output_format=output_format(output, form),
+        input_format=input_format,
+        text_column=text_column,
+        precision=precision,
+    )
+    check(prediction)
+    if processes > 1:
+        from ner_dist.runtime.launcher import launch
+
+        sys.exit(launch("ner_dist.cli", ["predict", *prediction.arguments()], processes=processes))
+    exit_on_signals()
+    try:
+        run(prediction)
+    except SystemExit:
+        if is_main_process() and output is not None:
+            print("stopped: repeat the command to continue", file=sys.stderr)
+        sys.exit(EXIT_RESUME)
     leave()
 
 

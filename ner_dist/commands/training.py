@@ -39,9 +39,12 @@ def train(
     For several machines see `ner-dist slurm` and `ner-dist launch-help`.
     """
     if launch_config is not None or (processes or 1) > 1:
+        from ner_dist.recipe_file import load_recipe
         from ner_dist.runtime.launcher import launch
 
-        sys.exit(launch(recipe, overrides or [], processes=processes, config=launch_config))
+        load_recipe(recipe, overrides or [])  # report mistakes before anything is started
+        words = [recipe, *(overrides or [])]
+        sys.exit(launch("ner_dist.train", words, processes=processes, config=launch_config))
     from ner_dist.train import main
 
     sys.exit(main([recipe, *(overrides or [])]))

@@ -76,9 +76,13 @@ def sentences_of(rows: Rows) -> Iterator[tuple[list[str], list[str]]]:
 
 def doccano(documents: Iterable[Document]) -> Iterator[str]:
     """doccano's JSONL, as it imports and exports it."""
-    for document in documents:
-        spans = [[span.start, span.end, span.type] for span in document.spans]
-        yield _json({"text": document.text, "label": spans})
+    yield from map(doccano_line, documents)
+
+
+def doccano_line(document: Document) -> str:
+    """One document as doccano's JSON."""
+    spans = [[span.start, span.end, span.type] for span in document.spans]
+    return _json({"text": document.text, "label": spans})
 
 
 def label_studio(documents: Sequence[Document | Predicted]) -> Iterator[str]:
@@ -86,11 +90,12 @@ def label_studio(documents: Sequence[Document | Predicted]) -> Iterator[str]:
     yield "["
     for number, each in enumerate(documents):
         comma = "," if number < len(documents) - 1 else ""
-        yield _json(_task(each)) + comma
+        yield _json(label_studio_task(each)) + comma
     yield "]"
 
 
-def _task(each: Document | Predicted) -> dict[str, Any]:
+def label_studio_task(each: Document | Predicted) -> dict[str, Any]:
+    """One task of Label Studio."""
     if isinstance(each, Document):
         results = [_region(each, number, span, None) for number, span in enumerate(each.spans)]
         return {"data": {"text": each.text}, "annotations": [{"result": results}]}

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from ner_dist.run.directory import Run
 
+CONFIG_KEY = "ner_dist"
+"""Our own settings in a saved model's config: `text` has the rule by which the training's texts were cut."""
+
 
 class TaggingModel(torch.nn.Module):
     """A saved model that computes in a given precision."""

@@ -1,4 +1,4 @@
-"""Start the ranks of a training on this machine: `ner-dist train RECIPE --processes N`.
+"""Start the ranks of a training or prediction on this machine: `ner-dist train RECIPE --processes N`.
 
 Accelerate's own launcher does the work, in this process: it reads the launch config, sets the ranks'
 environment, and has torchrun start and watch them. This module adds the end: it returns the exit code of the
@@ -23,7 +23,6 @@ from typing import Any
 from ner_dist.errors import UserError
 from ner_dist.formatting import counted
 from ner_dist.launch import LaunchConfig
-from ner_dist.recipe_file import load_recipe
 from ner_dist.runtime.accelerator import set_up_logging
 from ner_dist.runtime.precision import uses_gpu
 from ner_dist.runtime.signals import EXIT_RESUME, exit_on_signals
@@ -51,13 +50,13 @@ mixed_precision: 'no'
 
 
 def launch(
-    recipe: str, overrides: list[str], *, processes: int | None = None, config: str | None = None
+    module: str, arguments: list[str], *, processes: int | None = None, config: str | None = None
 ) -> int:
-    """Train with several processes on this machine.
+    """Run a module with several processes on this machine.
 
     Args:
-        recipe: the recipe's file.
-        overrides: `key=value`.
+        module: such as `ner_dist.train`.
+        arguments: its command line.
         processes: number of processes; None takes that of the launch config.
         config: one of Accelerate's config files, such as those of launch/; None means DDP, in the
             precision that the recipe and the hardware decide.
@@ -66,16 +65,15 @@ def launch(
         The exit code, as from `train.main`; 130 if a second Ctrl-C cut the saving short.
 
     Raises:
-        UserError: the recipe is wrong, or the launch config cannot start that on this machine.
+        UserError: the launch config cannot start that on this machine.
     """
-    load_recipe(recipe, overrides)  # report mistakes before anything is started
     exit_on_signals()
     with _config_file(config) as path:
         settings = LaunchConfig.read(path)
         count = _number(settings) if processes is None else processes
         _check(settings, count)
         words = ["--config_file", settings.path, "--num_processes", str(count), "--main_process_port", "0"]
-        words += ["-m", "ner_dist.train", recipe, *overrides]
+        words += ["-m", module, *arguments]
         set_up_logging()
         log.info("starting %s", counted(count, "process", "processes"))
         logging.disable(logging.ERROR)  # the launchers' own lines, in this process

@@ -1,10 +1,10 @@
-"""Tagging words with a trained model, exactly as an evaluation does."""
+"""Tag words and texts with a trained model, exactly as an evaluation does."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.encoding import encode
 from ner_dist.data.prepare import ANY_TRAINING, window_sizes
 from ner_dist.data.renaming import places
+from ner_dist.data.words import TextRule
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import word_logits
@@ -23,15 +24,17 @@ from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
 from ner_dist.files import read_json
 from ner_dist.labels import OUTSIDE, LabelSet
 from ner_dist.model.encoder import load_config
-from ner_dist.model.tagger import load_tagging_model
+from ner_dist.model.tagger import CONFIG_KEY, load_tagging_model
 from ner_dist.model.tokenizer import load_tokenizer, padding_id
+from ner_dist.prediction.entities import Entity, TaggedItem, TaggedWords, entities_of
+from ner_dist.prediction.items import Item
 from ner_dist.recipe import Data, Model, Precision, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
 from ner_dist.runtime.precision import Device, resolve_precision
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
     from ner_dist.data.encoding import Encoded
 
@@ -45,7 +48,7 @@ class Tagger:
     Example:
         >>> import ner_dist
         >>> tagger = ner_dist.load_tagger("runs/full")
-        >>> tags = tagger.tag([["Anna", "Berg", "visits", "York", "."]])
+        >>> tags = tagger.tags([["Anna", "Berg", "visits", "York", "."]])
         >>> len(tags[0])
         5
         >>> tagger.labels.types[:3]
@@ -53,7 +56,7 @@ class Tagger:
     """
 
     labels: LabelSet
-    """The types that the model knows, with the tags that `tag` gives."""
+    """The types that the model knows, with the tags that `tags` gives."""
     model: torch.nn.Module
     tokenizer: PreTrainedTokenizerFast
     precision: str
@@ -67,8 +70,10 @@ class Tagger:
     """Padded subwords a forward pass holds."""
     decoder: Decoder
     """Maps the model's ids to `labels`."""
+    text_rule: TextRule
+    """How texts are cut into sentences of words."""
 
-    def tag(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Tag sentences that are split into words already.
 
         Sentences that are longer than the model can take are read in overlapping windows. A word of which the
@@ -87,32 +92,97 @@ class Tagger:
         Example:
             >>> import ner_dist
             >>> tagger = ner_dist.load_tagger("runs/full")
-            >>> [len(tags) for tags in tagger.tag([["York"], [], ["Anna", "Berg"]])]
+            >>> [len(tags) for tags in tagger.tags([["York"], [], ["Anna", "Berg"]])]
             [1, 0, 2]
         """
-        words = _words_of(sentences)
-        if not words:
-            return []
-        offsets = offsets_of(np.array([len(sentence) for sentence in words]))
-        split = Split(words, tags=np.zeros(offsets[-1], dtype=np.int16), offsets=offsets)
+        tagged = self.predict(_words_of(sentences))
+        tags = np.array(self.labels.tags, dtype=object)[tagged.tags]
+        return [tags[start:end].tolist() for start, end in pairwise(tagged.offsets)]
+
+    def spans(self, texts: Sequence[str]) -> list[list[Entity]]:
+        """Find the entities in texts of any length.
+
+        Args:
+            texts: they are cut into sentences and words by the rule the model was trained with.
+
+        Returns:
+            The entities of every text, in its order; `text[entity.start:entity.end]` is the entity's text.
+
+        Raises:
+            UserError: `texts` is one text, not a list of texts.
+
+        Example:
+            >>> import ner_dist
+            >>> tagger = ner_dist.load_tagger("runs/full")
+            >>> text = "Anna Berg visits York."
+            >>> all(text[each.start : each.end] == each.text for each in tagger.spans([text])[0])
+            True
+        """
+        if isinstance(texts, str):
+            raise UserError(
+                "one text is given, not a list of texts", where="spans", fix="write spans([text])"
+            )
+        return [tagged.entities for tagged in self.tag_items([Item(text=text) for text in texts])]
+
+    def tag_items(self, items: Sequence[Item]) -> list[TaggedItem]:
+        """Tag texts and lists of words, with their words, tags and entities."""
+        sentences: list[list[str]] = []
+        places: list[list[tuple[int, int]] | None] = []
+        ends = [0]
+        for item in items:
+            if item.text is None:
+                sentences.append(item.words or [])
+                places.append(None)
+            else:
+                chars = self.text_rule.word_ranges(item.text)
+                words = [item.text[start:end] for start, end in chars]
+                firsts = self.text_rule.first_words(item.text, chars)
+                sentences += [words[first:end] for first, end in pairwise([*firsts, len(words)])]
+                places.append(chars)
+            ends.append(len(sentences))
+        tagged = self.predict(sentences)
+        spans, names = tagged.entities(), np.array(self.labels.tags, dtype=object)
+        result = []
+        for item, of_item, first, last in zip(items, places, ends, ends[1:], strict=False):
+            begin, end = int(tagged.offsets[first]), int(tagged.offsets[last])
+            part = TaggedItem(
+                item,
+                words=list(chain.from_iterable(sentences[first:last])),
+                chars=of_item,
+                sentences=(tagged.offsets[first : last + 1] - begin).tolist(),
+                tags=names[tagged.tags[begin:end]].tolist(),
+            )
+            part.entities.extend(entities_of(part, spans.within(begin, end), self.labels.types))
+            result.append(part)
+        return result
+
+    def predict(self, sentences: list[list[str]]) -> TaggedWords:
+        """Tag sentences of words; their label ids and probabilities as arrays over all words."""
+        offsets = offsets_of(np.array([len(sentence) for sentence in sentences], dtype=np.int64))
+        split = Split(sentences, tags=np.zeros(offsets[-1], dtype=np.int16), offsets=offsets)
+        if not len(split.tags):
+            return TaggedWords(split.tags, np.empty(0), offsets, self.labels)
         encoded = encode(split, self.tokenizer, max_length=self.max_length, overlap=self.overlap)
-        predicted = self._predict(encoded, split.tags)
+        predicted, probability = self._predict(encoded, split.tags)
         gaps = encoded.without_subwords(len(predicted))
         self._decode(predicted, gaps, offsets)
         join_entities(predicted, gaps, offsets, self.labels)
-        tags = np.array(self.labels.tags, dtype=object)[predicted]
-        return [tags[start:end].tolist() for start, end in pairwise(offsets)]
+        return TaggedWords(predicted, probability, offsets, self.labels)
 
-    def _predict(self, encoded: Encoded, targets: np.ndarray) -> np.ndarray:
-        """The model's id of every word, int16 [W]; 0 at words without subwords."""
-        predicted = np.zeros(len(targets), dtype=np.int16)
+    def _predict(self, encoded: Encoded, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The model's id of every word, int16 [W], and its probability, float64 [W].
+
+        At words without subwords they are 0 and 1.0.
+        """
+        predicted, probability = np.zeros(len(targets), dtype=np.int16), np.ones(len(targets))
         plan = plan_evaluation(encoded.lengths, encoded.sentence, batch_tokens=self.batch_tokens)
         micro_batches, pad_id = plan.rank_micro_batches(0, 1), padding_id(self.tokenizer)
         for batch, logits in word_logits(
             self.model, encoded, targets, micro_batches, pad_id=pad_id, device=self.device
         ):
             predicted[batch.words] = logits.argmax(-1).cpu().numpy()
-        return predicted
+            probability[batch.words] = logits.softmax(-1).amax(-1).cpu().numpy()
+        return predicted, probability
 
     def _decode(self, predicted: np.ndarray, gaps: np.ndarray, offsets: np.ndarray) -> None:
         """Turn the model's ids into those of `labels`, in place, as if the words at `gaps` were not there."""
@@ -127,8 +197,8 @@ def _words_of(sentences: Sequence[Sequence[str]]) -> list[list[str]]:
     if isinstance(sentences, str) or any(isinstance(sentence, str) for sentence in sentences):
         raise UserError(
             "a sentence is given as text, not as a list of words",
-            where="tag",
-            fix='write tag([["Anna", "visits", "York"]])',
+            where="tags",
+            fix='write tags([["Anna", "visits", "York"]])',
         )
     return [list(sentence) for sentence in sentences]
 
@@ -154,7 +224,7 @@ def load_tagger(
         >>> tagger = ner_dist.load_tagger("runs/full", device="cpu")
         >>> tagger.precision, tagger.device.type
         ('fp32', 'cpu')
-        >>> tags = tagger.tag([["Anna", "Berg"], ["York"]])
+        >>> tags = tagger.tags([["Anna", "Berg"], ["York"]])
         >>> len(tags)
         2
     """
@@ -185,7 +255,17 @@ def load_tagger(
             labels=labels,
             iob2=predicts_iob2(run),
         ),
+        text_rule=text_rule(config),
     )
+
+
+def text_rule(config: PretrainedConfig) -> TextRule:
+    """The rule by which texts are cut for a model: that of its training, or Unicode's words and sentences.
+
+    A model that was trained on lists of words has no rule of its own.
+    """
+    written = getattr(config, CONFIG_KEY, None) or {}
+    return TextRule.from_dict(written["text"]) if "text" in written else TextRule(sentences="unicode")
 
 
 def _own_device() -> torch.device:

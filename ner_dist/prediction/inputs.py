@@ -1,0 +1,222 @@
+"""Read what is to be tagged, one item at a time: lines, JSON lines, CoNLL, Parquet, standard input, a folder.
+
+Nothing is read ahead: memory does not grow with the input.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from ner_dist.data.column_roles import word_column
+from ner_dist.data.columns import Columns
+from ner_dist.data.readers import format_by_ending, read_columns
+from ner_dist.errors import UserError
+from ner_dist.files import printable
+from ner_dist.prediction.items import Item
+from ner_dist.recipe import Data
+
+STDIN = "-"
+_TEXTS = ("text", "sentence", "content")
+_WORDS = ("tokens", "words", "tokenized_text")
+_ROWS = 1000
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def check_input(path: str) -> None:
+    """Check that the input exists, before a model is loaded.
+
+    Raises:
+        UserError: it does not, or a folder holds no file that can be read.
+    """
+    if path != STDIN:
+        files_of(path)
+
+
+def files_of(path: str) -> list[Path]:
+    """The input's files, in the order in which they are tagged.
+
+    Raises:
+        UserError: there are none.
+    """
+    given = Path(path).expanduser()
+    if given.is_dir():
+        files = sorted(file for file in given.rglob("*") if file.is_file() and not _hidden(file, given))
+        known = [file for file in files if format_by_ending(file) is not None]
+        if not known:
+            fix = "name a folder with .txt, .jsonl, .conll or .parquet files"
+            raise UserError("no file in the folder can be tagged", where=printable(path), fix=fix)
+        return known
+    if not given.exists():
+        fix = "name a file or a folder, or - for standard input"
+        raise UserError("no such file or folder", where=printable(path), fix=fix)
+    return [given]
+
+
+def _hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+
+def items(path: str, *, kind: str = "auto", text_column: str | None = None) -> Iterator[Item]:
+    """Yield what is to be tagged, in order.
+
+    Args:
+        path: a file, a folder or `-`.
+        kind: `lines`, `jsonl`, `conll`, `parquet`, or `auto` to decide by the ending of each file and, in
+            JSON lines on standard input, by the first character.
+        text_column: name of the field that holds the text or the words; None finds it.
+
+    Raises:
+        UserError: a file cannot be read, or a row holds neither a text nor words.
+    """
+    if path == STDIN:
+        yield from _stdin(kind, text_column)
+        return
+    files = files_of(path)
+    for file in files:
+        of_file = _kind_of(file) if kind == "auto" else kind
+        for item in _READERS[of_file](file, text_column):
+            # In a folder, the file is what tells where a text is from.
+            named = {"file": printable(file.relative_to(Path(path).expanduser()))} if len(files) > 1 else {}
+            yield Item(item.text, item.words, named | item.fields)
+
+
+def _kind_of(file: Path) -> str:
+    ending = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
+    by_ending = format_by_ending(file)
+    if ending in (".txt", ".text", "") or by_ending is None:
+        return "lines"
+    return "jsonl" if by_ending == "json" else by_ending
+
+
+def _stdin(kind: str, text_column: str | None) -> Iterator[Item]:
+    stream = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="\n")
+    first = stream.readline()
+    if kind == "auto":
+        kind = "jsonl" if first.lstrip().startswith("{") else "lines"
+    lines = _utf8(_chained(first, stream), "standard input")
+    if kind == "lines":
+        yield from map(_line, lines)
+    elif kind == "jsonl":
+        yield from _objects(enumerate(lines, start=1), "standard input", text_column)
+    else:
+        fix = "write it to a file, or pass --input-format lines or jsonl"
+        raise UserError(f"{kind} cannot be read from standard input", where=STDIN, fix=fix)
+
+
+def _chained(first: str, stream: TextIO) -> Iterator[str]:
+    if first:
+        yield first
+    yield from stream
+
+
+def _open(file: Path) -> TextIO:
+    try:
+        raw: Any = file.open("rb")
+        packed = raw.peek(2)[:2] == _GZIP_MAGIC
+    except OSError as error:
+        raise UserError(f"the file cannot be read: {error.strerror}", where=printable(file)) from None
+    # Only \n ends a line: offsets within texts that hold \r or U+2028 stay true.
+    return io.TextIOWrapper(gzip.open(raw) if packed else raw, encoding="utf-8-sig", newline="\n")
+
+
+def _utf8(lines: Iterable[str], where: str) -> Iterator[str]:
+    number = 0
+    try:
+        for line in lines:
+            number += 1
+            yield line
+    except UnicodeDecodeError as error:
+        what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
+        raise UserError(what, where=f"{where}, after line {number}", fix="save the file as UTF-8") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"damaged gzip file ({error})", where=where, fix="copy or create it again") from None
+
+
+def _lines(file: Path, _: str | None) -> Iterator[Item]:
+    with _open(file) as stream:
+        yield from map(_line, _utf8(stream, printable(file)))
+
+
+def _line(line: str) -> Item:
+    return Item(text=line.removesuffix("\n").removesuffix("\r"))
+
+
+def _jsonl(file: Path, text_column: str | None) -> Iterator[Item]:
+    with _open(file) as stream:
+        numbered = enumerate(_utf8(stream, printable(file)), start=1)
+        yield from _objects(numbered, printable(file), text_column)
+
+
+def _objects(numbered: Iterable[tuple[int, str]], file: str, text_column: str | None) -> Iterator[Item]:
+    for number, line in numbered:
+        if not line or line.isspace():
+            continue
+        where = f"{file}:{number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            fix = "write one JSON object per line"
+            raise UserError("not a JSON object on one line", where=where, fix=fix) from None
+        if not isinstance(row, dict):
+            raise UserError(f"{row!r:.60} is not a JSON object", where=where)
+        yield _item(row, where, text_column)
+
+
+def _item(row: dict[str, Any], where: str, text_column: str | None) -> Item:
+    candidates = (*_WORDS, *_TEXTS) if text_column is None else (text_column,)
+    name = next((name for name in candidates if name in row), None)
+    if name is None:
+        there = ", ".join(row) or "none"
+        what = f"none of the fields {', '.join(candidates)} is there; the fields are {there}"
+        raise UserError(what, where=where, fix="pass --text-column NAME")
+    value = row[name]
+    rest = {key: cell for key, cell in row.items() if key != name}
+    if isinstance(value, str):
+        _check_text(value, where)
+        return Item(text=value, fields=rest)
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        for word in value:
+            _check_text(word, where)
+        return Item(words=value, fields=rest)
+    fix = "write a text, or a list of words, or pass --text-column NAME"
+    raise UserError(f"'{name}' is neither a text nor a list of words", where=where, fix=fix)
+
+
+def _check_text(text: str, where: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        what = "half of a surrogate pair (\\ud800 to \\udfff) in the text"
+        raise UserError(what, where=where) from None
+
+
+def _parquet(file: Path, text_column: str | None) -> Iterator[Item]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        for batch in pq.ParquetFile(file).iter_batches(_ROWS):
+            for row in batch.to_pylist():
+                number += 1
+                yield _item(row, f"{printable(file)}:row {number}", text_column)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"not a readable Parquet file ({error})", where=printable(file)) from None
+
+
+def _conll(file: Path, text_column: str | None) -> Iterator[Item]:
+    columns: Columns = read_columns(file)
+    how = Data(path=str(file)) if text_column is None else Data(path=str(file), tokens_column=text_column)
+    for words in columns.words(word_column(columns, how)):
+        yield Item(words=words)
+
+
+_READERS = {"lines": _lines, "jsonl": _jsonl, "parquet": _parquet, "conll": _conll}
+KINDS = tuple(_READERS)

@@ -1,0 +1,289 @@
+"""`ner-dist predict`: what comes out of every kind of input, in order, once, whatever interrupts it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import ner_dist
+from ner_dist.errors import UserError
+from ner_dist.prediction import command, parts
+from ner_dist.prediction.command import Prediction, output_format, predict
+from tests.distributed.launching import RECIPE, REPOSITORY
+
+TEXTS = [
+    "Anna Berg visits York.",
+    "",
+    "No names here.\r",
+    "In Łódź 👩‍👩‍👧 Anna\u0301 met שלום York",
+    "A" * 300 + " York",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A trained run whose long sentences have windows."""
+    folder = tmp_path_factory.mktemp("predict")
+    (folder / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
+    settings = ["train.max_steps=40", "model.scratch.max_length=24", "train.learning_rate=5e-3"]
+    settings += ["train.class_weights=balanced", "evaluation.every=40", f"output_dir={folder / 'run'}"]
+    return ner_dist.train_recipe(ner_dist.load_recipe(folder / "tiny.yaml", settings))
+
+
+@pytest.fixture(scope="module")
+def tagger(run):
+    return ner_dist.load_tagger(run.folder, device="cpu")
+
+
+def predicted(run, source, output, **settings) -> str:
+    """What the command writes for an input."""
+    form = output_format(output, settings.pop("output_format", None))
+    predict(Prediction(str(run.folder), str(source), output, output_format=form, **settings))
+    return output.read_text(encoding="utf-8")
+
+
+def rows(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_the_words_of_a_run_get_the_tags_that_the_run_wrote(run, tmp_path):
+    expected = rows(run.predictions("test").read_text(encoding="utf-8"))
+    given = rows(predicted(run, run.predictions("test"), tmp_path / "out.jsonl"))
+    assert [row["tags"] for row in given] == [row["predicted"] for row in expected]
+    assert [(row["tokens"], row["gold"], row["id"]) for row in given] == [
+        (row["tokens"], row["gold"], row["id"]) for row in expected
+    ]
+
+
+def test_each_line_is_a_text_whose_entities_are_slices_of_it(run, tmp_path):
+    source = written(tmp_path, "in.txt", "\n".join(TEXTS) + "\n")
+    given = rows(predicted(run, source, tmp_path / "out.jsonl"))
+    assert [row["text"] for row in given] == [text.removesuffix("\r") for text in TEXTS]
+    entities = [(row["text"], each) for row in given for each in row["entities"]]
+    assert entities
+    assert all(text[each["start"] : each["end"]] == each["text"] for text, each in entities)
+    assert all(0 <= each["probability"] <= 1 for _, each in entities)
+
+
+def test_the_command_and_the_tagger_find_the_same(run, tagger, tmp_path):
+    source = written(tmp_path, "in.txt", "\n".join(TEXTS))
+    given = rows(predicted(run, source, tmp_path / "out.jsonl"))
+    spans = tagger.spans([text.removesuffix("\r") for text in TEXTS])
+    assert [[(each["start"], each["end"], each["type"]) for each in row["entities"]] for row in given] == [
+        [(each.start, each.end, each.type) for each in of_text] for of_text in spans
+    ]
+
+
+def test_every_input_format_gives_the_same_words_the_same_tags(run, tagger, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sentences = [["Anna", "Berg", "visits", "York", "."], ["York"], ["a", "b", "c"]]
+    table = pa.table({"tokens": sentences, "n": [0, 1, 2]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    lines = "".join(json.dumps({"tokens": words, "n": n}) + "\n" for n, words in enumerate(sentences))
+    (tmp_path / "in.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    written(tmp_path, "in.jsonl", lines)
+    written(
+        tmp_path, "in.conll", "".join("".join(f"{word}\tO\n" for word in words) + "\n" for words in sentences)
+    )
+    expected = tagger.tags(sentences)
+    for name in ("in.parquet", "in.jsonl", "in.jsonl.gz", "in.conll"):
+        given = rows(predicted(run, tmp_path / name, tmp_path / f"{name}.out.jsonl"))
+        assert [row["tags"] for row in given] == expected, name
+        assert [row.get("n") for row in given] == ([None] * 3 if name == "in.conll" else [0, 1, 2])
+
+
+def test_a_folder_is_its_files_in_order(run, tmp_path):
+    folder = tmp_path / "texts"
+    (folder / "b").mkdir(parents=True)
+    written(folder, "z.txt", "York\nAnna\n")
+    written(folder / "b", "a.jsonl", '{"text": "Berg", "file": "mine"}\n')
+    written(folder, "picture.png", "no text")
+    written(folder, ".hidden.txt", "not this")
+    given = rows(predicted(run, folder, tmp_path / "out.jsonl"))
+    assert [(row["text"], row["file"]) for row in given] == [
+        ("Berg", "mine"),
+        ("York", "z.txt"),
+        ("Anna", "z.txt"),
+    ]
+
+
+def test_fields_of_the_input_stay_and_never_hide_the_prediction(run, tmp_path):
+    row = {"text": "York", "entities": "mine", "id": {"a": [1]}}
+    source = written(tmp_path, "in.jsonl", json.dumps(row) + "\n")
+    (given,) = rows(predicted(run, source, tmp_path / "out.jsonl"))
+    assert (given["given_entities"], given["id"]) == ("mine", {"a": [1]})
+    assert isinstance(given["entities"], list)
+
+
+def test_conll_holds_every_word_once(run, tagger, tmp_path):
+    source = written(tmp_path, "in.txt", "\n".join(TEXTS))
+    lines = predicted(run, source, tmp_path / "out.conll").split("\n")
+    words = [line.split("\t")[0] for line in lines if line]
+    expected = [word for text in TEXTS for word in "".join(text.split())]
+    assert [letter for word in words for letter in word] == expected
+    assert {line.split("\t")[1][:2] for line in lines if line} <= {"O", "B-", "I-"}
+
+
+@pytest.mark.parametrize("size", [1, 40, 10**6])
+def test_the_size_of_chunks_changes_nothing(run, tmp_path, monkeypatch, size):
+    source = written(tmp_path, "in.txt", "\n".join(TEXTS * 5))
+    expected = predicted(run, source, tmp_path / "whole.jsonl")
+    monkeypatch.setattr(parts, "_CHUNK", size)
+    assert predicted(run, source, tmp_path / "parts.jsonl") == expected
+
+
+def test_an_interrupted_prediction_continues_where_it_was(run, tmp_path, monkeypatch, log_lines):
+    monkeypatch.setattr(parts, "_CHUNK", 40)
+    source = written(tmp_path, "in.txt", "\n".join(TEXTS * 5))
+    expected = predicted(run, source, tmp_path / "whole.jsonl")
+
+    output, work = tmp_path / "out.jsonl", parts.atomic_file
+    tagged = []
+
+    def killed_at_the_fifth(path):
+        tagged.append(path)
+        if len(tagged) == 5:
+            raise KeyboardInterrupt
+        return work(path)
+
+    monkeypatch.setattr(parts, "atomic_file", killed_at_the_fifth)
+    with pytest.raises(KeyboardInterrupt):
+        predicted(run, source, output)
+    assert not output.exists()
+    monkeypatch.setattr(parts, "atomic_file", work)
+    there = sorted(path.name for path in parts.Parts(output).folder.iterdir())
+    assert len(there) == 5  # four chunks and the description
+    assert predicted(run, source, output) == expected
+    assert any("missing" in line for line in log_lines)
+    assert not parts.Parts(output).folder.exists()
+
+
+def test_chunks_of_another_input_are_not_taken(run, tmp_path, monkeypatch):
+    output = tmp_path / "out.jsonl"
+    source = written(tmp_path, "in.txt", "York\n")
+    prediction = Prediction(str(run.folder), str(source), output, output_format="jsonl")
+    mine = parts.Parts(output)
+    mine.open(prediction.about())
+    mine.part(0).write_text("not the chunk\n")
+    written(tmp_path, "in.txt", "York and Anna\n")
+    assert rows(predicted(run, source, output))[0]["text"] == "York and Anna"
+
+
+def test_standard_input_and_output(run, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\ufeffYork\nŁódź\n".encode())))
+    predict(Prediction(str(run.folder), "-", None, output_format="jsonl"))
+    assert [row["text"] for row in rows(capsys.readouterr().out)] == ["York", "Łódź"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "York", "n": 1}\n')))
+    predict(Prediction(str(run.folder), "-", None, output_format="jsonl"))
+    assert [row["n"] for row in rows(capsys.readouterr().out)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        (
+            "in.jsonl",
+            '{"text": "a"}\n{"text": 3}\n',
+            "in.jsonl:2: 'text' is neither a text nor a list of words",
+        ),
+        ("in.jsonl", '{"text": "a"\n', "in.jsonl:1: not a JSON object on one line"),
+        ("in.jsonl", '{"texte": "a"}\n', "in.jsonl:1: none of the fields tokens, words,"),
+        ("in.jsonl", '{"text": "\\ud800"}\n', "in.jsonl:1: half of a surrogate pair"),
+        ("in.jsonl", '["text"]\n', "in.jsonl:1: ['text'] is not a JSON object"),
+        ("in.parquet", "PAR1", "in.parquet: not a readable Parquet file"),
+    ],
+)
+def test_what_cannot_be_read_is_one_error_with_its_place(run, tmp_path, name, text, what):
+    with pytest.raises(UserError) as error:
+        predicted(run, written(tmp_path, name, text), tmp_path / "out.jsonl")
+    assert what in str(error.value)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_bytes_that_are_not_utf8_are_named(run, tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"York\nM\xfcnchen\n")
+    with pytest.raises(UserError, match="byte 0xfc is not UTF-8"):
+        predicted(run, tmp_path / "in.txt", tmp_path / "out.jsonl")
+
+
+def test_mistakes_are_found_before_the_model_is_loaded(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "_load", lambda *_: pytest.fail("the model was loaded"))
+    source = written(tmp_path, "in.txt", "York")
+    (tmp_path / "there.jsonl").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    for wrong_source, output, what in (
+        (tmp_path / "nothing.txt", tmp_path / "out.jsonl", "no such file or folder"),
+        (tmp_path / "empty", tmp_path / "out.jsonl", "no file in the folder can be tagged"),
+        (source, tmp_path / "there.jsonl", "exists already"),
+        (source, tmp_path, "is a folder"),
+        (source, tmp_path / "in.txt" / "out.jsonl", "is a file"),
+    ):
+        with pytest.raises(UserError, match=what):
+            predict(Prediction(str(run.folder), str(wrong_source), output, output_format="jsonl"))
+    with pytest.raises(UserError, match=r"the ending '\.odt' is that of no format"):
+        output_format(tmp_path / "out.odt", None)
+    assert (tmp_path / "there.jsonl").read_text() == "mine"
+
+
+def test_several_texts_are_a_list(tagger):
+    with pytest.raises(UserError, match="one text is given"):
+        tagger.spans("Anna Berg")
+    assert tagger.spans([]) == []
+    assert tagger.spans([""]) == [[]]
+
+
+def test_the_documented_keys_are_those_that_are_written(run, tmp_path):
+    page = (REPOSITORY / "docs/formats.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`.*?) \|", page.split("## Tagged text\n")[1].split("\n## ")[0], flags=re.M)
+    documented = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    documented = {
+        name.replace("entities[].", "") if "[]" in name else name.lstrip(".") for name in documented
+    }
+    lines = [{"text": "Anna Berg visits York."}, {"tokens": ["Anna", "Berg", "visits", "York", "."]}]
+    source = written(tmp_path, "in.jsonl", "\n".join(map(json.dumps, lines)))
+    given = rows(predicted(run, source, tmp_path / "out.jsonl"))
+    assert all(row["entities"] for row in given), "nothing was found, so nothing is shown"
+    keys = {key for row in given for key in row} | {
+        key for row in given for each in row["entities"] for key in each
+    }
+    assert keys | {"file"} == documented
+
+
+@pytest.mark.parametrize(("form", "key"), [("doccano", "label"), ("label-studio", "predictions")])
+def test_annotation_tools_get_texts_with_spans_that_are_read_back(run, tagger, tmp_path, form, key):
+    lines = [
+        {"text": "Anna Berg visits York."},
+        {"tokens": ["Anna", "Berg", "visits", "York"]},
+        {"text": "."},
+    ]
+    source = written(tmp_path, "in.jsonl", "\n".join(map(json.dumps, lines)))
+    target = tmp_path / ("out.jsonl" if form == "doccano" else "out.json")
+    text = predicted(run, source, target, output_format=form)
+    given = rows(text) if form == "doccano" else json.loads(text)
+    texts = ["Anna Berg visits York.", "Anna Berg visits York", "."]
+    assert [row.get("text") or row["data"]["text"] for row in given] == texts
+    expected = [
+        [(each.start, each.end, each.type) for each in spans] for spans in tagger.spans([texts[0], "."])
+    ]
+    if form == "doccano":
+        spans = [[tuple(span) for span in row["label"]] for row in given]
+    else:
+        values = [[result["value"] for result in row["predictions"][0]["result"]] for row in given]
+        spans = [[(each["start"], each["end"], *each["labels"]) for each in row] for row in values]
+    assert [spans[0], spans[2]] == expected
+    assert spans[1] and all(texts[1][start:end].strip() for start, end, _ in spans[1])
+    assert all(key in row for row in given)
