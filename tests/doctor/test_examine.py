@@ -142,6 +142,52 @@ def test_remedy_of_types_that_train_lacks(tmp_path):
     assert finding.remedy.startswith("labels: [PER, LOC]") and "NEW (1)" in finding.what
 
 
+def test_lower_cased_text_is_found_without_another_split(tmp_path):
+    lowered = [(words.lower(), tags) for words, tags in TRAIN]
+    (finding,) = of(diagnosis(tmp_path / "lower", train=lowered), "lower_cased")
+    assert finding.severity == "warning" and "model.name" in finding.remedy
+    assert not of(diagnosis(tmp_path / "cased", train=TRAIN), "lower_cased")
+
+
+def test_another_language_in_one_script_is_found(tmp_path):
+    german = [
+        (f"Herr Anna Berg{i} besucht heute die schöne alte Stadt Bonn", "O B-PER I-PER O O O O O O B-LOC")
+        for i in range(80)
+    ]
+    found = diagnosis(tmp_path, train=TRAIN, test=german)
+    (finding,) = of(found, "language_shift")
+    assert finding.split == "test and train" and not of(found, "script_shift")
+    assert not of(diagnosis(tmp_path / "same", train=TRAIN, test=TEST), "language_shift")
+
+
+def test_schemes_of_splits_are_named(tmp_path):
+    ends = [(words, tags.replace("I-PER", "E-PER").replace("B-LOC", "S-LOC")) for words, tags in TEST]
+    (finding,) = of(diagnosis(tmp_path, train=TRAIN, test=ends), "schemes_differ")
+    assert "train IOB2, test IOBES" in finding.what
+    assert not of(diagnosis(tmp_path / "same", train=TRAIN, test=TEST), "schemes_differ")
+
+
+def test_tags_without_parts_are_named(tmp_path):
+    bare = [(words, tags.replace("B-", "").replace("I-", "")) for words, tags in TRAIN]
+    (finding,) = of(diagnosis(tmp_path, train=bare), "tags_without_parts")
+    assert finding.count == 240
+
+
+def test_types_without_entities_are_named_and_the_remedy_leaves_them_out(tmp_path):
+    names = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-NONE", "I-NONE"]
+    (finding,) = of(diagnosis(tmp_path, train=TRAIN, settings={"label_names": names}), "empty_types")
+    assert "NONE" in finding.what and "labels: [PER, LOC]" in finding.remedy
+    assert not of(diagnosis(tmp_path / "all", train=TRAIN), "empty_types")
+
+
+def test_near_repeats_within_a_split(tmp_path):
+    words = "Mr Anna Berg sees the old town of York and then he went home to his own people in the"
+    tags = "O B-PER I-PER O O O O O B-LOC" + " O" * 12
+    twins = [(f"{words} {last}", tags) for last in ("hills", "woods")]
+    (finding,) = of(diagnosis(tmp_path, train=[*TRAIN, *twins]), "near_repeats")
+    assert finding.count == 1 and "train.jsonl:121 and" in finding.examples[0].where
+
+
 def test_pairs_of_marks_and_abbreviations_are_no_loose_punctuation(tmp_path):
     names = ['" The Wall "', "( Bonn )", "Acme Inc .", "Yahoo !", "Jones ' s", "«Bonn»"]
     made = [(f"In {name} {i}", f"O B-LOC{' I-LOC' * name.count(' ')} O") for i, name in enumerate(names)]

@@ -85,13 +85,13 @@ def _schemes(splits: Mapping[str, Inspected], counts: Mapping[str, int | str]) -
         findings.append(
             Finding(
                 check="schemes_differ",
-                severity="warning",
+                severity="info",
                 split=" and ".join(schemes),
                 count=len(set(schemes.values())),
                 what=f"the splits are tagged in different schemes: {each}",
-                effect="each is read in its own scheme, so entities are right if the schemes are; one file "
-                "with tags of another tool is more likely",
-                remedy="write all splits with one tool; data.files names the file of each split",
+                effect="none if the tools meant the same entities: each split is read in its own scheme",
+                remedy="handled: all are converted to IOB2; data.files names the file of each split, if one "
+                "is the wrong one",
                 examples=[split.sentence(0) for split in splits.values()][:3],
             )
         )
