@@ -111,10 +111,11 @@ def _steps(recipe: Recipe, train: PreparedSplit, width: int) -> Steps:
         seed=settings.seed,
         epoch=0,
     )
+    padded = sum(plan.step_padded_tokens(step, lengths) for step in range(plan.n_steps))
     return Steps(
         epochs=settings.epochs,
         steps_per_epoch=plan.n_steps,
         steps=settings.max_steps or settings.epochs * plan.n_steps,
         batch_tokens=settings.batch_tokens,
-        padding_share=plan.padding_share(lengths),
+        padding_share=1 - int(lengths.sum()) / padded,
     )
