@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
     from ner_dist.prediction.tagger import Tagger
-    from ner_dist.recipe import Precision
+    from ner_dist.recipe import Decode, Precision
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class Prediction:
     input_format: str = "auto"
     text_column: str | None = None
     precision: Precision = "auto"
+    decode: Decode | None = None
 
     def items(self) -> Iterator[Item]:
         """What to tag, in order."""
@@ -67,6 +68,8 @@ class Prediction:
             words.append(f"--out={self.output}")
         if self.text_column is not None:
             words.append(f"--text-column={self.text_column}")
+        if self.decode is not None:
+            words.append(f"--decode={self.decode}")
         return [*words, "--", self.model, self.input]
 
     def about(self) -> dict[str, object]:
@@ -77,7 +80,7 @@ class Prediction:
         run = Run(Path(self.model))
         folder = run.model if run.model.is_dir() else Path(self.model)
         model = [[file.name, *_stamp(file)] for file in sorted(folder.glob("*")) if file.is_file()]
-        how = [self.output_format, self.input_format, self.text_column, self.precision]
+        how = [self.output_format, self.input_format, self.text_column, self.precision, self.decode]
         return {"version": __version__, "model": [self.model, model], "input": read, "how": how}
 
 
@@ -174,7 +177,7 @@ def _load(prediction: Prediction, device: torch.device) -> Tagger:
     from ner_dist.prediction.tagger import load_tagger
 
     began = time.perf_counter()
-    tagger = load_tagger(prediction.model, prediction.precision, device)
+    tagger = load_tagger(prediction.model, prediction.precision, device, prediction.decode)
     log.info(
         "%s on %s in %s, loaded in %.1f s: %s",
         *(prediction.model, tagger.device.type, tagger.precision, time.perf_counter() - began),
