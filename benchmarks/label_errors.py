@@ -35,7 +35,7 @@ from ner_dist.doctor.probabilities import out_of_fold
 from ner_dist.doctor.suspects import suspects
 from ner_dist.labels import extract_spans
 from ner_dist.recipe import Data, Model, Recipe, SplitNames
-from ner_dist.recipe_file import to_yaml
+from ner_dist.recipe_file import bare_recipe, to_yaml
 from ner_dist.runtime.accelerator import set_up_logging
 
 if TYPE_CHECKING:
@@ -312,6 +312,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--again", type=int, default=0, help="times that errors are planted in other places")
     parser.add_argument("--only", type=int, help="folds that are trained and measured on; all if not given")
     parser.add_argument("--train", action="store_true", help="write recipes of the dirty and corrected data")
+    parser.add_argument("settings", nargs="*", help="keys of `train`, e.g. train.max_steps=200")
     return parser.parse_args()
 
 
@@ -348,6 +349,7 @@ def main() -> None:
         name="label_errors",
         output_dir=str(out / "run"),
         model=Model(name=arguments.model),
+        train=bare_recipe(arguments.data, arguments.settings).train,
         data=Data(
             path=str(out / "data"),
             splits=SplitNames(validation=None, test=None),
