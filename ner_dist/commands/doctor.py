@@ -11,6 +11,7 @@ import typer
 
 from ner_dist.commands.options import JsonOption, Overrides
 from ner_dist.errors import UserError
+from ner_dist.runtime import signals
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
@@ -42,7 +43,8 @@ def doctor(
 
     Ends with exit code 1 if something must be fixed. With --folds it also finds wrong labels, and writes a
     page (review.html) in which they are accepted or rejected; data.corrections applies what was accepted.
-    Folds that were trained before are not trained again.
+    Folds that were trained before are not trained again. Ctrl-C saves the training and ends with exit code
+    75; the same command continues it.
     """
     from ner_dist.doctor.command import diagnose, is_recipe, names_model, review
     from ner_dist.doctor.page import terminal
@@ -59,7 +61,11 @@ def doctor(
         recipe, with_encoder=is_recipe(data) or names_model(overrides or []), out=folder
     )
     if folds is not None and folder is not None:
-        written += review(recipe, folds=folds, out=folder, train=not no_train)
+        try:
+            written += review(recipe, folds=folds, out=folder, train=not no_train)
+        except signals.Stopped as stopped:
+            print(f"{stopped}: repeat the command to resume", file=sys.stderr)
+            sys.exit(signals.EXIT_RESUME)
     if as_json:
         print(json.dumps(to_json(found), indent=1))
     else:
