@@ -61,6 +61,7 @@ def doctor(
         recipe, with_encoder=is_recipe(data) or names_model(overrides or []), out=folder
     )
     if folds is not None and folder is not None:
+        signals.exit_on_signals()
         try:
             written += review(recipe, folds=folds, out=folder, train=not no_train)
         except signals.Stopped as stopped:
