@@ -122,6 +122,9 @@ class Data(Section):
     tags_column: str | int = "ner_tags"
     """Column that holds the tags. In CoNLL files: its number (-1 is the last), its name, or `MISC:NER` for an
     attribute in CoNLL-U's MISC column. Default for CoNLL: the last column, or the only one with tags."""
+    document_column: str | int | None = None
+    """Column that holds the document of each sentence, as text or a number. null: CoNLL files say it with
+    `-DOCSTART-` or `# newdoc`, other files do not. Comparisons draw documents where they are known."""
     separator: Annotated[str, Field(min_length=1)] | None = None
     """Separator of CoNLL columns: `tab`, `whitespace`, or any other text. null: tabs if lines contain tabs,
     otherwise whitespace."""

@@ -31,6 +31,8 @@ NO_TRAINING = "the predictions do not say what training had seen"
 
 EXAMPLES = 5
 
+FEWEST_DOCUMENTS = 10
+"""From fewer documents nothing can be drawn: `resampling.py` says why."""
 
 SHOWN_LENGTH = 200
 
@@ -85,7 +87,10 @@ class AlignedPredictions:
     seeds: dict[str, list[int | None]]
     """By model: the seed of each run, None where it is not known."""
     unit: np.ndarray
-    """int64 [N]: the distinct sentence that each sentence is a copy of, 0..U-1. Units are resampled."""
+    """int64 [N]: the distinct sentence that each sentence is a copy of, 0..U-1."""
+    document: np.ndarray | None = None
+    """int64 [N]: the document of each sentence, 0..D-1, in order of appearance; None unless every file names
+    them."""
     tokens: list[list[str]] | None = None
     ids: list[str] | None = None
     confidence: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
@@ -103,6 +108,21 @@ class AlignedPredictions:
     @property
     def units(self) -> int:
         return int(self.unit.max()) + 1 if len(self.unit) else 0
+
+    @property
+    def documents(self) -> int | None:
+        """Number of documents; None if it is not known."""
+        return None if self.document is None else int(self.document.max(initial=-1)) + 1
+
+    @property
+    def draws_documents(self) -> bool:
+        """Whether resampling draws whole documents, and not sentences."""
+        return self.documents is not None and self.documents >= FEWEST_DOCUMENTS
+
+    @property
+    def drawn(self) -> np.ndarray:
+        """int64 [N]: what each sentence is drawn with, its document or its copies; numbered from 0."""
+        return self.document if self.document is not None and self.draws_documents else self.unit
 
     def __len__(self) -> int:
         """Number of sentences."""
@@ -185,6 +205,7 @@ def align_predictions(
         predicted=predicted,
         seeds=seeds,
         unit=unit,
+        document=_documents(taken),
         tokens=tokens,
         ids=next((run.ids for run in taken if run.ids is not None), None),
         confidence=confidence,
@@ -211,6 +232,14 @@ def _units(
     flat = [taken[0].gold, *(run.predicted for run in taken)]
     unit, note = without_words(whole, flat, whole.offsets)
     return unit, [note]
+
+
+def _documents(taken: list[Predictions]) -> np.ndarray | None:
+    """The document of each shared sentence, int64 [N], as the first file names them."""
+    if any(run.documents is None for run in taken):
+        return None
+    number: dict[str, int] = {}
+    return np.array([number.setdefault(name, len(number)) for name in taken[0].documents or ()], np.int64)
 
 
 def _differing_gold(taken: list[Predictions]) -> int:

@@ -1,9 +1,9 @@
 """Files of predictions: a run's own, or what any other tool wrote.
 
-JSON lines hold `gold` and `predicted` (or `pred`), lists of tags, and perhaps `tokens`, `id`, `confidence`
-(the probability of each predicted tag), `in_train` and `seen` (what the model saw in training): see
-docs/formats.md. Of CoNLL columns the first is the word, the last but one the gold tag, the last the predicted
-tag, unless a header says otherwise. Both may be gzipped.
+JSON lines hold `gold` and `predicted` (or `pred`), lists of tags, and perhaps `tokens`, `id`, `document` (of
+the sentence), `confidence` (the probability of each predicted tag), `in_train` and `seen` (what the model saw
+in training): see docs/formats.md. Of CoNLL columns the first is the word, the last but one the gold tag, the
+last the predicted tag, unless a header says otherwise. Both may be gzipped.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OPTIONAL = ("tokens", "id", "confidence", "in_train", "seen")
+_OPTIONAL = ("tokens", "id", "document", "confidence", "in_train", "seen")
 # What headers call the two columns of tags.
 _GOLD = ("gold", "true")
 _PREDICTED = ("pred", "predicted", "prediction", "predictions")
@@ -130,7 +130,9 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
         for name, cell in found.items():
             columns[name].append(cell)
         line_numbers.append(number)
-    tokens, ids, confidence, in_train = (columns[name] or None for name in _OPTIONAL if name != "seen")
+    tokens, ids, documents, confidence, in_train = (
+        columns[name] or None for name in _OPTIONAL if name != "seen"
+    )
     words = columns["gold"] if tokens is None else tokens
     if tokens is not None:
         check_words(tokens, lambda sentence: f"{path}:{line_numbers[sentence]}")
@@ -145,6 +147,7 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     others = {
         "tokens": tokens,
         "ids": ids,
+        "documents": documents,
         "confidence": flat,
         "in_train": None if in_train is None else np.array(in_train, dtype=bool),
         "seen": shown if "seen" in on_first_line else None,
@@ -178,6 +181,8 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
         raise UserError(f"lists of different lengths: {each}", where=where, fix=fix)
     if line.get("id") is not None:
         found["id"] = line["id"]
+    if line.get("document") is not None:
+        found["document"] = _document(line["document"], where)
     if line.get("in_train") is not None:
         found["in_train"] = _in_train(line["in_train"], where)
     if line.get("seen") is not None:
@@ -191,6 +196,13 @@ def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str,
     if not isinstance(cell, list) or not all(type(each) in kinds for each in cell):
         raise UserError(f"`{key}` is no list of {what}: {cell!r:.60}", where=where, fix="see the README")
     return cell
+
+
+def _document(cell: Any, where: str) -> str:
+    if type(cell) not in (int, str):
+        what = f"`document` is neither a number nor text: {cell!r:.60}"
+        raise UserError(what, where=where, fix="write the name of the sentence's document, or none at all")
+    return str(cell)
 
 
 def _in_train(cell: Any, where: str) -> bool:
@@ -232,7 +244,8 @@ def _read_conll(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     columns.require(3, "write a word, its gold tag and its predicted tag")
     tokens = columns.words(word_column(columns))
     gold, predicted = _tag_columns(columns)
-    return columns.rows(tokens, gold), columns.rows(tokens, predicted), {"tokens": tokens}
+    of_gold, of_predicted = columns.rows(tokens, gold), columns.rows(tokens, predicted)
+    return of_gold, of_predicted, {"tokens": tokens, "documents": of_gold.documents}
 
 
 def _tag_columns(columns: Columns) -> tuple[int, int]:

@@ -38,6 +38,8 @@ class Predictions:
     """One a sentence, unique; None where the file has none."""
     tokens: list[list[str]] | None = None
     """The words of each sentence; None where the file has none."""
+    documents: list[str] | None = None
+    """The document of each sentence; None where the file has none."""
     confidence: np.ndarray | None = None
     """float32 [W]: the probability of each word's predicted tag; None where the file has none."""
     in_train: np.ndarray | None = None
@@ -90,6 +92,7 @@ class Predictions:
             offsets=offsets,
             ids=None if self.ids is None else [self.ids[i] for i in sentences],
             tokens=None if self.tokens is None else [self.tokens[i] for i in sentences],
+            documents=None if self.documents is None else [self.documents[i] for i in sentences],
             confidence=None if self.confidence is None else self.confidence[words],
             in_train=None if self.in_train is None else self.in_train[sentences],
             seen=self.seen,

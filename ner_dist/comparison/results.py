@@ -185,8 +185,10 @@ class Uncertainty:
     """Fewest with which a difference on any type can be significant."""
     level: float
     """Of the intervals, such as 0.95."""
+    drawn: str
+    """`documents`, or `sentences`: distinct ones with all their copies."""
     units: int
-    """Distinct sentences, which are what is drawn."""
+    """How many of these there are."""
     seed: int
     """Of the resampling."""
     method: str

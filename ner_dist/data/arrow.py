@@ -34,7 +34,9 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    keys = ("tokens_column", "tags_column") + (("language_column",) if data.language is not None else ())
+    keys = ["tokens_column", "tags_column"]
+    keys += ["language_column"] if data.language is not None else []
+    keys += ["document_column"] if data.document_column is not None else []
     for key in keys:
         if getattr(data, key) not in table.column_names:
             raise missing_column(getattr(data, key), key, columns or table.column_names, file)
@@ -65,7 +67,17 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
         names=_class_names(table.schema, str(data.tags_column)),
         read=read,
         languages=languages,
+        documents=_documents(table, data.document_column),
     )
+
+
+def _documents(table: pa.Table, column: str | int | None) -> list[str] | None:
+    """The document of every row, if a column names it."""
+    import pyarrow as pa
+
+    if column is None:
+        return None
+    return [str(cell) for cell in table[column].cast(pa.string()).to_pylist()]
 
 
 @dataclass(frozen=True)

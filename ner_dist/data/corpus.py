@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -24,6 +25,8 @@ from ner_dist.labels import MULTINERD_TYPES, LabelSet
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Data
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class Split:
     """Location of every sentence: `file:line`."""
     repeats: Repeats | None = None
     """What was dropped from a held-out split, if anything was."""
+    documents: list[str] | None = None
+    """Document of every sentence, if the data says which sentences belong together."""
+    chars: np.ndarray | None = None
+    """int64 [W, 2]: start and end of every word in the text of its document, if there is one."""
 
     def __len__(self) -> int:
         """Number of sentences."""
@@ -60,11 +67,14 @@ class Split:
         if chosen.all():
             return self
         lengths = np.diff(self.offsets)
+        words = np.repeat(chosen, lengths)
         return Split(
             tokens=list(compress(self.tokens, chosen)),
-            tags=self.tags[np.repeat(chosen, lengths)],
+            tags=self.tags[words],
             offsets=offsets_of(lengths[chosen]),
-            origin=list(compress(self.origin, chosen)) if self.origin is not None else None,
+            origin=None if self.origin is None else list(compress(self.origin, chosen)),
+            documents=None if self.documents is None else list(compress(self.documents, chosen)),
+            chars=None if self.chars is None else self.chars[words],
         )
 
 
@@ -310,13 +320,23 @@ def _names_of_ids(rows: list[Rows], data: Data) -> tuple[tuple[str, ...], str]:
 
 
 def to_split(rows: list[Rows], tags: list[Tags], labels: LabelSet) -> Split:
-    """Join the rows of a split's files, in order, with their tags."""
+    """Join the rows of a split's files, in order, with their tags.
+
+    Documents, and offsets in their texts, are kept if every file has them.
+    """
     lengths = np.concatenate([np.diff(part.offsets) for part in rows])
+    documents = [part.documents for part in rows if part.documents is not None]
+    chars = [part.chars for part in rows if part.chars is not None]
+    if documents and len(documents) < len(rows):
+        without = next(part.file for part in rows if part.documents is None)
+        log.info("%s does not name documents, other files do: documents are not kept", without)
     return Split(
         tokens=list(chain.from_iterable(part.tokens for part in rows)),
         tags=np.concatenate([part.ids(labels) for part in tags]),
         offsets=offsets_of(lengths),
         origin=list(chain.from_iterable(part.origin() for part in rows)),
+        documents=list(chain.from_iterable(documents)) if len(documents) == len(rows) else None,
+        chars=np.concatenate(chars) if len(chars) == len(rows) else None,
     )
 
 

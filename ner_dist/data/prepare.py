@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
-    from ner_dist.data.corpus import Corpus
+    from ner_dist.data.corpus import Corpus, Split
     from ner_dist.recipe import Data, Model, Recipe
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ ANY_TRAINING = Train(batch_tokens=8192)
 """Training settings for a model without a recipe: windows of up to 2,048 subwords."""
 
 # Part of the folder's key: raise it when the stored arrays, or the cutting of sentences, change.
-_FORMAT = 4
+_FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class PreparedSplit:
     encoded: Encoded
     repeats: Repeats | None = None
     """What was dropped from a held-out split, if anything was."""
+    chars: np.ndarray | None = None
+    """int64 [W, 2]: start and end of every word in the text of its document, if there is one."""
 
     @property
     def n_sentences(self) -> int:
@@ -66,6 +68,17 @@ class PreparedSplit:
 
         with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
             result: list[list[str]] = pa.ipc.open_file(source).read_all()["tokens"].to_pylist()
+            return result
+
+    def documents(self) -> list[str] | None:
+        """The document of every sentence; None if the data does not say it."""
+        import pyarrow as pa
+
+        path = self.folder / _DOCUMENTS
+        if not path.exists():
+            return None
+        with pa.memory_map(str(path)) as source:
+            result: list[str] = pa.ipc.open_file(source).read_all()["documents"].to_pylist()
             return result
 
     def words(self, index: np.ndarray) -> list[str]:
@@ -254,15 +267,19 @@ def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:
 
 
 _ARRAYS = ("input_ids", "example_offsets", "word_index", "sentence")
+_DOCUMENTS = "documents.arrow"
 
 
-def _write_split(folder: Path, split: Any, encoded: Encoded) -> None:
+def _write_split(folder: Path, split: Split, encoded: Encoded) -> None:
     import pyarrow as pa
 
     folder.mkdir()
-    table = pa.table({"tokens": pa.array(split.tokens, type=pa.list_(pa.string()))})
-    with pa.OSFile(str(folder / "tokens.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    _write_table(folder / "tokens.arrow", tokens=pa.array(split.tokens, type=pa.list_(pa.string())))
+    if split.documents is not None:
+        # As a dictionary: a document's name is the same for all of its sentences.
+        _write_table(folder / _DOCUMENTS, documents=pa.array(split.documents).dictionary_encode())
+    if split.chars is not None:
+        np.save(folder / "chars.npy", split.chars)
     np.save(folder / "tags.npy", split.tags)
     np.save(folder / "offsets.npy", split.offsets)
     for name in _ARRAYS:
@@ -270,6 +287,14 @@ def _write_split(folder: Path, split: Any, encoded: Encoded) -> None:
     if split.repeats is not None:
         np.save(folder / "repeat_of.npy", split.repeats.of)
         np.save(folder / "repeat_tags.npy", split.repeats.tags)
+
+
+def _write_table(path: Path, **columns: Any) -> None:
+    import pyarrow as pa
+
+    table = pa.table(columns)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
 
 
 def _load(folder: Path) -> Prepared:
@@ -282,8 +307,14 @@ def _load(folder: Path) -> Prepared:
         if (folder / name / "repeat_of.npy").exists():
             of, own = (_map(folder / name / f"repeat_{what}.npy") for what in ("of", "tags"))
             repeats = Repeats(of=of, tags=own)
+        chars = folder / name / "chars.npy"
         splits[name] = PreparedSplit(
-            folder / name, tags=tags, offsets=offsets, encoded=Encoded(**arrays), repeats=repeats
+            folder / name,
+            tags=tags,
+            offsets=offsets,
+            encoded=Encoded(**arrays),
+            repeats=repeats,
+            chars=_map(chars) if chars.exists() else None,
         )
     return Prepared(
         folder=folder,

@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.arrow import rows_from_table
-from ner_dist.data.column_roles import described, tag_column, tag_like, without_ranges, word_column
+from ner_dist.data.column_roles import (
+    described,
+    document_column,
+    tag_column,
+    tag_like,
+    without_ranges,
+    word_column,
+)
 from ner_dist.data.columns import Columns, cut
 from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
 from ner_dist.data.known_formats import check_ending, check_object, check_text
@@ -193,11 +200,14 @@ def _from_objects(
     tokens: list[Any] = []
     tags: list[Any] = []
     line_numbers: list[int] = []
+    documents: list[str] = []
     languages: Counter[str] = Counter()
     read = 0
     columns = {key: getattr(data, key) for key in ("tokens_column", "tags_column")}
     if data.language is not None:
         columns["language_column"] = data.language_column
+    if data.document_column is not None:
+        columns["document_column"] = data.document_column
     for number, row in numbered:
         read += 1
         if read == 1 and not _has_words_and_tags(row, data):
@@ -215,6 +225,8 @@ def _from_objects(
         tokens.append(row[data.tokens_column])
         tags.append(row[data.tags_column])
         line_numbers.append(number)
+        if data.document_column is not None:
+            documents.append(str(row[data.document_column]))
     return rows_from_lists(
         tokens,
         tags,
@@ -223,6 +235,7 @@ def _from_objects(
         place_prefix=place_prefix,
         read=read,
         languages=languages,
+        documents=None if data.document_column is None else documents,
     )
 
 
@@ -244,7 +257,7 @@ def _read_parquet(path: Path, data: Data) -> Rows:
 
     try:
         file = pq.ParquetFile(pa.BufferReader(_read_bytes(path)))
-        wanted = {data.tokens_column, data.tags_column, data.language_column}
+        wanted = {data.tokens_column, data.tags_column, data.language_column, data.document_column}
         there = [name for name in file.schema_arrow.names if name in wanted]
         table = file.read(columns=there)
     except (pa.ArrowException, OSError) as error:
@@ -271,7 +284,8 @@ def _read_conll(path: Path, data: Data) -> Rows:
             fix = f"set data.tags_column={' or '.join(holding)}, and {error.fix}"
             raise UserError(what, where=error.where, fix=fix) from None
         raise
-    return columns.rows(tokens, tags.number, attribute=tags.attribute)
+    documents = document_column(columns, data)
+    return columns.rows(tokens, tags.number, attribute=tags.attribute, documents=documents)
 
 
 def read_columns(path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:

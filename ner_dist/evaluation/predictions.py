@@ -45,7 +45,7 @@ def write_predictions(
     """
     names = np.array(split.labels.tags, dtype=object)
     gold_tags, predicted_tags = names[split.tags].tolist(), names[predicted].tolist()
-    words = split.prepared.tokens()
+    words, documents, chars = split.prepared.tokens(), split.prepared.documents(), split.prepared.chars
     of_gold = entities(words, split.tags, split.offsets, split.labels)
     with atomic_file(path) as file:
         for i, (tokens, found) in enumerate(zip(words, of_gold, strict=True)):
@@ -56,6 +56,10 @@ def write_predictions(
                 "gold": gold_tags[start:end],
                 "predicted": predicted_tags[start:end],
             }
+            if documents is not None:
+                line["document"] = documents[i]
+            if chars is not None:
+                line["offsets"] = chars[start:end].tolist()
             if confidence is not None:
                 line["confidence"] = confidence[start:end].tolist()
             if training is not None:
