@@ -27,6 +27,7 @@ from ner_dist.data.sources import load_corpus
 from ner_dist.data.split_files import SPLITS
 from ner_dist.errors import UserError
 from ner_dist.formatting import joined
+from ner_dist.labels import UNLABELLED
 from ner_dist.recipe import Data, Model
 from ner_dist.recipe_file import data_section, flow
 
@@ -63,8 +64,8 @@ class Found:
 
     def entities(self, split: str) -> dict[str, int]:
         """Number of entities of each type, counted by their first words."""
-        labels = self.corpus.labels
-        counts = np.bincount(self.corpus.splits[split].tags, minlength=len(labels))
+        labels, tags = self.corpus.labels, self.corpus.splits[split].tags
+        counts = np.bincount(tags[tags != UNLABELLED], minlength=len(labels))
         return {name: int(counts[labels.label2id[f"B-{name}"]]) for name in labels.types}
 
 
@@ -323,9 +324,9 @@ def _figures(found: Found) -> list[str]:
 def _example(found: Found) -> str:
     """A sentence with an entity as it was read, with word/tag pairs."""
     split, labels = found.corpus.splits["train"], found.corpus.labels
-    word = int(np.argmax(split.tags != labels.label2id["O"]))
+    word = int(np.argmax((split.tags != labels.label2id["O"]) & (split.tags != UNLABELLED)))
     number = int(np.searchsorted(split.offsets, word, side="right")) - 1
-    tags = (labels.tags[i] for i in split.tags[split.offsets[number] :])
+    tags = (labels.tags[i] if i >= 0 else "?" for i in split.tags[split.offsets[number] :])
     pairs = zip(split.tokens[number], tags, strict=False)
     shown = " ".join(word if tag == "O" else f"{word}/{tag}" for word, tag in pairs)
     return f"as read: {_short(shown)}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from ner_dist.data.renaming import remedy
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.json_form import OPTIONAL
-from ner_dist.labels import LabelSet
+from ner_dist.labels import UNLABELLED, LabelSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,6 +129,27 @@ class AlignedPredictions:
         """Number of sentences."""
         return len(self.offsets) - 1
 
+    def labelled_words(self) -> AlignedPredictions:
+        """The same sentences without the words that have no gold label, which are not scored."""
+        kept = self.gold != UNLABELLED
+        if kept.all():
+            return self
+        tokens = None
+        if self.tokens is not None:
+            each = np.split(kept, self.offsets[1:-1])
+            tokens = [list(compress(words, mask)) for words, mask in zip(self.tokens, each, strict=True)]
+        return replace(
+            self,
+            gold=self.gold[kept],
+            offsets=np.concatenate([[0], np.cumsum(kept)])[self.offsets],
+            predicted={model: [run[kept] for run in runs] for model, runs in self.predicted.items()},
+            tokens=tokens,
+            confidence={
+                model: [None if run is None else run[kept] for run in runs]
+                for model, runs in self.confidence.items()
+            },
+        )
+
     @cached_property
     def outcomes(self) -> dict[str, list[Outcome]]:
         """By model and run: the entities of gold and prediction, matched one to one."""
@@ -212,6 +234,9 @@ def align_predictions(
         in_train=in_train,
         seen=seen,
     )
+    scored = aligned.labelled_words()
+    if unscored := len(aligned.gold) - len(scored.gold):
+        notes.append(f"Words without a gold label, which are not scored: {unscored:,}.")
     summary = AlignmentSummary(
         by=alignment.by,
         sentences=len(aligned),
@@ -220,7 +245,7 @@ def align_predictions(
         gold_differs_in=_differing_gold(taken),
         notes=[*alignment.notes, *notes],
     )
-    return aligned, summary
+    return scored, summary
 
 
 def _units(
@@ -243,10 +268,11 @@ def _documents(taken: list[Predictions]) -> np.ndarray | None:
 
 
 def _differing_gold(taken: list[Predictions]) -> int:
-    """In how many words the gold of the shared sentences is not the same in all."""
+    """In how many words that have one, the gold of the shared sentences is not the same in all."""
     differs = np.zeros(len(taken[0].gold), dtype=bool)
     for other in taken[1:]:
         differs |= other.gold != taken[0].gold
+    differs &= taken[0].gold != UNLABELLED
     if differs.any():
         log.warning(
             "gold tags differ in %d of %d words of the shared sentences: A's are used",

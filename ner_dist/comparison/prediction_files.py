@@ -23,7 +23,7 @@ from ner_dist.data.readers import format_by_ending, json_lines, read_columns, re
 from ner_dist.data.tags import read_tags
 from ner_dist.errors import UserError
 from ner_dist.files import printable
-from ner_dist.labels import LabelSet
+from ner_dist.labels import OUTSIDE, UNLABELLED, LabelSet
 from ner_dist.run.directory import predicts_iob2
 
 if TYPE_CHECKING:
@@ -99,11 +99,17 @@ def read_file(
     if not types:
         raise UserError("every tag is O", where=str(path), fix="write entities as B-TYPE and I-TYPE")
     labels = LabelSet.from_types(types)
+    gold_ids, predicted_ids = of_gold.ids(labels), of_predicted.ids(labels)
+    silent = predicted_ids == UNLABELLED
+    if (silent & (gold_ids != UNLABELLED)).any():
+        word = int(np.argmax(silent & (gold_ids != UNLABELLED)))
+        fix = "predict O outside entities"
+        raise UserError("a word with a gold tag has no predicted tag", where=gold.place(word), fix=fix)
     return Predictions(
         source=printable(path),
         labels=labels,
-        gold=of_gold.ids(labels),
-        predicted=of_predicted.ids(labels),
+        gold=gold_ids,
+        predicted=np.where(silent, np.int16(labels.label2id[OUTSIDE]), predicted_ids),
         offsets=gold.offsets,
         **others,
     )
@@ -133,7 +139,7 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     tokens, ids, documents, confidence, in_train = (
         columns[name] or None for name in _OPTIONAL if name != "seen"
     )
-    words = columns["gold"] if tokens is None else tokens
+    words = [[""] * len(cell) for cell in columns["gold"]] if tokens is None else tokens
     if tokens is not None:
         check_words(tokens, lambda sentence: f"{path}:{line_numbers[sentence]}")
     if ids is not None:
@@ -167,7 +173,8 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
         if key not in line:
             there = ", ".join(line) or "nothing"
             raise UserError(f"there is no `{name}`, only {there}", where=where, fix="see the README")
-        found[name] = _list_of(line, key, (str,), "tags", where)
+        # null is the gold of a word that is not scored, for which nothing need be predicted.
+        found[name] = _list_of(line, key, (str, type(None)), "tags", where)
     if line.get("tokens") is not None:
         found["tokens"] = _list_of(line, "tokens", (str,), "words", where)
     if line.get("confidence") is not None:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.comparison.scores import strict_scores
-from ner_dist.data.renaming import new_names, places
-from ner_dist.data.schemes import renamed
-from ner_dist.data.tags import label_ids
-from ner_dist.labels import OUTSIDE, LabelSet
+from ner_dist.data.renaming import new_names
+from ner_dist.data.tags import renamed_ids
+from ner_dist.labels import OUTSIDE, LabelSet, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +28,7 @@ class Predictions:
     """The path it was read from, as users typed it; what of it is not UTF-8 is replaced."""
     labels: LabelSet
     gold: np.ndarray
-    """int16 [W]: ids in `labels`."""
+    """int16 [W]: ids in `labels`; `UNLABELLED` where the file gives a word no label."""
     predicted: np.ndarray
     """int16 [W]"""
     offsets: np.ndarray = field(repr=False)
@@ -65,10 +64,8 @@ class Predictions:
         """The same with other names for types; what has none any more is O."""
         names = new_names(self.labels.types, renaming)
         labels = LabelSet.from_types(names)
-        to = places(self.labels.types, renaming, names)
-        part_of, type_of = self.labels.coded()
         gold, predicted = (
-            label_ids(*renamed(part_of[tags], type_of[tags], self.offsets, to), names, labels)
+            renamed_ids(tags, self.offsets, known=self.labels, renaming=renaming, labels=labels)
             for tags in (self.gold, self.predicted)
         )
         seen = None
@@ -87,7 +84,7 @@ class Predictions:
         return Predictions(
             source=self.source,
             labels=labels,
-            gold=projection[self.gold[words]],
+            gold=look_up(projection, self.gold[words]),
             predicted=projection[self.predicted[words]],
             offsets=offsets,
             ids=None if self.ids is None else [self.ids[i] for i in sentences],

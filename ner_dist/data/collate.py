@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Batch:
     """One micro-batch, padded on the right.
 
-    Only first subwords of the words that an example owns carry a target; `positions` points at them.
+    Only first subwords of the words that an example owns have a target; `positions` points at them.
     """
 
     input_ids: torch.Tensor
@@ -28,7 +28,7 @@ class Batch:
     words: np.ndarray
     """int [n]: index of the word in its split."""
     targets: torch.Tensor
-    """int64 [n]: label id of each word."""
+    """int64 [n]: label id of each word; `UNLABELLED`, which cross-entropy leaves out, where there is none."""
 
     def to(self, device: torch.device) -> Batch:
         """Copy the batch to another device, asynchronously to the work queued there."""

@@ -21,6 +21,7 @@ import numpy as np
 from ner_dist.data.corpus import Rows, ids_from_text
 from ner_dist.data.document_ids import START, DocumentMarks, document_marks
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES, are_tags, is_outside, is_prefixed
+from ner_dist.data.unlabelled import without_no_label
 from ner_dist.errors import UserError
 from ner_dist.formatting import counted
 
@@ -214,6 +215,7 @@ class Columns:
         if attribute is not None:
             codes, values = _attribute(codes, values, attribute)
         self._check_filled(codes, np.array([value.strip(_BLANKS) for value in values], dtype=object), "tag")
+        codes, values = without_no_label(codes, values)
         return Rows(
             tokens=tokens,
             tags=codes,

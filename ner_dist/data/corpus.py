@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.tags import Tags, read_tags, spell_labels
+from ner_dist.data.unlabelled import NO_CODE, without_no_label
 from ner_dist.errors import UserError
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
 
@@ -46,7 +47,7 @@ class Split:
     tokens: list[list[str]]
     """The words of every sentence."""
     tags: np.ndarray
-    """int16 [W]: label id of every word, sentence after sentence."""
+    """int16 [W]: label id of every word, sentence after sentence; `labels.UNLABELLED` where there is none."""
     offsets: np.ndarray
     """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
     origin: list[str] | None = None
@@ -98,7 +99,7 @@ class Rows:
 
     tokens: list[list[str]]
     tags: np.ndarray
-    """int64 [W]: index into `values` of every word's tag."""
+    """int64 [W]: index into `values` of every word's tag; -1 for a word without a label."""
     values: tuple[str, ...] | tuple[int, ...]
     """The distinct tags as the file writes them: all text (`B-PER`) or all ids."""
     offsets: np.ndarray
@@ -194,6 +195,7 @@ def check_words(tokens: list[list[Any]], where: Callable[[int], str]) -> None:
 
 def _check_tags(tags: list[list[Any]], where: Callable[[int], str]) -> None:
     kinds = list(dict.fromkeys(map(type, chain.from_iterable(tags))))
+    kinds = [kind for kind in kinds if kind is not type(None)]  # a word without a label
     if kinds in ([], [str], [int]):
         return
     wrong = kinds[0] if kinds[0] not in (str, int) else kinds[1]
@@ -204,10 +206,12 @@ def _check_tags(tags: list[list[Any]], where: Callable[[int], str]) -> None:
 
 
 def _codes(flat: list[Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Encode tags as indices into the distinct tags; return both."""
+    """Encode tags as indices into the distinct tags, -1 for words without a label; return both."""
     values = tuple(dict.fromkeys(flat))
     code = {value: index for index, value in enumerate(values)}
-    tags = np.fromiter(map(code.__getitem__, flat), np.int64, count=len(flat))
+    tags, values = without_no_label(
+        np.fromiter(map(code.__getitem__, flat), np.int64, count=len(flat)), values
+    )
     return tags, ids_from_text(values)
 
 
@@ -237,7 +241,8 @@ def labelled(
     """The label set of a data set, its splits, and counts about its tags.
 
     The counts, as `<split>_<name>`: `scheme` (of all its files), `stray_i`
-    entities that begin with an I- where the scheme has B-, `stray_i_words` in them.
+    entities that begin with an I- where the scheme has B-, `stray_i_words` in them; `words_without_label` if
+    there are any.
 
     Args:
         rows: by split, the rows of its files.
@@ -254,6 +259,8 @@ def labelled(
         counts[f"{name}_scheme"] = ", ".join(dict.fromkeys(part.scheme for part in tags))
         counts[f"{name}_stray_i"] = sum(part.stray for part in tags)
         counts[f"{name}_stray_i_words"] = sum(part.stray_words for part in tags)
+        if unlabelled := sum(int((part.tags == NO_CODE).sum()) for part in parts):
+            counts[f"{name}_words_without_label"] = unlabelled
     return labels, splits, counts
 
 

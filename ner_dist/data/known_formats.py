@@ -9,12 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ner_dist.errors import UserError
-
-if TYPE_CHECKING:
-    from ner_dist.data.corpus import Rows
 
 _LINES = '{"tokens": ["Ada", "slept"], "ner_tags": ["B-PER", "O"]}'
 _SPANS = (
@@ -22,7 +19,6 @@ _SPANS = (
     '"Spans to tags" in docs/formats.md has the code'
 )
 # PyTorch's cross-entropy leaves it out.
-_IGNORED = -100
 _COLUMNS = "write a line of word, tab, tag for every word and an empty line after every sentence"
 
 
@@ -102,18 +98,6 @@ def check_object(row: Any, where: str) -> None:
     for what, is_it, fix in _OBJECTS:
         if is_it(row):
             _refuse(where, what, fix)
-
-
-def check_ids(rows: Rows) -> None:
-    """Refuse ids that mean "no tag", as in data that was tokenised for training."""
-    if _IGNORED in rows.values:
-        code = list(rows.values).index(_IGNORED)
-        count = int((rows.tags == code).sum())
-        raise UserError(
-            f"{count} words have the id {_IGNORED}, the mark of subwords to skip; every word needs a tag",
-            where=rows.place_of_tag(code),
-            fix="use the data from before tokenisation, or write the id of O there",
-        )
 
 
 def _refuse(where: Path | str, what: str, fix: str) -> None:

@@ -18,7 +18,6 @@ from ner_dist.data.arrow import rows_from_table
 from ner_dist.data.corpus import Corpus, Rows, fingerprint, labelled, rows_from_lists
 from ner_dist.data.duplicates import clean
 from ner_dist.data.entities import check_train, count_entities
-from ner_dist.data.known_formats import check_ids
 from ner_dist.data.readers import format_by_ending, read_rows
 from ner_dist.data.split_files import SPLITS, files_if_any, files_of, names_of
 from ner_dist.errors import UserError
@@ -146,8 +145,6 @@ def _count_rows(name: str, parts: list[Rows], data: Data, counts: dict[str, int]
         )
     if not any(len(part.tags) for part in parts):
         raise UserError(f"it has no words for {name}", where=parts[0].file)
-    for part in parts:
-        check_ids(part)
     if read > kept:
         log.info("%s: %d of %d rows are in %s", name, kept, read, data.language)
 

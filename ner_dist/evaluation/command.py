@@ -18,8 +18,7 @@ from ner_dist.data.prepare import ANY_TRAINING, Prepared, prepare
 from ner_dist.data.renaming import check as check_renaming
 from ner_dist.data.renaming import guessed, new_names, places, remedy
 from ner_dist.data.report import report_without_subwords, say_notes
-from ner_dist.data.schemes import renamed
-from ner_dist.data.tags import label_ids
+from ner_dist.data.tags import renamed_ids
 from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
 from ner_dist.evaluation.figures import FORMAT, ModelFigures
@@ -28,6 +27,7 @@ from ner_dist.evaluation.json_form import as_json
 from ner_dist.evaluation.predictions import verify, write_predictions
 from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import check_folder, write_atomically
+from ner_dist.labels import look_up
 from ner_dist.model.encoder import load_config
 from ner_dist.model.tagger import load_tagging_model
 from ner_dist.recipe import Data, Model, Precision, Recipe
@@ -244,11 +244,8 @@ def _gold(
 ) -> np.ndarray:
     """Gold ids in `labels`, int16 [W], of types under their new names."""
     if not renaming:
-        result: np.ndarray = known.projection(labels)[tags]
-        return result
-    parts, types = (of[tags] for of in known.coded())
-    to = places(known.types, renaming, labels.types)
-    return label_ids(*renamed(parts, types, offsets, to), labels.types, labels)
+        return look_up(known.projection(labels), tags)
+    return renamed_ids(tags, offsets, known=known, renaming=renaming, labels=labels)
 
 
 def _say_scheme(written: list[str], decoder: Decoder, scheme: str, model: str) -> None:

@@ -22,6 +22,7 @@ from ner_dist.data.collate import collate
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.figures import LenientScores, SplitFigures
+from ner_dist.labels import UNLABELLED
 from ner_dist.runtime.progress import progress
 from ner_dist.runtime.signals import Stopped
 
@@ -50,6 +51,7 @@ class EvaluationResult:
     loss_words: int
     correct_words: int
     words: int
+    """Those that have a label."""
     sentences: int
     seconds: float
     scheme: str = "IOB2"
@@ -62,7 +64,7 @@ class EvaluationResult:
 
     @property
     def loss(self) -> float:
-        """Mean cross-entropy of the words that have subwords."""
+        """Mean cross-entropy of the labelled words that have subwords."""
         return self.loss_sum / max(self.loss_words, 1)
 
     @cached_property
@@ -145,7 +147,9 @@ def evaluate(
             logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
             logits = logits.flatten(0, 1)[batch.positions].float()
             if has_loss:
-                loss_sum += torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum").double()
+                loss_sum += torch.nn.functional.cross_entropy(
+                    logits, batch.targets, ignore_index=UNLABELLED, reduction="sum"
+                ).double()
             store()
             answers = [logits.argmax(-1), *([_confidence(logits)] if with_predictions else [])]
             pending = (batch.words, _ToHost(torch.stack(answers)))
@@ -162,10 +166,10 @@ def evaluate(
     totals, loss = _reduce(
         _count(scored_here, split.offsets, tags, predicted, scored, labels), loss_sum, accelerator=accelerator
     )
-    strict, lenient, (correct, words, sentences, loss_words) = _unpack(totals, labels)
-    if sentences != split.n_sentences or words != len(tags):
+    strict, lenient, (correct, read, sentences, loss_words, words) = _unpack(totals, labels)
+    if sentences != split.n_sentences or read != len(tags):
         raise AssertionError(
-            f"scored {sentences} of {split.n_sentences} sentences, {words} of {len(tags)} words"
+            f"scored {sentences} of {split.n_sentences} sentences, {read} of {len(tags)} words"
         )
     answered = {}
     if confidence is not None:
@@ -234,9 +238,9 @@ def _count(
     scored: np.ndarray,
     labels: LabelSet,
 ) -> np.ndarray:
-    """This rank's counts, int64 [6 * types + 4]."""
+    """This rank's counts, int64 [6 * types + 5]."""
     lengths = offsets[sentences + 1] - offsets[sentences]
-    totals = np.zeros(6 * len(labels.types) + 4, dtype=np.int64)
+    totals = np.zeros(6 * len(labels.types) + 5, dtype=np.int64)
     # In parts: what counting needs beside the predictions would be many times their size.
     part = np.cumsum(lengths) // _CHUNK
     for piece in np.split(np.arange(len(sentences)), np.flatnonzero(np.diff(part)) + 1):
@@ -249,8 +253,8 @@ def _count(
             metrics.count(own_gold, own_predicted, own_offsets, labels, strict=strict).as_array()
             for strict in (True, False)
         ]
-        right = int((own_gold == own_predicted).sum())
-        rest = [right, len(words), len(piece), int(scored[words].sum())]
+        right, labelled = int((own_gold == own_predicted).sum()), own_gold != UNLABELLED
+        rest = [right, len(words), len(piece), int(scored[words[labelled]].sum()), int(labelled.sum())]
         totals += np.concatenate([*(array.ravel() for array in spans), rest]).astype(np.int64)
     return totals
 

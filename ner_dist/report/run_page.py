@@ -204,7 +204,7 @@ def _alone(said: Predictions, name: str) -> AlignedPredictions:
         confidence={name: [said.confidence]},
         in_train={} if said.in_train is None else {name: said.in_train},
         seen={} if said.seen is None else {name: said.seen},
-    )
+    ).labelled_words()
 
 
 def _state(run: Run, end: _Results, events: list[Event]) -> str:

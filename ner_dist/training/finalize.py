@@ -16,6 +16,7 @@ from ner_dist.evaluation.figures import FORMAT, SplitFigures
 from ner_dist.evaluation.json_form import as_json
 from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import typed, write_atomically
+from ner_dist.labels import look_up
 from ner_dist.model.tagger import TaggingModel, load_tagging_model, save_model
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
@@ -133,7 +134,7 @@ def _final_scores(
         evaluation = trainer.evaluate_split(tagger, split, metrics_log, with_predictions=True)
         on_main_rank(trainer.accelerator, partial(_write_predictions, trainer, split, evaluation))
         published = with_repeats(
-            evaluation, trainer.task.splits[split].prepared, gold_of=lambda tags, _: projection[tags]
+            evaluation, trainer.task.splits[split].prepared, gold_of=lambda tags, _: look_up(projection, tags)
         )
         if published is not None:
             log.info("%s as published: %s", split, published)

@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ner_dist.data.batch_plan import Plan, plan_epoch, rank_micro_batches
 from ner_dist.data.collate import collate
+from ner_dist.labels import UNLABELLED
 from ner_dist.training.optimizer import learning_rate, set_learning_rate
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class TrainLoop:
         self.loss = loss.to(accelerator.device)
         self.split = split
         self.lengths = split.encoded.lengths
-        self.words = split.encoded.words_per_example()
+        self.words = split.encoded.words_per_example(split.tags != UNLABELLED)
         self.weights = _example_weights(split, loss=loss, words=self.words)
         self.step = 0
         self.at_work: AtWork | None = None
@@ -214,10 +215,8 @@ def _example_weights(split: LabelledSplit, *, loss: TaggingLoss, words: np.ndarr
     """Contribution of each example to the loss denominator: its words, or their class weights, [E]."""
     if loss.weights is None:
         return words
-    encoded = split.encoded
-    owned = encoded.word_index >= 0
-    example = np.repeat(np.arange(len(words)), encoded.lengths)[owned]
-    weights = loss.weights.cpu().numpy().astype(np.float64)[split.tags[encoded.word_index[owned]]]
+    of_word, example = split.labelled_words()
+    weights = loss.weights.cpu().numpy().astype(np.float64)[split.tags[of_word]]
     return np.bincount(example, weights=weights, minlength=len(words))
 
 

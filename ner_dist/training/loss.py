@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ner_dist.errors import UserError
+from ner_dist.labels import UNLABELLED
 
 if TYPE_CHECKING:
     from ner_dist.labels import LabelSet
@@ -29,9 +30,17 @@ class TaggingLoss(nn.Module):
         self.register_buffer("weights", weights)
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The summed loss: fp32 scalar, from logits [n, labels] and targets int64 [n]."""
+        """The summed loss: fp32 scalar, from logits [n, labels] and targets int64 [n].
+
+        Targets that are `UNLABELLED` add nothing.
+        """
         return nn.functional.cross_entropy(
-            logits.float(), targets, self.weights, reduction="sum", label_smoothing=self.label_smoothing
+            logits.float(),
+            targets,
+            self.weights,
+            ignore_index=UNLABELLED,
+            reduction="sum",
+            label_smoothing=self.label_smoothing,
         )
 
 
@@ -51,9 +60,8 @@ def class_weights(settings: Train, labels: LabelSet, tags: Any) -> torch.Tensor 
     _, types = labels.coded()
     group = torch.as_tensor(types, dtype=torch.int64) + 1  # 0 is O, the rest types
     if settings.class_weights == "balanced":
-        counts = torch.bincount(
-            group[torch.as_tensor(tags, dtype=torch.int64)], minlength=len(labels.types) + 1
-        )
+        ids = torch.as_tensor(tags, dtype=torch.int64)
+        counts = torch.bincount(group[ids[ids != UNLABELLED]], minlength=len(labels.types) + 1)
         weights = counts.sum() / (counts.clamp(min=1) * (counts > 0).sum())
         return weights.float()[group]
     unknown = settings.class_weights.keys() - {"O", *labels.types}

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from ner_dist.data.sources import load_corpus
+from ner_dist.labels import UNLABELLED
 from ner_dist.recipe import Data
-from tests.cases.reading import CASES, FIRST, check, read, refused, sentence
+from tests.cases.reading import CASES, FIRST, WORDS, check, read, refused, sentence, words_of
 
 LINES = '{"tokens": ["Ada", "slept"], "ner_tags": ["B-PER", "O"]}'
 SPANS = (
@@ -60,18 +61,20 @@ NAMED = {
         "NE-FINE-LIT (B-LOC, B-ORG, I-ORG); "
         "set data.tags_column=NE-COARSE-LIT or data.tags_column=NE-FINE-LIT"
     ),
-    "ids_minus100": (
-        "train.jsonl:1: 54 words have the id -100, the mark of subwords to skip; every word needs a tag; "
-        "use the data from before tokenisation, or write the id of O there"
-    ),
 }
 
 
 @pytest.mark.parametrize("name", NAMED)
 def test_what_is_not_read_is_named(name):
+    assert refused(f"formats/{name}") == NAMED[name]
+
+
+def test_words_with_the_id_minus_100_have_no_label():
     names = ["O", *(f"{prefix}-{kind}" for kind in ("LOC", "ORG", "PER") for prefix in "BI")]
-    settings = {"label_names": names} if name == "ids_minus100" else {}
-    assert refused(f"formats/{name}", **settings) == NAMED[name]
+    corpus = read("formats/ids_minus100", label_names=names)
+    assert words_of(corpus) == WORDS
+    assert corpus.counts["train_words_without_label"] == 54
+    assert (corpus.splits["train"].tags == UNLABELLED).sum() == 54
 
 
 @pytest.mark.parametrize("name", ["doccano", "prodigy", "pylist_jsonl"])
