@@ -14,7 +14,7 @@ import json
 import re
 from datetime import date
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -355,11 +355,15 @@ def _ancestors(key: str) -> list[str]:
 
 
 def known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
+    """The dotted keys of a recipe; those of the sections in a list are called `data.sources[].path`."""
     keys = []
     for name, field in section.model_fields.items():
         keys.append(f"{prefix}{name}")
+        (item, *_) = get_args(field.annotation) or (None,)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             keys += known_keys(field.annotation, f"{prefix}{name}.")
+        elif isinstance(item, type) and issubclass(item, BaseModel):
+            keys += known_keys(item, f"{prefix}{name}[].")
     return keys
 
 
@@ -372,10 +376,10 @@ def _keys_in(section: str) -> list[str]:
 
 def nearest_key(key: str) -> str:
     """Advice for an unknown key: the most similar known key, or else a list of the keys."""
-    section, _, leaf = key.rpartition(".")
+    section, _, leaf = re.sub(r"\.\d+\.", "[].", key).rpartition(".")
     siblings = _keys_in(section)
     leaves: dict[str, str] = {}
-    for name in known_keys():
+    for name in (*(f"{section}.{leaf}" for leaf in siblings), *known_keys()):
         leaves.setdefault(name.rpartition(".")[2], name)
     if leaf in leaves:
         return f"did you mean `{leaves[leaf]}`?"

@@ -25,6 +25,7 @@ from ner_dist.errors import UserError
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
 
 if TYPE_CHECKING:
+    from ner_dist.data.annotation import AnnotatedSource
     from ner_dist.recipe import Data
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ class Split:
     """Document of every sentence, if the data says which sentences belong together."""
     chars: np.ndarray | None = None
     """int64 [W, 2]: start and end of every word in the text of its document, if there is one."""
+    source: np.ndarray | None = None
+    """int8 [N]: the source of every sentence, in data of several sources."""
 
     def __len__(self) -> int:
         """Number of sentences."""
@@ -76,6 +79,7 @@ class Split:
             origin=None if self.origin is None else list(compress(self.origin, chosen)),
             documents=None if self.documents is None else list(compress(self.documents, chosen)),
             chars=None if self.chars is None else self.chars[words],
+            source=None if self.source is None else self.source[chosen],
         )
 
 
@@ -91,6 +95,8 @@ class Corpus:
     """Counts from reading, as `<split>_<name>`; see `duplicates.py` and `labelled`."""
     fingerprint: str
     """sha256 over the words and tags of every split."""
+    sources: tuple[AnnotatedSource, ...] = ()
+    """What each source annotates, in data of several."""
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ner_dist.data.annotation import Annotation, annotation_of
 from ner_dist.labels import UNLABELLED, look_up
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class LabelledSplit:
     labels: LabelSet
     pad_id: int
     """Subword id of padding."""
+    annotation: Annotation | None = None
+    """What the words' sources annotate, if that is not everything."""
 
     @property
     def encoded(self) -> Encoded:
@@ -57,6 +60,12 @@ def label_splits(data: Prepared, labels: LabelSet) -> dict[str, LabelledSplit]:
     """Project the tags of every split onto a label set; other types become O."""
     projection = data.labels.projection(labels)
     return {
-        name: LabelledSplit(split, tags=look_up(projection, split.tags), labels=labels, pad_id=data.pad_id)
+        name: LabelledSplit(
+            split,
+            tags=look_up(projection, split.tags),
+            labels=labels,
+            pad_id=data.pad_id,
+            annotation=annotation_of(data.sources, split.source, split.offsets, labels),
+        )
         for name, split in data.splits.items()
     }

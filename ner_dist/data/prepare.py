@@ -11,13 +11,14 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ner_dist.data.annotation import AnnotatedSource
 from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
 from ner_dist.data.notes import Notes, recorded
@@ -57,6 +58,8 @@ class PreparedSplit:
     """What was dropped from a held-out split, if anything was."""
     chars: np.ndarray | None = None
     """int64 [W, 2]: start and end of every word in the text of its document, if there is one."""
+    source: np.ndarray | None = None
+    """int8 [N]: the source of every sentence, in data of several sources."""
 
     @property
     def n_sentences(self) -> int:
@@ -105,6 +108,8 @@ class Prepared:
     fingerprint: str
     pad_id: int
     vocab_size: int
+    sources: tuple[AnnotatedSource, ...] = ()
+    """What each source annotates, in data of several."""
     notes: Notes = field(default_factory=list)
     """Log lines of the preparation."""
     just_made: bool = False
@@ -245,6 +250,7 @@ def _write(
         "fingerprint": corpus.fingerprint,
         "pad_id": padding_id(tokenizer),
         "vocab_size": len(tokenizer),
+        "sources": [asdict(source) for source in corpus.sources],
         "notes": notes,
     }
     with writing(aside.parent):
@@ -278,8 +284,9 @@ def _write_split(folder: Path, split: Split, encoded: Encoded) -> None:
     if split.documents is not None:
         # As a dictionary: a document's name is the same for all of its sentences.
         _write_table(folder / _DOCUMENTS, documents=pa.array(split.documents).dictionary_encode())
-    if split.chars is not None:
-        np.save(folder / "chars.npy", split.chars)
+    for name, array in (("chars", split.chars), ("source", split.source)):
+        if array is not None:
+            np.save(folder / f"{name}.npy", array)
     np.save(folder / "tags.npy", split.tags)
     np.save(folder / "offsets.npy", split.offsets)
     for name in _ARRAYS:
@@ -307,14 +314,14 @@ def _load(folder: Path) -> Prepared:
         if (folder / name / "repeat_of.npy").exists():
             of, own = (_map(folder / name / f"repeat_{what}.npy") for what in ("of", "tags"))
             repeats = Repeats(of=of, tags=own)
-        chars = folder / name / "chars.npy"
         splits[name] = PreparedSplit(
             folder / name,
             tags=tags,
             offsets=offsets,
             encoded=Encoded(**arrays),
             repeats=repeats,
-            chars=_map(chars) if chars.exists() else None,
+            chars=_map_if_any(folder / name / "chars.npy"),
+            source=_map_if_any(folder / name / "source.npy"),
         )
     return Prepared(
         folder=folder,
@@ -324,9 +331,17 @@ def _load(folder: Path) -> Prepared:
         fingerprint=meta["fingerprint"],
         pad_id=meta["pad_id"],
         vocab_size=meta["vocab_size"],
+        sources=tuple(
+            AnnotatedSource(**source | {"types": tuple(source["types"])})
+            for source in meta.get("sources", [])
+        ),
         # Data that an older version prepared is found by its fingerprint.
         notes=[(level, text) for level, text in meta.get("notes", [])],
     )
+
+
+def _map_if_any(path: Path) -> np.ndarray | None:
+    return _map(path) if path.exists() else None
 
 
 def _map(path: Path) -> np.ndarray:

@@ -57,18 +57,37 @@ def files_of(data: Data, split: str) -> list[Path]:
             what = f"no such file; the files are {_listed(folder)}"
             raise UserError(what, where=str(path), fix=f"set data.files.{split}")
         return [path]
-    wanted = getattr(data.splits, split).lower()
-    roots = [folder / data.name] if data.name else []
-    for root in filter(Path.is_dir, (*roots, folder, folder / "data")):
-        for names in names_of(wanted, split):
-            if found := _named(root, names, data=data, split=split):
-                return found
+    if found := _found(data, split):
+        return found
     check_folder(folder)
+    wanted = getattr(data.splits, split).lower()
     drop = f", or data.splits.{split} to null" if split != "train" else f", or data.splits.{split}"
     what = f"no file is named '{wanted}'; the files are {_listed(folder)}"
     if joined := [path.name for path in _files_in(folder) if _holds_more(path, split)]:
         what += f"; {', '.join(joined)} holds more than {split}, by its name"
     raise UserError(what, where=data.path, fix=f"set data.files.{split}{drop}")
+
+
+def has_files(data: Data, split: str) -> bool:
+    """Whether there are files of a split; a single file is train.
+
+    Raises:
+        UserError: several could be the split, or a shard is missing.
+    """
+    if Path(data.path).expanduser().is_file():
+        return split == "train"
+    return split in data.files or bool(_found(data, split))
+
+
+def _found(data: Data, split: str) -> list[Path]:
+    """The files that are named like a split; empty if there are none."""
+    folder = Path(data.path).expanduser()
+    roots = [folder / data.name] if data.name else []
+    for root in filter(Path.is_dir, (*roots, folder, folder / "data")):
+        for names in names_of(getattr(data.splits, split).lower(), split):
+            if found := _named(root, names, data=data, split=split):
+                return found
+    return []
 
 
 def files_if_any(data: Data, split: str) -> list[Path]:

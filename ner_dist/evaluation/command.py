@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist import formatting
+from ner_dist.data.annotation import annotation_of
 from ner_dist.data.labelled import LabelledSplit
 from ner_dist.data.prepare import ANY_TRAINING, Prepared, prepare
 from ner_dist.data.renaming import check as check_renaming
@@ -94,7 +95,7 @@ def evaluate_model(
     )
     config = load_config(recipe.model)
     # All splits of a run's own data: their labels are those that it learned.
-    whole = data is None and getattr(recipe.data.splits, split) is not None
+    whole = data is None and split in recipe.data.used_splits
     with running(recipe, model_type=config.model_type) as accelerator:
         tagger, written = load_tagging_model(
             folder, precision=precision_of(accelerator), device=accelerator.device
@@ -160,7 +161,14 @@ def _match(
 
     sentences = data.splits[split]
     gold = gold_ids(sentences.tags, sentences.offsets)
-    labelled = LabelledSplit(sentences, tags=gold, labels=labels, pad_id=data.pad_id)
+    renamed = [replace(source, types=tuple(new_names(source.types, renaming))) for source in data.sources]
+    labelled = LabelledSplit(
+        sentences,
+        tags=gold,
+        labels=labels,
+        pad_id=data.pad_id,
+        annotation=annotation_of(renamed, sentences.source, sentences.offsets, labels),
+    )
     return _Scored(labelled, decoder, gold_ids)
 
 

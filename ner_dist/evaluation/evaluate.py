@@ -22,13 +22,15 @@ from ner_dist.data.collate import collate
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.figures import LenientScores, SplitFigures
-from ner_dist.labels import UNLABELLED
+from ner_dist.labels import OUTSIDE, UNLABELLED
+from ner_dist.model.partial_loss import summed_cross_entropy
 from ner_dist.runtime.progress import progress
 from ner_dist.runtime.signals import Stopped
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from ner_dist.data.collate import Batch
     from ner_dist.data.labelled import LabelledSplit
     from ner_dist.evaluation.id2label import Decoder
     from ner_dist.labels import LabelSet
@@ -123,6 +125,7 @@ def evaluate(
     loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
     pending: tuple[np.ndarray, _ToHost] | None = None
     has_loss, scheme = decoder is None or decoder.one_to_one, "IOB2"
+    loss_of = _Loss(split, accelerator.device)
 
     def store() -> None:
         # One batch late, so that the device computes the next one while this one is stored.
@@ -141,15 +144,18 @@ def evaluate(
     with torch.no_grad(), progress("scoring", len(mine)) as show:
         for done, examples in enumerate(mine, start=1):
             batch = collate(
-                split.encoded, examples, tags, pad_id=split.pad_id, pin=accelerator.device.type == "cuda"
+                split.encoded,
+                examples,
+                tags,
+                pad_id=split.pad_id,
+                annotation=split.annotation,
+                pin=accelerator.device.type == "cuda",
             )
             batch = batch.to(accelerator.device)
             logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
             logits = logits.flatten(0, 1)[batch.positions].float()
             if has_loss:
-                loss_sum += torch.nn.functional.cross_entropy(
-                    logits, batch.targets, ignore_index=UNLABELLED, reduction="sum"
-                ).double()
+                loss_sum += loss_of(logits, batch).double()
             store()
             answers = [logits.argmax(-1), *([_confidence(logits)] if with_predictions else [])]
             pending = (batch.words, _ToHost(torch.stack(answers)))
@@ -162,6 +168,8 @@ def evaluate(
     if decoder is not None:
         scheme = _decode(predicted, scored, split.offsets, decoder, accelerator=accelerator)
         has_loss = has_loss and scheme == "IOB2"
+    if split.annotation is not None:
+        predicted = split.annotation.scored(predicted, labels.label2id[OUTSIDE])
     scored_here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
     totals, loss = _reduce(
         _count(scored_here, split.offsets, tags, predicted, scored, labels), loss_sum, accelerator=accelerator
@@ -213,6 +221,25 @@ def _confidence(logits: torch.Tensor) -> torch.Tensor:
     probability = (logits.amax(-1) - logits.logsumexp(-1)).exp().nan_to_num(0.0)
     result: torch.Tensor = (probability * 10**_DIGITS).round().long()
     return result
+
+
+class _Loss:
+    """The sum of the words' cross-entropy, over what their sources annotate."""
+
+    def __init__(self, split: LabelledSplit, device: torch.device) -> None:
+        known = split.annotation
+        self.annotated = None if known is None else torch.from_numpy(known.annotated).to(device)
+        self.outside = split.labels.label2id[OUTSIDE]
+
+    def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        if self.annotated is None or batch.sources is None:
+            return torch.nn.functional.cross_entropy(
+                logits, batch.targets, ignore_index=UNLABELLED, reduction="sum"
+            )
+        annotated = self.annotated[batch.sources]
+        return summed_cross_entropy(
+            logits, batch.targets, annotated, outside=self.outside, ignore_index=UNLABELLED
+        )
 
 
 class _ToHost:

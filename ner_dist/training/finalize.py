@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.prepare import window_sizes
 from ner_dist.data.report import count_in_entities
@@ -25,6 +25,7 @@ from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
 
 if TYPE_CHECKING:
+    from ner_dist.data.prepare import Prepared
     from ner_dist.evaluation.evaluate import EvaluationResult
     from ner_dist.training.metrics_log import MetricsLogger
     from ner_dist.training.trainer import Trainer
@@ -90,7 +91,7 @@ def _results(trainer: Trainer, metrics_log: MetricsLogger) -> RunResults:
         name=trainer.recipe.name,
         labels=list(task.labels.types),
         train=train,
-        data={"fingerprint": task.data.fingerprint, **task.data.counts, **inside},
+        data={"fingerprint": task.data.fingerprint, **task.data.counts, **inside, **_sources(task.data)},
         environment=Environment(
             strategy=describe(accelerator),
             processes=accelerator.num_processes,
@@ -99,6 +100,11 @@ def _results(trainer: Trainer, metrics_log: MetricsLogger) -> RunResults:
         **scores,
         examples=examples,
     )
+
+
+def _sources(data: Prepared) -> dict[str, list[dict[str, Any]]]:
+    """What each source gave and annotates; nothing for data of one source."""
+    return {"sources": [asdict(source) for source in data.sources]} if data.sources else {}
 
 
 def _train_figures(trainer: Trainer, metrics_log: MetricsLogger) -> TrainFigures:
