@@ -217,7 +217,10 @@ class Data(Reading):
         if self.path != _joined_paths(self.sources):
             raise ValueError("path and sources exclude each other; write the path in a source, or path: null")
         for key in Reading.model_fields:
-            if key != "path" and getattr(self, key) != type(self).model_fields[key].default:
+            if (
+                key not in ("path", "synthetic")
+                and getattr(self, key) != type(self).model_fields[key].default
+            ):
                 raise ValueError(f"{key} says how to read one data set; write it in each of sources")
         return self
 

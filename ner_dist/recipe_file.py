@@ -278,6 +278,8 @@ def _as_user_error(error: ValidationError, *, origin: dict[str, str], recipe: st
         return UserError(f"unknown key `{key}`", where=where, fix=nearest_key(key))
     if first["type"] == "missing" and ".".join(map(str, first["loc"])) == key:
         return UserError(f"key `{key}` is missing", where=recipe, fix=f"add it or pass {key}=VALUE")
+    if first["type"] == "missing" and isinstance(first["loc"][-1], str):  # of a section in a list
+        return UserError(f"key `{'.'.join(map(str, first['loc']))}` is missing", where=where, fix="add it")
     if first["type"] == "value_error":
         return UserError(f"`{key}`: {first['msg'].removeprefix('Value error, ')}", where=where)
     texts = list(dict.fromkeys(_message(problem) for problem in about))

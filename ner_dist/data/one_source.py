@@ -84,8 +84,10 @@ def check_one_file(data: Data, names: list[str]) -> None:
     Raises:
         UserError: says so.
     """
-    lacking = [name for name in names if name == "train" or getattr(data.split, name) is None]
-    if is_one_file(data) and len(lacking) != 1:
+    if not is_one_file(data):
+        return
+    cut = [name for name in SPLITS[1:] if getattr(data.split, name) is not None]
+    if len(names) != 1 if not cut else not set(names) <= {"train", *cut}:
         raise UserError(
             f"{data.path} is one file, but the splits {', '.join(names)} are needed",
             where="data.path",
