@@ -15,6 +15,7 @@ from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
 from ner_dist.recipe import Data, SplitNames
 from tests import small
+from tests.comparison.test_training_overlap import documented
 
 
 def read(path: Path, text: str | None = None, **settings):
@@ -130,3 +131,4 @@ def test_documents_and_offsets_come_back_from_the_cache_and_reach_the_prediction
     written = [json.loads(line) for line in (run / "predictions/test.jsonl").read_text().splitlines()]
     assert [line["document"] for line in written] == [f"d{number // 4}" for number in range(30, 40)]
     assert all(line["offsets"] == [[0, 4], [5, 9]] for line in written)
+    assert all(list(line) == documented() for line in written)
