@@ -5,8 +5,10 @@ probability of the target `O` is the sum of those of `O` and of all labels of th
 likelihood of learning from partial labels (Cour, Sapp & Taskar 2011, "Learning from Partial Labels", JMLR 12;
 for tagging Tsuboi et al. 2008, "Training Conditional Random Fields Using Incomplete Annotations", and
 Greenberg et al. 2018, "Marginal Likelihood Training of BiLSTM-CRF for Biomedical Named Entity Recognition
-from Disjoint Label Sets"). A softmax over the source's own labels, the other way, leaves the other types'
-logits without a gradient on that source: MEASURED
+from Disjoint Label Sets"). The other way, a softmax over the source's own labels, gives the logits of other
+types no gradient there. On two halves of the embedded corpus with two types of four each, three seeds, both
+reach F1 0.81, with a standard deviation of 0.006 for the marginal and 0.016 for the other; taking `O` as a
+negative for all types reaches 0.44 (`benchmarks/partial_annotation.py`).
 """
 
 from __future__ import annotations
