@@ -22,6 +22,8 @@ from ner_dist.data.collate import collate
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.figures import LenientScores, SplitFigures
+from ner_dist.labels import OUTSIDE, UNLABELLED
+from ner_dist.model.partial_loss import summed_cross_entropy
 from ner_dist.runtime.progress import progress
 from ner_dist.runtime.signals import Stopped
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from accelerate import Accelerator
 
+    from ner_dist.data.annotation import Annotation
     from ner_dist.data.collate import Batch
     from ner_dist.data.encoding import Encoded
     from ner_dist.data.labelled import LabelledSplit
@@ -54,6 +57,7 @@ class EvaluationResult:
     loss_words: int
     correct_words: int
     words: int
+    """Those that have a label."""
     sentences: int
     seconds: float
     scheme: str = "IOB2"
@@ -66,7 +70,7 @@ class EvaluationResult:
 
     @property
     def loss(self) -> float:
-        """Mean cross-entropy of the words that have subwords."""
+        """Mean cross-entropy of the labelled words that have subwords."""
         return self.loss_sum / max(self.loss_words, 1)
 
     @cached_property
@@ -125,6 +129,7 @@ def evaluate(
     loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
     pending: tuple[np.ndarray, _ToHost] | None = None
     has_loss, scheme = decoder is None or decoder.one_to_one, "IOB2"
+    loss_of = _Loss(split, accelerator.device)
 
     def store() -> None:
         # One batch late, so that the device computes the next one while this one is stored.
@@ -139,11 +144,19 @@ def evaluate(
     was_training = model.training
     model.eval()
     mine = plan.rank_micro_batches(rank, world)
-    passes = word_logits(model, split.encoded, tags, mine, pad_id=split.pad_id, device=accelerator.device)
+    passes = word_logits(
+        model,
+        split.encoded,
+        tags,
+        mine,
+        pad_id=split.pad_id,
+        device=accelerator.device,
+        annotation=split.annotation,
+    )
     with progress("scoring", len(mine)) as show:
         for done, (batch, logits) in enumerate(passes, start=1):
             if has_loss:
-                loss_sum += torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum").double()
+                loss_sum += loss_of(logits, batch).double()
             store()
             answers = [logits.argmax(-1), *([_confidence(logits)] if with_predictions else [])]
             pending = (batch.words, _ToHost(torch.stack(answers)))
@@ -156,14 +169,16 @@ def evaluate(
     if decoder is not None:
         scheme = _decode(predicted, scored, split.offsets, decoder, accelerator=accelerator)
         has_loss = has_loss and scheme == "IOB2"
+    if split.annotation is not None:
+        predicted = split.annotation.scored(predicted, labels.label2id[OUTSIDE])
     scored_here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
     totals, loss = _reduce(
         _count(scored_here, split.offsets, tags, predicted, scored, labels), loss_sum, accelerator=accelerator
     )
-    strict, lenient, (correct, words, sentences, loss_words) = _unpack(totals, labels)
-    if sentences != split.n_sentences or words != len(tags):
+    strict, lenient, (correct, read, sentences, loss_words, words) = _unpack(totals, labels)
+    if sentences != split.n_sentences or read != len(tags):
         raise AssertionError(
-            f"scored {sentences} of {split.n_sentences} sentences, {words} of {len(tags)} words"
+            f"scored {sentences} of {split.n_sentences} sentences, {read} of {len(tags)} words"
         )
     answered = {}
     if confidence is not None:
@@ -195,6 +210,7 @@ def word_logits(
     *,
     pad_id: int,
     device: torch.device,
+    annotation: Annotation | None = None,
 ) -> Iterator[tuple[Batch, torch.Tensor]]:
     """Run forward passes; yield each batch with the logits of its words, float32 [words, labels].
 
@@ -205,9 +221,11 @@ def word_logits(
         micro_batches: the examples of each forward pass.
         pad_id: as in `collate`.
         device: device of the model.
+        annotation: as in `collate`.
     """
+    pin = device.type == "cuda"
     for examples in micro_batches:
-        batch = collate(encoded, examples, tags, pad_id=pad_id, pin=device.type == "cuda").to(device)
+        batch = collate(encoded, examples, tags, pad_id=pad_id, annotation=annotation, pin=pin).to(device)
         logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
         yield batch, logits.flatten(0, 1)[batch.positions].float()
 
@@ -236,6 +254,25 @@ def _confidence(logits: torch.Tensor) -> torch.Tensor:
     return result
 
 
+class _Loss:
+    """The sum of the words' cross-entropy, over what their sources annotate."""
+
+    def __init__(self, split: LabelledSplit, device: torch.device) -> None:
+        known = split.annotation
+        self.annotated = None if known is None else torch.from_numpy(known.annotated).to(device)
+        self.outside = split.labels.label2id[OUTSIDE]
+
+    def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        if self.annotated is None or batch.sources is None:
+            return torch.nn.functional.cross_entropy(
+                logits, batch.targets, ignore_index=UNLABELLED, reduction="sum"
+            )
+        annotated = self.annotated[batch.sources]
+        return summed_cross_entropy(
+            logits, batch.targets, annotated, outside=self.outside, ignore_index=UNLABELLED
+        )
+
+
 class _ToHost:
     """An asynchronous copy of a tensor to host memory, queued after the kernels launched so far."""
 
@@ -259,9 +296,9 @@ def _count(
     scored: np.ndarray,
     labels: LabelSet,
 ) -> np.ndarray:
-    """This rank's counts, int64 [6 * types + 4]."""
+    """This rank's counts, int64 [6 * types + 5]."""
     lengths = offsets[sentences + 1] - offsets[sentences]
-    totals = np.zeros(6 * len(labels.types) + 4, dtype=np.int64)
+    totals = np.zeros(6 * len(labels.types) + 5, dtype=np.int64)
     # In parts: what counting needs beside the predictions would be many times their size.
     part = np.cumsum(lengths) // _CHUNK
     for piece in np.split(np.arange(len(sentences)), np.flatnonzero(np.diff(part)) + 1):
@@ -274,8 +311,8 @@ def _count(
             metrics.count(own_gold, own_predicted, own_offsets, labels, strict=strict).as_array()
             for strict in (True, False)
         ]
-        right = int((own_gold == own_predicted).sum())
-        rest = [right, len(words), len(piece), int(scored[words].sum())]
+        right, labelled = int((own_gold == own_predicted).sum()), own_gold != UNLABELLED
+        rest = [right, len(words), len(piece), int(scored[words[labelled]].sum()), int(labelled.sum())]
         totals += np.concatenate([*(array.ravel() for array in spans), rest]).astype(np.int64)
     return totals
 
