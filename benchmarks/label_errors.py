@@ -35,7 +35,7 @@ from ner_dist.doctor.probabilities import out_of_fold
 from ner_dist.doctor.suspects import suspects
 from ner_dist.labels import extract_spans
 from ner_dist.recipe import Data, Model, Recipe, SplitNames
-from ner_dist.recipe_file import to_yaml
+from ner_dist.recipe_file import bare_recipe, to_yaml
 from ner_dist.runtime.accelerator import set_up_logging
 
 if TYPE_CHECKING:
@@ -60,6 +60,40 @@ class Planted:
     """Behind the last."""
 
 
+class _Changes:
+    """Tags that are changed place by place, never twice at or beside one word."""
+
+    def __init__(self, split: Split, labels: LabelSet) -> None:
+        self.tags = split.tags.copy()
+        self.outside = labels.label2id["O"]
+        self.sentence_of = np.repeat(np.arange(len(split)), np.diff(split.offsets))
+        self.planted: list[Planted] = []
+        self._begins = [labels.label2id[f"B-{name}"] for name in labels.types]
+        self._insides = [labels.label2id[f"I-{name}"] for name in labels.types]
+        self._touched = np.zeros(len(self.tags), dtype=bool)
+
+    def free(self, start: int, end: int) -> bool:
+        """Whether nothing was changed at these words or beside them."""
+        return not self._touched[max(0, start - 1) : end + 1].any()
+
+    def blank(self, start: int, end: int) -> bool:
+        """Whether words of one sentence, and those beside them, are in no entity."""
+        if end > len(self.tags) or self.sentence_of[start] != self.sentence_of[end - 1]:
+            return False
+        return bool((self.tags[max(0, start - 1) : end + 1] == self.outside).all())
+
+    def change(self, kind: str, was: tuple[int, int] | None, now: tuple[int, int] | None, type_: int) -> None:
+        """Put an error in the place of an entity, or of nothing; None is no entity."""
+        if was is not None:
+            self.tags[was[0] : was[1]] = self.outside
+        if now is not None:
+            self.tags[now[0]], self.tags[now[0] + 1 : now[1]] = self._begins[type_], self._insides[type_]
+        both = [each for each in (was, now) if each is not None]
+        start, end = min(each[0] for each in both), max(each[1] for each in both)
+        self._touched[start:end] = True
+        self.planted.append(Planted(kind, start, end))
+
+
 def plant(
     split: Split, labels: LabelSet, *, share: float, least: int = LEAST, seed: int
 ) -> tuple[np.ndarray, list[Planted]]:
@@ -76,64 +110,36 @@ def plant(
         The changed tags, int16 [W], and what was planted.
     """
     random = np.random.default_rng(seed)
-    tags = split.tags.copy()
-    spans = extract_spans(tags, split.offsets, labels, strict=False)
+    spans = extract_spans(split.tags, split.offsets, labels, strict=False)
     each = max(least, round(share * len(spans.start) / len(KINDS)))
-    begins = np.array([labels.label2id[f"B-{name}"] for name in labels.types])
-    insides = np.array([labels.label2id[f"I-{name}"] for name in labels.types])
-    outside = labels.label2id["O"]
-    sentence_of = np.repeat(np.arange(len(split)), np.diff(split.offsets))
-    touched = np.zeros(len(tags), dtype=bool)
-    lengths = Counter((spans.end - spans.start).tolist())
-    planted: list[Planted] = []
-
-    def free(start: int, end: int) -> bool:
-        """Nothing was changed at these words or beside them."""
-        return not touched[max(0, start - 1) : end + 1].any()
-
-    def done(kind: str, start: int, end: int) -> None:
-        touched[start:end] = True
-        planted.append(Planted(kind, start, end))
-
-    def write(start: int, end: int, type_: int) -> None:
-        tags[start], tags[start + 1 : end] = begins[type_], insides[type_]
-
+    made = _Changes(split, labels)
     count = Counter[str]()
     for index in random.permutation(len(spans.start)).tolist():
         kind = next((kind for kind in KINDS[:3] if count[kind] < each), None)
         if kind is None:
             break
-        start, end, type_ = int(spans.start[index]), int(spans.end[index]), int(spans.type[index])
-        if not free(start, end):
+        place, type_ = (int(spans.start[index]), int(spans.end[index])), int(spans.type[index])
+        if not made.free(*place):
             continue
+        now: tuple[int, int] | None = place
         if kind == "type":
-            others = [other for other in range(len(labels.types)) if other != type_]
-            write(start, end, int(random.choice(others)))
-            done(kind, start, end)
+            type_ = int(random.choice([other for other in range(len(labels.types)) if other != type_]))
         elif kind == "removed":
-            tags[start:end] = outside
-            done(kind, start, end)
+            now = None
         else:
-            moves = _moves(start, end, tags, sentence_of, outside)
-            if not moves:
+            moves = _moves(*place, made.tags, made.sentence_of, made.outside)
+            now = moves[int(random.integers(len(moves)))] if moves else None
+            if now is None or not made.free(*now):
                 continue
-            new_start, new_end = moves[int(random.integers(len(moves)))]
-            if not free(new_start, new_end):
-                continue
-            tags[start:end] = outside
-            write(new_start, new_end, type_)
-            done(kind, min(start, new_start), max(end, new_end))
+        made.change(kind, place, now, type_)
         count[kind] += 1
-    sizes = list(lengths.elements())
+    sizes = list(Counter((spans.end - spans.start).tolist()).elements())
     while count["invented"] < each:
-        start, size = int(random.integers(len(tags))), int(random.choice(sizes))
-        end = start + size
-        inside = end <= len(tags) and sentence_of[start] == sentence_of[end - 1]
-        if inside and free(start, end) and (tags[max(0, start - 1) : end + 1] == outside).all():
-            write(start, end, int(random.integers(len(labels.types))))
-            done("invented", start, end)
+        start, size = int(random.integers(len(made.tags))), int(random.choice(sizes))
+        if made.blank(start, start + size) and made.free(start, start + size):
+            made.change("invented", None, (start, start + size), int(random.integers(len(labels.types))))
             count["invented"] += 1
-    return tags, planted
+    return made.tags, made.planted
 
 
 def _moves(
@@ -306,6 +312,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--again", type=int, default=0, help="times that errors are planted in other places")
     parser.add_argument("--only", type=int, help="folds that are trained and measured on; all if not given")
     parser.add_argument("--train", action="store_true", help="write recipes of the dirty and corrected data")
+    parser.add_argument("settings", nargs="*", help="keys of `train`, e.g. train.max_steps=200")
     return parser.parse_args()
 
 
@@ -342,6 +349,7 @@ def main() -> None:
         name="label_errors",
         output_dir=str(out / "run"),
         model=Model(name=arguments.model),
+        train=bare_recipe(arguments.data, arguments.settings).train,
         data=Data(
             path=str(out / "data"),
             splits=SplitNames(validation=None, test=None),

@@ -19,6 +19,9 @@ import numpy as np
 from ner_dist.errors import UserError
 
 OUTSIDE = "O"
+UNLABELLED = -100
+"""In the place of a label id: the word has no label, and is neither trained on nor scored. It is the number
+that torch's cross-entropy leaves out."""
 _BEGIN, _INSIDE = 1, 2
 """Prefixes as `LabelSet.coded` gives them."""
 
@@ -139,6 +142,15 @@ class LabelSet:
         return np.array(kinds, dtype=np.int8), np.array(types, dtype=np.int16)
 
 
+def look_up(table: np.ndarray, tags: np.ndarray) -> np.ndarray:
+    """`table[tags]`, a label id for each label id; `UNLABELLED` stays."""
+    labelled = tags != UNLABELLED
+    if labelled.all():
+        result: np.ndarray = table[tags]
+        return result
+    return np.where(labelled, table[np.where(labelled, tags, 0)], UNLABELLED).astype(table.dtype)
+
+
 @dataclass(frozen=True)
 class Spans:
     """Entities, in the order of their words."""
@@ -154,12 +166,19 @@ class Spans:
 def extract_spans(tags: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, strict: bool) -> Spans:
     """The entities of a sequence of tags.
 
+    Words without a label are passed over, so that an entity may go on behind one.
+
     Args:
-        tags: label ids, int [W].
+        tags: label ids, int [W]; `UNLABELLED` where there is none.
         offsets: int64 [N+1].
         labels: what the ids mean.
         strict: the scheme.
     """
+    kept = tags != UNLABELLED
+    if not kept.all():
+        at = np.flatnonzero(kept)
+        found = extract_spans(tags[at], np.searchsorted(at, offsets), labels, strict=strict)
+        return Spans(type=found.type, start=at[found.start], end=at[found.end - 1] + 1)
     kind_of, type_of = labels.coded()
     kind, types = kind_of[tags], type_of[tags]
     first = np.zeros(len(tags), dtype=bool)

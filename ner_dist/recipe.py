@@ -5,11 +5,12 @@ The classes below are the keys of a recipe's YAML file, section by section; `rec
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
 Auto = Literal["auto"]
@@ -72,7 +73,18 @@ class Model(Section):
     """Shape of the model if `name` is `scratch`."""
 
 
-class SplitNames(Section):
+class SourceSplits(Section):
+    """Names of the splits in a source. null: take none of it."""
+
+    train: str | None = "train"
+    """Split to train on."""
+    validation: str | None = "validation"
+    """Split that selects the best weights."""
+    test: str | None = "test"
+    """Split to score at the end."""
+
+
+class SplitNames(SourceSplits):
     """Names of the splits in the data. null: do not use this split."""
 
     train: str = "train"
@@ -81,6 +93,24 @@ class SplitNames(Section):
     """Split that selects the best weights. null: keep the weights of the last step."""
     test: str | None = "test"
     """Split to score at the end. null: score none."""
+
+
+class Cut(Section):
+    """Splits to cut from train if the data has none: whole documents where they are known, else sentences,
+    of which copies stay together. A single file can be `path` then."""
+
+    validation: Share | None = None
+    """Fraction of the training sentences to cut off as validation. null: cut none."""
+    test: Share | None = None
+    """Fraction of the training sentences to cut off as test. null: cut none."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 13
+    """Random seed of the cut, which is the same on any machine."""
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Cut:
+        if (self.validation or 0) + (self.test or 0) >= 1:
+            raise ValueError("validation and test leave nothing of train; lower them")
+        return self
 
 
 class Synthetic(Section):
@@ -96,8 +126,8 @@ class Synthetic(Section):
     """Number of test sentences."""
 
 
-class Data(Section):
-    """The data set and how to read it."""
+class Reading(Section):
+    """A data set and how to read it."""
 
     path: Annotated[str, Field(min_length=1)]
     """Data set name on the hub, a local folder (of files, or written by `save_to_disk`), a local file, or
@@ -106,7 +136,7 @@ class Data(Section):
     """Configuration of a hub data set that has several."""
     revision: str | None = None
     """Branch, tag or commit of the data set on the hub. null: the newest."""
-    splits: SplitNames = SplitNames()
+    splits: SourceSplits = SplitNames()
     """Names of the splits in the data."""
     files: dict[Literal["train", "validation", "test"], str] = {}
     """File of each split, relative to `path`, if the file names do not show which split they hold."""
@@ -123,6 +153,9 @@ class Data(Section):
     tags_column: str | int = "ner_tags"
     """Column that holds the tags. In CoNLL files: its number (-1 is the last), its name, or `MISC:NER` for an
     attribute in CoNLL-U's MISC column. Default for CoNLL: the last column, or the only one with tags."""
+    document_column: str | int | None = None
+    """Column that holds the document of each sentence, as text or a number. null: CoNLL files say it with
+    `-DOCSTART-` or `# newdoc`, other files do not. Comparisons draw documents where they are known."""
     separator: Annotated[str, Field(min_length=1)] | None = None
     """Separator of CoNLL columns: `tab`, `whitespace`, or any other text. null: tabs if lines contain tabs,
     otherwise whitespace."""
@@ -151,6 +184,34 @@ class Data(Section):
     corrections: Annotated[str, Field(min_length=1)] | None = None
     """File of corrections that were accepted in the review page of `ner-dist doctor --folds`. They are
     applied while the data is read, and the source is left as it is."""
+    split: Cut = Cut()
+    """Splits to cut from train if the data has none."""
+    synthetic: Synthetic = Synthetic()
+    """Size and seed of the corpus if `path` is `synthetic`."""
+
+
+class Source(Reading):
+    """One of several data sets to train and score on together."""
+
+    splits: SourceSplits = SourceSplits()
+    """Names of the splits to take from this source."""
+    map: dict[str, str | None] = {}
+    """Other names for entity types, such as `{person: PER, MISC: null}`. Types of the same name in several
+    sources are one type. null: the type becomes `O`."""
+    types: list[str] | None = None
+    """Entity types that the source annotates, under their new names. On the others it says nothing: its `O`
+    means `O` or one of those. null: the types that it names or that occur in it."""
+    weight: Rate = 1.0
+    """Weight of the source's words in the training loss. It changes neither the steps nor their order."""
+
+
+class Data(Reading):
+    """The data set and how to read it."""
+
+    splits: SplitNames = SplitNames()
+    """Names of the splits in the data."""
+    sources: list[Source] = []
+    """Several data sets in place of `path`. The keys of `data` that say how to read are keys of each then."""
     deduplicate: bool = True
     """Drop exact repeats of a sentence within a split."""
     drop_test_sentences_from_train: bool = False
@@ -161,8 +222,47 @@ class Data(Section):
     """Number of subwords shared by neighbouring windows of a sentence that is too long for one input."""
     cache_dir: str | None = None
     """Folder for prepared data. null: $NER_DIST_CACHE or ~/.cache/ner_dist."""
-    synthetic: Synthetic = Synthetic()
-    """Size and seed of the corpus if `path` is `synthetic`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_sources(cls, values: Any) -> Any:
+        """Give several sources a name for messages, in the place of the path."""
+        if isinstance(values, dict) and values.get("sources") and not values.get("path"):
+            return values | {"path": _joined_paths(values["sources"])}
+        return values
+
+    @model_validator(mode="after")
+    def _reads_sources_alone(self) -> Data:
+        if not self.sources:
+            return self
+        if self.path != _joined_paths(self.sources):
+            raise ValueError("path and sources exclude each other; write the path in a source, or path: null")
+        for key in Reading.model_fields:
+            if (
+                key not in ("path", "synthetic")
+                and getattr(self, key) != type(self).model_fields[key].default
+            ):
+                raise ValueError(f"{key} says how to read one data set; write it in each of sources")
+        return self
+
+    @property
+    def used_splits(self) -> list[str]:
+        """The splits that the recipe uses: of several sources, those that any of them has."""
+        readings: list[Reading] = [*self.sources] or [self]
+        return [
+            name
+            for name in ("train", "validation", "test")
+            if any(getattr(reading.splits, name) is not None for reading in readings)
+        ]
+
+
+def _joined_paths(sources: Any) -> str:
+    """The paths of sources, or of what was written in their place."""
+    named = [
+        source.get("path") if isinstance(source, dict) else getattr(source, "path", None)
+        for source in (sources if isinstance(sources, list) else [])
+    ]
+    return " + ".join(dict.fromkeys(str(name) for name in named if name)) or "sources"
 
 
 class Train(Section):

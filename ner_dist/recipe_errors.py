@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -52,6 +53,8 @@ def as_user_error(error: ValidationError, *, origin: dict[str, str], recipe: str
         return UserError(f"unknown key `{key}`", where=where, fix=nearest_key(key))
     if first["type"] == "missing" and ".".join(map(str, first["loc"])) == key:
         return UserError(f"key `{key}` is missing", where=recipe, fix=f"add it or pass {key}=VALUE")
+    if first["type"] == "missing" and isinstance(first["loc"][-1], str):  # of a section in a list
+        return UserError(f"key `{'.'.join(map(str, first['loc']))}` is missing", where=where, fix="add it")
     if first["type"] == "value_error":
         return UserError(f"`{key}`: {first['msg'].removeprefix('Value error, ')}", where=where)
     texts = list(dict.fromkeys(_message(problem) for problem in about))
@@ -108,10 +111,10 @@ def _fix(key: str, problem: Any) -> str | None:
 
 def nearest_key(key: str) -> str:
     """Advice for an unknown key: the most similar known key, or else a list of the keys."""
-    section, _, leaf = key.rpartition(".")
+    section, _, leaf = re.sub(r"\.\d+\.", "[].", key).rpartition(".")
     siblings = _keys_in(section)
     leaves: dict[str, str] = {}
-    for name in known_keys():
+    for name in (*(f"{section}.{leaf}" for leaf in siblings), *known_keys()):
         leaves.setdefault(name.rpartition(".")[2], name)
     if leaf in leaves:
         return f"did you mean `{leaves[leaf]}`?"
@@ -127,8 +130,11 @@ def known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]
     keys = []
     for name, field in section.model_fields.items():
         keys.append(f"{prefix}{name}")
+        (item, *_) = get_args(field.annotation) or (None,)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             keys += known_keys(field.annotation, f"{prefix}{name}.")
+        elif isinstance(item, type) and issubclass(item, BaseModel):
+            keys += known_keys(item, f"{prefix}{name}[].")
     return keys
 
 

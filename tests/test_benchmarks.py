@@ -113,7 +113,15 @@ def test_comparison_measures_time_memory_and_the_gain():
 
 def test_label_errors_are_planted_and_counted_in_every_list(tmp_path):
     command = [sys.executable, str(BENCHMARKS / "label_errors.py"), "--data=synthetic", "--model=scratch"]
-    command += ["--folds=2", "--only=1", "--again=1", "--sentences=800", f"--out={tmp_path}", "--train"]
+    command += [
+        "--folds=2",
+        "--only=1",
+        "--again=1",
+        "--sentences=800",
+        f"--out={tmp_path}",
+        "--train",
+        "train.max_steps=200",
+    ]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     first, again = json.loads((tmp_path / "result.json").read_text())

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ner_dist.commands.options import DataSettings, JsonOption, Overrides
 from ner_dist.errors import UserError
+from ner_dist.runtime import signals
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Recipe
 
 
 def doctor(
@@ -39,36 +43,30 @@ def doctor(
 
     Ends with exit code 1 if something must be fixed. With --folds it also finds wrong labels, and writes a
     page (review.html) in which they are accepted or rejected; data.corrections applies what was accepted.
-    Folds that were trained before are not trained again.
+    Folds that were trained before are not trained again. Ctrl-C saves the training and ends with exit code
+    75; the same command continues it.
     """
-    from ner_dist.commands.explore_data import explore
     from ner_dist.doctor.command import diagnose, is_recipe, names_model, review
-    from ner_dist.doctor.examine import quiet
     from ner_dist.doctor.page import terminal
     from ner_dist.evaluation.json_form import as_json as to_json
     from ner_dist.files import printable
-    from ner_dist.recipe_file import bare_recipe, load_recipe
     from ner_dist.runtime.accelerator import set_up_logging
 
     if folds is not None and out is None:
         raise UserError("the folds need a folder", where="--folds", fix="name one with --out")
-    changed = overrides or []
     set_up_logging()
-    if is_recipe(data):
-        recipe = load_recipe(data, changed)
-    else:
-        recipe = bare_recipe(data, changed)
-        # What is dropped from train is not to be looked for in splits that may not be there.
-        drop = "drop_test_sentences_from_train"
-        settings = [text for text in changed if text.startswith("data.") and drop not in text]
-        with quiet():
-            found_data = explore(data, settings).data
-        kept = {drop: getattr(recipe.data, drop)}
-        recipe = recipe.model_copy(update={"data": found_data.model_copy(update=kept)})
+    recipe = recipe_of(data, overrides or [])
     folder = None if out is None else Path(out)
-    found, written = diagnose(recipe, with_encoder=is_recipe(data) or names_model(changed), out=folder)
+    found, written = diagnose(
+        recipe, with_encoder=is_recipe(data) or names_model(overrides or []), out=folder
+    )
     if folds is not None and folder is not None:
-        written += review(recipe, folds=folds, out=folder, train=not no_train)
+        signals.exit_on_signals()
+        try:
+            written += review(recipe, folds=folds, out=folder, train=not no_train)
+        except signals.Stopped as stopped:
+            print(f"{stopped}: repeat the command to resume", file=sys.stderr)
+            sys.exit(signals.EXIT_RESUME)
     if as_json:
         print(json.dumps(to_json(found), indent=1))
     else:
@@ -77,6 +75,30 @@ def doctor(
         for path in written:
             print(f"written to {printable(path)}")
     sys.exit(1 if found.must_be_fixed else 0)
+
+
+def recipe_of(data: str, overrides: list[str]) -> Recipe:
+    """The recipe that an argument names, or one for the data that it names.
+
+    Args:
+        data: a recipe's file, or data.
+        overrides: `key=value`, of any section.
+    """
+    from ner_dist.commands.explore_data import explore
+    from ner_dist.doctor.command import is_recipe
+    from ner_dist.doctor.examine import quiet
+    from ner_dist.recipe_file import bare_recipe, load_recipe
+
+    if is_recipe(data):
+        return load_recipe(data, overrides)
+    recipe = bare_recipe(data, overrides)
+    # What is dropped from train is not to be looked for in splits that may not be there.
+    drop = "drop_test_sentences_from_train"
+    settings = [text for text in overrides if text.startswith("data.") and drop not in text]
+    with quiet():
+        found = explore(data, settings).data
+    kept = {drop: getattr(recipe.data, drop)}
+    return recipe.model_copy(update={"data": found.model_copy(update=kept)})
 
 
 def convert(

@@ -23,6 +23,7 @@ from ner_dist.data.readers import format_by_ending
 from ner_dist.data.sources import load_corpus
 from ner_dist.data.split_files import SPLITS, is_one_split
 from ner_dist.errors import UserError
+from ner_dist.labels import UNLABELLED
 from ner_dist.recipe import Data
 from ner_dist.recipe_file import data_section
 
@@ -54,8 +55,8 @@ class ExploredData:
 
     def entities(self, split: str) -> dict[str, int]:
         """Number of entities of each type, counted by their first words."""
-        labels = self.corpus.labels
-        counts = np.bincount(self.corpus.splits[split].tags, minlength=len(labels))
+        labels, tags = self.corpus.labels, self.corpus.splits[split].tags
+        counts = np.bincount(tags[tags != UNLABELLED], minlength=len(labels))
         return {name: int(counts[labels.label2id[f"B-{name}"]]) for name in labels.types}
 
 

@@ -59,13 +59,20 @@ def _groups(section: type[BaseModel], key: str, meaning: str) -> Iterator[Group]
     settings, below = [], []
     for name, field in section.model_fields.items():
         dotted, meaning_below = f"{key}.{name}" if key else name, " ".join((field.description or "").split())
-        if isinstance(types[name], type) and issubclass(types[name], BaseModel):
+        if _is_section(types[name]):
             below.append((types[name], dotted, meaning_below))
         else:
+            if get_origin(types[name]) is list and _is_section(get_args(types[name])[0]):
+                item = get_args(types[name])[0]
+                below.append((item, f"{dotted}[]", " ".join((item.__doc__ or "").split())))
             settings.append(Setting(dotted, type_in_words(types[name]), _default(field), meaning_below))
     yield Group(key, meaning, settings)
     for each in below:
         yield from _groups(*each)
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def describe(key: str | None = None, *, markdown: bool = False, width: int = 100) -> str:
@@ -150,6 +157,8 @@ def type_in_words(annotation: Any, *, several: bool = False) -> str:
     if kind is dict:
         names, values = (type_in_words(each, several=True) for each in arguments)
         return f"mapping of {names} to {values}"
+    if _is_section(annotation):
+        return "sections"
     if annotation is str:
         return "names" if several else "text"
     words = {int: "whole number", float: "number", bool: "true or false", NoneType: "null"}[annotation]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from ner_dist.data.renaming import remedy
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.json_form import OPTIONAL
-from ner_dist.labels import LabelSet
+from ner_dist.labels import UNLABELLED, LabelSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,8 @@ NO_TRAINING = "the predictions do not say what training had seen"
 
 EXAMPLES = 5
 """Largest number of examples of sentences that are left out."""
+FEWEST_DOCUMENTS = 10
+"""From fewer documents nothing can be drawn: `resampling.py` says why."""
 SHOWN_LENGTH = 200
 """Largest length of an example, in characters."""
 
@@ -88,8 +91,10 @@ class AlignedPredictions:
     seeds: dict[str, list[int | None]]
     """By model: the seed of each run; None if unknown."""
     unit: np.ndarray
-    """int64 [N]: number of the distinct sentence that each sentence is a copy of, 0..U-1. The bootstrap
-    draws these units."""
+    """int64 [N]: the distinct sentence that each sentence is a copy of, 0..U-1."""
+    document: np.ndarray | None = None
+    """int64 [N]: the document of each sentence, 0..D-1, in order of appearance; None unless every file names
+    them."""
     tokens: list[list[str]] | None = None
     ids: list[str] | None = None
     confidence: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
@@ -108,9 +113,45 @@ class AlignedPredictions:
     def units(self) -> int:
         return int(self.unit.max()) + 1 if len(self.unit) else 0
 
+    @property
+    def documents(self) -> int | None:
+        """Number of documents; None if it is not known."""
+        return None if self.document is None else int(self.document.max(initial=-1)) + 1
+
+    @property
+    def draws_documents(self) -> bool:
+        """Whether resampling draws whole documents, and not sentences."""
+        return self.documents is not None and self.documents >= FEWEST_DOCUMENTS
+
+    @property
+    def drawn(self) -> np.ndarray:
+        """int64 [N]: what each sentence is drawn with, its document or its copies; numbered from 0."""
+        return self.document if self.document is not None and self.draws_documents else self.unit
+
     def __len__(self) -> int:
         """Number of sentences."""
         return len(self.offsets) - 1
+
+    def labelled_words(self) -> AlignedPredictions:
+        """The same sentences without the words that have no gold label, which are not scored."""
+        kept = self.gold != UNLABELLED
+        if kept.all():
+            return self
+        tokens = None
+        if self.tokens is not None:
+            each = np.split(kept, self.offsets[1:-1])
+            tokens = [list(compress(words, mask)) for words, mask in zip(self.tokens, each, strict=True)]
+        return replace(
+            self,
+            gold=self.gold[kept],
+            offsets=np.concatenate([[0], np.cumsum(kept)])[self.offsets],
+            predicted={model: [run[kept] for run in runs] for model, runs in self.predicted.items()},
+            tokens=tokens,
+            confidence={
+                model: [None if run is None else run[kept] for run in runs]
+                for model, runs in self.confidence.items()
+            },
+        )
 
     @cached_property
     def outcomes(self) -> dict[str, list[Outcome]]:
@@ -189,12 +230,16 @@ def align_predictions(
         predicted=predicted,
         seeds=seeds,
         unit=unit,
+        document=_documents(taken),
         tokens=tokens,
         ids=next((run.ids for run in taken if run.ids is not None), None),
         confidence=confidence,
         in_train=in_train,
         seen=seen,
     )
+    scored = aligned.labelled_words()
+    if unscored := len(aligned.gold) - len(scored.gold):
+        notes.append(f"Words without a gold label, which are not scored: {unscored:,}.")
     summary = AlignmentSummary(
         by=alignment.by,
         sentences=len(aligned),
@@ -203,7 +248,7 @@ def align_predictions(
         gold_differs_in=_differing_gold(taken),
         notes=[*alignment.notes, *notes],
     )
-    return aligned, summary
+    return scored, summary
 
 
 def _units(
@@ -217,11 +262,20 @@ def _units(
     return unit, [note]
 
 
+def _documents(taken: list[Predictions]) -> np.ndarray | None:
+    """The document of each shared sentence, int64 [N], as the first file names them."""
+    if any(run.documents is None for run in taken):
+        return None
+    number: dict[str, int] = {}
+    return np.array([number.setdefault(name, len(number)) for name in taken[0].documents or ()], np.int64)
+
+
 def _differing_gold(taken: list[Predictions]) -> int:
-    """Number of words in the shared sentences whose gold tags differ between files."""
+    """Number of words in the shared sentences whose gold tags, where they have some, differ between files."""
     differs = np.zeros(len(taken[0].gold), dtype=bool)
     for other in taken[1:]:
         differs |= other.gold != taken[0].gold
+    differs &= taken[0].gold != UNLABELLED
     if differs.any():
         log.warning(
             "gold tags differ in %d of %d words of the shared sentences: A's are used",

@@ -20,7 +20,7 @@ import numpy as np
 from ner_dist.comparison.lcs import common_subsequence
 from ner_dist.data.duplicates import sentence_key
 from ner_dist.errors import UserError
-from ner_dist.labels import OUTSIDE
+from ner_dist.labels import OUTSIDE, UNLABELLED, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -163,7 +163,8 @@ def _check_found(
 
 def _has_entity(file: Predictions, labels: LabelSet) -> np.ndarray:
     """bool [N]: whether a sentence has a gold tag of these types."""
-    is_entity = file.labels.projection(labels)[file.gold] != labels.label2id[OUTSIDE]
+    gold = look_up(file.labels.projection(labels), file.gold)
+    is_entity = (gold != labels.label2id[OUTSIDE]) & (gold != UNLABELLED)
     result: np.ndarray = np.diff(np.concatenate([[0], np.cumsum(is_entity)])[file.offsets]) > 0
     return result
 
@@ -174,7 +175,7 @@ def _sources(files: Sequence[Predictions]) -> str:
 
 def gold_sequences(file: Predictions, labels: LabelSet) -> list[bytes]:
     """The projected gold tags of every sentence as bytes, to compare and count them."""
-    gold = file.labels.projection(labels)[file.gold]
+    gold = look_up(file.labels.projection(labels), file.gold)
     return [gold[start:end].tobytes() for start, end in pairwise(file.offsets.tolist())]
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ner_dist.comparison.scores import strict_scores
 from ner_dist.evaluation.json_form import key
+from ner_dist.labels import look_up
 
 if TYPE_CHECKING:
     from ner_dist.comparison.aligned import AlignedPredictions
@@ -59,7 +60,8 @@ def _way(own: list[Predictions], aligned: AlignedPredictions, model: str) -> lis
     projected = []
     for run in own:
         onto = run.labels.projection(aligned.labels)
-        projected.append(strict_scores(onto[run.gold], onto[run.predicted], run.offsets, aligned.labels))
+        gold = look_up(onto, run.gold)
+        projected.append(strict_scores(gold, onto[run.predicted], run.offsets, aligned.labels))
     return [statistics.fmean(run.f1 for run in runs) for runs in (whole, projected, aligned.scores[model])]
 
 

@@ -1,9 +1,9 @@
 """Read files of predictions: those of a run, or of any other tool.
 
 A JSON line holds the lists of tags `gold` and `predicted` (or `pred`), and optionally `tokens`, `id`,
-`confidence` (the probability of each predicted tag), `in_train` and `seen` (what the model saw in training);
-docs/formats.md describes them. In CoNLL columns, the first is the word, the last but one the gold tag and the
-last the predicted tag, unless a header says otherwise. Files may be gzipped.
+`document` (of the sentence), `confidence` (the probability of each predicted tag), `in_train` and `seen`
+(what the model saw in training); docs/formats.md describes them. In CoNLL columns, the first is the word, the
+last but one the gold tag and the last the predicted tag, unless a header says so. Files may be gzipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ner_dist.data.readers import format_by_ending, read_columns
 from ner_dist.data.tags import read_tags
 from ner_dist.errors import UserError
 from ner_dist.files import printable
-from ner_dist.labels import LabelSet
+from ner_dist.labels import OUTSIDE, UNLABELLED, LabelSet
 from ner_dist.run.directory import predicts_iob2
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OPTIONAL = ("tokens", "id", "confidence", "in_train", "seen")
+_OPTIONAL = ("tokens", "id", "document", "confidence", "in_train", "seen")
 # Names of the two columns of tags in headers.
 _GOLD = ("gold", "true")
 _PREDICTED = ("pred", "predicted", "prediction", "predictions")
@@ -100,11 +100,17 @@ def read_file(
     if not types:
         raise UserError("every tag is O", where=str(path), fix="write entities as B-TYPE and I-TYPE")
     labels = LabelSet.from_types(types)
+    gold_ids, predicted_ids = of_gold.ids(labels), of_predicted.ids(labels)
+    silent = predicted_ids == UNLABELLED
+    if (silent & (gold_ids != UNLABELLED)).any():
+        word = int(np.argmax(silent & (gold_ids != UNLABELLED)))
+        fix = "predict O outside entities"
+        raise UserError("a word with a gold tag has no predicted tag", where=gold.place(word), fix=fix)
     return Predictions(
         source=printable(path),
         labels=labels,
-        gold=of_gold.ids(labels),
-        predicted=of_predicted.ids(labels),
+        gold=gold_ids,
+        predicted=np.where(silent, np.int16(labels.label2id[OUTSIDE]), predicted_ids),
         offsets=gold.offsets,
         **others,
     )
@@ -131,8 +137,10 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
         for name, cell in cells.items():
             columns[name].append(cell)
         line_numbers.append(number)
-    tokens, ids, confidence, in_train = (columns[name] or None for name in _OPTIONAL if name != "seen")
-    words = columns["gold"] if tokens is None else tokens
+    tokens, ids, documents, confidence, in_train = (
+        columns[name] or None for name in _OPTIONAL if name != "seen"
+    )
+    words = [[""] * len(cell) for cell in columns["gold"]] if tokens is None else tokens
     if tokens is not None:
         check_words(tokens, lambda sentence: f"{path}:{line_numbers[sentence]}")
     if ids is not None:
@@ -146,6 +154,7 @@ def _read_jsonl(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     others = {
         "tokens": tokens,
         "ids": ids,
+        "documents": documents,
         "confidence": flat,
         "in_train": None if in_train is None else np.array(in_train, dtype=bool),
         "seen": shown if "seen" in on_first_line else None,
@@ -165,7 +174,8 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
         if key not in line:
             there = ", ".join(line) or "nothing"
             raise UserError(f"there is no `{name}`, only {there}", where=where, fix="see the README")
-        cells[name] = _list_of(line, key, (str,), "tags", where)
+        # null is the gold of a word that is not scored, for which nothing need be predicted.
+        cells[name] = _list_of(line, key, (str, type(None)), "tags", where)
     if line.get("tokens") is not None:
         cells["tokens"] = _list_of(line, "tokens", (str,), "words", where)
     if line.get("confidence") is not None:
@@ -179,6 +189,8 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
         raise UserError(f"lists of different lengths: {each}", where=where, fix=fix)
     if line.get("id") is not None:
         cells["id"] = line["id"]
+    if line.get("document") is not None:
+        cells["document"] = _document(line["document"], where)
     if line.get("in_train") is not None:
         cells["in_train"] = _in_train(line["in_train"], where)
     if line.get("seen") is not None:
@@ -192,6 +204,13 @@ def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str,
     if not isinstance(cell, list) or not all(type(each) in kinds for each in cell):
         raise UserError(f"`{key}` is no list of {what}: {cell!r:.60}", where=where, fix="see the README")
     return cell
+
+
+def _document(cell: Any, where: str) -> str:
+    if type(cell) not in (int, str):
+        what = f"`document` is neither a number nor text: {cell!r:.60}"
+        raise UserError(what, where=where, fix="write the name of the sentence's document, or none at all")
+    return str(cell)
 
 
 def _in_train(cell: Any, where: str) -> bool:
@@ -233,7 +252,8 @@ def _read_conll(path: Path) -> tuple[Rows, Rows, dict[str, Any]]:
     columns.require(3, "write a word, its gold tag and its predicted tag")
     tokens = columns.words(word_column(columns))
     gold, predicted = _tag_columns(columns)
-    return columns.rows(tokens, gold), columns.rows(tokens, predicted), {"tokens": tokens}
+    of_gold, of_predicted = columns.rows(tokens, gold), columns.rows(tokens, predicted)
+    return of_gold, of_predicted, {"tokens": tokens, "documents": of_gold.documents}
 
 
 def _tag_columns(columns: Columns) -> tuple[int, int]:

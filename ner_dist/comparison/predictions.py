@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.comparison.scores import strict_scores
-from ner_dist.data.renaming import new_names, places
-from ner_dist.data.schemes import renamed
-from ner_dist.data.tags import label_ids
-from ner_dist.labels import OUTSIDE, LabelSet
+from ner_dist.data.renaming import new_names
+from ner_dist.data.tags import renamed_ids
+from ner_dist.labels import OUTSIDE, LabelSet, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +28,7 @@ class Predictions:
     """The path it was read from, as typed, in printable characters."""
     labels: LabelSet
     gold: np.ndarray
-    """int16 [W]: ids in `labels`."""
+    """int16 [W]: ids in `labels`; `UNLABELLED` where the file gives a word no label."""
     predicted: np.ndarray
     """int16 [W]"""
     offsets: np.ndarray = field(repr=False)
@@ -38,6 +37,8 @@ class Predictions:
     """Unique ids of the sentences; None if the file has none."""
     tokens: list[list[str]] | None = None
     """The words of each sentence; None if the file has none."""
+    documents: list[str] | None = None
+    """The document of each sentence; None if the file has none."""
     confidence: np.ndarray | None = None
     """float32 [W]: the probability of each word's predicted tag; None if the file has none."""
     in_train: np.ndarray | None = None
@@ -63,10 +64,8 @@ class Predictions:
         """Rename types; those renamed to None become O."""
         names = new_names(self.labels.types, renaming)
         labels = LabelSet.from_types(names)
-        to = places(self.labels.types, renaming, names)
-        part_of, type_of = self.labels.coded()
         gold, predicted = (
-            label_ids(*renamed(part_of[tags], type_of[tags], self.offsets, to), names, labels)
+            renamed_ids(tags, self.offsets, known=self.labels, renaming=renaming, labels=labels)
             for tags in (self.gold, self.predicted)
         )
         seen = None
@@ -85,11 +84,12 @@ class Predictions:
         return Predictions(
             source=self.source,
             labels=labels,
-            gold=projection[self.gold[words]],
+            gold=look_up(projection, self.gold[words]),
             predicted=projection[self.predicted[words]],
             offsets=offsets,
             ids=None if self.ids is None else [self.ids[i] for i in sentences],
             tokens=None if self.tokens is None else [self.tokens[i] for i in sentences],
+            documents=None if self.documents is None else [self.documents[i] for i in sentences],
             confidence=None if self.confidence is None else self.confidence[words],
             in_train=None if self.in_train is None else self.in_train[sentences],
             seen=self.seen,

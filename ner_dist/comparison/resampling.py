@@ -9,6 +9,12 @@ order in which the models are named, if all files hold the sentences in the same
 Berg-Kirkpatrick et al. 2012): each resample draws as many units as there are, with replacement, the same
 units for all models.
 
+**Documents.** Sentences of one document are alike: they share names, style and the annotator's habits. Where
+every file names documents, the units are documents with all their sentences, else the intervals take the
+sentences for independent, which they are not (the cluster bootstrap: Davison & Hinkley 1997, section 3.8;
+Field & Welsh 2007). From fewer than 10 documents sentences are drawn: swapping n documents knows no p-value
+below 2^(1-n), and the bootstrap of a few clusters covers too little (Cameron, Gelbach & Miller 2008).
+
 **Runs.** The figure of a model with several seeds is the mean over its runs, and its runs are resampled
 jointly with the sentences, following the Multi-Bootstrap (Sellam et al. 2022, "The MultiBERTs"). Models
 trained with the same seeds share the draw, since their figures are paired; others are drawn independently.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,14 +45,14 @@ def with_training(predictions: Predictions, run: Run) -> Predictions:
 
 def _read(run: Run) -> TrainingText:
     # Imported late: a comparison of plain files needs none of them.
-    from ner_dist.data.sources import SYNTHETIC, load_corpus
+    from ner_dist.data.sources import is_here, load_corpus
     from ner_dist.recipe_file import load_recipe
     from ner_dist.run.provenance import provenance_of
 
     if not run.recipe.exists():
         raise UserError("there is no recipe", where=str(run.recipe))
     data = load_recipe(run.recipe).data
-    if data.path != SYNTHETIC and not Path(data.path).expanduser().exists():
+    if not is_here(data):
         raise UserError("is neither a file nor a folder here", where=data.path)
     corpus = load_corpus(data)
     fingerprint = provenance_of(run).get("data_fingerprint")

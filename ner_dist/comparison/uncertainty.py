@@ -125,8 +125,10 @@ class Uncertainty:
     """Fewest resamples with which a difference on a type can be significant."""
     level: float
     """Level of the intervals, such as 0.95."""
+    drawn: str
+    """`documents`, or `sentences`: distinct ones with all their copies."""
     units: int
-    """Number of distinct sentences, which are drawn as units."""
+    """Number of these."""
     seed: int
     """Seed of the resampling."""
     method: str
@@ -141,7 +143,8 @@ def uncertainty(
     """Intervals of each model's figures; intervals and p-values of the differences of each two models.
 
     Args:
-        aligned: the predictions; a model's figure is the mean over its runs.
+        aligned: the predictions; its units are documents or distinct sentences. A model's figure is the mean
+            over its runs.
         resamples: number of resamples of the bootstrap, and of the randomisation test of each pair.
         level: level of each single interval; differences are significant below p = 1 - level.
         seed: seed of the resampling.
@@ -169,7 +172,8 @@ def uncertainty(
         resamples=resamples,
         resamples_needed=needed,
         level=level,
-        units=aligned.units,
+        drawn="documents" if aligned.draws_documents else "sentences",
+        units=int(aligned.drawn.max(initial=-1)) + 1,
         seed=seed,
         method=_method(aligned, resamples=resamples, needed=needed, level=level),
         models=models,
@@ -261,24 +265,42 @@ def _figures(names: Sequence[tuple[str, ...]], cells: Sequence[Figure]) -> Figur
     )
 
 
+def independence(documents: int | None) -> str:
+    """What drawing sentences leaves out, as a sentence, of a test split with so many documents."""
+    why = (
+        "The files do not name documents"
+        if documents is None
+        else f"There are too few documents to draw ({documents})"
+    )
+    return f"{why}: that sentences of one document are alike is not covered, so intervals may be too narrow."
+
+
 def _method(aligned: AlignedPredictions, *, resamples: int, needed: int, level: float) -> str:
     """Description of the method for readers of the report."""
+    if aligned.draws_documents:
+        number, what, unit = aligned.documents or 0, "documents", "document"
+        together = "all its sentences"
+    else:
+        number, what, unit, together = aligned.units, "distinct sentences", "sentence", "all its copies"
     text = (
-        f"Paired bootstrap: {resamples:,} times, {aligned.units:,} of the {aligned.units:,} distinct "
-        "sentences are drawn with replacement, each with all its copies, the same for all models; percentile "
+        f"Paired bootstrap: {resamples:,} times, {number:,} of the {number:,} {what} "
+        f"are drawn with replacement, each with {together}, the same for all models; percentile "
         f"intervals ({100 * level:g} %). p: bootstrap, two-sided. p_randomisation: approximate "
         "randomisation, which "
-        "swaps what two models said about a sentence. p_holm: the larger of the two, corrected after Holm "
+        f"swaps what two models said about a {unit}. p_holm: the larger of the two, corrected after Holm "
         "over the types. A difference is significant if the larger p, for a type the corrected one, is below "
         f"{1 - level:.2g}. Intervals are not corrected."
     )
     if resamples < needed:
         text += f" To show a difference on any type, {needed:,} resamples are needed: these are too few."
+    if not aligned.draws_documents:
+        text += f" {independence(aligned.documents)}"
     several = [model for model, runs in aligned.predicted.items() if len(runs) > 1]
     if several:
         text += (
             f" A model's figure is the mean over its runs; the runs of {', '.join(several)} are drawn again "
-            "together with the sentences, in both tests, after Student's t for their number."
+            f"together with the {'documents' if aligned.draws_documents else 'sentences'}, in both tests, "
+            "after Student's t for their number."
         )
     for to, of in combinations(several, 2):
         how = (

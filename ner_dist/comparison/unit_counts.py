@@ -1,8 +1,9 @@
 """Entity counts by unit for resampling, with equal units grouped.
 
-A unit is a distinct sentence with all of its copies. Every figure is a function of sums of counts over units,
-so units with the same counts are interchangeable: they are stored as one row with their number. This loses
-nothing, and most units have few entities, so there are few rows.
+A unit is a document where every file names them, else a distinct sentence with all of its copies. Every
+figure is a function of sums of counts over units, so units with the same counts are interchangeable: they are
+stored as one row with their number. This loses nothing, and most units have few entities, so there are few
+rows.
 """
 
 from __future__ import annotations
@@ -83,8 +84,9 @@ class UnitCounts:
     @classmethod
     def of(cls, aligned: AlignedPredictions) -> UnitCounts:
         """Count all runs of all models, strict IOB2."""
-        order = np.argsort(aligned.unit, kind="stable")
-        starts = np.unique(aligned.unit[order], return_index=True)[1]
+        drawn = aligned.drawn
+        order = np.argsort(drawn, kind="stable")
+        starts = np.unique(drawn[order], return_index=True)[1]
         runs = [(model, run) for model in aligned.models for run in _by_seed(aligned, model)]
 
         def by_unit(of_sentences: np.ndarray) -> np.ndarray:

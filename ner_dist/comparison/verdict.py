@@ -108,6 +108,13 @@ def _caveats(findings: Findings) -> list[str]:
         caveats.append("There was one training of each model: this says nothing about another seed.")
     elif single:
         caveats.append(f"There was one training of {joined(single)}: this says nothing about another seed.")
+    if findings.uncertainty.drawn == "documents":
+        caveats.append(f"{findings.uncertainty.units:,} documents were drawn, with all their sentences.")
+    else:
+        caveats.append(
+            "Sentences were drawn: that those of one document are alike is not covered, so the intervals may "
+            "be too narrow."
+        )
     differences = findings.uncertainty.differences
     by_type = [each for pair in differences for each in pair.figures.per_type.items()]
     shown = {name for name, cell in by_type if cell.f1.significant}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.corpus import Rows, check_lengths, ids_from_text, missing_column, offsets_of
+from ner_dist.data.unlabelled import NO_CODE, without_no_label
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    keys = ("tokens_column", "tags_column") + (("language_column",) if data.language is not None else ())
+    keys = ["tokens_column", "tags_column"]
+    keys += ["language_column"] if data.language is not None else []
+    keys += ["document_column"] if data.document_column is not None else []
     for key in keys:
         if getattr(data, key) not in table.column_names:
             raise missing_column(getattr(data, key), key, columns or table.column_names, file)
@@ -54,10 +57,11 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
     offsets = offsets_of(words.lengths)
     # Indexing into the vocabulary shares one string among all the places where the word stands.
     flat = np.array(words.values, dtype=object)[words.codes].tolist()
+    codes, values = without_no_label(tags.codes, tags.values)
     return Rows(
         tokens=[flat[start:end] for start, end in pairwise(offsets.tolist())],
-        tags=tags.codes,
-        values=ids_from_text(tags.values),
+        tags=codes,
+        values=ids_from_text(values),
         offsets=offsets,
         file=file,
         line_numbers=line_numbers,
@@ -65,7 +69,17 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
         names=_class_names(table.schema, str(data.tags_column)),
         read=read,
         languages=languages,
+        documents=_documents(table, data.document_column),
     )
+
+
+def _documents(table: pa.Table, column: str | int | None) -> list[str] | None:
+    """The document of every row, if a column names it."""
+    import pyarrow as pa
+
+    if column is None:
+        return None
+    return [str(cell) for cell in table[column].cast(pa.string()).to_pylist()]
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ class _Column:
     lengths: np.ndarray
     """int64 [N]: items of each list."""
     codes: np.ndarray
-    """int64 [W]: index into `values` of each item."""
+    """int64 [W]: index into `values` of each item; -1 for a tag that is null."""
     values: tuple[Any, ...]
     """The distinct items."""
 
@@ -94,16 +108,16 @@ def _column(table: pa.Table, name: str, kind: str, *, file: str, line_numbers: n
     items = pa.chunked_array([chunk.flatten() for chunk in column.chunks], type=column.type.value_type)
     if is_type.is_dictionary(items.type):
         items = items.cast(items.type.value_type)
-    if items.null_count:
+    if items.null_count and kind != _TAGS:
         item = int(np.argmax(items.is_null().to_numpy()))
         row = int(np.searchsorted(np.cumsum(lengths), item, side="right"))
         raise UserError(f"an item in column '{name}' is missing", where=f"{file}:row {line_numbers[row]}")
     if is_type.is_string(items.type) or is_type.is_large_string(items.type):
         items = items.cast(pa.large_string())  # joined chunks may pass the 2 GiB of `string`
-    elif len(items) and not (kind == _TAGS and is_type.is_integer(items.type)):
+    elif len(items) > items.null_count and not (kind == _TAGS and is_type.is_integer(items.type)):
         raise UserError(f"column '{name}' holds lists of {items.type}, not of {kind}", where=file)
     encoded = items.combine_chunks().dictionary_encode()
-    codes = encoded.indices.to_numpy().astype(np.int64)
+    codes = encoded.indices.fill_null(NO_CODE).to_numpy().astype(np.int64)
     return _Column(lengths, codes, tuple(encoded.dictionary.to_pylist()))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from ner_dist.data.annotation import Annotation
     from ner_dist.data.encoding import Encoded
 
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Batch:
     """One micro-batch, padded on the right.
 
-    Only first subwords of the words that an example owns carry a target; `positions` points at them.
+    Only first subwords of the words that an example owns have a target; `positions` points at them.
     """
 
     input_ids: torch.Tensor
@@ -27,21 +28,29 @@ class Batch:
     """int64 [n]: index of each labelled subword in the flattened [examples * longest]."""
     words: np.ndarray
     """int [n]: index of the word in its split."""
+    sources: torch.Tensor | None
+    """int64 [n]: source of each word; None where all words are annotated in one way."""
     targets: torch.Tensor
-    """int64 [n]: label id of each word."""
+    """int64 [n]: label id of each word; `UNLABELLED`, which cross-entropy leaves out, where there is none."""
 
     def to(self, device: torch.device) -> Batch:
         """Copy the batch to another device, asynchronously to the work queued there."""
         moved = {
             name: tensor.to(device, non_blocking=True)
-            for name in ("input_ids", "attention_mask", "positions", "targets")
+            for name in ("input_ids", "attention_mask", "positions", "sources", "targets")
             if (tensor := getattr(self, name)) is not None
         }
         return replace(self, **moved)
 
 
 def collate(
-    encoded: Encoded, examples: np.ndarray, tags: np.ndarray, *, pad_id: int, pin: bool = False
+    encoded: Encoded,
+    examples: np.ndarray,
+    tags: np.ndarray,
+    *,
+    pad_id: int,
+    annotation: Annotation | None = None,
+    pin: bool = False,
 ) -> Batch:
     """Build one micro-batch. No examples give the smallest forward pass there is, with no labelled words.
 
@@ -52,6 +61,7 @@ def collate(
         examples: ids of the examples, int [examples].
         tags: label id of every word of the split, int [W].
         pad_id: subword id for padding.
+        annotation: what the words' sources annotate, if that is not everything.
         pin: put the tensors into page-locked memory, for asynchronous copies to a GPU.
     """
     empty = len(examples) == 0
@@ -80,5 +90,6 @@ def collate(
         attention_mask=None if filled.all() else tensor(filled),
         positions=tensor(positions),
         words=words,
+        sources=None if annotation is None else tensor(annotation.source[words]),
         targets=tensor(tags[words]),
     )

@@ -155,6 +155,15 @@ def word_column(columns: Columns, data: Data | None = None) -> int:
     return number
 
 
+def document_column(columns: Columns, data: Data) -> int | None:
+    """The index of the column that names the document; None if the recipe names none.
+
+    Raises:
+        UserError: there is no column of that name or number.
+    """
+    return None if data.document_column is None else _as_set(columns, data, "document_column")
+
+
 def tag_column(columns: Columns, data: Data, words: int) -> Tags:
     """Find the tag column.
 

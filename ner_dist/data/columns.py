@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,9 @@ import numpy as np
 from ner_dist.data.cells import BLANKS, WHITE_SPACE, Cells, with_unix_ends
 from ner_dist.data.comments import find_comments, is_tag, starting_sentences
 from ner_dist.data.corpus import Rows, ids_from_text
+from ner_dist.data.document_ids import START, DocumentMarks, document_marks
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES
+from ner_dist.data.unlabelled import without_no_label
 from ner_dist.errors import UserError
 from ner_dist.formatting import counted
 
@@ -52,7 +54,7 @@ def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) 
     text = with_unix_ends(text)
     stated = _GLOBAL_COLUMNS.search(text) if "global.columns" in text else None
     cells = Cells.cut(text, separator)
-    documents = pc.starts_with(cells.lines, "-DOCSTART-").to_numpy(zero_copy_only=False)
+    documents = pc.starts_with(cells.lines, START).to_numpy(zero_copy_only=False)
     comments = find_comments(cells, documents, tags)
     at = np.flatnonzero(cells.filled & ~documents & ~comments)
     if comments.any():
@@ -72,7 +74,7 @@ def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) 
     if len(at) > _NO_SENTENCE and breaks[0] == breaks[-1]:
         what = "all %d words were read as one sentence; put an empty line after each sentence"
         log.warning(f"%s: {what}", path, len(at))
-    return Columns(path, cells, at, breaks, names)
+    return Columns(path, cells, at, breaks, names, document_marks(cells.lines, documents, comments, path))
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class Columns:
     """int64 [W]: increases from one sentence to the next."""
     names: tuple[str, ...] | None
     """Names of the columns, if the file has them."""
+    marks: DocumentMarks | None = None
+    """Where documents begin, if the file says so."""
 
     @property
     def width(self) -> int:
@@ -104,7 +108,7 @@ class Columns:
 
     def keep(self, chosen: np.ndarray) -> Columns:
         """Select words by a mask, bool [W]."""
-        return Columns(self.path, self.cells, self.at[chosen], self.breaks[chosen], self.names)
+        return replace(self, at=self.at[chosen], breaks=self.breaks[chosen])
 
     def distinct(self, number: int, *, first: int | None = None) -> list[str]:
         """The distinct cells of a column, or of its first words, in order of appearance, stripped."""
@@ -124,8 +128,21 @@ class Columns:
         flat = words[codes].tolist()
         return [flat[start:end] for start, end in pairwise(self.offsets.tolist())]
 
-    def rows(self, tokens: list[list[str]], number: int, *, attribute: str | None = None) -> Rows:
+    def rows(
+        self,
+        tokens: list[list[str]],
+        number: int,
+        *,
+        attribute: str | None = None,
+        documents: int | None = None,
+    ) -> Rows:
         """The sentences with the tags of one column, or of one attribute (`NER=B-PER|...`) in it.
+
+        Args:
+            tokens: the words of every sentence.
+            number: the column of tags.
+            attribute: its name in cells like CoNLL-U's MISC.
+            documents: the column that names the document; None leaves it to the marks in the file.
 
         Raises:
             UserError: a line has no tag.
@@ -134,6 +151,7 @@ class Columns:
         if attribute is not None:
             codes, values = _attribute(codes, values, attribute)
         self._check_filled(codes, np.array([value.strip(BLANKS) for value in values], dtype=object), "tag")
+        codes, values = without_no_label(codes, values)
         return Rows(
             tokens=tokens,
             tags=codes,
@@ -143,7 +161,16 @@ class Columns:
             line_numbers=self.at[self.starts] + 1,
             word_lines=self.at + 1,
             read=len(self.starts),
+            documents=self._documents(documents),
         )
+
+    def _documents(self, number: int | None) -> list[str] | None:
+        """The document of every sentence; None if nothing says it."""
+        first = self.at[self.starts]
+        if number is not None:
+            result: list[str] = self.cells.take(first, number).to_pylist()
+            return result
+        return None if self.marks is None else self.marks.of(first, self.path)
 
     def require(self, least: int, fix: str) -> None:
         """Refuse a file with fewer columns.

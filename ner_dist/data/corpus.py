@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,11 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.tags import Tags, read_tags, spell_labels
+from ner_dist.data.unlabelled import NO_CODE, without_no_label
 from ner_dist.errors import UserError
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
 
 if TYPE_CHECKING:
+    from ner_dist.data.annotation import AnnotatedSource
     from ner_dist.recipe import Data
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,19 @@ class Split:
     tokens: list[list[str]]
     """The words of every sentence."""
     tags: np.ndarray
-    """int16 [W]: label id of every word, sentence after sentence."""
+    """int16 [W]: label id of every word, sentence after sentence; `labels.UNLABELLED` where there is none."""
     offsets: np.ndarray
     """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
     origin: list[str] | None = None
     """Location of every sentence: `file:line`."""
     repeats: Repeats | None = None
     """What was dropped from a held-out split, if anything was."""
+    documents: list[str] | None = None
+    """Document of every sentence, if the data says which sentences belong together."""
+    chars: np.ndarray | None = None
+    """int64 [W, 2]: start and end of every word in the text of its document, if there is one."""
+    source: np.ndarray | None = None
+    """int8 [N]: the source of every sentence, in data of several sources."""
 
     def __len__(self) -> int:
         """Number of sentences."""
@@ -60,11 +71,15 @@ class Split:
         if chosen.all():
             return self
         lengths = np.diff(self.offsets)
+        words = np.repeat(chosen, lengths)
         return Split(
             tokens=list(compress(self.tokens, chosen)),
-            tags=self.tags[np.repeat(chosen, lengths)],
+            tags=self.tags[words],
             offsets=offsets_of(lengths[chosen]),
-            origin=list(compress(self.origin, chosen)) if self.origin is not None else None,
+            origin=None if self.origin is None else list(compress(self.origin, chosen)),
+            documents=None if self.documents is None else list(compress(self.documents, chosen)),
+            chars=None if self.chars is None else self.chars[words],
+            source=None if self.source is None else self.source[chosen],
         )
 
 
@@ -80,6 +95,8 @@ class Corpus:
     """Counts from reading, as `<split>_<name>`; see `duplicates.py` and `labelled`."""
     fingerprint: str
     """sha256 over the words and tags of every split."""
+    sources: tuple[AnnotatedSource, ...] = ()
+    """What each source annotates, in data of several."""
 
 
 @dataclass
@@ -88,7 +105,7 @@ class Rows:
 
     tokens: list[list[str]]
     tags: np.ndarray
-    """int64 [W]: index into `values` of every word's tag."""
+    """int64 [W]: index into `values` of every word's tag; -1 for a word without a label."""
     values: tuple[str, ...] | tuple[int, ...]
     """The distinct tags as the file writes them: all text (`B-PER`) or all ids."""
     offsets: np.ndarray
@@ -186,6 +203,7 @@ def check_words(tokens: list[list[Any]], where: Callable[[int], str]) -> None:
 
 def _check_tags(tags: list[list[Any]], where: Callable[[int], str]) -> None:
     kinds = list(dict.fromkeys(map(type, chain.from_iterable(tags))))
+    kinds = [kind for kind in kinds if kind is not type(None)]  # a word without a label
     if kinds in ([], [str], [int]):
         return
     wrong = kinds[0] if kinds[0] not in (str, int) else kinds[1]
@@ -196,10 +214,12 @@ def _check_tags(tags: list[list[Any]], where: Callable[[int], str]) -> None:
 
 
 def _codes(flat: list[Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Encode tags as indices into the distinct tags; return both."""
+    """Encode tags as indices into the distinct tags, -1 for words without a label; return both."""
     values = tuple(dict.fromkeys(flat))
     code = {value: index for index, value in enumerate(values)}
-    tags = np.fromiter(map(code.__getitem__, flat), np.int64, count=len(flat))
+    tags, values = without_no_label(
+        np.fromiter(map(code.__getitem__, flat), np.int64, count=len(flat)), values
+    )
     return tags, ids_from_text(values)
 
 
@@ -229,7 +249,8 @@ def labelled(
     """The label set of a data set, its splits, and counts about its tags.
 
     The counts, as `<split>_<name>`: `scheme` (of all its files), `stray_i`
-    entities that begin with an I- where the scheme has B-, `stray_i_words` in them.
+    entities that begin with an I- where the scheme has B-, `stray_i_words` in them; `words_without_label` if
+    there are any.
 
     Args:
         rows: by split, the rows of its files.
@@ -246,6 +267,8 @@ def labelled(
         counts[f"{name}_scheme"] = ", ".join(dict.fromkeys(part.scheme for part in tags))
         counts[f"{name}_stray_i"] = sum(part.stray for part in tags)
         counts[f"{name}_stray_i_words"] = sum(part.stray_words for part in tags)
+        if unlabelled := sum(int((part.tags == NO_CODE).sum()) for part in parts):
+            counts[f"{name}_words_without_label"] = unlabelled
     return labels, splits, counts
 
 
@@ -312,13 +335,23 @@ def _names_of_ids(rows: list[Rows], data: Data) -> tuple[tuple[str, ...], str]:
 
 
 def to_split(rows: list[Rows], tags: list[Tags], labels: LabelSet) -> Split:
-    """Join the rows of a split's files, in order, with their tags."""
+    """Join the rows of a split's files, in order, with their tags.
+
+    Documents, and offsets in their texts, are kept if every file has them.
+    """
     lengths = np.concatenate([np.diff(part.offsets) for part in rows])
+    documents = [part.documents for part in rows if part.documents is not None]
+    chars = [part.chars for part in rows if part.chars is not None]
+    if documents and len(documents) < len(rows):
+        without = next(part.file for part in rows if part.documents is None)
+        log.info("%s does not name documents, other files do: documents are not kept", without)
     return Split(
         tokens=list(chain.from_iterable(part.tokens for part in rows)),
         tags=np.concatenate([part.ids(labels) for part in tags]),
         offsets=offsets_of(lengths),
         origin=list(chain.from_iterable(part.origin() for part in rows)),
+        documents=list(chain.from_iterable(documents)) if len(documents) == len(rows) else None,
+        chars=np.concatenate(chars) if len(chars) == len(rows) else None,
     )
 
 

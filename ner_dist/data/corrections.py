@@ -61,7 +61,9 @@ class Correction:
         return max(span[1] for span in (*self.was, *self.now))
 
 
-def correct(splits: Mapping[str, Split], labels: LabelSet, data: Data, *, counts: dict[str, int]) -> LabelSet:
+def correct(
+    splits: Mapping[str, Split], labels: LabelSet, data: Data, *, counts: dict[str, int | str]
+) -> LabelSet:
     """Change the tags of the splits as `data.corrections` says.
 
     Args:

@@ -19,7 +19,7 @@ import numpy as np
 from ner_dist.data.corpus import Repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from ner_dist.data.corpus import Split
     from ner_dist.recipe import Data
@@ -34,9 +34,15 @@ def sentence_key(words: Sequence[str]) -> str:
 
 
 def first_occurrence(split: Split) -> np.ndarray:
-    """For each sentence, the first sentence with the same words, which may be itself; int64 [N]."""
-    first: dict[str, int] = {}
-    found = (first.setdefault(key, index) for index, key in enumerate(map(sentence_key, split.tokens)))
+    """For each sentence, the first sentence with the same words, which may be itself; int64 [N].
+
+    Each of several sources annotates a sentence in its own way, so that only those of one are the same.
+    """
+    first: dict[Hashable, int] = {}
+    keys: Iterable[Hashable] = map(sentence_key, split.tokens)
+    if split.source is not None:
+        keys = zip(split.source.tolist(), keys, strict=True)
+    found = (first.setdefault(key, index) for index, key in enumerate(keys))
     return np.fromiter(found, np.int64, count=len(split))
 
 

@@ -48,10 +48,13 @@ class Encoded:
         """Subwords of each example, int32 [E]."""
         return np.diff(self.example_offsets).astype(np.int32)
 
-    def words_per_example(self) -> np.ndarray:
-        """Words that each example owns, int32 [E]."""
-        owned = np.concatenate([[0], np.cumsum(self.word_index >= 0)])
-        result: np.ndarray = np.diff(owned[self.example_offsets]).astype(np.int32)
+    def words_per_example(self, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Words that each example owns, or the `chosen` ones (bool [W]) among them, int32 [E]."""
+        owned = self.word_index >= 0
+        if chosen is not None:
+            owned &= chosen[self.word_index]
+        before = np.concatenate([[0], np.cumsum(owned)])
+        result: np.ndarray = np.diff(before[self.example_offsets]).astype(np.int32)
         return result
 
     def without_subwords(self, n_words: int) -> np.ndarray:

@@ -58,7 +58,10 @@ def check_train(
     if part.chars is not None:
         fix = "see whether these are the annotated texts, and what the log says was left out"
         raise UserError("no entity in train: its texts have no spans", where=part.file, fix=fix)
-    words = [(part.place(word), str(part.values[code])) for word, code in enumerate(part.tags[:4].tolist())]
+    words = [
+        (part.place(word), str(part.values[code]) if code >= 0 else "?")
+        for word, code in enumerate(part.tags[:4].tolist())
+    ]
     flat = [word for sentence in part.tokens[:4] for word in sentence][: len(words)]
     read = ", ".join(f"`{word:.20} {tag:.20}`" for word, (_, tag) in zip(flat, words, strict=True))
     what = f"no entity in train: every tag is O. Its first words and tags were read as: {read}"

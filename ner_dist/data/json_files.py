@@ -132,11 +132,14 @@ def _from_objects(
     tokens: list[Any] = []
     tags: list[Any] = []
     line_numbers: list[int] = []
+    documents: list[str] = []
     languages: Counter[str] = Counter()
     read = 0
     columns = {key: getattr(data, key) for key in ("tokens_column", "tags_column")}
     if data.language is not None:
         columns["language_column"] = data.language_column
+    if data.document_column is not None:
+        columns["document_column"] = data.document_column
     for number, row in numbered:
         read += 1
         if not isinstance(row, dict):
@@ -152,6 +155,8 @@ def _from_objects(
         tokens.append(row[data.tokens_column])
         tags.append(row[data.tags_column])
         line_numbers.append(number)
+        if data.document_column is not None:
+            documents.append(str(row[data.document_column]))
     return rows_from_lists(
         tokens,
         tags,
@@ -160,6 +165,7 @@ def _from_objects(
         place_prefix=place_prefix,
         read=read,
         languages=languages,
+        documents=None if data.document_column is None else documents,
     )
 
 

@@ -7,15 +7,9 @@ conversion instead.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 
-if TYPE_CHECKING:
-    from ner_dist.data.corpus import Rows
-
-# PyTorch's cross-entropy leaves it out.
-_IGNORED = -100
 _COLUMNS = "write a line of word, tab, tag for every word and an empty line after every sentence"
 
 
@@ -48,18 +42,6 @@ def check_ending(path: Path) -> None:
             path,
             "one file of a data set saved with save_to_disk",
             "set data.path to the folder of the whole data set",
-        )
-
-
-def check_ids(rows: Rows) -> None:
-    """Refuse ids that mean "no tag", as in data that was tokenised for training."""
-    if _IGNORED in rows.values:
-        code = list(rows.values).index(_IGNORED)
-        count = int((rows.tags == code).sum())
-        raise UserError(
-            f"{count} words have the id {_IGNORED}, the mark of subwords to skip; every word needs a tag",
-            where=rows.place_of_tag(code),
-            fix="use the data from before tokenisation, or write the id of O there",
         )
 
 

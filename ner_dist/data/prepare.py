@@ -11,13 +11,14 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ner_dist.data.annotation import AnnotatedSource
 from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
 from ner_dist.data.notes import Notes, recorded, without_details
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
-    from ner_dist.data.corpus import Corpus
+    from ner_dist.data.corpus import Corpus, Split
     from ner_dist.recipe import Data, Model, Recipe
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ DETAILS = "details.txt"
 """File in a prepared folder with a line for each change to the data that the log only counts."""
 
 # Part of the folder's key: raise it when the stored arrays, or the cutting of sentences, change.
-_FORMAT = 4
+_FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class PreparedSplit:
     encoded: Encoded
     repeats: Repeats | None = None
     """What was dropped from a held-out split, if anything was."""
+    chars: np.ndarray | None = None
+    """int64 [W, 2]: start and end of every word in the text of its document, if there is one."""
+    source: np.ndarray | None = None
+    """int8 [N]: the source of every sentence, in data of several sources."""
 
     @property
     def n_sentences(self) -> int:
@@ -69,6 +74,17 @@ class PreparedSplit:
 
         with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
             result: list[list[str]] = pa.ipc.open_file(source).read_all()["tokens"].to_pylist()
+            return result
+
+    def documents(self) -> list[str] | None:
+        """The document of every sentence; None if the data does not say it."""
+        import pyarrow as pa
+
+        path = self.folder / _DOCUMENTS
+        if not path.exists():
+            return None
+        with pa.memory_map(str(path)) as source:
+            result: list[str] = pa.ipc.open_file(source).read_all()["documents"].to_pylist()
             return result
 
     def words(self, index: np.ndarray) -> list[str]:
@@ -95,6 +111,8 @@ class Prepared:
     fingerprint: str
     pad_id: int
     vocab_size: int
+    sources: tuple[AnnotatedSource, ...] = ()
+    """What each source annotates, in data of several."""
     notes: Notes = field(default_factory=list)
     """Log lines of the preparation."""
     just_made: bool = False
@@ -236,6 +254,7 @@ def _write(
         "fingerprint": corpus.fingerprint,
         "pad_id": padding_id(tokenizer),
         "vocab_size": len(tokenizer),
+        "sources": [asdict(source) for source in corpus.sources],
         "notes": lines,
     }
     with writing(aside.parent):
@@ -260,15 +279,20 @@ def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:
 
 
 _ARRAYS = ("input_ids", "example_offsets", "word_index", "sentence")
+_DOCUMENTS = "documents.arrow"
 
 
-def _write_split(folder: Path, split: Any, encoded: Encoded) -> None:
+def _write_split(folder: Path, split: Split, encoded: Encoded) -> None:
     import pyarrow as pa
 
     folder.mkdir()
-    table = pa.table({"tokens": pa.array(split.tokens, type=pa.list_(pa.string()))})
-    with pa.OSFile(str(folder / "tokens.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    _write_table(folder / "tokens.arrow", tokens=pa.array(split.tokens, type=pa.list_(pa.string())))
+    if split.documents is not None:
+        # As a dictionary: a document's name is the same for all of its sentences.
+        _write_table(folder / _DOCUMENTS, documents=pa.array(split.documents).dictionary_encode())
+    for name, array in (("chars", split.chars), ("source", split.source)):
+        if array is not None:
+            np.save(folder / f"{name}.npy", array)
     np.save(folder / "tags.npy", split.tags)
     np.save(folder / "offsets.npy", split.offsets)
     for name in _ARRAYS:
@@ -276,6 +300,14 @@ def _write_split(folder: Path, split: Any, encoded: Encoded) -> None:
     if split.repeats is not None:
         np.save(folder / "repeat_of.npy", split.repeats.of)
         np.save(folder / "repeat_tags.npy", split.repeats.tags)
+
+
+def _write_table(path: Path, **columns: Any) -> None:
+    import pyarrow as pa
+
+    table = pa.table(columns)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
 
 
 def _load(folder: Path) -> Prepared:
@@ -289,7 +321,13 @@ def _load(folder: Path) -> Prepared:
             of, own = (_map(folder / name / f"repeat_{what}.npy") for what in ("of", "tags"))
             repeats = Repeats(of=of, tags=own)
         splits[name] = PreparedSplit(
-            folder / name, tags=tags, offsets=offsets, encoded=Encoded(**arrays), repeats=repeats
+            folder / name,
+            tags=tags,
+            offsets=offsets,
+            encoded=Encoded(**arrays),
+            repeats=repeats,
+            chars=_map_if_any(folder / name / "chars.npy"),
+            source=_map_if_any(folder / name / "source.npy"),
         )
     return Prepared(
         folder=folder,
@@ -299,9 +337,17 @@ def _load(folder: Path) -> Prepared:
         fingerprint=meta["fingerprint"],
         pad_id=meta["pad_id"],
         vocab_size=meta["vocab_size"],
+        sources=tuple(
+            AnnotatedSource(**source | {"types": tuple(source["types"])})
+            for source in meta.get("sources", [])
+        ),
         # Data that an older version prepared is found by its fingerprint.
         notes=[(level, text) for level, text in meta.get("notes", [])],
     )
+
+
+def _map_if_any(path: Path) -> np.ndarray | None:
+    return _map(path) if path.exists() else None
 
 
 def _map(path: Path) -> np.ndarray:

@@ -14,7 +14,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.data.column_roles import described, tag_column, tag_like, without_ranges, word_column
+from ner_dist.data.column_roles import (
+    described,
+    document_column,
+    tag_column,
+    tag_like,
+    without_ranges,
+    word_column,
+)
 from ner_dist.data.columns import Columns, cut
 from ner_dist.data.corpus import Rows
 from ner_dist.data.file_text import HEAD, ending_of, head_of, json_lines, read_bytes, read_text
@@ -130,7 +137,8 @@ def _read_conll(path: Path, data: Data) -> Rows:
             fix = f"set data.tags_column={' or '.join(holding)}, and {error.fix}"
             raise UserError(what, where=error.where, fix=fix) from None
         raise
-    return columns.rows(tokens, tags.number, attribute=tags.attribute)
+    documents = document_column(columns, data)
+    return columns.rows(tokens, tags.number, attribute=tags.attribute, documents=documents)
 
 
 _READERS: dict[str, Callable[[Path, Data], Content]] = {

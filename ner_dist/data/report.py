@@ -13,7 +13,7 @@ from ner_dist.data.notes import say_again
 from ner_dist.data.prepare import DETAILS
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.formatting import counted
-from ner_dist.labels import OUTSIDE
+from ner_dist.labels import OUTSIDE, UNLABELLED
 
 if TYPE_CHECKING:
     from ner_dist.data.labelled import LabelledSplit
@@ -32,7 +32,7 @@ def log_data(data: Prepared, labels: LabelSet) -> None:
     say_notes(data)
     begins = labels.coded()[0] == 1
     for name, split in label_splits(data, labels).items():
-        entities = int(begins[split.tags].sum())
+        entities = int(begins[split.tags[split.tags != UNLABELLED]].sum())
         log.info(
             "%s: %d sentences, %d words, %d entities", name, split.n_sentences, len(split.tags), entities
         )
@@ -75,8 +75,9 @@ def count_in_entities(split: LabelledSplit) -> tuple[int, int, int]:
     """Words without subwords, those of them inside gold entities, and those whose gold tag the rule
     misses.
     """
-    gaps = split.without_subwords()
-    ruled = np.array(split.tags)
+    gaps, outside = split.without_subwords(), split.labels.label2id[OUTSIDE]
+    gaps = gaps[split.tags[gaps] != UNLABELLED]
+    ruled = np.where(split.tags == UNLABELLED, np.int16(outside), split.tags)
     join_entities(ruled, gaps, split.offsets, split.labels)
-    inside = split.tags[gaps] != split.labels.label2id[OUTSIDE]
+    inside = split.tags[gaps] != outside
     return len(gaps), int(inside.sum()), int((ruled[gaps] != split.tags[gaps]).sum())

@@ -67,30 +67,38 @@ class _Layout:
     """Directly after a word of the same type in the same sentence."""
 
 
-def evidence(parts: np.ndarray, types: np.ndarray, offsets: np.ndarray) -> Evidence:
-    """Count how entities begin and end.
+def evidence(
+    parts: np.ndarray, types: np.ndarray, offsets: np.ndarray, unlabelled: np.ndarray | None = None
+) -> Evidence:
+    """Count how entities begin and end. What stands beside a word without a label tells nothing of it.
 
     Args:
         parts: what part of an entity every word is, as in `notation`, int [W].
         types: index of every word's type, int [W]; -1 outside.
         offsets: int64 [N+1]; sentence i has the words offsets[i]:offsets[i + 1].
+        unlabelled: bool [W], words without a label, which are OUT here; None for none.
     """
     layout = _layout(parts, types, offsets)
-    begins = layout.explicit & ~layout.behind
+    begins, stray = layout.explicit & ~layout.behind, layout.implicit
     starts = layout.explicit | layout.implicit
+    if unlabelled is not None:
+        known = ~follows(unlabelled, offsets)
+        begins, stray = begins & known, stray & known
     piece = np.cumsum(starts)
     inside = parts != OUT
-    stray_piece = np.concatenate([[False], layout.implicit[starts]])
+    stray_piece = np.concatenate([[False], stray[starts]])
     last = inside & ~np.append(inside[1:] & ~starts[1:], False)
     ended = np.isin(parts, (END, SINGLE))
     unended = last & ~ended
+    if unlabelled is not None:
+        unended[:-1] &= ~unlabelled[1:]
     return Evidence(
         entities=int(starts.sum()),
         begins=int(begins.sum()),
-        stray=int(layout.implicit.sum()),
+        stray=int(stray.sum()),
         stray_words=int((inside & stray_piece[piece]).sum()),
         first_begin=_first(begins),
-        first_stray=_first(layout.implicit),
+        first_stray=_first(stray),
         ends=int(ended.sum()),
         unended=int(unended.sum()),
         first_unended=_first(unended),
@@ -178,6 +186,14 @@ def _layout(parts: np.ndarray, types: np.ndarray, offsets: np.ndarray) -> _Layou
     explicit = (parts == BEGIN) | (parts == SINGLE)
     implicit = ((parts == INSIDE) | (parts == END)) & ~(behind & open_before)
     return _Layout(explicit, implicit, behind)
+
+
+def follows(chosen: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """bool [W]: words directly after a chosen one, bool [W], in the same sentence."""
+    after = np.zeros(len(chosen), dtype=bool)
+    after[1:] = chosen[:-1]
+    after[offsets[:-1][np.diff(offsets) > 0]] = False
+    return after
 
 
 def _behind(types: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -60,12 +60,9 @@ def files_of(data: Data, split: str) -> list[Path]:
             what = f"no such file; the files are {_listed(folder)}"
             raise UserError(what, where=str(path), fix=f"set data.files.{split}")
         return [path]
+    if found := _found(data, split):
+        return found
     wanted = getattr(data.splits, split).lower()
-    roots = [folder / data.name] if data.name else []
-    for root in filter(Path.is_dir, (*roots, folder, folder / "data")):
-        for names in names_of(wanted, split):
-            if found := _named(root, names, data=data, split=split):
-                return found
     drop = f", or data.splits.{split} to null" if split != "train" else f", or data.splits.{split}"
     what = f"no file is named '{wanted}'; the files are {_listed(folder)}"
     if joined := [path.name for path in _files_in(folder) if _holds_more(path, split)]:
@@ -91,6 +88,28 @@ def read_with(path: Path) -> list[Path]:
         return sorted(inside for inside in path.rglob("*") if inside.is_file())
     beside = path.with_suffix(".ann")
     return [path, beside] if path.suffix == ".txt" and beside.is_file() else [path]
+
+
+def has_files(data: Data, split: str) -> bool:
+    """Whether there are files of a split; a single file, or a folder that is one split, is train.
+
+    Raises:
+        UserError: several could be the split, or a shard is missing.
+    """
+    if is_one_split(Path(data.path).expanduser()):
+        return split == "train"
+    return split in data.files or bool(_found(data, split))
+
+
+def _found(data: Data, split: str) -> list[Path]:
+    """The files that are named like a split; empty if there are none."""
+    folder = Path(data.path).expanduser()
+    roots = [folder / data.name] if data.name else []
+    for root in filter(Path.is_dir, (*roots, folder, folder / "data")):
+        for names in names_of(getattr(data.splits, split).lower(), split):
+            if found := _named(root, names, data=data, split=split):
+                return found
+    return []
 
 
 def files_if_any(data: Data, split: str) -> list[Path]:

@@ -34,7 +34,7 @@ def read_parquet(path: Path, data: Data) -> Content:
     try:
         file = pq.ParquetFile(pa.BufferReader(read_bytes(path)))
         names = file.schema_arrow.names
-        wanted = {data.tokens_column, data.tags_column, data.language_column}
+        wanted = {data.tokens_column, data.tags_column, data.language_column, data.document_column}
         plain = _has_lists(file.schema_arrow, data)
         table = file.read(columns=[name for name in names if name in wanted] if plain else None)
     except (pa.ArrowException, OSError) as error:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ner_dist.data.unlabelled import is_no_label
+
 WORD_NAMES = frozenset(("token", "tokens", "word", "words", "form", "text", "surface"))
 TAG_NAMES = frozenset(
     (
@@ -40,6 +42,6 @@ def type_in(tag: str) -> str:
 
 
 def are_tags(values: Iterable[str]) -> bool:
-    """Whether distinct cells are certainly entity tags: each O or prefixed, not all O."""
-    entities = [value for value in values if not is_outside(value)]
+    """Whether distinct cells are certainly entity tags: each O, prefixed or none, not all O."""
+    entities = [value for value in values if not is_outside(value) and not is_no_label(value)]
     return bool(entities) and all(map(is_prefixed, entities))

@@ -15,12 +15,24 @@ import numpy as np
 
 from ner_dist import formatting
 from ner_dist.data.notation import BARE, BEGIN, OUT, UNTYPED, NotATag, Spelt, alike, spell
-from ner_dist.data.schemes import Evidence, begins_with_inside, evidence, scheme_name, to_iob2
+from ner_dist.data.renaming import places
+from ner_dist.data.schemes import (
+    Evidence,
+    begins_with_inside,
+    evidence,
+    follows,
+    renamed,
+    scheme_name,
+    to_iob2,
+)
+from ner_dist.data.unlabelled import NO_CODE
 from ner_dist.errors import UserError
+from ner_dist.labels import OUTSIDE, UNLABELLED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ner_dist.data.renaming import Renaming
     from ner_dist.labels import LabelSet
 
 log = logging.getLogger(__name__)
@@ -42,7 +54,7 @@ class Written(Protocol):
 
     @property
     def tags(self) -> np.ndarray:
-        """int64 [W]: index into `values` of every word's tag."""
+        """int64 [W]: index into `values` of every word's tag; -1 for a word without a label."""
 
     @property
     def offsets(self) -> np.ndarray:
@@ -68,6 +80,8 @@ class Tags:
     """Number of entities that begin with an I- although the scheme requires B-."""
     stray_words: int = 0
     """Number of words in these."""
+    unlabelled: np.ndarray | None = None
+    """bool [W]: words without a label, whose part is OUT; None if there are none."""
 
     @property
     def entities(self) -> Counter[str]:
@@ -77,7 +91,10 @@ class Tags:
 
     def ids(self, labels: LabelSet) -> np.ndarray:
         """The label id of every word, int16 [W]; `labels` has the B- and I- of every type."""
-        return label_ids(self.parts, self.types, self.names, labels)
+        ids = label_ids(self.parts, self.types, self.names, labels)
+        if self.unlabelled is not None:
+            ids[self.unlabelled] = UNLABELLED
+        return ids
 
 
 def label_ids(parts: np.ndarray, types: np.ndarray, names: Sequence[str], labels: LabelSet) -> np.ndarray:
@@ -96,6 +113,27 @@ def label_ids(parts: np.ndarray, types: np.ndarray, names: Sequence[str], labels
     return result
 
 
+def renamed_ids(
+    tags: np.ndarray, offsets: np.ndarray, *, known: LabelSet, renaming: Renaming, labels: LabelSet
+) -> np.ndarray:
+    """Ids in another label set of types under other names, int16 [W]; entities stay separate.
+
+    Args:
+        tags: ids in `known`, int [W].
+        offsets: int64 [N+1].
+        known: what `tags` mean.
+        renaming: the new names; a type that has none, or that `labels` does not have, becomes O.
+        labels: what the result means.
+    """
+    part_of, type_of = known.coded()
+    labelled = tags != UNLABELLED
+    ids = np.where(labelled, tags, known.label2id[OUTSIDE])
+    to = places(known.types, renaming, labels.types)
+    new = label_ids(*renamed(part_of[ids], type_of[ids], offsets, to), labels.types, labels)
+    new[~labelled] = UNLABELLED
+    return new
+
+
 @dataclass(frozen=True)
 class _Column:
     """The tags of one file as they are written."""
@@ -105,6 +143,8 @@ class _Column:
     parts: np.ndarray
     types: np.ndarray
     found: Evidence
+    unlabelled: np.ndarray | None = None
+    """bool [W]: words without a label; None if there are none."""
 
     @property
     def bare(self) -> bool:
@@ -148,6 +188,7 @@ def read_tags(
         others = [other.found for other in (*columns, *examples) if other is not column and not other.bare]
         begins = not iob2 and (column.bare or begins_with_inside(column.found, others))
         read.append(_in_iob2(column, begins=begins, repair=repair))
+        _say_unlabelled(column, which)
         _say_spelling(column, which)
         _say_scheme(column, read[-1], which)
         if not begins and column.found.stray:
@@ -204,12 +245,21 @@ def spell_labels(tags: Sequence[str], *, where: str, fix: str | None = None) -> 
 
 
 def _words(rows: Written) -> np.ndarray:
-    return np.bincount(rows.tags, minlength=len(rows.values))
+    """How many words bear each tag, int64 [V]."""
+    return np.bincount(rows.tags[rows.tags != NO_CODE], minlength=len(rows.values))
 
 
 def _column(rows: Written, spelt: Spelt) -> _Column:
-    parts, types = spelt.parts[rows.tags], spelt.types[rows.tags]
-    return _Column(rows, spelt, parts, types, evidence(parts, types, rows.offsets))
+    unlabelled = rows.tags == NO_CODE
+    if not unlabelled.any():
+        parts, types = spelt.parts[rows.tags], spelt.types[rows.tags]
+        return _Column(rows, spelt, parts, types, evidence(parts, types, rows.offsets))
+    # Such a word is outside of all entities, as far as is known. Its code -1 takes what is appended here.
+    parts, types = (
+        np.append(spelt.parts, np.int8(OUT))[rows.tags],
+        np.append(spelt.types, np.int16(-1))[rows.tags],
+    )
+    return _Column(rows, spelt, parts, types, evidence(parts, types, rows.offsets, unlabelled), unlabelled)
 
 
 def _in_iob2(column: _Column, *, begins: bool, repair: Repair) -> Tags:
@@ -217,16 +267,33 @@ def _in_iob2(column: _Column, *, begins: bool, repair: Repair) -> Tags:
     if not column.found.ends:
         letters &= {"", "B", "I"}
     damaged = column.found if not begins else None
+    starts: bool | np.ndarray = begins or repair == "begin"
+    if column.unlabelled is not None and not begins:
+        # An I- behind a word without a label may continue what begins there.
+        starts = starts & ~follows(column.unlabelled, column.rows.offsets)
     return Tags(
         parts=to_iob2(
             *(column.parts, column.types, column.rows.offsets),
-            begins_with_inside=begins or repair == "begin",
+            begins_with_inside=starts,
         ),
         types=column.types,
         names=column.spelt.names,
         scheme=scheme_name(letters, begins_with_inside=begins),
         stray=damaged.stray if damaged else 0,
         stray_words=damaged.stray_words if damaged else 0,
+        unlabelled=column.unlabelled,
+    )
+
+
+def _say_unlabelled(column: _Column, which: str) -> None:
+    """Log the number of words that are neither trained on nor scored."""
+    if column.unlabelled is None:
+        return
+    count, of = int(column.unlabelled.sum()), len(column.unlabelled)
+    log.info(
+        "%s: %s of %s without a %slabel (null, -100 or ?), the first at %s: neither trained on nor scored",
+        *(column.rows.file, f"{count:,}", formatting.counted(of, "word"), which),
+        column.rows.place(int(np.argmax(column.unlabelled))),
     )
 
 

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from ner_dist import formatting
+from ner_dist.data.annotation import annotation_of
 from ner_dist.data.labelled import LabelledSplit
 from ner_dist.data.prepare import ANY_TRAINING, Prepared, prepare
 from ner_dist.data.renaming import check as check_renaming
 from ner_dist.data.renaming import guessed, new_names, places, remedy
 from ner_dist.data.report import report_without_subwords, say_notes
-from ner_dist.data.schemes import renamed
-from ner_dist.data.tags import label_ids
+from ner_dist.data.tags import renamed_ids
 from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import EvaluationResult
 from ner_dist.evaluation.evaluate import evaluate as score_split
@@ -29,6 +29,7 @@ from ner_dist.evaluation.json_form import as_json
 from ner_dist.evaluation.predictions import verify, write_predictions
 from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import check_folder, write_atomically
+from ner_dist.labels import look_up
 from ner_dist.model.encoder import load_config
 from ner_dist.model.tagger import decoding_of, load_tagging_model
 from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
@@ -72,8 +73,8 @@ def evaluate(
         split: the split to score.
         settings: `data.key=value`: how the data is read, as in a recipe.
         precision: `fp32`, `bf16` or `fp16`; `auto` is what suits the device.
-        decode: `greedy` or `viterbi`, as `evaluation.decode` of a recipe; None is how the model was scored, or
-            `greedy`.
+        decode: `greedy` or `viterbi`, as `evaluation.decode` of a recipe; None is how the model was scored,
+            or `greedy`.
         batch_tokens: padded subwords a forward pass holds; changes the speed alone.
         out: folder for results.json and the predictions; None writes nothing.
         tags: the tag of each of the model's ids, with commas between, or a file of them; None is what its
@@ -109,7 +110,7 @@ def evaluate(
     )
     config = load_config(recipe.model)
     # All splits of a run's own data: their labels are those that it learned.
-    whole = data is None and getattr(recipe.data.splits, split) is not None
+    whole = data is None and split in recipe.data.used_splits
     with running(recipe, model_type=config.model_type) as accelerator:
         tagger, written = load_tagging_model(
             folder, precision=precision_of(accelerator), device=accelerator.device
@@ -176,7 +177,14 @@ def _match(
 
     sentences = data.splits[split]
     gold = gold_ids(sentences.tags, sentences.offsets)
-    labelled = LabelledSplit(sentences, tags=gold, labels=labels, pad_id=data.pad_id)
+    renamed = [replace(source, types=tuple(new_names(source.types, renaming))) for source in data.sources]
+    labelled = LabelledSplit(
+        sentences,
+        tags=gold,
+        labels=labels,
+        pad_id=data.pad_id,
+        annotation=annotation_of(renamed, sentences.source, sentences.offsets, labels),
+    )
     return _Scored(labelled, decoder, gold_ids)
 
 
@@ -264,11 +272,8 @@ def _gold(
 ) -> np.ndarray:
     """Gold ids in `labels`, int16 [W], of types under their new names."""
     if not renaming:
-        result: np.ndarray = known.projection(labels)[tags]
-        return result
-    parts, types = (of[tags] for of in known.coded())
-    to = places(known.types, renaming, labels.types)
-    return label_ids(*renamed(parts, types, offsets, to), labels.types, labels)
+        return look_up(known.projection(labels), tags)
+    return renamed_ids(tags, offsets, known=known, renaming=renaming, labels=labels)
 
 
 def _say_scheme(written: list[str], decoder: Decoder, scheme: str, model: str) -> None:

@@ -23,6 +23,8 @@ from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.figures import DecodingScores, LenientScores, SplitFigures
 from ner_dist.evaluation.legal import LegalTags
+from ner_dist.labels import OUTSIDE, UNLABELLED
+from ner_dist.model.partial_loss import summed_cross_entropy
 from ner_dist.runtime.progress import progress
 from ner_dist.runtime.signals import Stopped
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from accelerate import Accelerator
 
+    from ner_dist.data.annotation import Annotation
     from ner_dist.data.collate import Batch
     from ner_dist.data.encoding import Encoded
     from ner_dist.data.labelled import LabelledSplit
@@ -56,6 +59,7 @@ class EvaluationResult:
     loss_words: int
     correct_words: int
     words: int
+    """Those that have a label."""
     sentences: int
     seconds: float
     scheme: str = "IOB2"
@@ -70,7 +74,7 @@ class EvaluationResult:
 
     @property
     def loss(self) -> float:
-        """Mean cross-entropy of the words that have subwords."""
+        """Mean cross-entropy of the labelled words that have subwords."""
         return self.loss_sum / max(self.loss_words, 1)
 
     @cached_property
@@ -142,6 +146,7 @@ def evaluate(
     if decoder is None and (decode == "viterbi" or with_predictions):
         legal = LegalTags(split.encoded, split.offsets, labels)
     has_loss, scheme = decoder is None or decoder.one_to_one, "IOB2"
+    loss_of = _Loss(split, accelerator.device)
 
     def store() -> None:
         # One batch late, so that the device computes the next one while this one is stored.
@@ -158,11 +163,19 @@ def evaluate(
     was_training = model.training
     model.eval()
     mine = plan.rank_micro_batches(rank, world)
-    passes = word_logits(model, split.encoded, tags, mine, pad_id=split.pad_id, device=accelerator.device)
+    passes = word_logits(
+        model,
+        split.encoded,
+        tags,
+        mine,
+        pad_id=split.pad_id,
+        device=accelerator.device,
+        annotation=split.annotation,
+    )
     with progress("scoring", len(mine)) as show:
         for done, (batch, logits) in enumerate(passes, start=1):
             if has_loss:
-                loss_sum += torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum").double()
+                loss_sum += loss_of(logits, batch).double()
             store()
             answers = [logits.argmax(-1), *([_confidence(logits)] if with_predictions else [])]
             scores = _ToHost(logits) if legal is not None else None
@@ -177,22 +190,30 @@ def evaluate(
         scheme = _decode(predicted, scored, split.offsets, decoder, accelerator=accelerator)
         has_loss = has_loss and scheme == "IOB2"
     here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
-    counted = [_count(here, split.offsets, tags, predicted, scored, labels)]
+
+    def count(answers: np.ndarray) -> np.ndarray:
+        if split.annotation is not None:
+            answers = split.annotation.scored(answers, labels.label2id[OUTSIDE])
+        return _count(here, split.offsets, tags, answers, scored, labels)
+
+    counted = [count(predicted)]
     if legal is not None:
         greedy = predicted
         predicted = greedy.copy()
         redone, probability = legal.decode(predicted)
-        counted.append(_count(here, split.offsets, tags, predicted, scored, labels))
+        counted.append(count(predicted))
         if decode == "greedy":
             predicted = greedy
         elif confidence is not None:
             confidence[redone] = (probability * 10**_DIGITS).round()
+    if split.annotation is not None:
+        predicted = split.annotation.scored(predicted, labels.label2id[OUTSIDE])
     sums, loss = _reduce(np.stack(counted), loss_sum, accelerator=accelerator)
     unpacked = dict(zip(("greedy", "viterbi"), (_unpack(totals, labels) for totals in sums), strict=False))
-    strict, lenient, (correct, words, sentences, loss_words) = unpacked.get(decode, unpacked["greedy"])
-    if sentences != split.n_sentences or words != len(tags):
+    strict, lenient, (correct, read, sentences, loss_words, words) = unpacked.get(decode, unpacked["greedy"])
+    if sentences != split.n_sentences or read != len(tags):
         raise AssertionError(
-            f"scored {sentences} of {split.n_sentences} sentences, {words} of {len(tags)} words"
+            f"scored {sentences} of {split.n_sentences} sentences, {read} of {len(tags)} words"
         )
     answered = {}
     if confidence is not None:
@@ -225,6 +246,7 @@ def word_logits(
     *,
     pad_id: int,
     device: torch.device,
+    annotation: Annotation | None = None,
 ) -> Iterator[tuple[Batch, torch.Tensor]]:
     """Run forward passes; yield each batch with the logits of its words, float32 [words, labels].
 
@@ -235,9 +257,11 @@ def word_logits(
         micro_batches: the examples of each forward pass.
         pad_id: as in `collate`.
         device: device of the model.
+        annotation: as in `collate`.
     """
+    pin = device.type == "cuda"
     for examples in micro_batches:
-        batch = collate(encoded, examples, tags, pad_id=pad_id, pin=device.type == "cuda").to(device)
+        batch = collate(encoded, examples, tags, pad_id=pad_id, annotation=annotation, pin=pin).to(device)
         logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
         yield batch, logits.flatten(0, 1)[batch.positions].float()
 
@@ -266,6 +290,25 @@ def _confidence(logits: torch.Tensor) -> torch.Tensor:
     return result
 
 
+class _Loss:
+    """The sum of the words' cross-entropy, over what their sources annotate."""
+
+    def __init__(self, split: LabelledSplit, device: torch.device) -> None:
+        known = split.annotation
+        self.annotated = None if known is None else torch.from_numpy(known.annotated).to(device)
+        self.outside = split.labels.label2id[OUTSIDE]
+
+    def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        if self.annotated is None or batch.sources is None:
+            return torch.nn.functional.cross_entropy(
+                logits, batch.targets, ignore_index=UNLABELLED, reduction="sum"
+            )
+        annotated = self.annotated[batch.sources]
+        return summed_cross_entropy(
+            logits, batch.targets, annotated, outside=self.outside, ignore_index=UNLABELLED
+        )
+
+
 class _ToHost:
     """An asynchronous copy of a tensor to host memory, queued after the kernels launched so far."""
 
@@ -289,9 +332,9 @@ def _count(
     scored: np.ndarray,
     labels: LabelSet,
 ) -> np.ndarray:
-    """This rank's counts, int64 [6 * types + 4]."""
+    """This rank's counts, int64 [6 * types + 5]."""
     lengths = offsets[sentences + 1] - offsets[sentences]
-    totals = np.zeros(6 * len(labels.types) + 4, dtype=np.int64)
+    totals = np.zeros(6 * len(labels.types) + 5, dtype=np.int64)
     # In parts: what counting needs beside the predictions would be many times their size.
     part = np.cumsum(lengths) // _CHUNK
     for piece in np.split(np.arange(len(sentences)), np.flatnonzero(np.diff(part)) + 1):
@@ -304,8 +347,8 @@ def _count(
             metrics.count(own_gold, own_predicted, own_offsets, labels, strict=strict).as_array()
             for strict in (True, False)
         ]
-        right = int((own_gold == own_predicted).sum())
-        rest = [right, len(words), len(piece), int(scored[words].sum())]
+        right, labelled = int((own_gold == own_predicted).sum()), own_gold != UNLABELLED
+        rest = [right, len(words), len(piece), int(scored[words[labelled]].sum()), int(labelled.sum())]
         totals += np.concatenate([*(array.ravel() for array in spans), rest]).astype(np.int64)
     return totals
 

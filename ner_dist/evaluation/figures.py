@@ -64,13 +64,14 @@ class SplitFigures:
     recall: float
     f1: float
     accuracy: float
-    """Share of words with the right tag."""
+    """Share of the labelled words with the right tag."""
     macro: PrecisionRecallF1[float]
     per_type: dict[str, TypeScores]
     scheme: str
     lenient: LenientScores
     sentences: int
     words: int
+    """Those that have a label."""
     words_per_second: float | None
     decoding: dict[str, DecodingScores] | None = field(default=None, metadata=OPTIONAL)
     """By `greedy` (the most probable tag of each word) and `viterbi` (legal tags); None where the model's

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ner_dist.labels import LabelSet, Spans, extract_spans
+from ner_dist.labels import UNLABELLED, LabelSet, Spans, extract_spans
 
 STRICT = "strict IOB2"
 LENIENT = "lenient (seqeval default)"
@@ -95,10 +95,21 @@ def _matches(gold: Spans, predicted: Spans) -> np.ndarray:
     return result
 
 
+def labelled_only(
+    gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gold and predicted tags, int [w] each, and offsets, of the words that have a gold label."""
+    kept = gold != UNLABELLED
+    if kept.all():
+        return gold, predicted, offsets
+    return gold[kept], predicted[kept], np.concatenate([[0], np.cumsum(kept)])[offsets]
+
+
 def count(
     gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, strict: bool
 ) -> Counts:
-    """Compare predicted with gold tags, both int [W]."""
+    """Compare predicted with gold tags, both int [W]; words whose gold is `UNLABELLED` are left out."""
+    gold, predicted, offsets = labelled_only(gold, predicted, offsets)
     of_gold = extract_spans(gold, offsets, labels, strict=strict)
     of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
     right = of_gold.type[_matches(of_gold, of_predicted)]
@@ -113,6 +124,7 @@ def count_per_sentence(
 
     Their sum over any choice of sentences gives that choice's scores, which is what resampling needs.
     """
+    gold, predicted, offsets = labelled_only(gold, predicted, offsets)
     of_gold = extract_spans(gold, offsets, labels, strict=strict)
     of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
     right = _matches(of_gold, of_predicted)
@@ -164,7 +176,8 @@ def standing(f1: float, loss: float | None) -> tuple[float, float]:
 
 
 def token_accuracy(gold: np.ndarray, predicted: np.ndarray) -> float:
-    """Share of words with the right tag."""
+    """Share of the labelled words with the right tag."""
+    gold, predicted = gold[gold != UNLABELLED], predicted[gold != UNLABELLED]
     return float((gold == predicted).mean()) if len(gold) else 0.0
 
 

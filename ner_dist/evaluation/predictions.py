@@ -17,6 +17,7 @@ import numpy as np
 from ner_dist.data.file_text import json_lines, read_text
 from ner_dist.data.training_text import entities
 from ner_dist.files import atomic_file
+from ner_dist.labels import UNLABELLED
 
 if TYPE_CHECKING:
     from ner_dist.data.labelled import LabelledSplit
@@ -34,7 +35,7 @@ def write_predictions(
     confidence: np.ndarray | None = None,
     training: TrainingText | None = None,
 ) -> None:
-    """One JSON object a sentence, in the order of the data.
+    """One JSON object a sentence, in the order of the data; the gold of a word without a label is null.
 
     Args:
         path: the file.
@@ -43,9 +44,10 @@ def write_predictions(
         confidence: as in `EvaluationResult`; None leaves it out.
         training: what the model was trained on; None leaves out what it has seen.
     """
-    names = np.array(split.labels.tags, dtype=object)
-    gold_tags, predicted_tags = names[split.tags].tolist(), names[predicted].tolist()
-    words = split.prepared.tokens()
+    names = np.array([*split.labels.tags, None], dtype=object)
+    gold_tags = names[np.where(split.tags == UNLABELLED, -1, split.tags)].tolist()
+    predicted_tags = names[predicted].tolist()
+    words, documents, chars = split.prepared.tokens(), split.prepared.documents(), split.prepared.chars
     of_gold = entities(words, split.tags, split.offsets, split.labels)
     with atomic_file(path) as file:
         for i, (tokens, own_entities) in enumerate(zip(words, of_gold, strict=True)):
@@ -56,6 +58,10 @@ def write_predictions(
                 "gold": gold_tags[start:end],
                 "predicted": predicted_tags[start:end],
             }
+            if documents is not None:
+                line["document"] = documents[i]
+            if chars is not None:
+                line["offsets"] = chars[start:end].tolist()
             if confidence is not None:
                 line["confidence"] = confidence[start:end].tolist()
             if training is not None:
@@ -77,7 +83,11 @@ def verify(path: Path, figures: SplitFigures) -> None:
     from seqeval.scheme import IOB2
 
     lines = [line for _, line in json_lines(read_text(path), path)]
-    gold, predicted = [line["gold"] for line in lines], [line["predicted"] for line in lines]
+    pairs = [
+        [pair for pair in zip(line["gold"], line["predicted"], strict=True) if pair[0] is not None]
+        for line in lines
+    ]
+    gold, predicted = ([[pair[side] for pair in each] for each in pairs] for side in (0, 1))
     with warnings.catch_warnings():
         # seqeval warns where a figure is 0/0; it is 0 here and there.
         warnings.simplefilter("ignore")
@@ -93,6 +103,6 @@ def verify(path: Path, figures: SplitFigures) -> None:
             if getattr(ours, name) != value
         }
         assert not differing, f"{path}: {mode} figures differ from seqeval's: {differing}"
-    words = sum(len(line["gold"]) for line in lines)
-    correct = sum(a == b for line in lines for a, b in zip(line["gold"], line["predicted"], strict=True))
+    words = sum(map(len, pairs))
+    correct = sum(a == b for each in pairs for a, b in each)
     assert figures.accuracy == correct / max(words, 1), f"{path}: accuracy differs"

@@ -13,6 +13,7 @@ import numpy as np
 from ner_dist.data.corpus import offsets_of
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.figures import LenientFigures, RepeatsFigures
+from ner_dist.labels import UNLABELLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,9 @@ def with_repeats(
     assert evaluation.predicted is not None
     lengths = np.diff(split.offsets)[repeats.of]
     offsets = offsets_of(lengths)
-    words = np.repeat(split.offsets[repeats.of] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    gold, predicted = gold_of(repeats.tags, offsets), evaluation.predicted[words]
+    places = np.repeat(split.offsets[repeats.of] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    gold, predicted = gold_of(repeats.tags, offsets), evaluation.predicted[places]
+    words = evaluation.words + int((gold != UNLABELLED).sum())
     right = evaluation.correct_words + int((gold == predicted).sum())
     strict, lenient = (
         metrics.scores(
@@ -58,8 +60,8 @@ def with_repeats(
         recall=strict.recall,
         f1=strict.f1,
         scheme=metrics.STRICT,
-        accuracy=right / (evaluation.words + len(gold)),
+        accuracy=right / max(words, 1),
         lenient=LenientFigures(lenient.precision, lenient.recall, lenient.f1, metrics.LENIENT),
         sentences=evaluation.sentences + len(repeats.of),
-        words=evaluation.words + len(gold),
+        words=words,
     )

@@ -227,8 +227,8 @@ def load_tagger(
         precision: `fp32`, `bf16` or `fp16`; `auto` is that in which a run was scored if the device has it,
             else what suits the device.
         device: such as `cpu` or `cuda:1`; None is a GPU if there is one, else the CPU.
-        decode: `greedy` or `viterbi`, as `evaluation.decode` of a recipe; None is how the model was scored, or
-            `greedy`.
+        decode: `greedy` or `viterbi`, as `evaluation.decode` of a recipe; None is how the model was scored,
+            or `greedy`.
 
     Raises:
         UserError: the model cannot be loaded, or the device cannot compute in this precision.

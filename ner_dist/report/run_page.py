@@ -204,7 +204,7 @@ def _alone(predictions: Predictions, name: str) -> AlignedPredictions:
         confidence={name: [predictions.confidence]},
         in_train={} if predictions.in_train is None else {name: predictions.in_train},
         seen={} if predictions.seen is None else {name: predictions.seen},
-    )
+    ).labelled_words()
 
 
 def _state(run: Run, end: _Results, events: list[Event]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.prepare import window_sizes
 from ner_dist.data.report import count_in_entities
@@ -16,6 +16,7 @@ from ner_dist.evaluation.figures import FORMAT, SplitFigures
 from ner_dist.evaluation.json_form import as_json
 from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import typed, write_atomically
+from ner_dist.labels import look_up
 from ner_dist.model.tagger import TaggingModel, load_tagging_model, save_model
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
@@ -24,6 +25,7 @@ from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
 
 if TYPE_CHECKING:
+    from ner_dist.data.prepare import Prepared
     from ner_dist.evaluation.evaluate import EvaluationResult
     from ner_dist.training.metrics_log import MetricsLogger
     from ner_dist.training.trainer import Trainer
@@ -90,7 +92,7 @@ def _results(trainer: Trainer, metrics_log: MetricsLogger) -> RunResults:
         name=trainer.recipe.name,
         labels=list(task.labels.types),
         train=train,
-        data={"fingerprint": task.data.fingerprint, **task.data.counts, **inside},
+        data={"fingerprint": task.data.fingerprint, **task.data.counts, **inside, **_sources(task.data)},
         environment=Environment(
             strategy=describe(accelerator),
             processes=accelerator.num_processes,
@@ -99,6 +101,11 @@ def _results(trainer: Trainer, metrics_log: MetricsLogger) -> RunResults:
         **scores,
         examples=examples,
     )
+
+
+def _sources(data: Prepared) -> dict[str, list[dict[str, Any]]]:
+    """What each source gave and annotates; nothing for data of one source."""
+    return {"sources": [asdict(source) for source in data.sources]} if data.sources else {}
 
 
 def _train_figures(trainer: Trainer, metrics_log: MetricsLogger) -> TrainFigures:
@@ -134,7 +141,7 @@ def _final_scores(
         evaluation = trainer.evaluate_split(tagger, split, metrics_log, with_predictions=True)
         on_main_rank(trainer.accelerator, partial(_write_predictions, trainer, split, evaluation))
         published = with_repeats(
-            evaluation, trainer.task.splits[split].prepared, gold_of=lambda tags, _: projection[tags]
+            evaluation, trainer.task.splits[split].prepared, gold_of=lambda tags, _: look_up(projection, tags)
         )
         if published is not None:
             log.info("%s as published: %s", split, published)

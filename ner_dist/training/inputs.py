@@ -58,9 +58,9 @@ def has_changed(data: Data, *, fingerprint: str, stamp: str | None) -> bool:
     Raises:
         UserError: the data exists but cannot be read.
     """
-    from ner_dist.data.sources import SYNTHETIC, load_corpus, source_stamp
+    from ner_dist.data.sources import is_here, load_corpus, source_stamp
 
-    if data.path != SYNTHETIC and not Path(data.path).expanduser().exists():
+    if not is_here(data):
         return False
     if source_stamp(data) == stamp:
         return False

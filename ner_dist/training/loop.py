@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ner_dist.data.batch_plan import Plan, plan_epoch, rank_micro_batches
 from ner_dist.data.collate import collate
+from ner_dist.labels import UNLABELLED
 from ner_dist.training.optimizer import learning_rate, set_learning_rate
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class TrainLoop:
         self.loss = loss.to(accelerator.device)
         self.split = split
         self.lengths = split.encoded.lengths
-        self.words = split.encoded.words_per_example()
+        self.words = split.encoded.words_per_example(split.tags != UNLABELLED)
         self.weights = _example_weights(split, loss=loss, words=self.words)
         self.step = 0
         self.at_work: AtWork | None = None
@@ -156,13 +157,14 @@ class TrainLoop:
                 examples,
                 self.split.tags,
                 pad_id=self.split.pad_id,
+                annotation=self.split.annotation,
                 pin=self.accelerator.device.type == "cuda",
             ).to(self.accelerator.device)
             torch.manual_seed(_dropout_seed(self.settings.seed, self.step, micro_batch))
             self.at_work = AtWork(step=self.step + 1, micro_batch=micro_batch, examples=examples)
             with self._synchronise(turn == len(mine) - 1):
                 logits = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-                loss = self.loss(logits.flatten(0, 1)[batch.positions], batch.targets)
+                loss = self.loss(logits.flatten(0, 1)[batch.positions], batch.targets, batch.sources)
                 # A step with zero weight (class weights may be 0) has no loss.
                 self.accelerator.backward(loss * (world / weight if weight else 0.0))
             loss_sum += loss.detach()
@@ -211,13 +213,15 @@ class TrainLoop:
 
 
 def _example_weights(split: LabelledSplit, *, loss: TaggingLoss, words: np.ndarray) -> np.ndarray:
-    """Contribution of each example to the loss denominator: its words, or their class weights, [E]."""
-    if loss.weights is None:
+    """Contribution of each example to the loss denominator: its words, or their weights, [E]."""
+    if loss.weights is None and split.annotation is None:
         return words
-    encoded = split.encoded
-    owned = encoded.word_index >= 0
-    example = np.repeat(np.arange(len(words)), encoded.lengths)[owned]
-    weights = loss.weights.cpu().numpy().astype(np.float64)[split.tags[encoded.word_index[owned]]]
+    of_word, example = split.labelled_words()
+    weights = np.ones(len(of_word))
+    if loss.weights is not None:
+        weights = loss.weights.cpu().numpy().astype(np.float64)[split.tags[of_word]]
+    if split.annotation is not None:
+        weights = weights * split.annotation.weights[split.annotation.source[of_word]]
     return np.bincount(example, weights=weights, minlength=len(words))
 
 

@@ -14,6 +14,7 @@ from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
 from ner_dist.evaluation.metrics import standing
+from ner_dist.labels import OUTSIDE
 from ner_dist.model.encoder import load_model
 from ner_dist.run.provenance import write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
@@ -179,7 +180,12 @@ class Trainer:
             accelerator=self.accelerator,
             model=model,
             optimizer=optimizer,
-            loss=TaggingLoss(task.class_weights, label_smoothing=settings.label_smoothing),
+            loss=TaggingLoss(
+                task.class_weights,
+                label_smoothing=settings.label_smoothing,
+                annotation=task.splits["train"].annotation,
+                outside=task.labels.label2id[OUTSIDE],
+            ),
             split=task.splits["train"],
         )
 

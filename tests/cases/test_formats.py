@@ -6,21 +6,16 @@ import logging
 
 import pytest
 
-from tests.cases.reading import check, read, refused
-
-NAMED = {
-    "ids_minus100": (
-        "train.jsonl:1: 54 words have the id -100, the mark of subwords to skip; every word needs a tag; "
-        "use the data from before tokenisation, or write the id of O there"
-    ),
-}
+from ner_dist.labels import UNLABELLED
+from tests.cases.reading import WORDS, check, read, words_of
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_what_is_not_read_is_named(name):
+def test_words_with_the_id_minus_100_have_no_label():
     names = ["O", *(f"{prefix}-{kind}" for kind in ("LOC", "ORG", "PER") for prefix in "BI")]
-    settings = {"label_names": names} if name == "ids_minus100" else {}
-    assert refused(f"formats/{name}", **settings) == NAMED[name]
+    corpus = read("formats/ids_minus100", label_names=names)
+    assert words_of(corpus) == WORDS
+    assert corpus.counts["train_words_without_label"] == 54
+    assert (corpus.splits["train"].tags == UNLABELLED).sum() == 54
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ner_dist.commands.new_recipe import _line, _printable, new_recipe
 from ner_dist.commands.settings import describe
-from ner_dist.data import sources
+from ner_dist.data import hub, one_source
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
 from ner_dist.recipe import Data
@@ -248,8 +248,8 @@ def test_whatever_the_data_is_called_the_recipe_is_yaml(text, value):
 
 def test_a_hub_data_set_that_calls_its_splits_otherwise(data, monkeypatch):
     """Load the files of the folder as if they were a data set on the hub."""
-    monkeypatch.setattr(sources, "_is_local", lambda data: False)
-    monkeypatch.setattr(sources, "_check_hub", lambda data: None)
+    monkeypatch.setattr(one_source, "_is_local", lambda data: False)
+    monkeypatch.setattr(hub, "_check_hub", lambda data: None)
     folder = data(train_jsonl=jsonl(tokens="words"), test_jsonl=jsonl(tokens="words"))
     text = new_recipe(folder, [])
     assert section(text) == {"path": folder, "tokens_column": "words", "splits": {"validation": None}}

@@ -61,7 +61,7 @@ def test_json_lines_of_tags_alone(write, name):
 def test_json_lines_with_all_that_may_be_there(write):
     lines = [
         {"id": f"s{i}", "tokens": words, "gold": line["gold"], "predicted": line["pred"], "more": 1}
-        | {"confidence": [0.5] * len(words), "in_train": i == 1, "seen": SEEN[i]}
+        | {"confidence": [0.5] * len(words), "in_train": i == 1, "seen": SEEN[i], "document": i}
         for i, (words, line) in enumerate(zip(WORDS, LINES, strict=True))
     ]
     predictions = read_file(write(lines))
@@ -69,6 +69,7 @@ def test_json_lines_with_all_that_may_be_there(write):
     assert (predictions.tokens, predictions.ids) == (WORDS, ["s0", "s1"])
     assert predictions.confidence.dtype == np.float32
     assert predictions.confidence.tolist() == [0.5] * 4
+    assert predictions.documents == ["0", "1"]
     assert predictions.in_train.dtype == bool and predictions.in_train.tolist() == [False, True]
     assert predictions.seen == {"New York": {"LOC", "ORG"}, "Anna": frozenset()}
 
@@ -135,6 +136,7 @@ def test_a_broken_line_is_named(write, line, complaint):
         ({"id": [2]}, r"`id` is neither a number nor text: \[2\]"),
         ({"id": None}, "line 1 has `id` and line 2 has none"),
         ({"in_train": 1}, "`in_train` is neither true nor false: 1; write whether the training split has"),
+        ({"document": [1]}, r"`document` is neither a number nor text: \[1\]; write the name"),
         ({"in_train": None}, "line 1 has `in_train` and line 2 has none"),
         ({"seen": ["PER"]}, r"`seen` is no JSON object: \['PER'\]; write the types that training showed"),
         ({"seen": {"Anna": "PER"}}, "`seen` has no list of types for 'Anna': 'PER'"),

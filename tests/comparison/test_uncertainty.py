@@ -59,6 +59,33 @@ def test_shape_of_the_table():
     assert corrected == {"per_type"}
 
 
+def by_document(ground, sentences_each: int):
+    return replace(ground, document=np.arange(len(ground)) // sentences_each)
+
+
+def test_documents_are_drawn_where_every_file_names_them():
+    """Copies of one sentence in one document say nothing new: drawn by documents, the interval stays."""
+    ground = simulated.two_models(0, sentences=60)
+    copied = simulated.copied(ground, np.repeat(np.arange(60), 4), own_units=True)
+    one = uncertainty(ground, resamples=2000).models["A"].micro.f1
+    documents = uncertainty(by_document(copied, 4), resamples=2000)
+    sentences = uncertainty(copied, resamples=2000)
+    assert (documents.drawn, documents.units) == ("documents", 60)
+    assert (sentences.drawn, sentences.units) == ("sentences", 240)
+    width = one.high - one.low
+    by_documents, by_sentences = (found.models["A"].micro.f1 for found in (documents, sentences))
+    assert by_documents.high - by_documents.low == pytest.approx(width, rel=0.15)
+    assert by_sentences.high - by_sentences.low == pytest.approx(width / 2, rel=0.15)
+    assert "60 documents are drawn with replacement, each with all its sentences" in documents.method
+    assert "The files do not name documents" in sentences.method
+
+
+def test_a_few_documents_are_not_drawn():
+    found = uncertainty(by_document(simulated.two_models(0), 100), resamples=50)
+    assert found.drawn == "sentences" and found.units == 300
+    assert "There are too few documents to draw (3)" in found.method
+
+
 def test_three_models_make_three_pairs():
     aligned = simulated.two_models(0, sentences=40)
     aligned.predicted["C"], aligned.seeds["C"] = [aligned.gold], [None]

@@ -89,6 +89,7 @@ def findings() -> Findings:
             "B": Decomposition("A", 0.02699, label_set=0.02177, sentences=0.00103, model=0.00419, steps=[])
         },
         uncertainty=Uncertainty(
+            drawn="sentences",
             resamples=10_000,
             resamples_needed=120,
             level=0.95,
@@ -109,6 +110,13 @@ def with_gap(findings: Findings, **parts: float) -> Findings:
     return replace(findings, decomposition={"B": replace(findings.decomposition["B"], **parts)})
 
 
+def test_says_that_documents_were_drawn(findings):
+    drawn = replace(findings.uncertainty, drawn="documents", units=231)
+    paragraph = verdict(replace(findings, uncertainty=drawn)).paragraph
+    assert "231 documents were drawn, with all their sentences." in paragraph
+    assert "too narrow" not in paragraph
+
+
 def test_paragraph_says_what_the_gap_is_made_of(findings):
     assert verdict(findings).paragraph == (
         "Each on its own labels and sentences, A (full, 4 types) has F1 0.9387 and B (subset, 3 types) has "
@@ -117,7 +125,8 @@ def test_paragraph_says_what_the_gap_is_made_of(findings):
         "B has F1 0.9647 and A 0.9605: B is better than A, and the difference is significant (F1 "
         "+0.0042, 95 % CI 0.0031 to 0.0053, p = 0.0002). By type, B is better on DIS, A is better on PER and "
         "no difference is shown on ANIM. There was one training of each model: this says nothing about "
-        "another seed. Too few entities (under 30) to expect a difference to show: ANIM."
+        "another seed. Sentences were drawn: that those of one document are alike is not covered, so the "
+        "intervals may be too narrow. Too few entities (under 30) to expect a difference to show: ANIM."
     )
 
 

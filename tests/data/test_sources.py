@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from ner_dist.data.corpus import Corpus, Split, offsets_of
 from ner_dist.data.duplicates import first_occurrence, shared, with_other_tags
-from ner_dist.data.sources import load_corpus, read_hub, source_stamp
+from ner_dist.data.hub import open_hub, rows_of
+from ner_dist.data.sources import load_corpus, source_stamp
 from ner_dist.errors import UserError
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
 from ner_dist.recipe import Data, SplitNames, Synthetic
@@ -438,7 +439,8 @@ class TestHubLayout:
     def test_through_the_hub_s_library(self, tmp_path, offline_hub, names):
         folder = write_hub_folder(tmp_path / "multinerd", names=names)
         settings = data(folder, language="en")
-        rows = read_hub(settings, ["train", "test"])
+        found = open_hub(settings)
+        rows = {name: [rows_of(found, name, settings, name)] for name in ("train", "test")}
         assert rows["train"][0].tokens == [["Ann", "Lee"]] * 2 + [["Bern"]] * 2 + [["Rain"]] * 2
         assert rows["train"][0].names == (tuple(names) if names else None)
         assert rows["train"][0].origin()[-1] == f"{folder} train:row 8"
@@ -449,7 +451,8 @@ class TestHubLayout:
         with pytest.raises(
             UserError, match=r"has no split 'exam'; it has train, validation, test$"
         ) as caught:
-            read_hub(data(folder, splits=SplitNames(test="exam")), ["test"])
+            settings = data(folder, splits=SplitNames(test="exam"))
+            rows_of(open_hub(settings), "exam", settings, "test")
         assert caught.value.where == "data.splits.test"
 
     def test_a_configuration_that_is_not_there(self, tmp_path, offline_hub):
@@ -457,7 +460,7 @@ class TestHubLayout:
         with pytest.raises(
             UserError, match=r"'gold' not found.*; see data.path, data.name and data.revision$"
         ):
-            read_hub(data(folder, name="gold"), ["test"])
+            open_hub(data(folder, name="gold"))
 
     def test_splits_that_name_their_ids_differently(self, tmp_path):
         write_hub_folder(tmp_path / "one", names=NAMES)

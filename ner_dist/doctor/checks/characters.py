@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from ner_dist import formatting
 from ner_dist.doctor.findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ner_dist.doctor.inspected import Inspected
 
@@ -25,7 +26,8 @@ def check_characters(splits: Mapping[str, Inspected]) -> list[Finding]:
 
 
 def _of_split(split: Inspected) -> list[Finding]:
-    strange: dict[str, int] = {}
+    """Words with characters that cannot be seen, and sentences with letters that were lost."""
+    strange = Counter[str]()
     sentences: dict[int, None] = {}
     lost: dict[int, None] = {}
     words = 0
@@ -35,45 +37,48 @@ def _of_split(split: Inspected) -> list[Finding]:
             continue
         for word in sentence:
             own = {char for char in word if _is_strange(char) and not (char in _JOINERS and _joins(word))}
-            if own:
+            if _LOST in own:
+                lost[index] = None
+            if own - {_LOST}:
                 words += 1
-                (lost if _LOST in own else sentences)[index] = None
-                for char in own:
-                    strange[char] = strange.get(char, 0) + 1
+                sentences[index] = None
+                strange.update(own - {_LOST})
     findings = []
     if sentences:
-        listed = formatting.joined(
-            [f"U+{ord(char):04X} ({n})" for char, n in strange.items() if char != _LOST], most=6
-        )
-        findings.append(
-            Finding(
-                check="control_characters",
-                severity="warning",
-                split=split.name,
-                count=words,
-                what=f"{formatting.counted(words, 'word holds', 'words hold')} characters that cannot be "
-                f"seen, or blanks: {listed}",
-                effect="such a word looks like another but has other subwords, or none: its tag is then not "
-                "learnt, and the same name elsewhere is not recognised",
-                remedy="remove them from the text, in the data and where the model is used",
-                examples=split.sentences(sentences),
-            )
-        )
+        findings.append(_unseen(split, sentences, words, strange))
     if lost:
-        findings.append(
-            Finding(
-                check="lost_characters",
-                severity="error",
-                split=split.name,
-                count=len(lost),
-                what=f"{formatting.counted(len(lost), 'sentence holds', 'sentences hold')} U+FFFD, which "
-                "stands for letters that were lost in a conversion",
-                effect="names are damaged, so the model learns names that do not exist",
-                remedy="convert the source to UTF-8 from its true encoding again",
-                examples=split.sentences(lost),
-            )
-        )
+        findings.append(_lost(split, lost))
     return findings
+
+
+def _unseen(split: Inspected, sentences: Iterable[int], words: int, strange: Counter[str]) -> Finding:
+    named = [f"U+{ord(char):04X} ({number})" for char, number in strange.items()]
+    return Finding(
+        check="control_characters",
+        severity="warning",
+        split=split.name,
+        count=words,
+        what=f"{formatting.counted(words, 'word holds', 'words hold')} characters that cannot be seen, or "
+        f"blanks: {formatting.joined(named, most=6)}",
+        effect="such a word looks like another but has other subwords, or none: its tag is then not learnt, "
+        "and the same name elsewhere is not recognised",
+        remedy="remove them from the text, in the data and where the model is used",
+        examples=split.sentences(sentences),
+    )
+
+
+def _lost(split: Inspected, sentences: dict[int, None]) -> Finding:
+    number = formatting.counted(len(sentences), "sentence holds", "sentences hold")
+    return Finding(
+        check="lost_characters",
+        severity="error",
+        split=split.name,
+        count=len(sentences),
+        what=f"{number} U+FFFD, which stands for letters that were lost in a conversion",
+        effect="names are damaged, so the model learns names that do not exist",
+        remedy="convert the source to UTF-8 from its true encoding again",
+        examples=split.sentences(sentences),
+    )
 
 
 @cache

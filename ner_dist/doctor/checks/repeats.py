@@ -76,23 +76,8 @@ def _within(split: Inspected, data: Data) -> list[Finding]:
             examples=[_pair(split, int(first[i]), split, int(i)) for i in repeats[:SHOWN]],
         )
     ]
-    differ = [int(i) for i in repeats if _tags(split, int(i)) != _tags(split, int(first[i]))]
-    if differ:
-        findings.append(
-            Finding(
-                check="repeats_with_other_tags",
-                severity="warning" if len(differ) >= _CONTRADICT * len(repeats) else "info",
-                split=split.name,
-                count=len(differ),
-                what=f"{formatting.counted(len(differ), 'repeat has', 'repeats have')} other tags than the "
-                "first occurrence of the sentence",
-                effect="at least one of the two is wrong: a direct measure of annotation errors",
-                remedy="correct the wrong one, by hand or with data.corrections; with data.deduplicate=true "
-                "the first occurrence decides",
-                examples=[_pair(split, int(first[i]), split, i) for i in differ[:SHOWN]],
-            )
-        )
-    return findings
+    pairs = [(int(i), int(first[i])) for i in repeats]
+    return findings + _with_other_tags(split, split, pairs)
 
 
 def _across(split: Inspected, other: Inspected, data: Data) -> list[Finding]:
@@ -128,26 +113,35 @@ def _across(split: Inspected, other: Inspected, data: Data) -> list[Finding]:
             ],
         )
     ]
-    differ = [
-        (i, twin)
-        for i, twin in zip(both.tolist(), twins, strict=True)
-        if _tags(split, i) != _tags(other, twin)
-    ]
-    if differ:
-        findings.append(
-            Finding(
-                check="repeats_with_other_tags",
-                severity="warning" if len(differ) >= _CONTRADICT * len(both) else "info",
-                split=f"{split.name} and {other.name}",
-                count=len(differ),
-                what=f"{formatting.counted(len(differ), 'sentence has', 'sentences have')} other tags in "
-                f"{split.name} than in {other.name}",
-                effect="at least one of the two is wrong: a direct measure of annotation errors",
-                remedy="correct the wrong one, by hand or with data.corrections",
-                examples=[_pair(other, twin, split, i) for i, twin in differ[:SHOWN]],
-            )
+    return findings + _with_other_tags(split, other, list(zip(both.tolist(), twins, strict=True)))
+
+
+def _with_other_tags(split: Inspected, other: Inspected, pairs: Sequence[tuple[int, int]]) -> list[Finding]:
+    """Sentences of a split whose tags are not those of the same words in the other.
+
+    Args:
+        split, other: may be one.
+        pairs: a sentence of the one, and that of the other with the same words.
+    """
+    differ = [(i, twin) for i, twin in pairs if _tags(split, i) != _tags(other, twin)]
+    if not differ:
+        return []
+    within = split.name == other.name
+    number = formatting.counted(len(differ), "repeat has", "repeats have")
+    return [
+        Finding(
+            check="repeats_with_other_tags",
+            severity="warning" if len(differ) >= _CONTRADICT * len(pairs) else "info",
+            split=split.name if within else f"{split.name} and {other.name}",
+            count=len(differ),
+            what=f"{number} other tags than the "
+            + ("first occurrence of the sentence" if within else f"same sentence in {other.name}"),
+            effect="at least one of the two is wrong: a direct measure of annotation errors",
+            remedy="correct the wrong one, by hand or with data.corrections"
+            + ("; with data.deduplicate=true the first occurrence decides" if within else ""),
+            examples=[_pair(other, twin, split, i) for i, twin in differ[:SHOWN]],
         )
-    return findings
+    ]
 
 
 def _near(splits: Mapping[str, Inspected], pairs: Sequence[tuple[str, str]]) -> list[Finding]:
