@@ -95,7 +95,7 @@ def predict(
         ),
     ] = None,
     input_format: Annotated[
-        Literal["auto", "lines", "jsonl", "conll", "parquet"],
+        Literal["auto", "lines", "jsonl", "csv", "conll", "parquet"],
         typer.Option(help="Format of the input; auto goes by the ending of the file."),
     ] = "auto",
     text_column: Annotated[

@@ -135,7 +135,8 @@ class LegalTags:
     @staticmethod
     def _first(sentence: np.ndarray) -> np.ndarray:
         """Words before which the sentence changes; words without subwords lie between others like nothing."""
-        return np.diff(sentence, prepend=-1) != 0
+        result: np.ndarray = np.diff(sentence, prepend=-1) != 0
+        return result
 
 
 def _probabilities(logits: np.ndarray, tags: np.ndarray) -> np.ndarray:

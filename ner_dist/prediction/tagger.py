@@ -59,6 +59,7 @@ class Tagger:
     labels: LabelSet
     """The types that the model knows, with the tags that `tags` gives."""
     model: torch.nn.Module
+    config: PretrainedConfig
     tokenizer: PreTrainedTokenizerFast
     precision: str
     """Number format of the computation: `fp32`, `bf16` or `fp16`."""
@@ -263,6 +264,7 @@ def load_tagger(
     return Tagger(
         labels=labels,
         model=model.eval(),
+        config=config,
         tokenizer=tokenizer,
         precision=settled,
         device=where,
