@@ -321,7 +321,7 @@ def test_standard_input_that_is_not_utf8_is_one_error(run, monkeypatch):
 
 @pytest.mark.parametrize("decode", ["greedy", "viterbi"])
 def test_tags_are_those_of_a_scoring_with_the_same_decoding(run, tmp_path, decode):
-    ner_dist.evaluate(run.folder, decode=decode, out=tmp_path / "scored")
+    ner_dist.evaluate(run.folder, decode=decode, precision="fp32", out=tmp_path / "scored")
     scored = rows((tmp_path / "scored/predictions/test.jsonl").read_text(encoding="utf-8"))
     given = rows(predicted(run, run.predictions("test"), tmp_path / "out.jsonl", decode=decode))
     assert [row["tags"] for row in given] == [row["predicted"] for row in scored]
