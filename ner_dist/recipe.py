@@ -15,6 +15,7 @@ Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
 Auto = Literal["auto"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Decode = Literal["greedy", "viterbi"]
 
 
 class Section(BaseModel):
@@ -344,6 +345,9 @@ class Evaluation(Section):
     early_stopping: Positive | None = None
     """Stop after this many evaluations without a higher F1. Weights with the same F1 and a lower loss are
     kept as the best, but do not count as an improvement here."""
+    decode: Decode = "greedy"
+    """How tags are chosen. `greedy`: the most probable tag of each word, as most tools do. `viterbi`: the
+    most probable tags of a sentence in which no I- continues nothing. results.json has the F1 of both."""
     batch_tokens: Positive = 8192
     """Padded subwords in one forward pass of an evaluation. Affects speed only."""
 

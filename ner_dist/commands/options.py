@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,6 +31,13 @@ LaunchConfigOption = Annotated[
         metavar="CONFIG",
         help="Launch config, which says how the processes share the model: a file, or the name of one of "
         "launch/, e.g. zero2_bf16.",
+    ),
+]
+DecodeOption = Annotated[
+    Literal["greedy", "viterbi"] | None,
+    typer.Option(
+        help="How tags are chosen: the most probable tag of each word (greedy), or the most probable tags of "
+        "a sentence in which no I- continues nothing (viterbi); as the run was scored if not given."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ner_dist.commands.options import DataSettings, JsonOption, MapOption
+from ner_dist.commands.options import DataSettings, DecodeOption, JsonOption, MapOption
 from ner_dist.errors import UserError
 
 
@@ -31,6 +31,7 @@ def evaluate(
         Literal["auto", "fp32", "bf16", "fp16"],
         typer.Option(help="Number format to compute in; auto chooses what suits the device."),
     ] = "auto",
+    decode: DecodeOption = None,
     labels: Annotated[
         str | None,
         typer.Option(
@@ -59,6 +60,7 @@ def evaluate(
         split=split,
         settings=settings or [],
         precision=precision,
+        decode=decode,
         out=out,
         tags=labels,
         renaming=parse(renamed or []),
@@ -93,7 +95,7 @@ def predict(
         ),
     ] = None,
     input_format: Annotated[
-        Literal["auto", "lines", "jsonl", "conll", "parquet"],
+        Literal["auto", "lines", "jsonl", "csv", "conll", "parquet"],
         typer.Option(help="Format of the input; auto goes by the ending of the file."),
     ] = "auto",
     text_column: Annotated[
@@ -103,6 +105,7 @@ def predict(
         Literal["auto", "fp32", "bf16", "fp16"],
         typer.Option(help="Number format to compute in; auto is that in which the run was scored."),
     ] = "auto",
+    decode: DecodeOption = None,
     processes: Annotated[
         int, typer.Option(min=1, help="Number of processes to start on this machine, one for each GPU.")
     ] = 1,
@@ -128,6 +131,7 @@ def predict(
         input_format=input_format,
         text_column=text_column,
         precision=precision,
+        decode=decode,
     )
     check(prediction)
     if processes > 1:

@@ -44,7 +44,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 def jsonl(sentences: Iterable[tuple[list[str], list[str]]]) -> Iterator[str]:
     """Lines with the words and tags of a sentence each."""
     for words, tags in sentences:
-        yield _json({"tokens": words, "ner_tags": tags})
+        yield json_text({"tokens": words, "ner_tags": tags})
 
 
 def conll(sentences: Iterable[tuple[list[str], list[str]]]) -> Iterator[str]:
@@ -61,7 +61,8 @@ def conll(sentences: Iterable[tuple[list[str], list[str]]]) -> Iterator[str]:
         yield ""
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """JSON that can be written as UTF-8, whatever text it holds."""
     text = json.dumps(value, ensure_ascii=False)
     # Half of a surrogate pair cannot be written as UTF-8.
     return text if not re.search("[\ud800-\udfff]", text) else json.dumps(value)
@@ -82,7 +83,7 @@ def doccano(documents: Iterable[Document]) -> Iterator[str]:
 def doccano_line(document: Document) -> str:
     """One document as doccano's JSON."""
     spans = [[span.start, span.end, span.type] for span in document.spans]
-    return _json({"text": document.text, "label": spans})
+    return json_text({"text": document.text, "label": spans})
 
 
 def label_studio(documents: Sequence[Document | Predicted]) -> Iterator[str]:
@@ -90,7 +91,7 @@ def label_studio(documents: Sequence[Document | Predicted]) -> Iterator[str]:
     yield "["
     for number, each in enumerate(documents):
         comma = "," if number < len(documents) - 1 else ""
-        yield _json(label_studio_task(each)) + comma
+        yield json_text(label_studio_task(each)) + comma
     yield "]"
 
 

@@ -31,8 +31,8 @@ from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import check_folder, write_atomically
 from ner_dist.labels import look_up
 from ner_dist.model.encoder import load_config
-from ner_dist.model.tagger import load_tagging_model
-from ner_dist.recipe import Data, Model, Precision, Recipe
+from ner_dist.model.tagger import decoding_of, load_tagging_model
+from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
 from ner_dist.runtime.accelerator import precision_of, running
@@ -57,6 +57,7 @@ def evaluate(
     *,
     settings: Sequence[str] = (),
     precision: Precision = "auto",
+    decode: Decode | None = None,
     batch_tokens: int = 8192,
     out: str | Path | None = None,
     tags: str | None = None,
@@ -72,6 +73,8 @@ def evaluate(
         split: the split to score.
         settings: `data.key=value`: how the data is read, as in a recipe.
         precision: `fp32`, `bf16` or `fp16`; `auto` is what suits the device.
+        decode: `greedy` or `viterbi`, as `evaluation.decode` of a recipe; None is how the model was scored,
+            or `greedy`.
         batch_tokens: padded subwords a forward pass holds; changes the speed alone.
         out: folder for results.json and the predictions; None writes nothing.
         tags: the tag of each of the model's ids, with commas between, or a file of them; None is what its
@@ -125,6 +128,7 @@ def evaluate(
             scored.split,
             accelerator=accelerator,
             batch_tokens=batch_tokens,
+            decode=decode or decoding_of(config),
             decoder=None if scored.decoder.is_identity else scored.decoder,
             with_predictions=out is not None or scored.split.prepared.repeats is not None,
         )

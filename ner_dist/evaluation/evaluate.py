@@ -10,7 +10,7 @@ exactly once.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,8 @@ from ner_dist.data.batch_plan import plan_evaluation
 from ner_dist.data.collate import collate
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.evaluation import metrics
-from ner_dist.evaluation.figures import LenientScores, SplitFigures
+from ner_dist.evaluation.figures import DecodingScores, LenientScores, SplitFigures
+from ner_dist.evaluation.legal import LegalTags
 from ner_dist.labels import OUTSIDE, UNLABELLED
 from ner_dist.model.partial_loss import summed_cross_entropy
 from ner_dist.runtime.progress import progress
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ner_dist.data.labelled import LabelledSplit
     from ner_dist.evaluation.id2label import Decoder
     from ner_dist.labels import LabelSet
+    from ner_dist.recipe import Decode
     from ner_dist.runtime.signals import PreemptionFlag
 
 # Words that are counted, or whose predictions are exchanged, at a time.
@@ -67,6 +69,8 @@ class EvaluationResult:
     confidence: np.ndarray | None = None
     """float64 [W]: the model's probability of the label that it predicted, rounded to 4 digits; there if
     `predicted` is. Words without subwords have their tag by rule, not by the model's choice: 1.0."""
+    by_decoding: dict[str, metrics.Counts] = field(default_factory=dict)
+    """The strict counts of each way of decoding, if predictions were asked for."""
 
     @property
     def loss(self) -> float:
@@ -91,6 +95,12 @@ class EvaluationResult:
             sentences=self.sentences,
             words=self.words,
             words_per_second=self.words / self.seconds if self.seconds else None,
+            decoding={
+                name: DecodingScores(scores.precision, scores.recall, scores.f1)
+                for name, counts in self.by_decoding.items()
+                if (scores := metrics.scores(counts, self.labels.types))
+            }
+            or None,
         )
 
 
@@ -100,6 +110,7 @@ def evaluate(
     *,
     accelerator: Accelerator,
     batch_tokens: int,
+    decode: Decode = "greedy",
     decoder: Decoder | None = None,
     with_predictions: bool = False,
     stop: PreemptionFlag | None = None,
@@ -111,6 +122,8 @@ def evaluate(
         split: the sentences, with gold tags in the label set that is scored.
         accelerator: the ranks that share the work.
         batch_tokens: padded subwords a forward pass holds.
+        decode: `greedy` takes the most probable tag of each word, `viterbi` the most probable legal tags of
+            each sentence. Without effect with a `decoder`.
         decoder: what the model's ids mean in the split's labels, if it is not the same; the loss is NaN
             then, unless they are one to one and its predictions are in IOB2.
         with_predictions: return the predictions of all words and their confidence, on every rank.
@@ -127,18 +140,24 @@ def evaluate(
     scored = np.zeros(len(tags), dtype=np.int8)
     confidence = np.full(len(tags), 10**_DIGITS, dtype=np.int16) if with_predictions else None
     loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
-    pending: tuple[np.ndarray, _ToHost] | None = None
+    pending: tuple[np.ndarray, _ToHost, _ToHost | None] | None = None
+    # Both ways of decoding are counted for the figures of record.
+    legal = None
+    if decoder is None and (decode == "viterbi" or with_predictions):
+        legal = LegalTags(split.encoded, split.offsets, labels)
     has_loss, scheme = decoder is None or decoder.one_to_one, "IOB2"
     loss_of = _Loss(split, accelerator.device)
 
     def store() -> None:
         # One batch late, so that the device computes the next one while this one is stored.
         if pending is not None:
-            words, answers = pending
+            words, answers, scores = pending
             ids, *sure = answers.wait()
             predicted[words] = ids
             if confidence is not None:
                 confidence[words] = sure[0]
+            if legal is not None and scores is not None:
+                legal.keep(words, ids, scores.wait())
             np.add.at(scored, words, 1)
 
     was_training = model.training
@@ -159,7 +178,8 @@ def evaluate(
                 loss_sum += loss_of(logits, batch).double()
             store()
             answers = [logits.argmax(-1), *([_confidence(logits)] if with_predictions else [])]
-            pending = (batch.words, _ToHost(torch.stack(answers)))
+            scores = _ToHost(logits) if legal is not None else None
+            pending = (batch.words, _ToHost(torch.stack(answers)), scores)
             show(done)
             if stop is not None and stop.agreed():
                 raise Stopped
@@ -169,13 +189,28 @@ def evaluate(
     if decoder is not None:
         scheme = _decode(predicted, scored, split.offsets, decoder, accelerator=accelerator)
         has_loss = has_loss and scheme == "IOB2"
+    here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
+
+    def count(answers: np.ndarray) -> np.ndarray:
+        if split.annotation is not None:
+            answers = split.annotation.scored(answers, labels.label2id[OUTSIDE])
+        return _count(here, split.offsets, tags, answers, scored, labels)
+
+    counted = [count(predicted)]
+    if legal is not None:
+        greedy = predicted
+        predicted = greedy.copy()
+        redone, probability = legal.decode(predicted)
+        counted.append(count(predicted))
+        if decode == "greedy":
+            predicted = greedy
+        elif confidence is not None:
+            confidence[redone] = (probability * 10**_DIGITS).round()
     if split.annotation is not None:
         predicted = split.annotation.scored(predicted, labels.label2id[OUTSIDE])
-    scored_here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
-    totals, loss = _reduce(
-        _count(scored_here, split.offsets, tags, predicted, scored, labels), loss_sum, accelerator=accelerator
-    )
-    strict, lenient, (correct, read, sentences, loss_words, words) = _unpack(totals, labels)
+    sums, loss = _reduce(np.stack(counted), loss_sum, accelerator=accelerator)
+    unpacked = dict(zip(("greedy", "viterbi"), (_unpack(totals, labels) for totals in sums), strict=False))
+    strict, lenient, (correct, read, sentences, loss_words, words) = unpacked.get(decode, unpacked["greedy"])
     if sentences != split.n_sentences or read != len(tags):
         raise AssertionError(
             f"scored {sentences} of {split.n_sentences} sentences, {read} of {len(tags)} words"
@@ -196,6 +231,7 @@ def evaluate(
         sentences=sentences,
         seconds=time.perf_counter() - began,
         scheme=scheme,
+        by_decoding={name: counts for name, (counts, *_) in unpacked.items()} if with_predictions else {},
         **answered,
     )
 

@@ -26,6 +26,15 @@ class LenientFigures(PrecisionRecallF1[float]):
 
 
 @dataclass(frozen=True)
+class DecodingScores:
+    """Strict scores under one way of decoding."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
 class RepeatsFigures:
     """Scores of a split as it was published: with the repeated sentences that were dropped from it."""
 
@@ -64,6 +73,9 @@ class SplitFigures:
     words: int
     """Those that have a label."""
     words_per_second: float | None
+    decoding: dict[str, DecodingScores] | None = field(default=None, metadata=OPTIONAL)
+    """By `greedy` (the most probable tag of each word) and `viterbi` (legal tags); None where the model's
+    labels are others, or no predictions were asked for."""
     with_repeats: RepeatsFigures | None = field(default=None, metadata=OPTIONAL)
 
 

@@ -14,10 +14,10 @@ from ner_dist.model.encoder import max_length, whole_models
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
+    from ner_dist.recipe import Decode
     from ner_dist.run.directory import Run
 
-CONFIG_KEY = "ner_dist"
-"""Our own settings in a saved model's config: `text` has the rule by which the training's texts were cut."""
+_OWN_SETTINGS = "ner_dist"
 
 
 class TaggingModel(torch.nn.Module):
@@ -70,6 +70,20 @@ def load_tagging_model(
     return TaggingModel(model, precision=precision).to(device), tags
 
 
+def own_settings(config: PretrainedConfig) -> dict[str, Any]:
+    """Settings of ner_dist in a saved model's config; empty if another tool wrote it.
+
+    `decode` is the recipe's `evaluation.decode`, `text` the rule by which the texts of the training were cut.
+    """
+    written = getattr(config, _OWN_SETTINGS, None)
+    return written if isinstance(written, dict) else {}
+
+
+def decoding_of(config: PretrainedConfig) -> Decode:
+    """How the tags were chosen with which the model was scored."""
+    return "viterbi" if own_settings(config).get("decode") == "viterbi" else "greedy"
+
+
 def save_model(
     run: Run,
     *,
@@ -77,8 +91,13 @@ def save_model(
     config: PretrainedConfig,
     tokenizer: PreTrainedTokenizerBase,
     card: str,
+    settings: dict[str, Any],
 ) -> None:
-    """Write RUN/model/ in Hugging Face format, from fp32 weights by parameter name."""
+    """Write RUN/model/ in Hugging Face format, from fp32 weights by parameter name.
+
+    `settings` are what `own_settings` returns.
+    """
+    setattr(config, _OWN_SETTINGS, settings)
     config.dtype = torch.float32
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ner_dist import __version__
-from ner_dist.errors import UserError
+from ner_dist.errors import UserError, disk_errors
 from ner_dist.files import check_folder, printable
 from ner_dist.formatting import counted
 from ner_dist.prediction.inputs import STDIN, check_input, files_of, items
@@ -22,13 +22,13 @@ from ner_dist.prediction.parts import Parts, chunks, tag_parts
 from ner_dist.run.directory import Run
 from ner_dist.runtime.precision import uses_gpu
 from ner_dist.runtime.progress import progress
-from ner_dist.runtime.ranks import PREPARATION_TIMEOUT
+from ner_dist.runtime.ranks import PREPARATION_TIMEOUT, raise_everywhere
 
 if TYPE_CHECKING:
     import torch
 
     from ner_dist.prediction.tagger import Tagger
-    from ner_dist.recipe import Precision
+    from ner_dist.recipe import Decode, Precision
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class Prediction:
     input_format: str = "auto"
     text_column: str | None = None
     precision: Precision = "auto"
+    decode: Decode | None = None
 
     def items(self) -> Iterator[Item]:
         """What to tag, in order."""
@@ -67,9 +68,11 @@ class Prediction:
             words.append(f"--out={self.output}")
         if self.text_column is not None:
             words.append(f"--text-column={self.text_column}")
+        if self.decode is not None:
+            words.append(f"--decode={self.decode}")
         return [*words, "--", self.model, self.input]
 
-    def about(self) -> dict[str, object]:
+    def about(self, tagger: Tagger) -> dict[str, object]:
         """What decides the output, to tell whether chunks that are there already belong to it."""
         if self.input == STDIN:
             return {"once": time.time_ns()}
@@ -77,8 +80,9 @@ class Prediction:
         run = Run(Path(self.model))
         folder = run.model if run.model.is_dir() else Path(self.model)
         model = [[file.name, *_stamp(file)] for file in sorted(folder.glob("*")) if file.is_file()]
-        how = [self.output_format, self.input_format, self.text_column, self.precision]
-        return {"version": __version__, "model": [self.model, model], "input": read, "how": how}
+        how = [self.output_format, self.input_format, self.text_column, tagger.precision, tagger.decode]
+        commit = getattr(tagger.config, "_commit_hash", None)  # of a model on the hub
+        return {"version": __version__, "model": [self.model, model, commit], "input": read, "how": how}
 
 
 def _stamp(file: Path) -> tuple[int, int]:
@@ -153,18 +157,23 @@ def predict(prediction: Prediction) -> None:
             _to_stdout(prediction, tag, show)
             return
         parts = Parts(prediction.output)
-        if state.is_main_process and parts.open(prediction.about()):
+        if state.is_main_process and parts.open(prediction.about(tagger)):
             log.info("continuing with the chunks of %s that are missing", printable(prediction.output))
         state.wait_for_everyone()
-        count = tag_parts(
-            parts,
-            prediction.items(),
-            tag,
-            rank=state.process_index,
-            world=state.num_processes,
-            passed=show,
-        )
-        state.wait_for_everyone()
+        count, problem = 0, None
+        try:
+            with disk_errors():
+                count = tag_parts(
+                    parts,
+                    prediction.items(),
+                    tag,
+                    rank=state.process_index,
+                    world=state.num_processes,
+                    passed=show,
+                )
+        except UserError as error:
+            problem = error
+        raise_everywhere(state, problem)
         if state.is_main_process:
             parts.join(count, head=write.head, between=write.between, tail=write.tail)
             log.info("written to %s", printable(prediction.output))
@@ -174,7 +183,7 @@ def _load(prediction: Prediction, device: torch.device) -> Tagger:
     from ner_dist.prediction.tagger import load_tagger
 
     began = time.perf_counter()
-    tagger = load_tagger(prediction.model, prediction.precision, device)
+    tagger = load_tagger(prediction.model, prediction.precision, device, prediction.decode)
     log.info(
         "%s on %s in %s, loaded in %.1f s: %s",
         *(prediction.model, tagger.device.type, tagger.precision, time.perf_counter() - began),

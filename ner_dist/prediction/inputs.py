@@ -1,21 +1,26 @@
-"""Read what is to be tagged, one item at a time: lines, JSON lines, CoNLL, Parquet, standard input, a folder.
+"""Read what is to be tagged, one item at a time, from a file, a folder or standard input.
 
-Nothing is read ahead: memory does not grow with the input.
+Lines, JSON lines and Parquet are read as they are needed, so that memory does not grow with the input. CSV
+and CoNLL files are read whole.
 """
 
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import sys
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ner_dist.data.column_roles import word_column
 from ner_dist.data.columns import Columns
+from ner_dist.data.file_text import read_text
+from ner_dist.data.formats.csv_table import read_table
 from ner_dist.data.readers import format_by_ending, read_columns
 from ner_dist.errors import UserError
 from ner_dist.files import printable
@@ -68,8 +73,8 @@ def items(path: str, *, kind: str = "auto", text_column: str | None = None) -> I
 
     Args:
         path: a file, a folder or `-`.
-        kind: `lines`, `jsonl`, `conll`, `parquet`, or `auto` to decide by the ending of each file and, in
-            JSON lines on standard input, by the first character.
+        kind: `lines`, `jsonl`, `csv`, `conll`, `parquet`, or `auto` to decide by the ending of each file and,
+            on standard input, by the first character.
         text_column: name of the field that holds the text or the words; None finds it.
 
     Raises:
@@ -96,11 +101,11 @@ def _kind_of(file: Path) -> str:
 
 
 def _stdin(kind: str, text_column: str | None) -> Iterator[Item]:
-    stream = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="\n")
-    first = stream.readline()
+    lines = _utf8(sys.stdin.buffer, "standard input")
+    first = list(islice(lines, 1))
     if kind == "auto":
-        kind = "jsonl" if first.lstrip().startswith("{") else "lines"
-    lines = _utf8(_chained(first, stream), "standard input")
+        kind = "jsonl" if first and first[0].lstrip().startswith("{") else "lines"
+    lines = chain(first, lines)
     if kind == "lines":
         yield from map(_line, lines)
     elif kind == "jsonl":
@@ -110,31 +115,26 @@ def _stdin(kind: str, text_column: str | None) -> Iterator[Item]:
         raise UserError(f"{kind} cannot be read from standard input", where=STDIN, fix=fix)
 
 
-def _chained(first: str, stream: TextIO) -> Iterator[str]:
-    if first:
-        yield first
-    yield from stream
-
-
-def _open(file: Path) -> TextIO:
+@contextmanager
+def _open(file: Path) -> Iterator[Iterable[bytes]]:
+    """The lines of a file, gzipped or not; only a line feed ends one, so that offsets stay true."""
     try:
-        raw: Any = file.open("rb")
-        packed = raw.peek(2)[:2] == _GZIP_MAGIC
-    except OSError as error:
+        with file.open("rb") as raw:
+            packed = raw.peek(2)[:2] == _GZIP_MAGIC
+            yield gzip.GzipFile(fileobj=raw) if packed else raw
+    except PermissionError as error:
         raise UserError(f"the file cannot be read: {error.strerror}", where=printable(file)) from None
-    # Only \n ends a line: offsets within texts that hold \r or U+2028 stay true.
-    return io.TextIOWrapper(gzip.open(raw) if packed else raw, encoding="utf-8-sig", newline="\n")
 
 
-def _utf8(lines: Iterable[str], where: str) -> Iterator[str]:
+def _utf8(lines: Iterable[bytes], where: str) -> Iterator[str]:
     number = 0
     try:
         for line in lines:
             number += 1
-            yield line
+            yield (line.removeprefix(BOM_UTF8) if number == 1 else line).decode()
     except UnicodeDecodeError as error:
         what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
-        raise UserError(what, where=f"{where}, after line {number}", fix="save the file as UTF-8") from None
+        raise UserError(what, where=f"{where}:{number}", fix="save the file as UTF-8") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"damaged gzip file ({error})", where=where, fix="copy or create it again") from None
 
@@ -165,28 +165,35 @@ def _objects(numbered: Iterable[tuple[int, str]], file: str, text_column: str | 
             fix = "write one JSON object per line"
             raise UserError("not a JSON object on one line", where=where, fix=fix) from None
         if not isinstance(row, dict):
-            raise UserError(f"{row!r:.60} is not a JSON object", where=where)
+            fix = 'write {"text": ...} on each line'
+            raise UserError(f"{row!r:.60} is not a JSON object", where=where, fix=fix)
         yield _item(row, where, text_column)
 
 
 def _item(row: dict[str, Any], where: str, text_column: str | None) -> Item:
     candidates = (*_WORDS, *_TEXTS) if text_column is None else (text_column,)
-    name = next((name for name in candidates if name in row), None)
+    there = [name for name in candidates if name in row]
+    name = next((name for name in there if _is_text(row[name])), None)
+    if name is None and there:
+        fix = "write a text, or a list of words, or pass --text-column NAME"
+        raise UserError(f"'{there[0]}' is neither a text nor a list of words", where=where, fix=fix)
     if name is None:
-        there = ", ".join(row) or "none"
-        what = f"none of the fields {', '.join(candidates)} is there; the fields are {there}"
+        what = (
+            f"none of the fields {', '.join(candidates)} is there; the fields are {', '.join(row) or 'none'}"
+        )
         raise UserError(what, where=where, fix="pass --text-column NAME")
     value = row[name]
     rest = {key: cell for key, cell in row.items() if key != name}
-    if isinstance(value, str):
-        _check_text(value, where)
-        return Item(text=value, fields=rest)
-    if isinstance(value, list) and all(isinstance(word, str) for word in value):
-        for word in value:
-            _check_text(word, where)
-        return Item(words=value, fields=rest)
-    fix = "write a text, or a list of words, or pass --text-column NAME"
-    raise UserError(f"'{name}' is neither a text nor a list of words", where=where, fix=fix)
+    for text in [value] if isinstance(value, str) else value:
+        _check_text(text, where)
+    return Item(text=value, fields=rest) if isinstance(value, str) else Item(words=value, fields=rest)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a text or a list of words."""
+    return isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(word, str) for word in value)
+    )
 
 
 def _check_text(text: str, where: str) -> None:
@@ -218,5 +225,12 @@ def _conll(file: Path, text_column: str | None) -> Iterator[Item]:
         yield Item(words=words)
 
 
-_READERS = {"lines": _lines, "jsonl": _jsonl, "parquet": _parquet, "conll": _conll}
+def _csv(file: Path, text_column: str | None) -> Iterator[Item]:
+    table = read_table(read_text(file), file=printable(file))
+    for line, cells in table.rows:
+        if cells:
+            yield _item(dict(zip(table.names, cells, strict=True)), f"{printable(file)}:{line}", text_column)
+
+
+_READERS = {"lines": _lines, "jsonl": _jsonl, "csv": _csv, "parquet": _parquet, "conll": _conll}
 KINDS = tuple(_READERS)

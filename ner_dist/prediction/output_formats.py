@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
 from ner_dist.data.documents import Document, Span
-from ner_dist.data.writers import Predicted, doccano_line, label_studio_task
+from ner_dist.data.writers import Predicted, doccano_line, json_text, label_studio_task
 from ner_dist.errors import UserError
 from ner_dist.prediction.entities import Entity, TaggedItem
 
@@ -37,7 +36,7 @@ def jsonl(tagged: TaggedItem) -> str:
     row[ENTITIES] = [entity_fields(entity) for entity in tagged.entities]
     for name, value in tagged.item.fields.items():
         row[f"given_{name}" if name in row else name] = value
-    return json.dumps(row, ensure_ascii=False, default=str) + "\n"
+    return json_text(row) + "\n"
 
 
 def entity_fields(entity: Entity) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def doccano(tagged: TaggedItem) -> str:
 
 def label_studio(tagged: TaggedItem) -> str:
     """A task of Label Studio, with the entities as predictions to correct."""
-    return json.dumps(label_studio_task(_document(tagged)), ensure_ascii=False)
+    return json_text(label_studio_task(_document(tagged)))
 
 
 def _document(tagged: TaggedItem) -> Predicted:

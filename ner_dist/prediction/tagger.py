@@ -21,14 +21,15 @@ from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import word_logits
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
+from ner_dist.evaluation.legal import LegalTags
 from ner_dist.files import read_json
 from ner_dist.labels import OUTSIDE, LabelSet
 from ner_dist.model.encoder import load_config
-from ner_dist.model.tagger import CONFIG_KEY, load_tagging_model
+from ner_dist.model.tagger import decoding_of, load_tagging_model, own_settings
 from ner_dist.model.tokenizer import load_tokenizer, padding_id
 from ner_dist.prediction.entities import Entity, TaggedItem, TaggedWords, entities_of
 from ner_dist.prediction.items import Item
-from ner_dist.recipe import Data, Model, Precision, Recipe
+from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
 from ner_dist.runtime.precision import Device, resolve_precision
@@ -58,6 +59,7 @@ class Tagger:
     labels: LabelSet
     """The types that the model knows, with the tags that `tags` gives."""
     model: torch.nn.Module
+    config: PretrainedConfig
     tokenizer: PreTrainedTokenizerFast
     precision: str
     """Number format of the computation: `fp32`, `bf16` or `fp16`."""
@@ -70,6 +72,8 @@ class Tagger:
     """Padded subwords a forward pass holds."""
     decoder: Decoder
     """Maps the model's ids to `labels`."""
+    decode: Decode
+    """How tags are chosen; see `evaluation.decode` of a recipe. `greedy` if `decoder` has work to do."""
     text_rule: TextRule
     """How texts are cut into sentences of words."""
 
@@ -163,25 +167,31 @@ class Tagger:
         if not len(split.tags):
             return TaggedWords(split.tags, np.empty(0), offsets, self.labels)
         encoded = encode(split, self.tokenizer, max_length=self.max_length, overlap=self.overlap)
-        predicted, probability = self._predict(encoded, split.tags)
+        predicted, probability = self._predict(encoded, split)
         gaps = encoded.without_subwords(len(predicted))
         self._decode(predicted, gaps, offsets)
         join_entities(predicted, gaps, offsets, self.labels)
         return TaggedWords(predicted, probability, offsets, self.labels)
 
-    def _predict(self, encoded: Encoded, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _predict(self, encoded: Encoded, split: Split) -> tuple[np.ndarray, np.ndarray]:
         """The model's id of every word, int16 [W], and its probability, float64 [W].
 
         At words without subwords they are 0 and 1.0.
         """
-        predicted, probability = np.zeros(len(targets), dtype=np.int16), np.ones(len(targets))
+        predicted, probability = np.zeros(len(split.tags), dtype=np.int16), np.ones(len(split.tags))
+        legal = LegalTags(encoded, split.offsets, self.labels) if self.decode == "viterbi" else None
         plan = plan_evaluation(encoded.lengths, encoded.sentence, batch_tokens=self.batch_tokens)
         micro_batches, pad_id = plan.rank_micro_batches(0, 1), padding_id(self.tokenizer)
         for batch, logits in word_logits(
-            self.model, encoded, targets, micro_batches, pad_id=pad_id, device=self.device
+            self.model, encoded, split.tags, micro_batches, pad_id=pad_id, device=self.device
         ):
-            predicted[batch.words] = logits.argmax(-1).cpu().numpy()
+            predicted[batch.words] = tags = logits.argmax(-1).cpu().numpy()
+            if legal is not None:
+                legal.keep(batch.words, tags, logits.cpu().numpy())
             probability[batch.words] = logits.softmax(-1).amax(-1).cpu().numpy()
+        if legal is not None:
+            redone, of_redone = legal.decode(predicted)
+            probability[redone] = of_redone
         return predicted, probability
 
     def _decode(self, predicted: np.ndarray, gaps: np.ndarray, offsets: np.ndarray) -> None:
@@ -204,7 +214,10 @@ def _words_of(sentences: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def load_tagger(
-    path: str | Path, precision: Precision = "auto", device: str | torch.device | None = None
+    path: str | Path,
+    precision: Precision = "auto",
+    device: str | torch.device | None = None,
+    decode: Decode | None = None,
 ) -> Tagger:
     """Load a trained model to tag with.
 
@@ -215,6 +228,8 @@ def load_tagger(
         precision: `fp32`, `bf16` or `fp16`; `auto` is that in which a run was scored if the device has it,
             else what suits the device.
         device: such as `cpu` or `cuda:1`; None is a GPU if there is one, else the CPU.
+        decode: `greedy` or `viterbi`, as `evaluation.decode` of a recipe; None is how the model was scored,
+            or `greedy`.
 
     Raises:
         UserError: the model cannot be loaded, or the device cannot compute in this precision.
@@ -240,21 +255,24 @@ def load_tagger(
     spelt = spell_model(written, folder=folder, given=None)
     labels = known_labels(spelt, {})
     longest, overlap = window_sizes(recipe, config, tokenizer)
+    decoder = Decoder(
+        spelt=spelt,
+        to=places(spelt.names, {}, labels.types),
+        labels=labels,
+        iob2=predicts_iob2(run),
+    )
     return Tagger(
         labels=labels,
         model=model.eval(),
+        config=config,
         tokenizer=tokenizer,
         precision=settled,
         device=where,
         max_length=longest,
         overlap=overlap,
         batch_tokens=recipe.evaluation.batch_tokens,
-        decoder=Decoder(
-            spelt=spelt,
-            to=places(spelt.names, {}, labels.types),
-            labels=labels,
-            iob2=predicts_iob2(run),
-        ),
+        decoder=decoder,
+        decode=(decode or decoding_of(config)) if decoder.is_identity else "greedy",
         text_rule=text_rule(config),
     )
 
@@ -264,8 +282,8 @@ def text_rule(config: PretrainedConfig) -> TextRule:
 
     A model that was trained on lists of words has no rule of its own.
     """
-    written = getattr(config, CONFIG_KEY, None) or {}
-    return TextRule.from_dict(written["text"]) if "text" in written else TextRule(sentences="unicode")
+    written = own_settings(config).get("text")
+    return TextRule(sentences="unicode") if written is None else TextRule.from_dict(written)
 
 
 def _own_device() -> torch.device:

@@ -16,7 +16,7 @@ from ner_dist.errors import UserError, disk_errors
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from accelerate import Accelerator
+    from accelerate import Accelerator, PartialState
 
 T = TypeVar("T")
 
@@ -62,22 +62,27 @@ def local_main_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
                 answer.append(work())
         except UserError as error:
             problem = error
-    for each in _all_problems(accelerator, problem):
-        if each is not None:
-            raise each
+    raise_everywhere(accelerator, problem)
     return answer[0] if answer else work()
 
 
-def _all_problems(accelerator: Accelerator, mine: UserError | None) -> list[UserError | None]:
-    """Gather the problems of all ranks, with a long timeout."""
+def raise_everywhere(accelerator: Accelerator | PartialState, mine: UserError | None) -> None:
+    """Raise the problem of any rank on all of them, once all have called this; the timeout is long.
+
+    Args:
+        accelerator: the ranks.
+        mine: the problem of this rank, if it has one.
+    """
     import torch
 
-    problems = [mine] * accelerator.num_processes
+    problems: list[UserError | None] = [mine] * accelerator.num_processes
     if accelerator.num_processes > 1:
         patient = torch.distributed.new_group(backend="gloo", timeout=PREPARATION_TIMEOUT)
         torch.distributed.all_gather_object(problems, mine, group=patient)
         torch.distributed.destroy_process_group(patient)
-    return problems
+    for each in problems:
+        if each is not None:
+            raise each
 
 
 def leave() -> None:

@@ -64,6 +64,7 @@ def _save_model(trainer: Trainer, best_step: int) -> None:
             config=trainer.config,
             tokenizer=trainer.task.data.tokenizer,
             card=model_card.model_card(trainer.recipe, trainer.task.labels),
+            settings={"decode": trainer.recipe.evaluation.decode},
         )
 
 
@@ -186,3 +187,8 @@ def _write_predictions(trainer: Trainer, split: str, evaluation: EvaluationResul
         *(figures.f1, figures.precision, figures.recall, figures.accuracy, figures.loss),
         figures.scheme,
     )
+    if figures.decoding is not None:
+        legal, greedy = (figures.decoding[name].f1 for name in ("viterbi", "greedy"))
+        log.info(
+            "%s: F1 %.4f of legal tags (viterbi), %.4f of each word's own (greedy)", split, legal, greedy
+        )

@@ -273,6 +273,7 @@ class Trainer:
                 self.task.splits[split],
                 accelerator=self.accelerator,
                 batch_tokens=self.recipe.evaluation.batch_tokens,
+                decode=self.recipe.evaluation.decode,
                 with_predictions=with_predictions,
                 stop=self.stop,
             )

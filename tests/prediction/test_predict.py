@@ -7,13 +7,15 @@ import io
 import json
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import ner_dist
+from ner_dist.data import readers
 from ner_dist.errors import UserError
-from ner_dist.prediction import command, parts
+from ner_dist.prediction import command, inputs, parts
 from ner_dist.prediction.command import Prediction, output_format, predict
 from tests.distributed.launching import RECIPE, REPOSITORY
 
@@ -172,12 +174,12 @@ def test_an_interrupted_prediction_continues_where_it_was(run, tmp_path, monkeyp
     assert not parts.Parts(output).folder.exists()
 
 
-def test_chunks_of_another_input_are_not_taken(run, tmp_path, monkeypatch):
+def test_chunks_of_another_input_are_not_taken(run, tagger, tmp_path):
     output = tmp_path / "out.jsonl"
     source = written(tmp_path, "in.txt", "York\n")
     prediction = Prediction(str(run.folder), str(source), output, output_format="jsonl")
     mine = parts.Parts(output)
-    mine.open(prediction.about())
+    mine.open(prediction.about(tagger))
     mine.part(0).write_text("not the chunk\n")
     written(tmp_path, "in.txt", "York and Anna\n")
     assert rows(predicted(run, source, output))[0]["text"] == "York and Anna"
@@ -204,6 +206,7 @@ def test_standard_input_and_output(run, monkeypatch, capsys):
         ("in.jsonl", '{"texte": "a"}\n', "in.jsonl:1: none of the fields tokens, words,"),
         ("in.jsonl", '{"text": "\\ud800"}\n', "in.jsonl:1: half of a surrogate pair"),
         ("in.jsonl", '["text"]\n', "in.jsonl:1: ['text'] is not a JSON object"),
+        ("in.csv", 'text,n\n"York,1\n', "in.csv:2: not CSV"),
         ("in.parquet", "PAR1", "in.parquet: not a readable Parquet file"),
     ],
 )
@@ -216,7 +219,7 @@ def test_what_cannot_be_read_is_one_error_with_its_place(run, tmp_path, name, te
 
 def test_bytes_that_are_not_utf8_are_named(run, tmp_path):
     (tmp_path / "in.txt").write_bytes(b"York\nM\xfcnchen\n")
-    with pytest.raises(UserError, match="byte 0xfc is not UTF-8"):
+    with pytest.raises(UserError, match=r"in\.txt:2: byte 0xfc is not UTF-8"):
         predicted(run, tmp_path / "in.txt", tmp_path / "out.jsonl")
 
 
@@ -287,3 +290,47 @@ def test_annotation_tools_get_texts_with_spans_that_are_read_back(run, tagger, t
     assert [spans[0], spans[2]] == expected
     assert spans[1] and all(texts[1][start:end].strip() for start, end, _ in spans[1])
     assert all(key in row for row in given)
+
+
+def test_every_ending_has_a_reader():
+    assert set(readers._ENDINGS.values()) - {"json"} <= set(inputs._READERS)
+
+
+def test_a_table_is_read_by_its_column_of_texts(run, tmp_path):
+    source = written(tmp_path, "in.csv", 'n;text\n1;"York; and\nAnna"\n2;\n')
+    given = rows(predicted(run, source, tmp_path / "out.jsonl"))
+    assert [(row["text"], row["n"]) for row in given] == [("York; and\nAnna", "1"), ("", "2")]
+
+
+def test_the_first_field_with_a_text_is_taken(run, tmp_path):
+    lines = [{"tokens": None, "text": "York"}, {"tokens": [{"text": "York"}], "text": "York"}]
+    source = written(tmp_path, "in.jsonl", "\n".join(map(json.dumps, lines)))
+    assert [row["text"] for row in rows(predicted(run, source, tmp_path / "out.jsonl"))] == ["York"] * 2
+
+
+def test_other_fields_may_hold_any_text(run, tmp_path):
+    source = written(tmp_path, "in.jsonl", '{"text": "York", "other": "\\ud800"}')
+    assert rows(predicted(run, source, tmp_path / "out.jsonl"))[0]["other"] == "\ud800"
+
+
+def test_standard_input_that_is_not_utf8_is_one_error(run, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"York\nab\xff\n")))
+    with pytest.raises(UserError, match="standard input:2: byte 0xff is not UTF-8"):
+        predict(Prediction(str(run.folder), "-", None, output_format="jsonl"))
+
+
+@pytest.mark.parametrize("decode", ["greedy", "viterbi"])
+def test_tags_are_those_of_a_scoring_with_the_same_decoding(run, tmp_path, decode):
+    ner_dist.evaluate(run.folder, decode=decode, precision="fp32", out=tmp_path / "scored")
+    scored = rows((tmp_path / "scored/predictions/test.jsonl").read_text(encoding="utf-8"))
+    given = rows(predicted(run, run.predictions("test"), tmp_path / "out.jsonl", decode=decode))
+    assert [row["tags"] for row in given] == [row["predicted"] for row in scored]
+    stray = sum(
+        tag.startswith("I-") and before[1:] != tag[1:]
+        for row in given
+        for before, tag in pairwise(["O", *row["tags"]])
+    )
+    assert (stray == 0) == (decode == "viterbi"), "the greedy tags of this model have stray I-"
+    decoding = json.loads((tmp_path / "scored/results.json").read_text())["decoding"]
+    assert decoding[decode]["f1"] == json.loads((tmp_path / "scored/results.json").read_text())["f1"]
+    assert decoding["greedy"] != decoding["viterbi"]
