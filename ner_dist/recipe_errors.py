@@ -134,7 +134,7 @@ def known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> list[str]
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             keys += known_keys(field.annotation, f"{prefix}{name}.")
         elif isinstance(item, type) and issubclass(item, BaseModel):
-            keys += known_keys(item, f"{prefix}{name}[].")
+            keys += [f"{prefix}{name}[]", *known_keys(item, f"{prefix}{name}[].")]
     return keys
 
 
@@ -142,7 +142,7 @@ def _keys_in(section: str) -> list[str]:
     """Names of the keys of a section, or of the recipe itself if it is called ``."""
     prefix = f"{section}." if section else ""
     below = [key.removeprefix(prefix) for key in known_keys() if key.startswith(prefix)]
-    return [name for name in below if "." not in name]
+    return [name for name in below if "." not in name and not name.endswith("[]")]
 
 
 def ancestors(key: str) -> list[str]:

@@ -170,8 +170,13 @@ class Words:
         self.sentences = sentences
         self.offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
 
+    chars = None
+
     def tokens(self):
         return self.sentences
+
+    def documents(self):
+        return None
 
 
 def labelled(sentences, gold, labels=LABELS):
