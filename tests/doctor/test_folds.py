@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ner_dist.commands import doctor as command
 from ner_dist.data.sources import load_corpus
 from ner_dist.doctor.command import review
 from ner_dist.doctor.folds import assign, write_folds
@@ -131,18 +130,6 @@ def test_accepted_suspects_correct_the_data(reviewed, tmp_path):
     assert {split.origin[i] for i in of} == touched
 
 
-def test_label_studio_tasks_mark_the_words(reviewed):
-    _, out = reviewed
-    tasks = json.loads((out / "label_studio.json").read_text())
-    assert tasks
-    for task in tasks:
-        text = task["data"]["text"]
-        for side in (*task["annotations"], *task["predictions"]):
-            for region in side["result"]:
-                value = region["value"]
-                assert text[value["start"] : value["end"]] == value["text"] and len(value["labels"]) == 1
-
-
 def test_command_ends_with_1_where_something_must_be_fixed(tmp_path, capsys):
     fine = write(tmp_path / "fine", train=clean(120), test=clean(40, start=200))
     assert ner_dist("doctor", str(fine)) == 0
@@ -160,7 +147,6 @@ def test_user_errors_end_with_2(tmp_path, capsys):
     assert ner_dist("doctor", str(tmp_path / "gone.jsonl")) == 2
     assert ner_dist("doctor", "synthetic", "--folds", "2") == 2
     assert "--folds: the folds need a folder; name one with --out" in capsys.readouterr().err
-    assert command.doctor.__doc__
 
 
 def test_encoder_measures_lengths_and_the_plan(tmp_path, capsys):
