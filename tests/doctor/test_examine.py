@@ -196,6 +196,15 @@ def test_types_that_all_occur_are_not_called_empty(tmp_path):
     assert not of(diagnosis(tmp_path, train=TRAIN), "empty_types")
 
 
+def test_entity_inside_two_longer_ones_is_counted_once(tmp_path):
+    whole = [(f"{name} {i}", "B-LOC I-LOC O") for name in ("Old York", "York Minster") for i in range(20)]
+    (finding,) = of(
+        diagnosis(tmp_path, train=[*TRAIN, *whole, ("The Old York Minster burns", "O O B-LOC O O")]),
+        "boundaries",
+    )
+    assert finding.count == 1 and "`Old York`, `York Minster`" in finding.what
+
+
 def test_near_repeats_within_a_split(tmp_path):
     words = "Mr Anna Berg sees the old town of York and then he went home to his own people in the"
     tags = "O B-PER I-PER O O O O O B-LOC" + " O" * 12

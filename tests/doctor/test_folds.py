@@ -89,6 +89,8 @@ def test_trained_folds_are_not_trained_again(reviewed):
     [
         ({"train": {"seed": 5}}, 2, "differ in the recipe"),
         ({}, 3, "differ in the number of folds"),
+        ({"data": {"max_length": 32}}, 2, "differ in the recipe"),
+        ({"data": {"window_overlap": 8}}, 2, "differ in the recipe"),
         ({"data": {"deduplicate": False, "corrections": None}}, 2, None),
     ],
 )
@@ -112,6 +114,15 @@ def test_without_training_the_commands_are_printed(tmp_path, capsys):
         assert f"ner-dist train {tmp_path}/out/folds/fold-{number}/recipe.yaml" in printed
     assert "--array=0-1" in printed and f"--runs {tmp_path}/out/folds/runs.tsv" in printed
     assert len((tmp_path / "out/folds/runs.tsv").read_text().splitlines()) == 2
+
+
+def test_commands_of_the_folds_do_not_disturb_the_json(tmp_path, capsys):
+    data = write(tmp_path / "data", train=clean(12))
+    asked = ("doctor", str(data), "--folds", "2", "--no-train", "--out", str(tmp_path / "out"), "--json")
+    assert ner_dist(*asked) in (0, 1)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["splits"]["train"]["sentences"] == 12
+    assert "2 of 2 folds are not trained yet" in printed.err
 
 
 def test_accepted_suspects_correct_the_data(reviewed, tmp_path):
