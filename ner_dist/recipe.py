@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+FileName = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
@@ -181,9 +182,10 @@ class Reading(Section):
     repair: Literal["none", "begin"] = "none"
     """What to do with an I- tag that continues no entity, in data whose entities start with B-. `none`: keep
     it; strict scoring counts no entity there. `begin`: start an entity with it."""
-    corrections: Annotated[str, Field(min_length=1)] | None = None
-    """File of corrections that were accepted in the review page of `ner-dist doctor --folds`. They are
-    applied while the data is read, and the source is left as it is."""
+    corrections: FileName | list[FileName] | None = None
+    """File of corrections that were accepted in the review page of `ner-dist doctor --folds`, or a list of
+    such files, applied in their order. They are applied while the data is read, and the source is left as it
+    is."""
     split: Cut = Cut()
     """Splits to cut from train if the data has none."""
     synthetic: Synthetic = Synthetic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -63,7 +64,9 @@ def doctor(
     if folds is not None and folder is not None:
         signals.exit_on_signals()
         try:
-            written += review(recipe, folds=folds, out=folder, train=not no_train)
+            # With --json, standard output holds nothing but the JSON.
+            with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+                written += review(recipe, folds=folds, out=folder, train=not no_train)
         except signals.Stopped as stopped:
             print(f"{stopped}: repeat the command to resume", file=sys.stderr)
             sys.exit(signals.EXIT_RESUME)

@@ -1,6 +1,7 @@
 """Corrections of annotation errors, applied while data is read; the source stays as it is.
 
-A file has a JSON object a line, as the review page of `ner-dist doctor --folds` saves it:
+A file has a JSON object a line, as the review page of `ner-dist doctor --folds` saves it. Several files are
+applied one after the other, so that a second review corrects what the first has left:
 
     {"decision": "accept", "split": "train", "tokens": ["Anna", …],
      "was": [{"start": 0, "end": 1, "type": "ORG"}], "now": [{"start": 0, "end": 2, "type": "PER"}]}
@@ -21,6 +22,7 @@ import numpy as np
 
 from ner_dist.data.duplicates import sentence_key
 from ner_dist.data.file_text import json_lines, read_text
+from ner_dist.data.split_files import SPLITS
 from ner_dist.errors import UserError
 from ner_dist.formatting import counted
 from ner_dist.labels import OUTSIDE, LabelSet, extract_spans
@@ -29,13 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ner_dist.data.corpus import Split
-    from ner_dist.recipe import Data
+    from ner_dist.recipe import Data, Reading
 
 log = logging.getLogger(__name__)
 
 Span = tuple[int, int, str]
 """First word in the sentence, the word behind the last, type."""
-_AGAIN = "run ner-dist doctor --folds on the data as it is now, and review it again"
+_AGAIN = "run ner-dist doctor RECIPE --folds 5 --out FOLDER on the data as it is now, and review it again"
 _FORM = "save the file from the review page again"
 
 
@@ -69,23 +71,27 @@ def correct(
     Args:
         splits: as read; their tags are replaced.
         labels: what their ids mean.
-        data: names the file; without one nothing happens.
+        data: names the files, which are applied in their order; without one nothing happens.
         counts: the number of corrected places is added as `<split>_corrected`.
 
     Returns:
         The labels, with those of types that only corrections have at their end.
 
     Raises:
-        UserError: the file cannot be read, or a sentence is not in the data as it was reviewed.
+        UserError: a file cannot be read, or a sentence is not in the data as it was reviewed.
     """
-    if data.corrections is None:
+    files = correction_files(data)
+    if not files:
         return labels
     of_split: defaultdict[str, list[Correction]] = defaultdict(list)
-    for correction in read_corrections(Path(data.corrections)):
+    for correction in (each for path in files for each in read_corrections(path)):
         of_split[correction.split].append(correction)
+    named = ", ".join(map(str, files))
+    if unread := [f"{name} {len(of_split[name])}" for name in list(of_split) if name not in splits]:
+        log.info("%s: corrections of splits that are not read: %s", named, ", ".join(unread))
     own = [name for split in splits for each in of_split[split] for _, _, name in each.now]
     if new := [name for name in dict.fromkeys(own) if name not in labels.types]:
-        log.warning("%s: types that the data itself does not have: %s", data.corrections, ", ".join(new))
+        log.warning("%s: types that the data itself does not have: %s", named, ", ".join(new))
         labels = LabelSet((*labels.tags, *(f"{part}-{name}" for name in new for part in "BI")))
     for name, split in splits.items():
         split.tags, changed, already = _corrected(split, labels, of_split[name])
@@ -94,8 +100,14 @@ def correct(
             said = f"{already} found in the data already" if already else "all of them new"
             what = counted(len(of_split[name]), "correction")
             of = counted(changed, "place was", "places were")
-            log.info("%s: %s of %s: %s changed, %s", name, what, data.corrections, of, said)
+            log.info("%s: %s of %s: %s changed, %s", name, what, named, of, said)
     return labels
+
+
+def correction_files(data: Reading) -> list[Path]:
+    """The files of `data.corrections`, in the order in which they are applied."""
+    named = data.corrections or []
+    return [Path(each) for each in ([named] if isinstance(named, str) else named)]
 
 
 def read_corrections(path: Path) -> list[Correction]:
@@ -113,12 +125,15 @@ def read_corrections(path: Path) -> list[Correction]:
             if row["decision"] not in ("accept", "reject"):
                 raise ValueError
             correction = Correction(
-                str(row["split"]), list(row["tokens"]), _spans(row["was"]), _spans(row["now"]), where
+                str(row["split"]), _words(row["tokens"]), _spans(row["was"]), _spans(row["now"]), where
             )
             accepted = row["decision"] == "accept"
         except (KeyError, TypeError, ValueError):
             what = "not a correction with decision, split, tokens, was and now"
             raise UserError(what, where=where, fix=_FORM) from None
+        if correction.split not in SPLITS:
+            what = f"there is no split `{correction.split}`; the splits are {', '.join(SPLITS)}"
+            raise UserError(what, where=where, fix=_FORM)
         both = (*correction.was, *correction.now)
         if not both or any(not 0 <= start < end <= len(correction.tokens) for start, end, _ in both):
             raise UserError("its spans do not lie in the sentence", where=where, fix=_FORM)
@@ -127,8 +142,28 @@ def read_corrections(path: Path) -> list[Correction]:
     return found
 
 
-def _spans(rows: list[dict[str, Any]]) -> list[Span]:
-    return sorted((int(row["start"]), int(row["end"]), str(row["type"])) for row in rows)
+def _words(tokens: Any) -> list[str]:
+    """The words of a sentence.
+
+    Raises:
+        ValueError: they are no list of texts.
+    """
+    if not isinstance(tokens, list) or not all(isinstance(word, str) for word in tokens):
+        raise ValueError
+    return tokens
+
+
+def _spans(rows: Any) -> list[Span]:
+    """Spans in their order.
+
+    Raises:
+        KeyError, TypeError, ValueError: a row is no span of words with a type.
+    """
+    spans = [(row["start"], row["end"], row["type"]) for row in rows]
+    for start, end, name in spans:
+        if type(start) is not int or type(end) is not int or not isinstance(name, str) or not name:
+            raise ValueError
+    return sorted(spans)
 
 
 def _corrected(split: Split, labels: LabelSet, corrections: list[Correction]) -> tuple[np.ndarray, int, int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ner_dist.data.corpus import Corpus, fingerprint
+from ner_dist.data.corrections import correction_files
 from ner_dist.data.duplicates import clean
 from ner_dist.data.entities import check_train, count_entities
 from ner_dist.data.hub import is_saved_to_disk
@@ -122,8 +123,7 @@ def source_stamp(data: Data) -> str:
     else:
         digest.update(json.dumps([data.path, data.name, data.revision]).encode())
         files = []
-    if data.corrections is not None and Path(data.corrections).is_file():
-        files = [*files, Path(data.corrections)]
+    files = [*files, *(path for path in correction_files(data) if path.is_file())]
     for path in files:
         digest.update(f"{path.name}\n".encode())
         with path.open("rb") as file:

@@ -44,7 +44,7 @@ def examine(recipe: Recipe, *, with_encoder: bool) -> Diagnosis:
     splits = {name: Inspected(name, split, corpus.labels) for name, split in corpus.splits.items()}
     log.info("checking %s", ", ".join(f"{name} ({len(split.split):,})" for name, split in splits.items()))
     findings = [
-        *check_tags(splits, recipe.data, corpus.counts),
+        *check_tags(splits, recipe.data, corpus.counts, chosen=recipe.labels),
         *check_repeats(splits, recipe.data),
         *check_surfaces(splits),
         *check_shifts(splits),

@@ -56,7 +56,7 @@ class Subwords:
     sentences_cut: int
     """Sentences that are longer and cut into windows."""
     unknown_words: int
-    """Words without subwords, or with an unknown subword alone."""
+    """Words without subwords, or whose first subword is unknown."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """K folds of a training split: each model is trained on the others, and judges the fold that it has not seen.
 
-OUT/folds/folds.json            the data, the recipe and the fold of every sentence
+OUT/folds/folds.json            what the folds depend on: their number, the data and the recipe
 OUT/folds/fold-K/data/          train.jsonl, and test.jsonl with the sentences that are held out
 OUT/folds/fold-K/recipe.yaml    an ordinary recipe: `ner-dist train` and Slurm jobs take it
 OUT/folds/fold-K/run/           its run
@@ -145,7 +145,11 @@ def in_turn(folds: Sequence[Fold]) -> str:
 
 def _of_training(recipe: Recipe) -> dict[str, Any]:
     """What a fold's probabilities depend on, beside the data."""
-    return recipe.model_dump(mode="json", include={"model", "labels", "train", "precision"})
+    windows = {"max_length", "window_overlap"}
+    return recipe.model_dump(
+        mode="json",
+        include={"model": True, "labels": True, "train": True, "precision": True, "data": windows},
+    )
 
 
 def _write(fold: Fold, held_out: np.ndarray, split: Split, tags: Sequence[str], recipe: Recipe) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.doctor.folds import HELD_OUT
+from ner_dist.files import write_parts
 from ner_dist.recipe_file import load_recipe
 
 if TYPE_CHECKING:
@@ -68,7 +70,9 @@ def _of_fold(fold: Fold, labels: LabelSet) -> np.ndarray:
             model, split, accelerator=accelerator, batch_tokens=recipe.evaluation.batch_tokens
         )
     aside = fold.probabilities.with_name(".probabilities.npz")
-    np.savez_compressed(aside, probabilities=found)
+    content = io.BytesIO()
+    np.savez_compressed(content, probabilities=found)
+    write_parts(aside, [content.getbuffer()])
     aside.replace(fold.probabilities)
     return found
 
@@ -87,21 +91,19 @@ def probabilities(
     Returns:
         A row of zeros for a word without subwords.
     """
-    import torch
-
     from ner_dist.data.batch_plan import plan_evaluation
-    from ner_dist.data.collate import collate
+    from ner_dist.evaluation.evaluate import word_logits
     from ner_dist.runtime.progress import progress
 
     found = np.zeros((len(split.tags), len(split.labels)), dtype=np.float32)
     plan = plan_evaluation(split.encoded.lengths, split.encoded.sentence, batch_tokens=batch_tokens)
     batches = plan.rank_micro_batches(0, 1)
     model.eval()
-    with torch.no_grad(), progress("scoring", len(batches)) as show:
-        for done, examples in enumerate(batches, start=1):
-            batch = collate(split.encoded, examples, split.tags, pad_id=split.pad_id)
-            batch = batch.to(accelerator.device)
-            logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-            found[batch.words] = logits.flatten(0, 1)[batch.positions].float().softmax(-1).cpu().numpy()
+    passes = word_logits(
+        model, split.encoded, split.tags, batches, pad_id=split.pad_id, device=accelerator.device
+    )
+    with progress("scoring", len(batches)) as show:
+        for done, (batch, logits) in enumerate(passes, start=1):
+            found[batch.words] = logits.softmax(-1).cpu().numpy()
             show(done)
     return found

@@ -1,16 +1,20 @@
 """Suspicious spans written for people: as JSON lines, as Label Studio tasks, and as a page that saves.
 
 OUT/suspects.jsonl            all candidates, the most suspicious first; a line is a correction to accept
-OUT/label_studio.json         sentences with suspicious spans: the annotation, and the model's as prediction
+OUT/label_studio.json         sentences with disputed spans: all their annotated entities as the annotation,
+                              and all that the model finds as the prediction
 OUT/review.html               accept or reject, by keyboard; saves corrections.jsonl
 """
 
 from __future__ import annotations
 
 import json
-from itertools import groupby
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from ner_dist.data.documents import Document
+from ner_dist.data.documents import Span as TextSpan
+from ner_dist.data.writers import Predicted, label_studio_task
 from ner_dist.files import atomic_file, write_atomically
 from ner_dist.report.render import page
 
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
 SUSPECTS, TASKS, PAGE = "suspects.jsonl", "label_studio.json", "review.html"
 SHOWN = 1_000
-"""Most suspects on the page, and in Label Studio's tasks: nobody reviews more in one go."""
+"""Most disputed spans on the page, and in Label Studio's tasks: nobody reviews more in one go."""
 
 
 def write_review(
@@ -42,20 +46,20 @@ def write_review(
     Returns:
         What was written.
     """
-    disputed = [suspect for suspect in found if not suspect.agrees][:SHOWN]
+    lines = [_line(rank, suspect, split, name) for rank, suspect in enumerate(found, start=1)]
+    disputed = [line for line in lines if not line["agrees"]]
     with atomic_file(out / SUSPECTS) as file:
-        for rank, suspect in enumerate(found, start=1):
-            file.write(json.dumps(_line(rank, suspect, split, name), ensure_ascii=False) + "\n")
-    tasks = list(_tasks(disputed, split))
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    tasks = list(_tasks(found, split))
     write_atomically(out / TASKS, json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")
-    rows = [_line(rank, suspect, split, name) for rank, suspect in enumerate(disputed, start=1)]
+    rows = disputed[:SHOWN]
     text = page(
         "review.html.j2",
         title=f"Suspicious spans of {name}",
         sections=[("spans", "Spans"), ("use", "Use")],
         total=len(found),
         shown=len(rows),
-        disputed=sum(not suspect.agrees for suspect in found),
+        disputed=len(disputed),
         # `</script>` in a text must not end the script that holds it.
         review={"key": fingerprint, "types": list(types), "suspects": rows},
     )
@@ -87,47 +91,38 @@ def _spans(spans: Sequence[Span]) -> list[dict[str, Any]]:
 
 
 def _tasks(found: Sequence[Suspect], split: Split) -> Iterator[dict[str, Any]]:
-    """Tasks of Label Studio, one a sentence; the sentence with the most suspicious span comes first."""
-    first: dict[int, int] = {}
-    for rank, suspect in enumerate(found):
-        first.setdefault(suspect.sentence, rank)
-    ordered = sorted(found, key=lambda suspect: first[suspect.sentence])
-    for sentence, group in groupby(ordered, key=lambda suspect: suspect.sentence):
-        own = list(group)
+    """Tasks of Label Studio, one a sentence; the sentence with the most suspicious span comes first.
+
+    Both sides hold the whole sentence, so that the entities that nobody disputes are in an export, too.
+    """
+    of_sentence: dict[int, list[Suspect]] = {}
+    for suspect in found:
+        of_sentence.setdefault(suspect.sentence, []).append(suspect)
+    disputed = [suspect for suspect in found if not suspect.agrees][:SHOWN]
+    for sentence in dict.fromkeys(suspect.sentence for suspect in disputed):
+        whole = of_sentence[sentence]
+        own = [suspect for suspect in whole if not suspect.agrees]
         words = split.tokens[sentence]
+        annotated = _document(words, [span for each in whole for span in each.annotated])
+        read = [span for each in whole for span in (each.annotated if each.agrees else each.suggested)]
+        predicted = _document(words, read)
+        task = label_studio_task(annotated)
+        (prediction,) = label_studio_task(Predicted(predicted, (None,) * len(read)))["predictions"]
+        score = round(max(suspect.evidence for suspect in own), 4)
         yield {
             "data": {
-                "text": " ".join(words),
+                **task["data"],
                 "where": split.origin[sentence] if split.origin is not None else str(sentence + 1),
                 "suspicion": ", ".join(suspect.kind for suspect in own),
             },
-            "annotations": [{"result": _regions(words, [span for each in own for span in each.annotated])}],
-            "predictions": [
-                {
-                    "model_version": "out-of-fold",
-                    "score": round(max(suspect.evidence for suspect in own), 4),
-                    "result": _regions(words, [span for each in own for span in each.suggested]),
-                }
-            ],
+            "annotations": task["annotations"],
+            "predictions": [{**prediction, "model_version": "out-of-fold", "score": score}],
         }
 
 
-def _regions(words: Sequence[str], spans: Sequence[Span]) -> list[dict[str, Any]]:
-    """Entities as Label Studio has them: characters of the words joined by blanks."""
-    starts = [0]
-    for word in words:
-        starts.append(starts[-1] + len(word) + 1)
-    return [
-        {
-            "from_name": "label",
-            "to_name": "text",
-            "type": "labels",
-            "value": {
-                "start": starts[span.start],
-                "end": starts[span.end] - 1,
-                "text": " ".join(words[span.start : span.end]),
-                "labels": [span.type],
-            },
-        }
-        for span in spans
-    ]
+def _document(words: Sequence[str], spans: Sequence[Span]) -> Document:
+    """A sentence as a text of its words joined by blanks, with the characters of its entities."""
+    starts = list(accumulate((len(word) + 1 for word in words), initial=0))
+    ordered = sorted(spans, key=lambda span: span.start)
+    chars = tuple(TextSpan(starts[span.start], starts[span.end] - 1, span.type) for span in ordered)
+    return Document(" ".join(words), chars, line=0)

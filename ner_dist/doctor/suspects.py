@@ -14,6 +14,7 @@ another type, no entity, or one word more or less on either side. So every entit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from ner_dist.labels import extract_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence, Set
+    from collections.abc import Iterator, Sequence
 
     from ner_dist.data.corpus import Split
     from ner_dist.labels import LabelSet
@@ -57,7 +58,7 @@ class Suspect:
     """Logarithm of how much more credible the suggested reading is than the annotated one; negative if the
     model agrees."""
     confidence: float
-    """The model's probability of the annotated tag that it believes least, from 0 to 1."""
+    """The model's probability of the annotated word that it believes least, from 0 to 1."""
     other_confidence: float
     """Likewise of the suggested reading."""
     agrees: bool
@@ -84,8 +85,8 @@ def suspects(split: Split, tags: np.ndarray, probabilities: np.ndarray, labels: 
     )
     for sentence in range(len(split)):
         start, end = int(split.offsets[sentence]), int(split.offsets[sentence + 1])
-        own = _Sentence(sentence, logs[start:end], known[start:end], coder)
-        found += own.suspects(annotated.get(sentence, []), suggested.get(sentence, []))
+        sides = (annotated.get(sentence, []), suggested.get(sentence, []))
+        found += _Sentence(sentence, logs[start:end], known[start:end], coder, *sides).suspects()
     found.sort(key=lambda suspect: -suspect.evidence)
     return found
 
@@ -122,29 +123,36 @@ class _Sentence:
     known: np.ndarray
     """bool [words]: whether a model saw the word."""
     coder: _Coder
+    annotated: Sequence[Span]
+    suggested: Sequence[Span]
 
-    def suspects(self, annotated: Sequence[Span], suggested: Sequence[Span]) -> Iterator[Suspect]:
+    @cached_property
+    def ends(self) -> set[tuple[int, str]]:
+        """Where an entity of a type ends: behind it, an I- of this type would continue it."""
+        return {(span.end, span.type) for span in (*self.annotated, *self.suggested)}
+
+    @cached_property
+    def taken(self) -> set[int]:
+        """Words of entities."""
+        both = (*self.annotated, *self.suggested)
+        return {word for span in both for word in range(span.start, span.end)}
+
+    def suspects(self) -> Iterator[Suspect]:
         """The candidates of the sentence."""
-        taken = {word for span in (*annotated, *suggested) for word in range(span.start, span.end)}
-        for own, others in _groups(annotated, suggested):
+        for own, others in _groups(self.annotated, self.suggested):
             if own == others:
-                yield self._best_other(own[0], taken)
+                yield self._best_other(own[0])
             else:
                 yield self._suspect(tuple(own), tuple(others), agrees=False)
 
-    def _best_other(self, span: Span, taken: Set[int]) -> Suspect:
-        """An annotated entity with which the model agrees, against the best other reading.
-
-        Args:
-            span: the entity.
-            taken: words of all entities of the sentence, over which it cannot grow.
-        """
+    def _best_other(self, span: Span) -> Suspect:
+        """An annotated entity with which the model agrees, against the best other reading."""
         others: list[tuple[Span, ...]] = [()]
         others += [(Span(span.start, span.end, name),) for name in self.coder.types if name != span.type]
         bounds = []
-        if span.start > 0 and span.start - 1 not in taken:
+        if span.start > 0 and span.start - 1 not in self.taken:
             bounds.append((span.start - 1, span.end))
-        if span.end < len(self.logs) and span.end not in taken:
+        if span.end < len(self.logs) and span.end not in self.taken:
             bounds.append((span.start, span.end + 1))
         if span.end - span.start > 1:
             bounds += [(span.start + 1, span.end), (span.start, span.end - 1)]
@@ -170,7 +178,8 @@ class _Sentence:
     def _log(self, reading: tuple[Span, ...], start: int, end: int) -> np.ndarray:
         """Log-probability of each word's tag in a reading, float [end - start + 1].
 
-        Words outside its entities are O. The last number is that of the word behind: it may be anything but
+        Words outside its entities are O; the first word of an entity has B-, or an I- that continues none.
+        The last number is that of the word behind: it may be anything but
         the rest of an entity that ends at `end`.
         """
         ids = np.full(end - start, self.coder.outside)
@@ -179,6 +188,11 @@ class _Sentence:
             ids[span.start - start + 1 : span.end - start] = self.coder.inside[span.type]
         logs = np.zeros(end - start + 1)
         logs[:-1] = self.logs[np.arange(start, end), ids]
+        for span in reading:
+            # An I- that continues no entity begins one, too.
+            if (span.start, span.type) not in self.ends and self.known[span.start]:
+                inside = self.logs[span.start, self.coder.inside[span.type]]
+                logs[span.start - start] = min(np.logaddexp(logs[span.start - start], inside), 0.0)
         last = next((span for span in reading if span.end == end), None)
         if last is not None and end < len(self.logs) and self.known[end]:
             goes_on = np.exp(self.logs[end, self.coder.inside[last.type]])
@@ -197,7 +211,7 @@ def _groups(annotated: Sequence[Span], suggested: Sequence[Span]) -> Iterator[tu
             yield _sides(group)
             group = []
         group.append((span, own))
-        end = max(end, span.end) if len(group) > 1 else span.end
+        end = max(end, span.end)
     if group:
         yield _sides(group)
 

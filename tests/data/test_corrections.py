@@ -76,14 +76,32 @@ def test_every_kind_of_correction(tmp_path, caplog):
     assert "4 places were changed" in caplog.text and str(file) in caplog.text
 
 
-def test_rejected_and_other_splits_change_nothing(tmp_path):
+def test_rejected_and_other_splits_change_nothing(tmp_path, caplog):
     path = write(tmp_path)
     file = save(
         tmp_path,
         correction(1, [], [(0, 1, "LOC")], decision="reject"),
         correction(1, [], [(0, 1, "LOC")], split="test"),
     )
-    assert tags(read(path, file)) == tags(read(path))
+    with caplog.at_level(logging.INFO):
+        assert tags(read(path, file)) == tags(read(path))
+    assert f"{file}: corrections of splits that are not read: test 1" in caplog.text
+
+
+def test_second_review_continues_the_first(tmp_path):
+    path = write(tmp_path)
+    first = save(tmp_path, correction(0, [(0, 1, "ORG")], [(0, 1, "PER")]))
+    first = first.rename(tmp_path / "first.jsonl")
+    second = save(tmp_path, correction(0, [(0, 1, "PER")], [(0, 2, "PER")]))
+    splits = {"validation": None, "test": None}
+    both = Data(path=str(path), splits=splits, corrections=[str(first), str(second)])
+    assert tags(load_corpus(both))[0] == ["B-PER", "I-PER", "O", "B-LOC"]
+    turned = both.model_copy(update={"corrections": [str(second), str(first)]})
+    with pytest.raises(UserError, match=r"corrections\.jsonl:1"):
+        load_corpus(turned)
+    before = source_stamp(both)
+    second.write_text("")
+    assert source_stamp(both) != before
 
 
 def test_sentence_is_found_wherever_it_is_and_in_all_its_repeats(tmp_path):
@@ -112,6 +130,11 @@ def test_data_that_is_correct_already_is_left(tmp_path, caplog):
         ({"tokens": ["a"]}, "not a correction with decision, split, tokens, was and now"),
         (correction(0, [], [(0, 1, "LOC")], decision="perhaps"), "not a correction"),
         (["accept"], "not a correction"),
+        (correction(1, [], [(0, 1, "LOC")], tokens=[1, 2]), "not a correction"),
+        (correction(1, [], [(0, 1, "LOC")], tokens="York grows"), "not a correction"),
+        (correction(1, [], [(0, 1, "")]), "not a correction"),
+        (correction(1, [], [(0, 1.5, "LOC")]), "not a correction"),
+        (correction(1, [], [(0, 1, "LOC")], split="dev"), "no split `dev`; the splits are train"),
     ],
 )
 def test_what_cannot_be_applied_is_an_error_with_its_line(tmp_path, line, message):

@@ -37,20 +37,29 @@ def write(folder: Path, **splits: Sequence[Sentence]) -> Path:
     return folder
 
 
-def recipe(folder: Path, **settings) -> Recipe:
+def recipe(folder: Path, *, labels: list[str] | None = None, **settings) -> Recipe:
     missing = {
         name: None for name in ("train", "validation", "test") if not (folder / f"{name}.jsonl").exists()
     }
     missing.pop("train", None)
     return Recipe(
-        name="made", output_dir=str(folder / "run"), data=Data(path=str(folder), splits=missing, **settings)
+        name="made",
+        output_dir=str(folder / "run"),
+        data=Data(path=str(folder), splits=missing, **settings),
+        labels=labels or "all",
     )
 
 
-def diagnosis(folder: Path, *, settings: dict | None = None, **splits: Sequence[Sentence]) -> Diagnosis:
+def diagnosis(
+    folder: Path,
+    *,
+    settings: dict | None = None,
+    labels: list[str] | None = None,
+    **splits: Sequence[Sentence],
+) -> Diagnosis:
     """The diagnosis of some sentences."""
     write(folder, **splits)
-    return examine(recipe(folder, **settings or {}), with_encoder=False)
+    return examine(recipe(folder, labels=labels, **settings or {}), with_encoder=False)
 
 
 def of(found: Diagnosis, check: str) -> list[Finding]:

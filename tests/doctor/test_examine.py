@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ner_dist.doctor.examine import examine
 from ner_dist.doctor.findings import SHOWN
@@ -135,11 +137,28 @@ def test_what_a_key_handles_is_info(tmp_path, name, settings):
     assert finding.split == split
 
 
-def test_remedy_of_types_that_train_lacks(tmp_path):
-    """The labels that the finding names leave nothing that the model cannot find."""
-    _, test, check, _, _ = FAULTS["type in test alone"]
-    (finding,) = of(diagnosis(tmp_path, train=TRAIN, test=[*TEST, *test]), check)
-    assert finding.remedy.startswith("labels: [PER, LOC]") and "NEW (1)" in finding.what
+NONE = {"label_names": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-NONE", "I-NONE"]}
+FEW = [(PLAIN, TAGS.replace("LOC", "NO"))]
+
+
+@pytest.mark.parametrize(
+    "check, train, test, settings, named",
+    [
+        ("types_not_in_train", TRAIN, [*TEST, *FAULTS["type in test alone"][1]], {}, "NEW (1)"),
+        ("empty_types", TRAIN, TEST, NONE, "NONE"),
+        ("rare_types", [*TRAIN, *FEW], TEST, {}, "NO (1)"),
+        ("types_not_in_train", [*TRAIN, *FEW], [*TEST, *FAULTS["type in test alone"][1]], {}, "NEW (1)"),
+    ],
+)
+def test_labels_of_the_remedy_handle_types(tmp_path, check, train, test, settings, named):
+    """The finding is of severity `info` with the labels that it names, which a recipe takes as they are."""
+    splits = {"train": train, "test": test, "settings": settings}
+    (finding,) = of(diagnosis(tmp_path / "before", **splits), check)
+    assert finding.severity != "info" and named in finding.what
+    (labels,) = re.findall(r"labels: \[.*?\]", finding.remedy)
+    after = diagnosis(tmp_path / "after", labels=yaml.safe_load(labels)["labels"], **splits)
+    (finding,) = of(after, check)
+    assert finding.severity == "info" and finding.remedy.startswith("handled: ") and named in finding.what
 
 
 def test_lower_cased_text_is_found_without_another_split(tmp_path):
@@ -173,11 +192,17 @@ def test_tags_without_parts_are_named(tmp_path):
     assert finding.count == 240
 
 
-def test_types_without_entities_are_named_and_the_remedy_leaves_them_out(tmp_path):
-    names = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-NONE", "I-NONE"]
-    (finding,) = of(diagnosis(tmp_path, train=TRAIN, settings={"label_names": names}), "empty_types")
-    assert "NONE" in finding.what and "labels: [PER, LOC]" in finding.remedy
-    assert not of(diagnosis(tmp_path / "all", train=TRAIN), "empty_types")
+def test_types_that_all_occur_are_not_called_empty(tmp_path):
+    assert not of(diagnosis(tmp_path, train=TRAIN), "empty_types")
+
+
+def test_entity_inside_two_longer_ones_is_counted_once(tmp_path):
+    whole = [(f"{name} {i}", "B-LOC I-LOC O") for name in ("Old York", "York Minster") for i in range(20)]
+    (finding,) = of(
+        diagnosis(tmp_path, train=[*TRAIN, *whole, ("The Old York Minster burns", "O O B-LOC O O")]),
+        "boundaries",
+    )
+    assert finding.count == 1 and "`Old York`, `York Minster`" in finding.what
 
 
 def test_near_repeats_within_a_split(tmp_path):
@@ -186,6 +211,15 @@ def test_near_repeats_within_a_split(tmp_path):
     twins = [(f"{words} {last}", tags) for last in ("hills", "woods")]
     (finding,) = of(diagnosis(tmp_path, train=[*TRAIN, *twins]), "near_repeats")
     assert finding.count == 1 and "train.jsonl:121 and" in finding.examples[0].where
+
+
+def test_near_repeats_of_a_large_template_are_all_counted(tmp_path):
+    words = "Mr Anna Berg sees the old town of York and then he went home to his own people in the"
+    made = [(f"{words} w{i}", "O B-PER I-PER O O O O O B-LOC" + " O" * 12) for i in range(300)]
+    found = diagnosis(tmp_path, train=made[:200], test=made[200:])
+    assert {each.split: each.count for each in of(found, "near_repeats")} == {"train": 199, "test": 99}
+    (across,) = of(found, "near_repeats_across_splits")
+    assert across.split == "test and train" and across.count == 100
 
 
 def test_pairs_of_marks_and_abbreviations_are_no_loose_punctuation(tmp_path):

@@ -70,6 +70,22 @@ def test_weak_agreement_is_more_suspicious_than_strong():
     assert (weak.sentence, strong.sentence) == (0, 1) and weak.confidence < strong.confidence
 
 
+@pytest.mark.parametrize("data, model", [("I", "I"), ("B", "I"), ("I", "B")])
+def test_stray_agreement_ranks_like_any_other(data, model):
+    """An I- that continues no entity is read as its beginning, and so it is scored."""
+    every = found(
+        (f"{data}-PER O", f"{model}-PER O", 0.8),
+        ("B-PER O", "B-PER O", 0.8),
+        ("B-PER O", "B-PER O", 0.5),
+        ("B-PER O", "B-LOC O", 0.8),
+    )
+    of = {each.sentence: each for each in every}
+    assert [each.agrees for each in every] == [False, True, True, True]
+    assert of[0].evidence == pytest.approx(of[1].evidence)
+    assert of[0].confidence == pytest.approx(of[1].confidence)
+    assert of[0].evidence < of[2].evidence < of[3].evidence
+
+
 def test_length_alone_is_not_suspicious():
     """Words that both readings have alike cancel."""
     long, short = found(

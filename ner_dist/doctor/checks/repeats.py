@@ -18,7 +18,7 @@ from ner_dist.doctor.findings import MATTERS, SHOWN, Example, Finding, Severity
 from ner_dist.doctor.inspected import short
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ner_dist.doctor.inspected import Inspected
     from ner_dist.recipe import Data
@@ -32,6 +32,8 @@ _SHORTEST = 8
 """Words of a sentence below which likeness says little."""
 _HASHES, _BANDS = 128, 32
 _SEED = 13
+_LARGE = 50
+"""Sentences of a group from which on not all pairs are compared."""
 _CONTRADICT = 0.1
 """Share of repeats with other tags from which on annotation is unreliable."""
 
@@ -192,9 +194,7 @@ def _twins(
     compared: set[tuple[int, int]] = set()
     for band in range(_BANDS):
         for group in _equal_rows(table[:, band]):
-            # A large group is text of one template: each with its neighbour is enough to count them.
-            candidates = combinations(group, 2) if len(group) <= 50 else pairwise(group)
-            for i, j in candidates:
+            for i, j in _candidates(group, places):
                 if (i, j) in compared:
                     continue
                 compared.add((i, j))
@@ -204,6 +204,27 @@ def _twins(
                 # Splits are in the order train, validation, test: the later of two has the leak.
                 found.setdefault((two, one), {}).setdefault(other_at, at)
     return found
+
+
+def _candidates(group: Sequence[int], places: Sequence[tuple[str, int]]) -> Iterator[tuple[int, int]]:
+    """Pairs of a group to compare, each with the earlier sentence first.
+
+    Of a large group, which is text of one template, these are neighbours, and each sentence with the first
+    one of its own and of every earlier split: enough to find a twin of nearly all.
+
+    Args:
+        group: sentences, ascending.
+        places: split of each sentence, split after split.
+    """
+    if len(group) <= _LARGE:
+        yield from combinations(group, 2)
+        return
+    yield from pairwise(group)
+    first: dict[str, int] = {}
+    for sentence in group:
+        for each in first.values():
+            yield each, sentence
+        first.setdefault(places[sentence][0], sentence)
 
 
 def _equal_rows(rows: np.ndarray) -> list[list[int]]:

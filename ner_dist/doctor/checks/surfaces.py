@@ -18,6 +18,10 @@ _KNOWN = 5
 """Occurrences of a surface below which its usual annotation is not known."""
 _USUAL = 0.8
 """Share of its occurrences that makes an annotation the usual one."""
+_REVIEW = (
+    "ner-dist doctor RECIPE --folds 5 --out FOLDER ranks them for review; data.corrections applies what is "
+    "accepted"
+)
 _CLOSES = dict(zip("([{“‘«\"'`", ")]}”’»\"'`", strict=True))
 
 
@@ -62,8 +66,7 @@ def _other_type(split: Inspected, types: Mapping[str, Counter[str]]) -> list[Fin
             f"words in at least {formatting.share(_USUAL)} of their {_KNOWN} or more occurrences",
             effect="many are errors of annotation: they teach the wrong type, and in test they are counted "
             "as mistakes of the model",
-            remedy="ner-dist doctor RECIPE --folds 5 ranks them for review; data.corrections applies what "
-            "is accepted",
+            remedy=_REVIEW,
             examples=[split.in_context(entity) for _, entity in odd[:SHOWN]],
         )
     ]
@@ -91,7 +94,8 @@ def _ambiguous(split: Inspected, types: Mapping[str, Counter[str]]) -> list[Find
             f"({len(found):,} entities, {share})",
             effect="only context tells them apart: natural for names of places and clubs, else a guideline "
             "that was read in two ways",
-            remedy="no key is needed if both readings are meant; otherwise review with --folds",
+            remedy="no key is needed if both readings are meant; otherwise review with "
+            "--folds 5 --out FOLDER",
             examples=split.shown(surfaces.values()),
         )
     ]
@@ -102,11 +106,15 @@ def _boundaries(
 ) -> list[Finding]:
     """Entities that are cut where the same words are usually annotated longer."""
     whole = _usually_whole(splits, types)
-    odd = [(entity, longer) for entity in split.entities for longer in _longer(split, entity) & whole.keys()]
+    odd = [
+        (entity, sorted(longer))
+        for entity in split.entities
+        if (longer := _longer(split, entity) & whole.keys())
+    ]
     if not odd:
         return []
     examples = [split.in_context(entity) for entity, _ in odd[:SHOWN]]
-    longest = ", ".join(dict.fromkeys(f"`{longer}`" for _, longer in odd[:SHOWN]))
+    longest = ", ".join(dict.fromkeys(f"`{each}`" for _, longer in odd[:SHOWN] for each in longer))
     return [
         Finding(
             check="boundaries",
@@ -116,8 +124,7 @@ def _boundaries(
             what=f"{formatting.counted(len(odd), 'entity ends', 'entities end')} inside words that are "
             f"annotated as a whole in at least {formatting.share(_USUAL)} of their occurrences: {longest}",
             effect="strict scoring counts a wrong boundary twice, as a missed and a spurious entity",
-            remedy="ner-dist doctor RECIPE --folds 5 ranks them for review; data.corrections applies what "
-            "is accepted",
+            remedy=_REVIEW,
             examples=examples,
         )
     ]

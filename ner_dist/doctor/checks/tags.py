@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import yaml
 
 from ner_dist import formatting
 from ner_dist.data.entities import FEW
@@ -12,24 +15,32 @@ from ner_dist.doctor.findings import Finding, Severity
 from ner_dist.labels import extract_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ner_dist.doctor.inspected import Inspected
     from ner_dist.recipe import Data
 
 _RARE = 20
 """Entities of a type below which its F1 is mostly chance."""
+_LEFT_OUT = "handled: labels leaves them out"
 _MANY_STRAY = 0.1
 """A larger share of stray tags is the format of a tool, and most entities are lost."""
 
 
-def check_tags(splits: Mapping[str, Inspected], data: Data, counts: Mapping[str, int | str]) -> list[Finding]:
+def check_tags(
+    splits: Mapping[str, Inspected],
+    data: Data,
+    counts: Mapping[str, int | str],
+    *,
+    chosen: Literal["all"] | Sequence[str] = "all",
+) -> list[Finding]:
     """Findings about tags and types.
 
     Args:
         splits: as read, without repair.
         data: the recipe's section.
         counts: of the corpus: `<split>_scheme`.
+        chosen: the types that the recipe learns (`labels`); what is wrong with others is of severity `info`.
     """
     findings = [found for split in splits.values() for found in _stray(split, data)]
     findings += _schemes(splits, counts)
@@ -37,10 +48,13 @@ def check_tags(splits: Mapping[str, Inspected], data: Data, counts: Mapping[str,
     findings += _types_alike(types)
     findings += _names(types)
     if "train" in splits:
-        findings += _few(splits["train"], types["train"])
+        known = list(dict.fromkeys((*splits["train"].labels.types, *types["train"])))
+        learnt = known if chosen == "all" else [name for name in known if name in chosen]
+        findings += _empty(splits["train"], types["train"], learnt)
+        findings += _few(splits["train"], types["train"], learnt)
         for name in ("validation", "test"):
             if name in splits:
-                findings += _unseen(splits[name], types[name], types["train"])
+                findings += _unseen(splits[name], types[name], types["train"], learnt)
     return findings
 
 
@@ -149,66 +163,90 @@ def _names(types: Mapping[str, Counter[str]]) -> list[Finding]:
     ]
 
 
-def _few(train: Inspected, counts: Counter[str]) -> list[Finding]:
-    findings = []
+def _empty(train: Inspected, counts: Counter[str], learnt: Sequence[str]) -> list[Finding]:
+    """Types of the data without an entity in train."""
     empty = [name for name in train.labels.types if not counts[name]]
-    rare = {name: count for name, count in counts.items() if 0 < count < _RARE}
-    few = {name: count for name, count in rare.items() if count < FEW}
-    rare = {name: count for name, count in rare.items() if name not in few}
-    of_few = [entity for entity in train.entities if entity.type in few]
-    of_rare = [entity for entity in train.entities if entity.type in rare]
-    if empty:
-        findings.append(
-            Finding(
-                check="empty_types",
-                severity="warning",
-                split="train",
-                count=len(empty),
-                what=f"train has no entity of {formatting.joined(empty, most=8)}",
-                effect="the model has an output for each that is never right, and cannot find them",
-                remedy=f"labels: [{', '.join(name for name in counts if counts[name])}]",
-            )
+    return [
+        Finding(
+            check="empty_types",
+            severity="info" if handled else "warning",
+            split="train",
+            count=len(own),
+            what=f"train has no entity of {formatting.joined(own, most=8)}",
+            effect="the model has an output for each that is never right, and cannot find them",
+            remedy=_LEFT_OUT if handled else _labels(name for name in learnt if counts[name]),
         )
-    for chosen, entities, severity, effect in (
-        (few, of_few, "warning", "too few to learn from: recall will be near 0, which pulls macro F1 down"),
-        (rare, of_rare, "info", "F1 of these types depends on chance: one seed says little"),
-    ):
-        if chosen:
-            listed = formatting.joined([f"{name} ({count})" for name, count in chosen.items()], most=8)
+        for handled, own in _by_handled(empty, learnt)
+    ]
+
+
+def _few(train: Inspected, counts: Counter[str], learnt: Sequence[str]) -> list[Finding]:
+    """Types with too few entities in train to learn from, or to score."""
+    few = [name for name, count in counts.items() if 0 < count < FEW]
+    rare = [name for name, count in counts.items() if FEW <= count < _RARE]
+    of_few = "too few to learn from: recall will be near 0, which pulls macro F1 down"
+    of_rare = "F1 of these types depends on chance: one seed says little"
+    findings = []
+    for names, most, severity, effect in ((few, FEW, "warning", of_few), (rare, _RARE, "info", of_rare)):
+        for handled, own in _by_handled(names, learnt):
             findings.append(
                 Finding(
                     check="rare_types",
-                    severity=severity,  # type: ignore[arg-type]
+                    severity="info" if handled else severity,  # type: ignore[arg-type]
                     split="train",
-                    count=len(chosen),
-                    what=f"fewer than {FEW if chosen is few else _RARE} entities of {listed}",
+                    count=len(own),
+                    what=f"fewer than {most} entities of {_with_counts(own, counts)}",
                     effect=effect,
-                    remedy="annotate more, or leave the types out with `labels`; compare over several "
-                    "train.seed",
-                    examples=train.shown(entities),
+                    remedy=_LEFT_OUT
+                    if handled
+                    else "annotate more, or leave the types out with "
+                    f"{_labels(name for name in learnt if counts[name] and name not in own)}; compare over "
+                    "several train.seed",
+                    examples=train.shown(entity for entity in train.entities if entity.type in own),
                 )
             )
     return findings
 
 
-def _unseen(split: Inspected, own: Counter[str], train: Counter[str]) -> list[Finding]:
-    unseen = {name: count for name, count in own.items() if not train[name]}
-    if not unseen:
-        return []
-    of_unseen = [entity for entity in split.entities if entity.type in unseen]
-    listed = formatting.joined([f"{name} ({count})" for name, count in unseen.items()], most=8)
-    learnt = [name for name in train if train[name]]
-    return [
-        Finding(
-            check="types_not_in_train",
-            severity="error",
-            split=split.name,
-            count=len(of_unseen),
-            what=f"{len(of_unseen):,} of {formatting.counted(len(split.entities), 'entity', 'entities')} are "
-            f"of types that train does not contain: {listed}",
-            effect="no model can find them, so they lower recall by a constant",
-            remedy=f"labels: [{', '.join(learnt)}] leaves them out; check data.files.{split.name} if the "
-            "files should have the same types",
-            examples=split.shown(of_unseen),
+def _unseen(
+    split: Inspected, counts: Counter[str], train: Counter[str], learnt: Sequence[str]
+) -> list[Finding]:
+    """Entities of types that train does not contain."""
+    findings = []
+    for handled, own in _by_handled([name for name in counts if not train[name]], learnt):
+        entities = [entity for entity in split.entities if entity.type in own]
+        labels = _labels(name for name in learnt if train[name])
+        findings.append(
+            Finding(
+                check="types_not_in_train",
+                severity="info" if handled else "error",
+                split=split.name,
+                count=len(entities),
+                what=f"{len(entities):,} of {formatting.counted(len(split.entities), 'entity', 'entities')} "
+                f"are of types that train does not contain: {_with_counts(own, counts)}",
+                effect="no model can find them, so they lower recall by a constant",
+                remedy=_LEFT_OUT
+                if handled
+                else f"{labels} leaves them out; check data.files.{split.name} if the files should have the "
+                "same types",
+                examples=split.shown(entities),
+            )
         )
-    ]
+    return findings
+
+
+def _by_handled(names: Sequence[str], learnt: Sequence[str]) -> Iterator[tuple[bool, list[str]]]:
+    """Types that the recipe learns, and those that its `labels` leave out; neither if there are none."""
+    for handled in (False, True):
+        if own := [name for name in names if (name not in learnt) == handled]:
+            yield handled, own
+
+
+def _with_counts(names: Sequence[str], counts: Counter[str]) -> str:
+    return formatting.joined([f"{name} ({counts[name]})" for name in names], most=8)
+
+
+def _labels(names: Iterable[str]) -> str:
+    """The key that chooses types, as a recipe takes it: `NO` and the like are quoted."""
+    text: str = yaml.safe_dump(list(names), default_flow_style=True, allow_unicode=True, width=math.inf)
+    return f"labels: {text.strip()}"
