@@ -93,20 +93,12 @@ def _document(
     inclusive: bool,
     name: str | None = None,
 ) -> Document:
-    """A document of words joined by blanks, with spans over its words."""
+    """A document of words, with spans over them."""
     where = rows.place(number)
     flat = list(chain.from_iterable(sentences))
     if not all(isinstance(word, str) and word.strip() for word in flat):
         wrong = next(word for word in flat if not isinstance(word, str) or not word.strip())
         raise UserError(f"{wrong!r:.60} is not a word", where=where, fix="write words as text")
-    words, at = [], 0
-    for word in flat:
-        words.append((at, at + len(word)))
-        at += len(word) + 1
-    firsts, at = [], 0
-    for sentence in sentences:
-        firsts += [at] if sentence else []
-        at += len(sentence)
     spans = []
     # The words stand in for the characters of a text, so that all spellings of a span are read.
     for span in spans_of(items, "." * (len(flat) + 1), rows, number, quotes=False):
@@ -114,8 +106,8 @@ def _document(
         if not span.start <= last < len(flat):
             what = f"span {span.start} to {span.end} ({span.type}) is not within the {len(flat)} words"
             raise UserError(what, where=where, fix="correct it")
-        spans.append(Span(words[span.start][0], words[last][1], span.type))
-    return Document(" ".join(flat), tuple(spans), number, tuple(words), tuple(firsts), name)
+        spans.append(Span(span.start, last + 1, span.type))
+    return Document.from_words(sentences, spans, line=number, id=name)
 
 
 GLINER = JsonFormat("a GLiNER file", _is_gliner, _read_gliner)
