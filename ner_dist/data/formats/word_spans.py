@@ -96,7 +96,7 @@ _UNDECIDED = ", since no span tells; if it is the word after the last, write spa
 def _inclusive(rows: JsonRows, word_key: str, span_key: str) -> tuple[bool, str]:
     """Whether the last number of spans that are lists is their last word; and why, for the log."""
     found = [
-        (number, len(words), _bounds(row.get(span_key)))
+        (number, _length(words), _bounds(row.get(span_key)))
         for number, row in rows
         if isinstance(row, dict) and isinstance(words := row.get(word_key), list)
     ]
@@ -113,13 +113,17 @@ def _inclusive(rows: JsonRows, word_key: str, span_key: str) -> tuple[bool, str]
     if touching and touching * _MANY >= len(pairs):
         return (
             False,
-            f", since {touching} of {len(pairs)} spans would else overlap the one after them by a word",
+            f", since {touching} of {len(pairs)} spans would else overlap the next one by a word",
         )
     return True, _UNDECIDED
 
 
 _MANY = 20
 """Spans rarely overlap by one word; if one in so many does, their ends are exclusive."""
+
+
+def _length(words: list[Any]) -> int:
+    return sum(len(each) if isinstance(each, list) else 1 for each in words)
 
 
 def _bounds(items: Any) -> list[tuple[int, int]]:
