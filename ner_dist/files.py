@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -84,13 +85,19 @@ def atomic_file(path: Path) -> Iterator[TextIO]:
 
     It is written under a temporary name, synced and renamed when the block ends, or removed if it fails.
     """
+    with _aside(path) as aside, aside.open("w", encoding="utf-8") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside a file, which replaces the file when the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
     try:
-        with aside.open("w", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield aside
         aside.replace(path)
     except OSError as error:
         # A full disk names no file, and the one aside is not what the user knows.
@@ -104,6 +111,14 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a file atomically: readers see the old contents or the complete new ones."""
     with atomic_file(path) as file:
         file.write(text)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically; gzipped, always to the same bytes, if its name ends with `.gz`."""
+    with _aside(path) as aside, aside.open("wb") as file:
+        file.write(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -42,6 +42,23 @@ def test_rooms_are_listed_one_after_the_other():
     assert [name for name in rooms if name] == sorted(set(rooms) - {""}, key=rooms.index)
 
 
+def test_paths_in_prose_exist():
+    """Those of modules with their folder, from the repository, the package or the file's own folder."""
+    texts = {path: path.read_text() for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("*/*.md")]}
+    texts.pop(REPOSITORY / "CHANGELOG.md")  # tells what was
+    for path in PACKAGE.rglob("*.py"):
+        nodes = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Expr))
+        values = (node.value.value for node in nodes if isinstance(node.value, ast.Constant))
+        texts[path] = "\n".join(value for value in values if isinstance(value, str))
+    missing = [
+        f"{path.relative_to(REPOSITORY)}: {name}"
+        for path, text in texts.items()
+        for name in re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.py)`", text)
+        if not any((root / name).exists() for root in (REPOSITORY, PACKAGE, path.parent))
+    ]
+    assert not missing
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_imports_point_down(name):
     above = [other for other in imported(name) if LEVEL[other] <= LEVEL[name]]

@@ -20,6 +20,7 @@ from ner_dist.data.column_roles import word_column
 from ner_dist.data.corpus import check_words, rows_from_lists
 from ner_dist.data.file_text import json_lines, read_text
 from ner_dist.data.notation import OUT
+from ner_dist.data.prediction_lines import check_same_length, list_of, probabilities_of
 from ner_dist.data.readers import format_by_ending, read_columns
 from ner_dist.data.tags import read_tags
 from ner_dist.errors import UserError
@@ -175,18 +176,12 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
             there = ", ".join(line) or "nothing"
             raise UserError(f"there is no `{name}`, only {there}", where=where, fix="see the README")
         # null is the gold of a word that is not scored, for which nothing need be predicted.
-        cells[name] = _list_of(line, key, (str, type(None)), "tags", where)
+        cells[name] = list_of(line, key, (str, type(None)), "tags", where)
     if line.get("tokens") is not None:
-        cells["tokens"] = _list_of(line, "tokens", (str,), "words", where)
+        cells["tokens"] = list_of(line, "tokens", (str,), "words", where)
     if line.get("confidence") is not None:
-        cells["confidence"] = _list_of(line, "confidence", (int, float), "probabilities", where)
-        if not all(0 <= p <= 1 for p in cells["confidence"]):
-            raise UserError("a `confidence` is no probability", where=where, fix="write numbers from 0 to 1")
-    lengths = {name: len(cell) for name, cell in cells.items()}
-    if len(set(lengths.values())) > 1:
-        each = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        fix = "write one of each for every word"
-        raise UserError(f"lists of different lengths: {each}", where=where, fix=fix)
+        cells["confidence"] = probabilities_of(line, where)
+    check_same_length(cells, where)
     if line.get("id") is not None:
         cells["id"] = line["id"]
     if line.get("document") is not None:
@@ -196,14 +191,6 @@ def _cells(line: Any, where: str) -> dict[str, Any]:
     if line.get("seen") is not None:
         cells["seen"] = _seen(line["seen"], where)
     return cells
-
-
-def _list_of(line: dict[str, Any], key: str, kinds: tuple[type, ...], what: str, where: str) -> list[Any]:
-    cell = line[key]
-    # Types are compared exactly, since `true` is a number to Python.
-    if not isinstance(cell, list) or not all(type(each) in kinds for each in cell):
-        raise UserError(f"`{key}` is no list of {what}: {cell!r:.60}", where=where, fix="see the README")
-    return cell
 
 
 def _document(cell: Any, where: str) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ner_dist.data import writers
 from ner_dist.data.corpus import Rows, label_ids
 from ner_dist.data.documents import Document, over_words
-from ner_dist.data.file_text import ending_of, head_of, json_lines, read_text
-from ner_dist.data.formats.form import Documents
+from ner_dist.data.file_text import HEAD, ending_of, head_of, json_lines, read_text
+from ner_dist.data.formats.form import Documents, JsonRows
 from ner_dist.data.notes import recorded, without_details
+from ner_dist.data.prediction_lines import is_predicted, is_tagged, predicted_document, tagged_document
 from ner_dist.data.readers import read_content
-from ner_dist.data.span_tags import Span, spans_of_tags
 from ner_dist.errors import UserError, writing
+from ner_dist.files import write_bytes
 from ner_dist.formatting import counted
+from ner_dist.labels import UNLABELLED
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Data
@@ -29,6 +31,7 @@ _ENDINGS: dict[str, Format] = {
     **dict.fromkeys((".conll", ".tsv", ".txt", ".iob2", ".bio"), "conll"),
     ".spacy": "spacy",
 }
+_SPANS_ONLY = ("doccano", "label-studio")
 
 
 def convert(source: Path, target: Path, data: Data, to: str | None = None) -> str:
@@ -73,64 +76,54 @@ def _format_of(target: Path, to: str | None) -> Format:
 
 def _documents(source: Path, data: Data) -> tuple[Documents, list[writers.Predicted] | None]:
     """What a file holds as documents; and with scores, if it holds predictions."""
-    if _holds_predictions(source):
-        lines = json_lines(read_text(source), source)
-        predicted = [_predicted(line, f"{source}:{number}", number) for number, line in lines]
+    predicted = _predictions(source, data)
+    if predicted is not None:
         return Documents([each.document for each in predicted], str(source)), predicted
     content = read_content(source, data)
     return (content if isinstance(content, Documents) else _joined(content, data)), None
 
 
+def _predictions(source: Path, data: Data) -> list[writers.Predicted] | None:
+    """The lines of `predictions/*.jsonl`, or those that `ner-dist predict` writes; None if it is neither."""
+    first = head_of(source).lstrip().partition("\n")[0]
+    if not first.startswith("{") or not ('"predicted"' in first or '"entities"' in first):
+        return None
+    lines = list(json_lines(read_text(source), source)) if _is_json(first) else []
+    if lines and is_predicted(lines[0][1]):
+        return [predicted_document(line, f"{source}:{number}", number) for number, line in lines]
+    # A line without entities does not tell; all lines do.
+    if not lines or not is_tagged(next((line for _, line in lines if _has_entities(line)), lines[0][1])):
+        return None
+    rows = JsonRows(lines, str(source), data)
+    return [tagged_document(line, rows, number) for number, line in lines]
+
+
+def _is_json(line: str) -> bool:
+    """Whether a line is whole JSON; it need not be, of a file that is one JSON document."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return len(line) >= HEAD
+    return True
+
+
+def _has_entities(line: Any) -> bool:
+    return isinstance(line, dict) and bool(line.get("entities"))
+
+
 def _joined(rows: Rows, data: Data) -> Documents:
     """Sentences of words and tags as documents: words joined by blanks, tags of any scheme as spans."""
     labels, tags = label_ids([rows], data)
-    names = [labels.tags[code] for code in tags[0].ids(labels)]
+    codes = tags[0].ids(labels).tolist()
+    names = [labels.tags[code] if code != UNLABELLED else None for code in codes]
     bounds = rows.offsets.tolist()
     documents = [
-        _from_tags(words, names[start:end], line)
+        Document.from_tags(words, names[start:end], line=line)
         for words, start, end, line in zip(
             rows.tokens, bounds[:-1], bounds[1:], rows.line_numbers.tolist(), strict=True
         )
     ]
     return Documents(documents, rows.file, rows.place_prefix)
-
-
-def _from_tags(words: Sequence[str], tags: Sequence[str], line: int) -> Document:
-    ranges, at = [], 0
-    for word in words:
-        ranges.append((at, at + len(word)))
-        at += len(word) + 1
-    firsts = (0,) if ranges else ()
-    return Document(" ".join(words), tuple(spans_of_tags(tags, ranges)), line, tuple(ranges), firsts)
-
-
-def _holds_predictions(source: Path) -> bool:
-    """Whether the first line is one of `predictions/*.jsonl`."""
-    first = head_of(source).lstrip().partition("\n")[0]
-    return first.startswith("{") and '"tokens"' in first and '"predicted"' in first
-
-
-def _predicted(line: Any, where: str, number: int) -> writers.Predicted:
-    """A line of predictions; the confidence of an entity is the product of those of its words."""
-    words = line.get("tokens") if isinstance(line, dict) else None
-    tags = line.get("predicted") if isinstance(line, dict) else None
-    if not isinstance(words, list) or not isinstance(tags, list) or len(words) != len(tags):
-        raise UserError("needs `tokens` and as many tags in `predicted`", where=where)
-    document = _from_tags(words, tags, number)
-    confidence = line.get("confidence")
-    assert document.words is not None
-    scores = [_score(span, document.words, confidence) for span in document.spans]
-    return writers.Predicted(document, tuple(scores))
-
-
-def _score(span: Span, words: Sequence[tuple[int, int]], confidence: Any) -> float | None:
-    if not isinstance(confidence, list):
-        return None
-    product = 1.0
-    for (start, end), probability in zip(words, confidence, strict=True):
-        if span.start <= start and end <= span.end:
-            product *= probability
-    return product
 
 
 def _write(
@@ -144,6 +137,8 @@ def _write(
     target.parent.mkdir(parents=True, exist_ok=True)
     spans = sum(len(document.spans) for document in documents.documents)
     says = f"{target}: {counted(len(documents.documents), 'document')}, {counted(spans, 'span')}"
+    if kind in _SPANS_ONLY:
+        _count_unlabelled(documents)
     with writing(target):
         if kind in ("jsonl", "conll"):
             rows = documents.rows(data)
@@ -156,5 +151,13 @@ def _write(
             writers.write_lines(target, writers.label_studio(predicted or documents.documents))
         else:
             cut = over_words(documents.documents, data, file=str(source), place_prefix=documents.place_prefix)
-            target.write_bytes(writers.spacy_docs(cut))
+            write_bytes(target, writers.spacy_docs(cut))
     return says
+
+
+def _count_unlabelled(documents: Documents) -> None:
+    """Warn about words without a label, which spans over a text cannot tell from `O`."""
+    count = sum(len(document.unlabelled) for document in documents.documents)
+    if count:
+        says = "%s: %s without a label cannot be told from O in this format; jsonl, conll and spacy can"
+        log.warning(says, documents.file, counted(count, "word"))

@@ -7,10 +7,10 @@ every text into sentences and words, and turns spans into tags.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from ner_dist.data.corpus import Rows, rows_from_lists
 from ner_dist.data.span_notes import SpanNotes
-from ner_dist.data.span_tags import Span, SpanRules, WordSpan, tags_of, word_spans
+from ner_dist.data.span_tags import Span, SpanRules, WordSpan, spans_of_tags, tags_of, word_spans
 from ner_dist.data.words import TextRule
 from ner_dist.errors import UserError
 
@@ -46,11 +46,65 @@ class Document:
     line_starts: tuple[tuple[int, int], ...] | None = None
     """First character and number of the lines that the text comes from; None if all is at `line`."""
 
+    unlabelled: Collection[int] = ()
+    """Index into `words` of the words that nobody has labelled, as far as no span covers them."""
+
+    @classmethod
+    def from_words(
+        cls,
+        sentences: Sequence[Sequence[str]],
+        spans: Iterable[Span],
+        *,
+        line: int,
+        id: str | None = None,
+        lines: Sequence[int] | None = None,
+        unlabelled: Collection[int] = (),
+    ) -> Document:
+        """A document without a text: words are joined by blanks, sentences by line ends.
+
+        Args:
+            sentences: their words.
+            spans: over words, as if a word were a character: the first word, and the one after the last.
+            line: as in the class.
+            id: as in the class.
+            lines: line of every word in the file, if each has its own.
+            unlabelled: as in the class.
+        """
+        ranges, at = list[tuple[int, int]](), 0
+        for sentence in sentences:
+            for word in sentence:
+                ranges.append((at, at + len(word)))
+                at += len(word) + 1
+        starts = [start for start, _ in ranges]
+        return cls(
+            text="\n".join(" ".join(sentence) for sentence in sentences if sentence),
+            spans=tuple(Span(ranges[each.start][0], ranges[each.end - 1][1], each.type) for each in spans),
+            line=line,
+            words=tuple(ranges),
+            sentences=first_words(sentences),
+            id=id,
+            line_starts=None if lines is None else tuple(zip(starts, lines, strict=True)),
+            unlabelled=unlabelled,
+        )
+
+    @classmethod
+    def from_tags(cls, words: Sequence[str], tags: Sequence[str | None], *, line: int) -> Document:
+        """A sentence of words with IOB2 tags, None for a word without a label."""
+        spans = spans_of_tags(tags, [(word, word + 1) for word in range(len(words))])
+        silent = frozenset(word for word, tag in enumerate(tags) if tag is None)
+        return cls.from_words([words], spans, line=line, unlabelled=silent)
+
     def line_at(self, character: int) -> int:
         """The line of the file that a character is in, for messages."""
         starts = self.line_starts or ()
         at = bisect_right(starts, character, key=itemgetter(0)) - 1
         return starts[at][1] if at >= 0 else self.line
+
+
+def first_words(sentences: Sequence[Sequence[object]]) -> tuple[int, ...]:
+    """Index of the first word of every sentence that has words."""
+    firsts = accumulate(map(len, sentences), initial=0)
+    return tuple(first for first, sentence in zip(firsts, sentences, strict=False) if sentence)
 
 
 def rows_from_documents(
@@ -68,12 +122,12 @@ def rows_from_documents(
         UserError: a span is not within its text, or a rule refuses it.
     """
     tokens: list[list[str]] = []
-    tags: list[list[str]] = []
+    tags: list[list[str | None]] = []
     lines: list[int] = []
     ids: list[str] = []
     chars: list[tuple[int, int]] = []
     for cut in over_words(documents, data, file=file, place_prefix=place_prefix):
-        text, all_tags = cut.document.text, tags_of(cut.spans, len(cut.words))
+        text, all_tags = cut.document.text, cut.tags()
         for first, end in pairwise([*cut.firsts, len(cut.words)]):
             tokens.append([text[start:stop] for start, stop in cut.words[first:end]])
             tags.append(all_tags[first:end])
@@ -98,6 +152,13 @@ class CutDocument:
     """Index of the first word of every sentence."""
     spans: Sequence[WordSpan]
     """Its entities over words: none overlaps another or the end of a sentence."""
+
+    def tags(self) -> list[str | None]:
+        """The IOB2 tag of every word; None for those that nobody has labelled."""
+        tags: list[str | None] = [*tags_of(self.spans, len(self.words))]
+        for word in self.document.unlabelled:
+            tags[word] = None if tags[word] == "O" else tags[word]
+        return tags
 
 
 def over_words(

@@ -4,7 +4,7 @@ The first subword of a word represents it in training and scoring. Sentences lon
 cut at word boundaries into overlapping windows; every word is *owned* by exactly one of them, the one with
 the most context around it, so that each word is trained on and scored once. Words without subwords (such as a
 zero-width character) are owned by no window: they are not trained on, and follow the entity around them in
-predictions (`ner_dist/words_without_subwords.py`).
+predictions (`words_without_subwords.py`).
 """
 
 from __future__ import annotations

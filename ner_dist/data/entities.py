@@ -45,9 +45,21 @@ def count_entities(splits: Mapping[str, Split], labels: LabelSet, *, counts: dic
 
 
 def check_train(
-    splits: Mapping[str, Split], labels: LabelSet, *, rows: Mapping[str, list[Rows]], data: Data
+    splits: Mapping[str, Split],
+    labels: LabelSet,
+    *,
+    rows: Mapping[str, list[Rows]],
+    data: Data,
+    before: Mapping[str, Split],
 ) -> None:
     """Refuse a training split without entities: most likely the wrong column was read as tags.
+
+    Args:
+        splits: as they are used.
+        labels: the label set of the data.
+        rows: by split, the rows of its files.
+        data: how they were read.
+        before: the splits as they were read, before sentences were dropped.
 
     Raises:
         UserError: shows the first words with their tags, the columns, and which of them holds tags.
@@ -55,6 +67,10 @@ def check_train(
     if "train" not in splits or any(entities_by_type(splits["train"], labels).values()):
         return
     part = rows["train"][0]
+    if any(entities_by_type(before["train"], labels).values()):
+        what = "no entity in train: every sentence with one is also in validation or test, and was dropped"
+        fix = "give train other sentences, or set data.drop_test_sentences_from_train=false"
+        raise UserError(what, where=part.file, fix=fix)
     if part.chars is not None:
         fix = "see whether these are the annotated texts, and what the log says was left out"
         raise UserError("no entity in train: its texts have no spans", where=part.file, fix=fix)

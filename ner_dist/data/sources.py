@@ -52,7 +52,7 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
     counts: dict[str, int] = {}
     cleaned = clean(read.splits, data, counts=counts)
     found = {name: cleaned[name] for name in wanted}
-    check_train(found, read.labels, rows=read.rows, data=data)
+    check_train(found, read.labels, rows=read.rows, data=data, before=read.splits)
     count_entities(found, read.labels, counts=counts)
     return Corpus(
         splits=found,

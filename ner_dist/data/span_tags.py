@@ -89,11 +89,16 @@ def tags_of(spans: Sequence[WordSpan], words: int) -> list[str]:
     return tags
 
 
-def spans_of_tags(tags: Sequence[str], words: Sequence[Range]) -> list[Span]:
-    """The spans that IOB2 tags mark; an I- that continues nothing begins one."""
+def spans_of_tags(tags: Sequence[str | None], words: Sequence[Range]) -> list[Span]:
+    """The spans that IOB2 tags mark; an I- that continues nothing begins one.
+
+    Words without a label (None) are passed over, so that an entity may go on behind one.
+    """
     spans: list[Span] = []
     before = "O"
     for tag, (start, end) in zip(tags, words, strict=True):
+        if tag is None:
+            continue
         if tag[:2] == "I-" and before[1:] == tag[1:]:
             spans[-1] = Span(spans[-1].start, end, spans[-1].type)
         elif tag != "O":

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 NO_CODE = -1
-_TEXTS = ("", "?", "-100")
+NO_LABEL = "?"
+"""What is written in the place of the tag where a format has no null."""
+_TEXTS = ("", NO_LABEL, "-100")
 
 
 def is_no_label(value: Any) -> bool:

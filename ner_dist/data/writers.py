@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.documents import CutDocument, Document, Span
+from ner_dist.data.unlabelled import NO_CODE, NO_LABEL
 from ner_dist.errors import UserError
-from ner_dist.files import atomic_file
+from ner_dist.files import atomic_file, write_bytes
 
 if TYPE_CHECKING:
     from ner_dist.data.corpus import Rows
     from ner_dist.data.words import Range
 
+Sentence = tuple[list[str], list[str | None]]
+"""Words, and the tag of each; None for a word without a label."""
 _NAME = "label"
 """Name of the labels in Label Studio's labelling configuration, as in its template for named entities."""
 
@@ -37,24 +39,26 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         with atomic_file(path) as file:
             file.writelines(f"{line}\n" for line in lines)
         return
-    content = "".join(f"{line}\n" for line in lines).encode()
-    path.write_bytes(gzip.compress(content, mtime=0))
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
 
 
-def jsonl(sentences: Iterable[tuple[list[str], list[str]]]) -> Iterator[str]:
-    """Lines with the words and tags of a sentence each."""
+def jsonl(sentences: Iterable[Sentence]) -> Iterator[str]:
+    """Lines with the words and tags of a sentence each; null for a word without a label."""
     for words, tags in sentences:
         yield json_text({"tokens": words, "ner_tags": tags})
 
 
-def conll(sentences: Iterable[tuple[list[str], list[str]]]) -> Iterator[str]:
+def conll(sentences: Iterable[Sentence]) -> Iterator[str]:
     """A line of word, tab, tag for each word, and an empty line after each sentence.
+
+    A word without a label has `?` in the place of its tag.
 
     Raises:
         UserError: a word or a type holds a tab or the end of a line.
     """
     for words, tags in sentences:
-        for word, tag in zip(words, tags, strict=True):
+        for word, given in zip(words, tags, strict=True):
+            tag = NO_LABEL if given is None else given
             if re.search(r"[\t\n\r]", word + tag) or not word.strip():
                 raise UserError(f"{word!r} cannot be a line of CoNLL", fix="write JSONL instead")
             yield f"{word}\t{tag}"
@@ -68,11 +72,11 @@ def json_text(value: Any) -> str:
     return text if not re.search("[\ud800-\udfff]", text) else json.dumps(value)
 
 
-def sentences_of(rows: Rows) -> Iterator[tuple[list[str], list[str]]]:
+def sentences_of(rows: Rows) -> Iterator[Sentence]:
     """The words and tags of every sentence."""
     bounds = rows.offsets.tolist()
     for words, start, end in zip(rows.tokens, bounds[:-1], bounds[1:], strict=True):
-        yield words, [str(rows.values[code]) for code in rows.tags[start:end]]
+        yield words, [str(rows.values[code]) if code != NO_CODE else None for code in rows.tags[start:end]]
 
 
 def doccano(documents: Iterable[Document]) -> Iterator[str]:
@@ -137,10 +141,12 @@ def spacy_docs(documents: Iterable[CutDocument]) -> bytes:
     for cut in documents:
         pieces, spaces, at = _spacy_words(cut.document.text, cut.words)
         doc = spacy.tokens.Doc(vocab, words=pieces, spaces=spaces)
-        doc.ents = [
+        entities = [
             spacy.tokens.Span(doc, at[span.first], at[span.end - 1] + 1, label=span.span.type)
             for span in cut.spans
         ]
+        silent = [at[word] for word, tag in enumerate(cut.tags()) if tag is None]
+        doc.set_ents(entities, missing=[doc[word : word + 1] for word in silent], default="outside")
         bin_.add(doc)
     content: bytes = bin_.to_bytes()
     return content

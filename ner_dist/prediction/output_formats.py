@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any
 
 from ner_dist.data.documents import Document, Span
@@ -70,13 +70,13 @@ def label_studio(tagged: TaggedItem) -> str:
 def _document(tagged: TaggedItem) -> Predicted:
     """An item as a text with spans; words without a text are joined by spaces."""
     text, chars = tagged.item.text, tagged.chars
+    scores = tuple(each.probability for each in tagged.entities)
     if text is None or chars is None:
-        text, ends = " ".join(tagged.words), list(accumulate(len(word) + 1 for word in tagged.words))
-        chars = [(end - len(word) - 1, end - 1) for word, end in zip(tagged.words, ends, strict=True)]
+        over_words = [Span(each.first_word, each.last_word + 1, each.type) for each in tagged.entities]
+        return Predicted(Document.from_words([tagged.words], over_words, line=0), scores)
     spans = tuple(
         Span(chars[each.first_word][0], chars[each.last_word][1], each.type) for each in tagged.entities
     )
-    scores = tuple(each.probability for each in tagged.entities)
     return Predicted(Document(text, spans, line=0), scores)
 
 

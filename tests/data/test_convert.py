@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ner_dist.data.convert import convert
 from ner_dist.data.formats.form import Documents
 from ner_dist.data.readers import read_content, read_rows
+from ner_dist.errors import UserError
 from ner_dist.recipe import Data
 from tests.command_line import ner_dist
 from tests.data.test_readers import sentences
@@ -80,6 +81,89 @@ def test_predictions_become_tasks_to_correct(tmp_path):
     assert result["score"] == 0.25
 
 
+NEW_YORK = {"type": "LOC", "text": "New York", "probability": 0.25, "first_word": 1, "last_word": 2}
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (
+            [
+                {"text": "Nothing here", "entities": [], "id": 7},
+                {
+                    "text": "In New\tYork",
+                    "entities": [{"start": 3, "end": 11} | NEW_YORK | {"text": "New\tYork"}],
+                },
+            ],
+            "In New\tYork",
+        ),
+        (
+            [
+                {"tokens": ["Nothing", "here"], "tags": ["O", "O"], "entities": []},
+                {"tokens": ["In", "New", "York"], "tags": ["O", "B-LOC", "I-LOC"], "entities": [NEW_YORK]},
+            ],
+            "In New York",
+        ),
+    ],
+    ids=["texts", "lists of words"],
+)
+def test_tagged_text_becomes_tasks_to_correct(tmp_path, lines, text):
+    source, out = tmp_path / "tagged.jsonl", tmp_path / "tasks.json"
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert ner_dist("convert", str(source), str(out), "--to", "label-studio") == 0
+    nothing, task = json.loads(out.read_text())
+    assert nothing["predictions"][0]["result"] == [] and "annotations" not in nothing
+    assert task["data"] == {"text": text} and "annotations" not in task
+    (prediction,) = task["predictions"]
+    (result,) = prediction["result"]
+    assert result["value"] == {"start": 3, "end": 11, "text": text[3:], "labels": ["LOC"]}
+    assert prediction["score"] == result["score"] == 0.25
+
+
+def test_tags_of_tagged_text_count_where_someone_corrected_them(tmp_path):
+    source, out = tmp_path / "tagged.jsonl", tmp_path / "out.conll"
+    line = {"tokens": ["In", "New", "York"], "tags": ["O", "O", "B-LOC"], "entities": [NEW_YORK]}
+    source.write_text(json.dumps(line) + "\n")
+    assert ner_dist("convert", str(source), str(out)) == 0
+    assert out.read_text() == "In\tO\nNew\tO\nYork\tB-LOC\n\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"tokens": [1, "New", "York"]}, r"`tokens` is no list of words: \[1, 'New', 'York'\]"),
+        ({"predicted": ["O", "B-LOC"]}, r"lists of different lengths: tokens 3, predicted 2"),
+        ({"predicted": ["O", 1, "O"]}, r"`predicted` is no list of tags"),
+        ({"predicted": ["O", "LOC", "O"]}, r"tag `LOC` is not IOB2"),
+        ({"confidence": [0.5]}, r"lists of different lengths: tokens 3, confidence 1"),
+        ({"confidence": [0.5, 2, 1]}, r"a `confidence` is no probability"),
+        ({"confidence": [0.5, "1", 1]}, r"`confidence` is no list of probabilities"),
+    ],
+)
+def test_broken_predictions(tmp_path, change, what):
+    line = {"tokens": ["In", "New", "York"], "predicted": ["O", "B-LOC", "I-LOC"], "confidence": [0.9] * 3}
+    source = tmp_path / "test.jsonl"
+    source.write_text(json.dumps(line) + "\n" + json.dumps(line | change) + "\n")
+    with pytest.raises(UserError, match=rf"test.jsonl:2: {what}"):
+        convert(source, tmp_path / "out.json", Data(path="unused"), "label-studio")
+
+
+def test_words_without_a_label_stay_so(tmp_path, caplog):
+    source = tmp_path / "test.jsonl"
+    line = {"tokens": ["In", "Bern", "Ann"], "predicted": ["O", "B-LOC", None]}
+    source.write_text(json.dumps(line) + "\n")
+    data = Data(path="unused")
+    convert(source, tmp_path / "a.jsonl", data)
+    convert(tmp_path / "a.jsonl", tmp_path / "b.conll", data)
+    convert(tmp_path / "b.conll", tmp_path / "c.jsonl", data)
+    assert (tmp_path / "b.conll").read_text() == "In\tO\nBern\tB-LOC\nAnn\t?\n\n"
+    for name in ("a.jsonl", "c.jsonl"):
+        assert json.loads((tmp_path / name).read_text())["ner_tags"] == ["O", "B-LOC", None]
+    assert "cannot be told" not in caplog.text
+    convert(tmp_path / "a.jsonl", tmp_path / "d.jsonl", data, "doccano")
+    assert "1 word without a label cannot be told from O in this format" in caplog.text
+
+
 def test_spacy_reads_what_is_written_for_it(tmp_path):
     spacy = pytest.importorskip("spacy")
     source = tmp_path / "a.jsonl"
@@ -90,6 +174,8 @@ def test_spacy_reads_what_is_written_for_it(tmp_path):
     source.write_text("".join(json.dumps(row) + "\n" for row in (*rows, {"text": "a", "label": []})))
     out = tmp_path / "a.spacy"
     assert ner_dist("convert", str(source), str(out)) == 0
+    assert ner_dist("convert", str(source), str(tmp_path / "b.spacy.gz")) == 0
+    assert gzip.decompress((tmp_path / "b.spacy.gz").read_bytes()) == out.read_bytes()
     docs = list(spacy.tokens.DocBin().from_disk(out).get_docs(spacy.blank("xx").vocab))
     assert [doc.text for doc in docs] == texts
     assert [[(ent.text, ent.label_) for ent in doc.ents] for doc in docs] == [[("Ann", "PER")]] * 2 + [[]]

@@ -37,36 +37,22 @@ class _Part:
 
     id: str
     line: int
-    words: list[tuple[int, int]] = field(default_factory=list)
-    pieces: list[str] = field(default_factory=list)
-    length: int = 0
-    sentences: list[int] = field(default_factory=list)
-    line_starts: list[tuple[int, int]] = field(default_factory=list)
+    sentences: list[list[str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    """Of every word."""
     spans: list[Span] = field(default_factory=list)
+    """Over words."""
     open: list[tuple[str, int, int]] = field(default_factory=list)
     """Type, first word and line of every entity that has not ended."""
 
     def add(self, word: str, line: int, *, begins: bool) -> None:
         if begins:
-            self.sentences.append(len(self.words))
-        if self.words:
-            self.pieces.append("\n" if begins else " ")
-            self.length += 1
-        self.pieces.append(word)
-        self.line_starts.append((self.length, line))
-        self.words.append((self.length, self.length + len(word)))
-        self.length += len(word)
+            self.sentences.append([])
+        self.sentences[-1].append(word)
+        self.lines.append(line)
 
     def document(self) -> Document:
-        return Document(
-            text="".join(self.pieces),
-            spans=tuple(self.spans),
-            line=self.line,
-            words=tuple(self.words),
-            sentences=tuple(self.sentences),
-            id=self.id,
-            line_starts=tuple(self.line_starts),
-        )
+        return Document.from_words(self.sentences, self.spans, line=self.line, id=self.id, lines=self.lines)
 
 
 def _recognises(path: Path, head: str) -> bool:
@@ -115,7 +101,7 @@ def parse(text: str, *, file: str, column: int | None = None) -> list[Document]:
             _brackets(cells[column], part, file, number)
             begins = False
     _check_closed(parts, file)
-    return [part.document() for part in parts if part.words]
+    return [part.document() for part in parts if part.lines]
 
 
 def _found(lines: list[str]) -> int:
@@ -142,7 +128,7 @@ def _brackets(cell: str, part: _Part, file: str, line: int) -> None:
         raise UserError(what, where=f"{file}:{line}", fix=f"{_FIX}; or set data.tags_column")
     if cell == "-":
         return
-    word = len(part.words) - 1
+    word = len(part.lines) - 1
     part.open.extend((kind, word, line) for kind in found[1].split("(")[1:])
     for _ in found[3]:
         if not part.open:
@@ -150,7 +136,7 @@ def _brackets(cell: str, part: _Part, file: str, line: int) -> None:
                 f"'{cell:.40}' closes an entity that is not open", where=f"{file}:{line}", fix=_FIX
             )
         kind, first, _ = part.open.pop()
-        part.spans.append(Span(part.words[first][0], part.words[word][1], kind))
+        part.spans.append(Span(first, word + 1, kind))
 
 
 def _check_closed(parts: list[_Part], file: str) -> None:

@@ -169,7 +169,7 @@ def rows_of_words(table: Table, data: Data) -> Rows:
         languages=Counter(each.language for each in everything if data.language is not None),
     )
     rows.word_lines = np.array([line for each in kept for line in each.lines], dtype=np.int64)
-    if _document_column(table) is not None:
+    if _document_column(table, data) is not None:
         rows.documents = [each.document for each in kept]
     return rows
 
@@ -179,7 +179,7 @@ def _sentences(table: Table, data: Data) -> list[_Sentence]:
         return []
     word = _find(table, data, "tokens_column", WORD_NAMES)
     tag = _find(table, data, "tags_column", TAG_NAMES)
-    sentence, document = _sentence_column(table, data, {word, tag}), _document_column(table)
+    sentence, document = _sentence_column(table, data, {word, tag}), _document_column(table, data)
     language = table.column(data.language_column, "language_column") if data.language is not None else None
     if sentence is None and table.rows and all(cells for _, cells in table.rows):
         what = f"no column says where sentences start; the columns are {', '.join(table.names)}"
@@ -232,5 +232,7 @@ def _sentence_column(table: Table, data: Data, taken: set[int]) -> int | None:
     return next((number for number in found if number not in taken), None)
 
 
-def _document_column(table: Table) -> int | None:
+def _document_column(table: Table, data: Data) -> int | None:
+    if data.document_column is not None:
+        return table.column(str(data.document_column), "document_column")
     return next((number for number, name in enumerate(table.names) if _DOCUMENT.fullmatch(name)), None)

@@ -104,8 +104,12 @@ def _is_labels(result: Any, notes: _Notes, where: str) -> bool:
 
 
 def _text(data: dict[str, Any], regions: list[dict[str, Any]], where: str) -> str:
-    """The text of a task: `text`, what the regions name, or the only one."""
-    names = [_TEXT, *(str(region.get("to_name")) for region in regions)]
+    """The text of a task: what the regions name, `text`, or the only one."""
+    names = list(dict.fromkeys(str(region["to_name"]) for region in regions if region.get("to_name")))
+    if len(names) > 1:
+        what = f"regions of one task are on several texts: {', '.join(names)}"
+        raise UserError(what, where=where, fix="export one text for each task")
+    names.append(_TEXT)
     named = next((data[name] for name in names if isinstance(data.get(name), str)), None)
     if named is not None:
         return str(named)

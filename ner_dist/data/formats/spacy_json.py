@@ -5,17 +5,19 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
-from ner_dist.data.documents import Document, check_words
+from ner_dist.data.documents import Document, check_words, first_words
 from ner_dist.data.formats.form import Content, JsonFormat, JsonRows
 from ner_dist.data.formats.span_items import spans_of
 from ner_dist.data.formats.text_spans import id_of
 from ner_dist.data.span_tags import spans_of_tags
 from ner_dist.errors import UserError
 
-_BILUO = re.compile(r"([BILUSE])-(.+)|[O-]")
+_BILUO = re.compile(r"([BILUSE])-(.+)|O")
 _OUT = {"L": "I", "U": "B", "E": "I", "S": "B"}
 
 
@@ -83,9 +85,8 @@ def _ranges(items: list[Any], text: str, rows: JsonRows, number: int) -> list[tu
 
 def _first_words(words: tuple[tuple[int, int], ...], starts: list[int]) -> tuple[int, ...]:
     """Index of the first word at or after each start of a sentence, without sentences that hold none."""
-    firsts = [next((i for i, (at, _) in enumerate(words) if at >= start), None) for start in starts]
-    found = sorted({0, *(first for first in firsts if first is not None)}) if words else []
-    return tuple(found)
+    firsts = {bisect_left(words, start, key=itemgetter(0)) for start in starts}
+    return tuple(sorted((firsts | {0}) - {len(words)}))
 
 
 def _is_paragraphs(row: Any) -> bool:
@@ -118,19 +119,25 @@ def _paragraph(paragraph: dict[str, Any], rows: JsonRows, number: int, name: str
     if not isinstance(text, str):
         text = " ".join(flat)
     words = _find_words(flat, text, where)
-    firsts, at = [], 0
-    for sentence in orths:
-        firsts += [at] if sentence else []
-        at += len(sentence)
-    spans = spans_of_tags(tags, words)
     if not flat:
         return Document(
             text, spans_of(rows.items(paragraph, "entities", number), text, rows, number), number, id=name
         )
-    return Document(text, tuple(spans), number, words, tuple(firsts), name)
+    return Document(
+        text,
+        tuple(spans_of_tags(tags, words)),
+        number,
+        words,
+        first_words(orths),
+        name,
+        unlabelled=frozenset(word for word, tag in enumerate(tags) if tag is None),
+    )
 
 
-def _tag(written: str, where: str) -> str:
+def _tag(written: str, where: str) -> str | None:
+    """A BILUO tag as IOB2; None for `-`, which spaCy writes for a word that nobody has annotated."""
+    if written == "-":
+        return None
     match = _BILUO.fullmatch(written)
     if match is None:
         raise UserError(f"tag `{written}` is not BILUO", where=where)

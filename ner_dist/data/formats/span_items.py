@@ -88,8 +88,6 @@ def _parts(item: Any, where: str) -> tuple[int, int, list[str], str | None]:
         start, end = begins, ends if ends is not None else begins + (length or 0)
         label = next((item[key] for key in _TYPES if item.get(key) not in (None, "", [])), None)
         quote = next((item[key] for key in _QUOTES if isinstance(item.get(key), str)), None)
-        if quote is label:
-            quote = None
     labels = label if isinstance(label, list) else [label]
     types = [str(name).strip() for name in labels if isinstance(name, str | int)]
     if not types or len(types) < len(labels) or not all(types):
@@ -112,7 +110,10 @@ def _number(item: dict[str, Any], keys: tuple[str, ...]) -> int | None:
 
 def _quotes(inside: str, quote: str | None) -> bool:
     """Whether a quote is the text of a span. Tools change blanks, letter case and what is no letter."""
-    return quote is None or inside == quote or _bare(inside) == _bare(quote)
+    if quote is None or inside.split() == quote.split():
+        return True
+    # Without letters and digits, nothing would be left to compare.
+    return _bare(inside) == _bare(quote) != ""
 
 
 def _bare(text: str) -> str:

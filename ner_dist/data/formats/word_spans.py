@@ -3,12 +3,14 @@
 {"tokenized_text": ["In", "Bern"], "ner": [[1, 1, "LOC"]]}               last word inclusive
 {"sentences": [["In", "Bern"]], "ner": [[[1, 1, "LOC"]]]}                last word inclusive, by document
 {"tokens": ["In", "Bern"], "entities": [{"start": 1, "end": 2, "type": "LOC"}]}    end exclusive
+{"tokens": ["In", "Bern"], "entities": [[1, 2, "LOC"]]}                  either: the spans of the file tell
 """
 
 from __future__ import annotations
 
 import logging
-from itertools import chain
+from collections.abc import Iterable
+from itertools import chain, pairwise
 from typing import Any
 
 from ner_dist.data.documents import Document, Span
@@ -64,10 +66,12 @@ def _recognises(row: Any) -> bool:
 
 
 def _read(rows: JsonRows) -> Content:
-    """Spans as objects end before their `end`; as lists, they end with it, as in DyGIE."""
+    """Spans as objects end before their `end`; of lists, the file tells; those of DyGIE end with it."""
     known = next(row for _, row in rows if _recognises(row))
     word_key, span_key = str(_word_key(known)), str(_span_key(known))
-    inclusive = isinstance(_first(known[span_key]), list)
+    inclusive, why = False, ""
+    if isinstance(_first(known[span_key]), list):
+        inclusive, why = _inclusive(rows, word_key, span_key)
     documents = []
     for number, row in rows:
         words = row.get(word_key) if isinstance(row, dict) else None
@@ -80,8 +84,57 @@ def _read(rows: JsonRows) -> Content:
         documents.append(_document(sentences, items, rows, number, inclusive=inclusive, name=id_of(row)))
     says = "%s: read as words in '%s' with spans in '%s', whose last number is %s"
     end = "the last word" if inclusive else "the word after the last"
-    log.info(says, rows.file, word_key, span_key, end)
+    log.log(
+        logging.WARNING if why == _UNDECIDED else logging.INFO, says, rows.file, word_key, span_key, end + why
+    )
     return rows.documents(documents)
+
+
+_UNDECIDED = ", since no span tells; if it is the word after the last, write spans as objects with an `end`"
+
+
+def _inclusive(rows: JsonRows, word_key: str, span_key: str) -> tuple[bool, str]:
+    """Whether the last number of spans that are lists is their last word; and why, for the log."""
+    found = [
+        (number, _length(words), _bounds(row.get(span_key)))
+        for number, row in rows
+        if isinstance(row, dict) and isinstance(words := row.get(word_key), list)
+    ]
+    if word_key == "sentences":  # DyGIE's
+        return True, ""
+    for number, _, bounds in found:
+        if any(start == end for start, end in bounds):
+            return True, f", since {rows.place(number)} has a span whose two numbers are equal"
+    for number, length, bounds in found:
+        if any(end == length for _, end in bounds):
+            return False, f", since {rows.place(number)} has a span that ends with the number of words"
+    pairs = [pair for _, _, bounds in found for pair in pairwise(sorted(bounds))]
+    touching = sum(before[1] == after[0] for before, after in pairs)
+    if touching and touching * _MANY >= len(pairs):
+        return (
+            False,
+            f", since {touching} of {len(pairs)} spans would else overlap the next one by a word",
+        )
+    return True, _UNDECIDED
+
+
+_MANY = 20
+"""Spans rarely overlap by one word; if one in so many does, their ends are exclusive."""
+
+
+def _length(words: list[Any]) -> int:
+    return sum(len(each) if isinstance(each, list) else 1 for each in words)
+
+
+def _bounds(items: Any) -> list[tuple[int, int]]:
+    """The two numbers of each span that is a list."""
+    if not isinstance(items, list):
+        return []
+    if items and all(isinstance(each, list) and not is_span(each) for each in items):
+        items = list(chain.from_iterable(items))
+    spans: Iterable[list[Any]] = (each for each in items if isinstance(each, list) and is_span(each))
+    numbers = ([part for part in span[:3] if type(part) is int] for span in spans)
+    return [(start, end) for start, end, *_ in numbers]
 
 
 def _document(
@@ -93,20 +146,12 @@ def _document(
     inclusive: bool,
     name: str | None = None,
 ) -> Document:
-    """A document of words joined by blanks, with spans over its words."""
+    """A document of words, with spans over them."""
     where = rows.place(number)
     flat = list(chain.from_iterable(sentences))
     if not all(isinstance(word, str) and word.strip() for word in flat):
         wrong = next(word for word in flat if not isinstance(word, str) or not word.strip())
         raise UserError(f"{wrong!r:.60} is not a word", where=where, fix="write words as text")
-    words, at = [], 0
-    for word in flat:
-        words.append((at, at + len(word)))
-        at += len(word) + 1
-    firsts, at = [], 0
-    for sentence in sentences:
-        firsts += [at] if sentence else []
-        at += len(sentence)
     spans = []
     # The words stand in for the characters of a text, so that all spellings of a span are read.
     for span in spans_of(items, "." * (len(flat) + 1), rows, number, quotes=False):
@@ -114,8 +159,8 @@ def _document(
         if not span.start <= last < len(flat):
             what = f"span {span.start} to {span.end} ({span.type}) is not within the {len(flat)} words"
             raise UserError(what, where=where, fix="correct it")
-        spans.append(Span(words[span.start][0], words[last][1], span.type))
-    return Document(" ".join(flat), tuple(spans), number, tuple(words), tuple(firsts), name)
+        spans.append(Span(span.start, last + 1, span.type))
+    return Document.from_words(sentences, spans, line=number, id=name)
 
 
 GLINER = JsonFormat("a GLiNER file", _is_gliner, _read_gliner)

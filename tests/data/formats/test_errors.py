@@ -216,3 +216,96 @@ def test_several_labels_on_one_span_are_counted(log_lines):
 def test_broken_rows_of_a_tool(read, row, what):
     with pytest.raises(UserError, match=rf"a.jsonl:1: .*{what}"):
         read(row)
+
+
+WORDS = {"tokens": ["In", "New", "York", "Ann", "Lee"]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected", "level", "says"),
+    [
+        ([[1, 2, "LOC"], [3, 3, "PER"]], [("New York", "LOC"), ("Ann", "PER")], "INFO", "numbers are equal"),
+        ([[1, 3, "LOC"], [3, 5, "PER"]], [("New York", "LOC"), ("Ann Lee", "PER")], "INFO",
+         "number of words"),
+        ([[0, 1, "A"], [1, 3, "LOC"], [3, 4, "B"]], [("In", "A"), ("New York", "LOC"), ("Ann", "B")], "INFO",
+         "2 of 2 spans would else overlap"),
+        ([[1, 2, "LOC"]], [("New York", "LOC")], "WARNING", "since no span tells"),
+    ],
+)  # fmt: skip
+def test_the_file_tells_what_the_last_number_of_a_span_over_words_is(
+    read, caplog, rows, expected, level, says
+):
+    caplog.set_level("INFO")
+    assert read({**WORDS, "ner": rows}) == [expected]
+    (record,) = [record for record in caplog.records if "whose last number is" in record.getMessage()]
+    assert record.levelname == level and says in record.getMessage()
+
+
+def test_label_studio_reads_the_text_that_regions_name(read):
+    def region(name):
+        value = {"start": 3, "end": 7, "labels": ["LOC"]}
+        return {"type": "labels", "to_name": name, "value": value}
+
+    def task(*names):
+        data = {"text": "A headline", "body": "In Bern"}
+        return {"data": data, "annotations": [{"result": [region(name) for name in names]}]}
+
+    assert read(task("body")) == [[("Bern", "LOC")]]
+    with pytest.raises(UserError, match=r"a.jsonl:1: regions of one task are on several texts: body, text"):
+        read(task("body", "text"))
+
+
+def flat(status, *answers, **more):
+    record = {"text": "In Bern", "spans.responses": list(answers), "spans.responses.status": status}
+    return record | more
+
+
+BERN, IN = [{"start": 3, "end": 7, "label": "LOC"}], [{"start": 0, "end": 2, "label": "P"}]
+
+
+def test_argilla_answers_of_any_shape(read, caplog):
+    nested = {"fields": {"text": "In Bern"}, "responses": [{"values": [1]}]}
+    assert read(flat("discarded", BERN, IN), nested, flat("submitted", BERN)) == [[("Bern", "LOC")]]
+    assert "1 record whose answer is discarded left out" in caplog.text
+    assert "1 record without an answer left out" in caplog.text
+    assert read(flat(["discarded"], IN, BERN)) == [[("Bern", "LOC")]]
+    assert read(flat(3, BERN)) == [[("Bern", "LOC")]]
+
+
+def test_argilla_questions_are_not_people(read, caplog):
+    other = {"topics.responses": [[]], "words.responses": [IN]}
+    assert read(other | flat(["submitted"], BERN)) == [[("In", "P")]]
+    assert "several questions about spans: `words` is read, `spans` not" in caplog.text
+    assert "people" not in caplog.text
+
+
+@pytest.mark.parametrize(("text", "quote"), [("-", "!"), ("-", "a"), ("a", "-")])
+def test_quotes_of_punctuation_are_compared(read, text, quote):
+    with pytest.raises(UserError, match="quotes"):
+        read({"text": text, "spans": [{"start": 0, "end": 1, "label": "X", "text": quote}]})
+    assert read({"text": text, "spans": [{"start": 0, "end": 1, "label": "X", "text": f" {text}"}]})
+
+
+def test_missing_annotations_of_spacy_are_words_without_a_label(tmp_path):
+    path = tmp_path / "a.json"
+    tokens = [{"orth": orth, "ner": tag} for orth, tag in (("In", "-"), ("Bern", "U-LOC"), (".", "O"))]
+    path.write_text(json.dumps([{"id": 0, "paragraphs": [{"sentences": [{"tokens": tokens}]}]}]))
+    rows = read_rows(path, Data(path="unused"))
+    assert [rows.values[code] if code >= 0 else None for code in rows.tags] == [None, "B-LOC", "O"]
+
+
+def test_train_that_leaked_sentences_leave_without_entities(tmp_path):
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.conll").write_text("In\tO\nBern\tB-LOC\n\n")
+    splits = SplitNames(validation=None)
+    with pytest.raises(UserError, match=r"was dropped; .*set data.drop_test_sentences_from_train=false"):
+        load_corpus(Data(path=str(tmp_path), splits=splits, drop_test_sentences_from_train=True))
+
+
+def test_a_column_of_documents_of_any_name(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("sentence_id,source,word,tag\n1,x,In,O\n1,x,Bern,B-LOC\n2,y,Ann,B-PER\n")
+    assert read_rows(path, Data(path="unused")).documents is None
+    assert read_rows(path, Data(path="unused", document_column="source")).documents == ["x", "y"]
+    with pytest.raises(UserError, match="no column 'book'"):
+        read_rows(path, Data(path="unused", document_column="book"))

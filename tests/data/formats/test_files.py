@@ -118,7 +118,9 @@ def spert() -> Pairs:
 
 def dygie() -> Pairs:
     rows = lines("dygie.jsonl")
-    return of_words([([*chain(*row["sentences"])], [*chain(*row["ner"])]) for row in rows])
+    pairs = of_words([([*chain(*row["sentences"])], [*chain(*row["ner"])]) for row in rows])
+    texts = ["\n".join(" ".join(sentence) for sentence in row["sentences"]) for row in rows]
+    return [(text, spans) for text, (_, spans) in zip(texts, pairs, strict=True)]
 
 
 def spacy_examples() -> Pairs:
