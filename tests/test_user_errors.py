@@ -207,7 +207,7 @@ class TestData:
                 "a",
                 "",
                 ["data.path=Some/dataset"],
-                "Some/dataset: cannot be loaded from the hub (Couldn't reach",
+                "data.path: there is no file or folder 'Some/dataset' here, and no data set of that name",
             ),
         ],
     )

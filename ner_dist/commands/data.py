@@ -130,7 +130,10 @@ def convert(
     from ner_dist.recipe_file import data_section
     from ner_dist.runtime.accelerator import set_up_logging
 
+    if source.is_dir():
+        fix = "convert its files one by one"
+        raise UserError("is a folder", where=str(source), fix=fix)
     if not source.is_file():
-        raise UserError("no such file", where=str(source))
+        raise UserError("no such file", where=str(source), fix="correct the name")
     set_up_logging()
     print(f"written: {converted(source, target, data_section(settings or [], path=str(source)), to)}")

@@ -145,9 +145,13 @@ def _data_lines(explored: ExploredData) -> list[str]:
 
 
 def _without(missing: list[str]) -> str | None:
-    if "validation" in missing:
-        return "without validation, the last weights are kept instead of the best ones"
-    return "without test, nothing is scored at the end" if missing else None
+    if not missing:
+        return None
+    lack = "without validation, the last weights are kept instead of the best ones"
+    if "validation" not in missing:
+        lack = "without test, nothing is scored at the end"
+    instead = f"split: {flow(dict.fromkeys(missing, 0.1))}"
+    return f"{lack}; to cut them from train, write instead: {instead}"
 
 
 def _line(key: str, value: Any, comment: str | None = None) -> str:

@@ -36,7 +36,9 @@ def open_hub(data: Data) -> Mapping[str, Any]:
     try:
         found: Any = datasets.load_dataset(data.path, data.name, revision=data.revision)
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-        fix = _OFFLINE if isinstance(error, ConnectionError) else "see data.path, data.name and data.revision"
+        if isinstance(error, ConnectionError):
+            raise _unreachable(data, error) from None
+        fix = "see data.path, data.name and data.revision"
         if "script" in str(error) and data.revision != _CONVERTED:
             # `datasets` 4 and later run no code of a data set: the hub has converted most of these.
             fix = f"set data.revision={_CONVERTED}, under which the hub keeps it without a script"
@@ -115,8 +117,18 @@ def _check_hub(data: Data) -> None:
             fix="correct the name; for a private data set, log in with `hf auth login`",
         ) from None
     except Exception as error:  # whatever the HTTP client under the hub library calls a lost connection
-        raise UserError(
-            f"'{data.path}' is not a local file or folder, and the hub cannot be reached ({error})",
-            where="data.path",
-            fix=_OFFLINE,
-        ) from None
+        raise _unreachable(data, error) from None
+
+
+def _unreachable(data: Data, error: Exception) -> UserError:
+    """A path that is wrong, most likely, or a data set of the hub without a network."""
+    import datasets
+
+    if datasets.config.HF_HUB_OFFLINE:
+        what = (
+            f"there is no file or folder '{data.path}' here, and no data set of that name in the hub's cache"
+        )
+        fix = "correct the path; for a data set on the hub, unset HF_HUB_OFFLINE"
+        return UserError(what, where="data.path", fix=fix)
+    what = f"there is no file or folder '{data.path}' here, and the hub cannot be reached ({error})"
+    return UserError(what, where="data.path", fix=f"correct the path; {_OFFLINE}")

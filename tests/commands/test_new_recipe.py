@@ -154,6 +154,24 @@ def test_a_split_that_is_not_there_is_said_and_left_out(data):
     assert set(load_corpus(as_is(text)).splits) == {"train", "test"}
 
 
+def test_the_advice_on_splits_that_are_not_there_works(data):
+    words = [
+        [word, "met", "Ada"]
+        for word in ("Ann", "Bob", "Cid", "Eve", "Fay", "Gus", "Hal", "Ida", "Jan", "Kim")
+    ]
+    lines = (json.dumps({"tokens": sentence, "ner_tags": ["B-PER", "O", "B-PER"]}) for sentence in words)
+    data(train_jsonl="\n".join(lines))
+    text = new_recipe("data/train.jsonl", [])
+    old = next(line for line in text.splitlines() if line.startswith("  splits:"))
+    advised = "  " + old.partition("write instead: ")[2]
+    corpus = load_corpus(as_is(text.replace(old, advised)))
+    assert {name: len(split) for name, split in corpus.splits.items()} == {
+        "train": 8,
+        "validation": 1,
+        "test": 1,
+    }
+
+
 def test_a_single_file_is_the_training_split(data):
     data(train_jsonl=jsonl())
     text = new_recipe("data/train.jsonl", [])
