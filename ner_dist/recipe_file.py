@@ -32,6 +32,7 @@ _RUNTIME_ONLY_KEYS = (
     "model.compile",
     "model.gradient_checkpointing",
     "data.cache_dir",
+    "data.max_file_gb",
     "evaluation.batch_tokens",
 )
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from ner_dist.data import writers
 from ner_dist.data.corpus import Rows, label_ids
 from ner_dist.data.documents import Document, over_words
-from ner_dist.data.file_text import ending_of, head_of, json_lines, read_text
+from ner_dist.data.file_text import ending_of, head_of, read_text
 from ner_dist.data.formats.form import Documents
+from ner_dist.data.json_text import json_lines
 from ner_dist.data.notes import recorded, without_details
 from ner_dist.data.readers import read_content
 from ner_dist.data.span_tags import Span, spans_of_tags
@@ -74,7 +75,7 @@ def _format_of(target: Path, to: str | None) -> Format:
 def _documents(source: Path, data: Data) -> tuple[Documents, list[writers.Predicted] | None]:
     """What a file holds as documents; and with scores, if it holds predictions."""
     if _holds_predictions(source):
-        lines = json_lines(read_text(source), source)
+        lines = json_lines(read_text(source, data), source)
         predicted = [_predicted(line, f"{source}:{number}", number) for number, line in lines]
         return Documents([each.document for each in predicted], str(source)), predicted
     content = read_content(source, data)

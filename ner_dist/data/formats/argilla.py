@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
 from ner_dist.data.documents import Document
@@ -100,13 +101,15 @@ def _responses(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
                 if isinstance(answer, dict) and _spans(answer.get("value")):
                     yield str(answer.get("status") or "submitted"), answer["value"]
     for answer in responses if isinstance(responses, list) else ():
-        for value in (answer.get("values") or {}).values() if isinstance(answer, dict) else ():
+        values = answer.get("values") if isinstance(answer, dict) else None
+        for value in values.values() if isinstance(values, dict) else ():
             if isinstance(value, dict) and _spans(value.get("value")):
                 yield str(answer.get("status") or "submitted"), value["value"]
     for key, answers in row.items():
         if key.endswith(_RESPONSES) and isinstance(answers, list):
-            statuses = row.get(f"{key}.status") or ["submitted"] * len(answers)
-            for answer, status in zip(answers, statuses, strict=False):
+            statuses = row.get(f"{key}.status")
+            statuses = statuses if isinstance(statuses, list) else []
+            for answer, status in zip(answers, chain(statuses, repeat(None)), strict=False):
                 if _spans(answer):
                     yield str(status or "submitted"), answer
 

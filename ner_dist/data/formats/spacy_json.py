@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,8 +21,14 @@ _OUT = {"L": "I", "U": "B", "E": "I", "S": "B"}
 
 
 def _is_example(row: Any) -> bool:
-    if isinstance(row, dict) and isinstance(row.get("annotations"), list) and "classes" in row:
-        return True
+    return _is_annotator_file(row) or _is_pair(row)
+
+
+def _is_annotator_file(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("annotations"), list) and "classes" in row
+
+
+def _is_pair(row: Any) -> bool:
     return (
         isinstance(row, list)
         and len(row) == 2
@@ -43,7 +50,7 @@ def _examples(rows: JsonRows) -> Iterator[tuple[int, Any]]:
 def _read_examples(rows: JsonRows) -> Content:
     documents = []
     for number, row in _examples(rows):
-        if not _is_example(row):
+        if not _is_pair(row):
             fix = 'write [text, {"entities": [[3, 7, "LOC"]]}]'
             raise UserError(f"{row!r:.60} is not an example of spaCy", where=rows.place(number), fix=fix)
         text, entities = row[0], rows.items(row[1], "entities", number)
@@ -83,9 +90,8 @@ def _ranges(items: list[Any], text: str, rows: JsonRows, number: int) -> list[tu
 
 def _first_words(words: tuple[tuple[int, int], ...], starts: list[int]) -> tuple[int, ...]:
     """Index of the first word at or after each start of a sentence, without sentences that hold none."""
-    firsts = [next((i for i, (at, _) in enumerate(words) if at >= start), None) for start in starts]
-    found = sorted({0, *(first for first in firsts if first is not None)}) if words else []
-    return tuple(found)
+    firsts = (bisect_left(words, (start, 0)) for start in starts)
+    return tuple(sorted({0, *(first for first in firsts if first < len(words))})) if words else ()
 
 
 def _is_paragraphs(row: Any) -> bool:
