@@ -82,11 +82,11 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
 
 def _check_vocabulary(words: _Column, file: str, line_numbers: np.ndarray) -> None:
     """Refuse words that are endless."""
-    for code, word in enumerate(words.values):
-        if len(word) > LONGEST_WORD:
-            item = int(np.argmax(words.codes == code))
-            row = int(np.searchsorted(np.cumsum(words.lengths), item, side="right"))
-            check_words([[word]], lambda _: f"{file}:row {line_numbers[row]}")
+    code = next((code for code, word in enumerate(words.values) if len(word) > LONGEST_WORD), None)
+    if code is not None:
+        item = int(np.argmax(words.codes == code))
+        row = int(np.searchsorted(np.cumsum(words.lengths), item, side="right"))
+        check_words([[words.values[code]]], lambda _: f"{file}:row {line_numbers[row]}")
 
 
 def _languages(column: pa.ChunkedArray, data: Data, file: str) -> pa.ChunkedArray:
@@ -145,7 +145,7 @@ def _class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
 
 
 def stated_feature(schema: pa.Schema, column: str) -> Any:
-    """What the `datasets` library has stored about a column in a schema; None if it is not there or damaged."""
+    """What the `datasets` library says about a column in a schema; None if nothing, or damaged."""
     try:
         stated = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     except (ValueError, RecursionError):
