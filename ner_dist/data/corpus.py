@@ -310,7 +310,7 @@ def _ids_of(part: Rows, names: tuple[str, ...]) -> tuple[int, ...]:
             index, what = value, f"tag id {value} is not in the range 0 to {len(names) - 1}"
         else:
             index = place.get(str(value).strip(), -1)
-            what = f"tag `{value}` is not among the {len(names)} tags of data.label_names"
+            what = f"tag `{value!s:.60}` is not among the {len(names)} tags of data.label_names"
         if not 0 <= index < len(names):
             raise UserError(what, where=part.place_of_tag(code), fix="fix the tag or data.label_names")
         ids.append(index)

@@ -139,7 +139,7 @@ def _paragraph(paragraph: dict[str, Any], rows: JsonRows, number: int, name: str
 def _tag(written: str, where: str) -> str:
     match = _BILUO.fullmatch(written)
     if match is None:
-        raise UserError(f"tag `{written}` is not BILUO", where=where)
+        raise UserError(f"tag `{written:.60}` is not BILUO", where=where)
     return f"{_OUT.get(match[1], match[1])}-{match[2]}" if match[1] else "O"
 
 
