@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,8 @@ class _Twice(ValueError):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        seen: set[str] = set()
-        raise _Twice(ascii(next(key for key, _ in pairs if key in seen or seen.add(key))))
+        times = Counter(key for key, _ in pairs)
+        raise _Twice(ascii(times.most_common(1)[0][0]))
     return found
 
 

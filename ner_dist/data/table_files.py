@@ -34,7 +34,7 @@ def read_parquet(path: Path, data: Data) -> Content:
     Raises:
         UserError: it is damaged, or holds no words and tags and no known format.
     """
-    with _parquet_errors(path):
+    with parquet_errors(path):
         file = _parquet_file(path, data)
         names = file.schema_arrow.names
         wanted = {data.tokens_column, data.tags_column, data.language_column}
@@ -51,13 +51,14 @@ def first_rows_of_parquet(path: Path, number: int) -> list[dict[str, Any]]:
     """
     import pyarrow as pa
 
-    with _parquet_errors(path):
+    with parquet_errors(path):
         batches = _parquet_file(path, None).iter_batches(number)
-        return _values(pa.Table.from_batches([next(batches, pa.record_batch({}))]), str(path))
+        return values_of(pa.Table.from_batches([next(batches, pa.record_batch({}))]), str(path))
 
 
 @contextmanager
-def _parquet_errors(path: Path) -> Iterator[None]:
+def parquet_errors(path: Path) -> Iterator[None]:
+    """Raise what a damaged Parquet file leads to as a `UserError`."""
     import pyarrow as pa
 
     try:
@@ -162,12 +163,12 @@ def content_of_table(table: pa.Table, data: Data, *, file: str, columns: list[st
     names = {column: _names_in(table.schema, column) for column in table.column_names}
     rows = (
         {column: _objects(cell, names[column]) for column, cell in row.items()}
-        for row in _values(table, file)
+        for row in values_of(table, file)
     )
     return content_of_rows(enumerate(rows, start=1), data, file=file, place_prefix="row ")
 
 
-def _values(table: pa.Table, file: str) -> list[dict[str, Any]]:
+def values_of(table: pa.Table, file: str) -> list[dict[str, Any]]:
     """The rows of a table as Python's values.
 
     Raises:

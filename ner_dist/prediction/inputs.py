@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
 from ner_dist.data.column_roles import word_column
 from ner_dist.data.columns import Columns
+from ner_dist.data.file_text import GZIP_MAGIC
+from ner_dist.data.json_text import NotJson, parse
 from ner_dist.data.readers import format_by_ending, read_columns
+from ner_dist.data.table_files import parquet_errors, values_of
 from ner_dist.errors import UserError
 from ner_dist.files import printable
 from ner_dist.prediction.items import Item
@@ -26,7 +29,8 @@ STDIN = "-"
 _TEXTS = ("text", "sentence", "content")
 _WORDS = ("tokens", "words", "tokenized_text")
 _ROWS = 1000
-_GZIP_MAGIC = b"\x1f\x8b"
+_LONGEST_LINE = 1 << 26
+"""Characters of a line: a book has some million."""
 
 
 def check_input(path: str) -> None:
@@ -97,10 +101,10 @@ def _kind_of(file: Path) -> str:
 
 def _stdin(kind: str, text_column: str | None) -> Iterator[Item]:
     stream = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="\n")
-    first = stream.readline()
+    first = next(_utf8(stream, "standard input"), "")
     if kind == "auto":
         kind = "jsonl" if first.lstrip().startswith("{") else "lines"
-    lines = _utf8(_chained(first, stream), "standard input")
+    lines = chain([first] if first else [], _utf8(stream, "standard input", before=1))
     if kind == "lines":
         yield from map(_line, lines)
     elif kind == "jsonl":
@@ -110,33 +114,42 @@ def _stdin(kind: str, text_column: str | None) -> Iterator[Item]:
         raise UserError(f"{kind} cannot be read from standard input", where=STDIN, fix=fix)
 
 
-def _chained(first: str, stream: TextIO) -> Iterator[str]:
-    if first:
-        yield first
-    yield from stream
-
-
 def _open(file: Path) -> TextIO:
     try:
         raw: Any = file.open("rb")
-        packed = raw.peek(2)[:2] == _GZIP_MAGIC
+        packed = raw.peek(2)[:2] == GZIP_MAGIC
     except OSError as error:
         raise UserError(f"the file cannot be read: {error.strerror}", where=printable(file)) from None
     # Only \n ends a line: offsets within texts that hold \r or U+2028 stay true.
     return io.TextIOWrapper(gzip.open(raw) if packed else raw, encoding="utf-8-sig", newline="\n")
 
 
-def _utf8(lines: Iterable[str], where: str) -> Iterator[str]:
-    number = 0
+def _utf8(stream: TextIO, where: str, *, before: int = 0) -> Iterator[str]:
+    """The lines of a stream, each with its end.
+
+    Args:
+        stream: what is read.
+        where: its name in messages.
+        before: number of lines that were read before.
+
+    Raises:
+        UserError: it is not UTF-8, is damaged, or a line is too long to be tagged.
+    """
+    number = before
     try:
-        for line in lines:
+        while line := stream.readline(_LONGEST_LINE + 1):
             number += 1
+            if len(line) > _LONGEST_LINE:
+                what = f"the line holds more than {_LONGEST_LINE:,} characters"
+                raise UserError(what, where=f"{where}:{number}", fix="cut it into several lines")
             yield line
     except UnicodeDecodeError as error:
         what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
         raise UserError(what, where=f"{where}, after line {number}", fix="save the file as UTF-8") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"damaged gzip file ({error})", where=where, fix="copy or create it again") from None
+    except OSError as error:
+        raise UserError(f"the file cannot be read: {error.strerror}", where=where) from None
 
 
 def _lines(file: Path, _: str | None) -> Iterator[Item]:
@@ -160,10 +173,10 @@ def _objects(numbered: Iterable[tuple[int, str]], file: str, text_column: str | 
             continue
         where = f"{file}:{number}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse(line)
+        except NotJson as error:
             fix = "write one JSON object per line"
-            raise UserError("not a JSON object on one line", where=where, fix=fix) from None
+            raise UserError(str(error), where=where, fix=fix) from None
         if not isinstance(row, dict):
             raise UserError(f"{row!r:.60} is not a JSON object", where=where)
         yield _item(row, where, text_column)
@@ -202,13 +215,12 @@ def _parquet(file: Path, text_column: str | None) -> Iterator[Item]:
     import pyarrow.parquet as pq
 
     number = 0
-    try:
+    with parquet_errors(file):
         for batch in pq.ParquetFile(file).iter_batches(_ROWS):
-            for row in batch.to_pylist():
+            batch.validate(full=True)
+            for row in values_of(pa.Table.from_batches([batch]), printable(file)):
                 number += 1
                 yield _item(row, f"{printable(file)}:row {number}", text_column)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"not a readable Parquet file ({error})", where=printable(file)) from None
 
 
 def _conll(file: Path, text_column: str | None) -> Iterator[Item]:
