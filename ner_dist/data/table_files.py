@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ner_dist.data.formats.form import Content
     from ner_dist.recipe import Data
 
-_BATCH = 1 << 14
+_BATCH = 1 << 10
 """Rows of a Parquet file that are read at once."""
 _VALUE = 4
 """Bytes that a value takes in memory, at least."""
