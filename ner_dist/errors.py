@@ -46,7 +46,15 @@ class UserError(Exception):
         text = f"{where}: {what}" if where else what
         if fix:
             text = f"{text}; {fix}"
-        super().__init__(" ".join(text.split()))
+        super().__init__(_shown(" ".join(text.split())))
+
+
+def _shown(text: str) -> str:
+    """Text without control characters, marks of direction and halves of characters: a terminal obeys them."""
+    if text.isprintable():
+        return text
+    escaped = (char.encode("unicode_escape").decode("ascii") for char in text)
+    return "".join(char if char.isprintable() else code for char, code in zip(text, escaped, strict=True))
 
 
 _MAKE_ROOM = "free disk space and repeat the command: what was saved is still there"

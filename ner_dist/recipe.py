@@ -33,6 +33,10 @@ AUTO_KEYS = ("epochs", "batch_tokens", "learning_rate")
 """The keys of `train` that may be `auto`, because a good value depends on the data set."""
 SMALLEST_STEP = 1024
 """Padded subwords of the smallest step that `train.batch_tokens: auto` chooses."""
+MAX_FILE_GB = 4.0
+"""The default of `data.max_file_gb`, which also bounds files that no recipe names."""
+LINE_SHARE = 64
+"""A line of a data file may take this part of `data.max_file_gb`."""
 
 
 class ScratchModel(Section):
@@ -182,6 +186,9 @@ class Reading(Section):
     repair: Literal["none", "begin"] = "none"
     """What to do with an I- tag that continues no entity, in data whose entities start with B-. `none`: keep
     it; strict scoring counts no entity there. `begin`: start an entity with it."""
+    max_file_gb: Annotated[float, Field(gt=0)] = MAX_FILE_GB
+    """Largest data file in GB, decompressed; a line may take a 64th of it. A larger one is refused before it
+    fills the memory: reading a file takes several times its size."""
     corrections: FileName | list[FileName] | None = None
     """File of corrections that were accepted in the review page of `ner-dist doctor --folds`, or a list of
     such files, applied in their order. They are applied while the data is read, and the source is left as it

@@ -32,6 +32,7 @@ _RUNTIME_ONLY_KEYS = (
     "model.compile",
     "model.gradient_checkpointing",
     "data.cache_dir",
+    "data.max_file_gb",
     "evaluation.batch_tokens",
 )
 
@@ -154,6 +155,10 @@ for _side in (_Loader, _Dumper):
     )
 
 
+_MOST_NODES = 100_000
+"""Values of a recipe; a few hundred bytes of aliases to aliases stand for billions."""
+_LONGEST = 1 << 20
+"""Characters of a recipe."""
 _TUNED = tuple(f"train.{key}" for key in AUTO_KEYS)
 """Keys whose numbers are chosen for one data set."""
 
@@ -188,7 +193,8 @@ def _read_with_parents(
 def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     shown = _relative(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LONGEST + 1)
     except FileNotFoundError:
         raise UserError("there is no such recipe", where=shown, fix=_recipes_nearby(path)) from None
     except OSError as error:
@@ -196,9 +202,12 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UserError("the recipe is not UTF-8", where=f"{shown}:{line}") from None
+    except ValueError:  # a NUL in the name
+        raise UserError("there is no such recipe", where=shown) from None
+    if len(text) > _LONGEST:
+        raise UserError(f"holds more than {_LONGEST:,} characters, and is no recipe", where=shown)
     try:
-        root = yaml.compose(text, Loader=_Loader)
-        values = yaml.load(text, Loader=_Loader)
+        root, values = _parsed(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{shown}:{mark.line + 1}" if mark else shown
@@ -208,6 +217,48 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     origin: dict[str, str] = {}
     _note_lines(root, "", shown, origin)
     return values, origin
+
+
+def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
+    """The tree of a YAML text, and its value.
+
+    Raises:
+        yaml.YAMLError: it is not valid, or would be endless.
+    """
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+        if root is None:
+            return None, None
+        if _size(root, {}, ()) > _MOST_NODES:
+            raise yaml.YAMLError(f"its aliases stand for more than {_MOST_NODES:,} values")
+        loader = _Loader("")
+        return root, loader.construct_document(root)
+    except RecursionError:
+        raise yaml.YAMLError("its values are nested too deeply") from None
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        # A number of thousands of digits, the 31st of June, or `!!bool foo`.
+        raise yaml.YAMLError(f"a value that is not what it is marked as ({error})") from None
+
+
+def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int:
+    """The number of values in a tree, every alias counted as the values it stands for.
+
+    Args:
+        node: the root of the tree.
+        known: sizes of trees that were counted before, by `id`.
+        above: `id` of the nodes that hold this one.
+
+    Raises:
+        yaml.YAMLError: the tree holds itself.
+    """
+    if id(node) in above:
+        raise yaml.MarkedYAMLError(problem="an alias stands for itself", problem_mark=node.start_mark)
+    if id(node) not in known:
+        inside = node.value if isinstance(node, yaml.SequenceNode) else ()
+        if isinstance(node, yaml.MappingNode):
+            inside = [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_size(part, known, (*above, id(node))) for part in inside)
+    return known[id(node)]
 
 
 def _note_lines(node: yaml.Node | None, prefix: str, shown: str, origin: dict[str, str]) -> None:
@@ -236,10 +287,11 @@ def _override(values: dict[str, Any], origin: dict[str, str], text: str) -> dict
         raise UserError(f"`{text}` is not an override", fix="write dotted.key=value, such as train.epochs=1")
     where = f"override {text}"
     try:
-        tree = yaml.load(value, Loader=_Loader)
+        root, tree = _parsed(value)
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", error)
         raise UserError(f"the value is not valid YAML: {problem}", where=where) from None
+    _note_lines(root, f"{key}.", where, {})  # which refuses a key that is there twice
     for name in reversed(key.split(".")):
         tree = {name: tree}
     for parent in reversed(ancestors(key)):

@@ -259,6 +259,44 @@ class TestMistakesInTheFile:
         assert refused("latin.yaml") == "latin.yaml:2: the recipe is not UTF-8"
 
 
+ALIASES = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+class TestHostileYaml:
+    @pytest.mark.parametrize(
+        ("value", "what"),
+        [
+            ("[" * 100_000, "nested too deeply"),
+            ("9" * 5000, "not what it is marked as"),
+            ("!!bool foo", "not what it is marked as"),
+            ("2001-13-45", "not what it is marked as"),
+            ("&a [*a]", "an alias stands for itself"),
+            ("{a: 1, b: 2, a: 3}", "key `train.a` appears twice"),
+        ],
+        ids=["deep", "digits", "tag", "date", "recursion", "twice"],
+    )
+    def test_a_value(self, write, value, what):
+        with pytest.raises(UserError, match=rf"recipe.yaml(:4)?: .*{what}"):
+            load_recipe(write(f"{MINIMAL}train: {value}\n"))
+        with pytest.raises(UserError, match=f"^override train=.*{what}"):
+            load_recipe(write(MINIMAL), [f"train={value}"])
+
+    def test_aliases_for_billions_of_values(self, write):
+        with pytest.raises(UserError, match="aliases stand for more than 100,000 values"):
+            load_recipe(write(MINIMAL + ALIASES))
+
+    def test_aliases_that_are_meant(self, write):
+        text = MINIMAL.replace("name:", "name: &n", 1)
+        assert load_recipe(write(f"{text}labels: [*n]\n")).labels == [load_recipe(write(text)).name]
+
+    def test_a_file_without_end(self):
+        with pytest.raises(UserError, match="holds more than 1,048,576 characters"):
+            load_recipe("/dev/zero")
+
+
 class TestDataOfEvaluate:
     def test_settings_of_a_bare_path(self):
         data = data_section(["data.language=no", "data.tags_column=tags"], path="a.jsonl")

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist.data.corpus import Rows, check_lengths, ids_from_text, missing_column, offsets_of
+from ner_dist.data.corpus import (
+    LONGEST_WORD,
+    Rows,
+    check_lengths,
+    check_words,
+    ids_from_text,
+    missing_column,
+    offsets_of,
+)
 from ner_dist.data.unlabelled import NO_CODE, without_no_label
 from ner_dist.errors import UserError
 
@@ -32,20 +40,23 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
         file: name of the table in messages.
         columns: names of all columns, if `table` holds only some.
     """
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     keys = ["tokens_column", "tags_column"]
     keys += ["language_column"] if data.language is not None else []
     keys += ["document_column"] if data.document_column is not None else []
     for key in keys:
-        if getattr(data, key) not in table.column_names:
+        there = table.column_names.count(getattr(data, key))
+        if not there:
             raise missing_column(getattr(data, key), key, columns or table.column_names, file)
+        if there > 1:
+            what = f"{there} columns are called '{getattr(data, key)}'"
+            raise UserError(what, where=file, fix="rename all but one")
     read = table.num_rows
     languages: Counter[str] = Counter()
     line_numbers = np.arange(1, read + 1)
     if data.language is not None:
-        spoken = table[data.language_column].cast(pa.string())
+        spoken = _languages(table[data.language_column], data, file)
         for item in pc.value_counts(spoken).to_pylist():
             languages[str(item["values"])] = item["counts"]
         keep = pc.fill_null(pc.equal(spoken, data.language), False)
@@ -53,6 +64,7 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
 
     words = _column(table, str(data.tokens_column), _WORDS, file=file, line_numbers=line_numbers)
     tags = _column(table, str(data.tags_column), _TAGS, file=file, line_numbers=line_numbers)
+    _check_vocabulary(words, file, line_numbers)
     check_lengths(words.lengths, tags.lengths, lambda row: f"{file}:row {line_numbers[row]}")
     offsets = offsets_of(words.lengths)
     # Indexing into the vocabulary shares one string among all the places where the word stands.
@@ -80,6 +92,25 @@ def _documents(table: pa.Table, column: str | int | None) -> list[str] | None:
     if column is None:
         return None
     return [str(cell) for cell in table[column].cast(pa.string()).to_pylist()]
+
+
+def _check_vocabulary(words: _Column, file: str, line_numbers: np.ndarray) -> None:
+    """Refuse words that are endless."""
+    code = next((code for code, word in enumerate(words.values) if len(word) > LONGEST_WORD), None)
+    if code is not None:
+        item = int(np.argmax(words.codes == code))
+        row = int(np.searchsorted(np.cumsum(words.lengths), item, side="right"))
+        check_words([[words.values[code]]], lambda _: f"{file}:row {line_numbers[row]}")
+
+
+def _languages(column: pa.ChunkedArray, data: Data, file: str) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowException:
+        what = f"column '{data.language_column}' holds {column.type}, not text"
+        raise UserError(what, where=file, fix="set data.language_column") from None
 
 
 @dataclass(frozen=True)
@@ -123,7 +154,24 @@ def _column(table: pa.Table, name: str, kind: str, *, file: str, line_numbers: n
 
 def _class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
     """Names of the tag ids, as the `datasets` library stores them in the schema (`ClassLabel`)."""
-    stated = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    feature = stated.get("info", {}).get("features", {}).get(column, {})
-    names = feature.get("feature", {}).get("names") if isinstance(feature, dict) else None
-    return tuple(names) if names else None
+    feature = stated_feature(schema, column)
+    return class_names(feature.get("feature")) if isinstance(feature, dict) else None
+
+
+def stated_feature(schema: pa.Schema, column: str) -> Any:
+    """What the `datasets` library says about a column in a schema; None if nothing, or damaged."""
+    try:
+        stated = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    except (ValueError, RecursionError):
+        return None
+    for key in ("info", "features", column):
+        stated = stated.get(key) if isinstance(stated, dict) else None
+    return stated
+
+
+def class_names(feature: Any) -> tuple[str, ...] | None:
+    """The names of the ids of a `ClassLabel`; None if it is none."""
+    names = feature.get("names") if isinstance(feature, dict) else None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names)

@@ -19,7 +19,7 @@ import numpy as np
 
 from ner_dist.data.cells import BLANKS, WHITE_SPACE, Cells, with_unix_ends
 from ner_dist.data.comments import find_comments, is_tag, starting_sentences
-from ner_dist.data.corpus import Rows, ids_from_text
+from ner_dist.data.corpus import LONGEST_WORD, Rows, check_words, ids_from_text
 from ner_dist.data.document_ids import START, DocumentMarks, document_marks
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES
 from ner_dist.data.unlabelled import without_no_label
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 # A file with so many words has more than one sentence.
 _NO_SENTENCE = 500
+# Each is looked at, to find that of the tags.
+_MOST_COLUMNS = 1_000
 _GLOBAL_COLUMNS = re.compile(r"^#\s*global\.columns\s*=\s*(.+)$", flags=re.MULTILINE)
 
 
@@ -62,6 +64,10 @@ def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) 
         log.info("%s: skipped %s, the first at line %d", path, skipped, int(np.argmax(comments)) + 1)
     names = tuple(stated[1].split()) if stated else None
     _check_widths(cells, at, path, named=len(names) if names else None)
+    if len(at) and cells.widths[at[0]] > _MOST_COLUMNS:
+        what = f"{cells.widths[at[0]]:,} columns in {cells.quote(int(at[0]))}"
+        fix = "write a line for every word, or set data.format if this is no CoNLL file"
+        raise UserError(what, where=f"{path}:{at[0] + 1}", fix=fix)
     header = _header(cells, int(at[0])) if len(at) else None
     if header is not None:
         log.info("%s:%d: header: %s", path, at[0] + 1, ", ".join(header))
@@ -124,6 +130,7 @@ class Columns:
         codes, vocabulary = self._column(number)
         words = np.array([word.strip(BLANKS) for word in vocabulary], dtype=object)
         self._check_filled(codes, words, "word")
+        self._check_lengths(codes, words)
         self._report_blanks(codes, words, vocabulary)
         flat = words[codes].tolist()
         return [flat[start:end] for start, end in pairwise(self.offsets.tolist())]
@@ -207,6 +214,11 @@ class Columns:
                 several[codes].sum(),
                 len(codes),
             )
+
+    def _check_lengths(self, codes: np.ndarray, words: np.ndarray) -> None:
+        code = next((code for code, word in enumerate(words) if len(word) > LONGEST_WORD), None)
+        if code is not None:
+            check_words([[words[code]]], lambda _: self.place(int(np.argmax(codes == code))))
 
     def _check_filled(self, codes: np.ndarray, cells: np.ndarray, what: str) -> None:
         blank = [code for code, cell in enumerate(cells) if not cell]

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+LONGEST_WORD = 1_000_000
+"""Characters of a word; a tokenizer takes some hundred bytes of memory for each."""
+_CUT = "see whether the words are in another column, or cut it into words"
+# Python refuses to read numbers of thousands of digits.
+_DIGITS = 20
+_MOST_TYPES = (np.iinfo(np.int16).max - 1) // 2
+"""Entity types whose labels, two for each and O, have ids in int16."""
+
+
 @dataclass(frozen=True)
 class Repeats:
     """Sentences that were dropped because they repeat the words of a kept one."""
@@ -188,22 +197,31 @@ def check_lengths(lengths: np.ndarray, tag_lengths: np.ndarray, where: Callable[
 
 
 def check_words(tokens: list[list[Any]], where: Callable[[int], str]) -> None:
-    """Refuse words that are not text, or that cannot be encoded as UTF-8."""
+    """Refuse words that are not text, that cannot be encoded as UTF-8, or that are endless."""
     if set(map(type, chain.from_iterable(tokens))) - {str}:
         index, word = next((i, w) for i, words in enumerate(tokens) for w in words if type(w) is not str)
         raise UserError(f"{word!r:.60} is not a word", where=where(index), fix="write words as text")
+    _check_characters(tokens, "word", where)
+    if max(map(len, chain.from_iterable(tokens)), default=0) > LONGEST_WORD:
+        index, word = next((i, w) for i, words in enumerate(tokens) for w in words if len(w) > LONGEST_WORD)
+        raise UserError(f"a word of {len(word):,} characters: '{word:.40}…'", where=where(index), fix=_CUT)
+
+
+def _check_characters(column: list[list[str]], what: str, where: Callable[[int], str]) -> None:
     try:
-        "\n".join(chain.from_iterable(tokens)).encode()
+        "\n".join(chain.from_iterable(column)).encode()
     except UnicodeEncodeError:
-        index = next(i for i, words in enumerate(tokens) if re.search("[\ud800-\udfff]", " ".join(words)))
+        index = next(i for i, items in enumerate(column) if re.search("[\ud800-\udfff]", " ".join(items)))
         raise UserError(
-            "half of a surrogate pair (\\ud800 to \\udfff) in a word", where=where(index)
+            f"half of a surrogate pair (\\ud800 to \\udfff) in a {what}", where=where(index)
         ) from None
 
 
 def _check_tags(tags: list[list[Any]], where: Callable[[int], str]) -> None:
     kinds = list(dict.fromkeys(map(type, chain.from_iterable(tags))))
     kinds = [kind for kind in kinds if kind is not type(None)]  # a word without a label
+    if kinds == [str]:
+        _check_characters(tags, "tag", where)
     if kinds in ([], [str], [int]):
         return
     wrong = kinds[0] if kinds[0] not in (str, int) else kinds[1]
@@ -225,7 +243,9 @@ def _codes(flat: list[Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
 
 def ids_from_text(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Convert distinct tags to numbers if all are ids written as text."""
-    written_ids = bool(values) and all(isinstance(value, str) and value.isdecimal() for value in values)
+    written_ids = bool(values) and all(
+        isinstance(value, str) and value.isdecimal() and len(value) < _DIGITS for value in values
+    )
     return tuple(map(int, values)) if written_ids else values
 
 
@@ -260,6 +280,10 @@ def labelled(
         UserError: a tag cannot be understood or is none of `data.label_names`, or ids have no names.
     """
     labels, flat = label_ids([part for parts in rows.values() for part in parts], data)
+    if len(labels.types) > _MOST_TYPES:
+        where = next(part.file for parts in rows.values() for part in parts)
+        what = f"{len(labels.types):,} entity types, and {_MOST_TYPES:,} at most can be told apart"
+        raise UserError(what, where=where, fix="see whether data.tags_column is the column of tags")
     left, splits, counts = iter(flat), {}, dict[str, int | str]()
     for name, parts in rows.items():
         tags = list(islice(left, len(parts)))
@@ -309,7 +333,7 @@ def _ids_of(part: Rows, names: tuple[str, ...]) -> tuple[int, ...]:
             index, what = value, f"tag id {value} is not in the range 0 to {len(names) - 1}"
         else:
             index = place.get(str(value).strip(), -1)
-            what = f"tag `{value}` is not among the {len(names)} tags of data.label_names"
+            what = f"tag `{value!s:.60}` is not among the {len(names)} tags of data.label_names"
         if not 0 <= index < len(names):
             raise UserError(what, where=part.place_of_tag(code), fix="fix the tag or data.label_names")
         ids.append(index)

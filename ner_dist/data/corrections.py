@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.duplicates import sentence_key
-from ner_dist.data.file_text import json_lines, read_text
+from ner_dist.data.file_text import read_text
+from ner_dist.data.json_text import json_lines
 from ner_dist.data.split_files import SPLITS
 from ner_dist.errors import UserError
 from ner_dist.formatting import counted

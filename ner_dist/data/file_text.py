@@ -1,21 +1,31 @@
-"""Read the text or the JSON lines of a file, gzipped or not."""
+"""Read the bytes or the text of a file, gzipped or not, without filling the memory.
+
+A file is decompressed piece by piece, so that a few kilobytes of gzip that hold gigabytes are refused as soon
+as they pass `data.max_file_gb`. Lines are bounded too: a line of a gigabyte is no sentence.
+"""
 
 from __future__ import annotations
 
 import codecs
 import gzip
-import json
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, BinaryIO
 
 from ner_dist.data.known_formats import check_text
 from ner_dist.errors import UserError
+from ner_dist.recipe import LINE_SHARE, MAX_FILE_GB
+
+if TYPE_CHECKING:
+    from ner_dist.recipe import Data
 
 HEAD = 1 << 16
 """Number of bytes or characters from which a format is recognised."""
-_GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
+GIGABYTE = 10**9
+_PIECE = 1 << 20
 
 
 def ending_of(path: Path) -> str:
@@ -23,50 +33,166 @@ def ending_of(path: Path) -> str:
     return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, data: Data | None = None, *, lines: bool = False) -> bytearray:
     """Read a file, and decompress it if it is gzipped.
+
+    Args:
+        path: the file.
+        data: the recipe's, whose `max_file_gb` bounds the size; None: the default bounds it.
+        lines: whether to bound the length of lines as well.
+
+    Raises:
+        UserError: it cannot be read, is damaged, or is too large.
+    """
+    most = most_bytes(data)
+    check_size(path, data)
+    raw = bytearray()
+    line = 0
+    for piece in _pieces(path):
+        raw += piece
+        if len(raw) > most:
+            raise too_large("the file holds", path, data)
+        end = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+        line = line + len(piece) if end < 0 else len(piece) - end - 1
+        if lines and line > most // LINE_SHARE:
+            number = raw.count(b"\n") + 1
+            raise too_large("the line holds", f"{path}:{number}", data, share=LINE_SHARE)
+    return raw
+
+
+def most_bytes(data: Data | None) -> int:
+    """The bytes that a file may hold: `data.max_file_gb`, or its default."""
+    return int((MAX_FILE_GB if data is None else data.max_file_gb) * GIGABYTE)
+
+
+def check_size(path: Path, data: Data | None = None) -> None:
+    """Refuse a file that is too large as it lies on disk, before it is read.
+
+    Raises:
+        UserError: it is larger than `data.max_file_gb`, or cannot be read.
+    """
+    most = most_bytes(data)
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"the file cannot be read: {why}", where=str(path)) from None
+    if size > most:
+        raise too_large("the file holds", path, data, size=size)
+
+
+def check_unpacked(raw: bytes, path: Path, data: Data) -> None:
+    """Refuse zlib's bytes that hold more than `data.max_file_gb`; damaged ones are left to their reader.
+
+    Raises:
+        UserError: they hold more.
+    """
+    unpacker = zlib.decompressobj()
+    size, rest = 0, raw
+    try:
+        while rest and not unpacker.eof:
+            size += len(unpacker.decompress(rest, _PIECE))
+            rest = unpacker.unconsumed_tail
+            if size > most_bytes(data):
+                raise too_large("the file holds", path, data)
+    except zlib.error:
+        pass
+
+
+def too_large(
+    what: str, where: Path | str, data: Data | None, *, size: int | None = None, share: int = 1
+) -> UserError:
+    """The error for too much data.
+
+    Args:
+        what: subject and verb.
+        where: the file, or file and line.
+        data: the recipe's; None if no recipe names the file.
+        size: number of bytes; None: more than is allowed.
+        share: the part of `data.max_file_gb` that is allowed, as a divisor.
+    """
+    most = most_bytes(data) / share / GIGABYTE
+    fix = "cut it into several"
+    if data is not None:
+        fix += f", or raise data.max_file_gb ({data.max_file_gb:g}) if there is memory for it"
+    amount = f"more than {most:.3g} GB" if size is None else f"{size / GIGABYTE:.3g} GB"
+    return UserError(f"{what} {amount}", where=str(where), fix=fix)
+
+
+@contextmanager
+def bounded(where: Path | str) -> Iterator[None]:
+    """Raise what the size or the depth of data leads to as a `UserError`."""
+    try:
+        yield
+    except RecursionError:
+        raise UserError("its values are nested too deeply", where=str(where)) from None
+    except MemoryError:
+        fix = "cut the file into several, or take a machine with more memory"
+        raise UserError("it does not fit into the memory", where=str(where), fix=fix) from None
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """The contents of a file piece by piece, decompressed.
 
     Raises:
         UserError: it cannot be read, or is damaged.
     """
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
-    if raw.startswith(_GZIP_MAGIC):
-        try:
-            return gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(
-                f"damaged gzip file ({error})", where=str(path), fix="copy or create it again"
-            ) from None
-    if path.suffix == ".gz" and raw:
-        raise UserError(
-            "not a gzip file, despite its name", where=str(path), fix="rename it or create it again"
-        )
-    return raw
+        with path.open("rb") as file:
+            magic = file.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)]
+            if magic == GZIP_MAGIC:
+                yield from _decompressed(file, path)
+                return
+            if path.suffix == ".gz" and magic:
+                what = "not a gzip file, despite its name"
+                raise UserError(what, where=str(path), fix="rename it or create it again")
+            while piece := file.read(_PIECE):
+                yield piece
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"the file cannot be read: {why}", where=str(path)) from None
+
+
+def _decompressed(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    try:
+        with gzip.open(file) as unzipped:
+            while piece := unzipped.read(_PIECE):
+                yield piece
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        what = f"damaged gzip file ({error})"
+        raise UserError(what, where=str(path), fix="copy or create it again") from None
+
+
+def first_bytes(path: Path) -> bytes:
+    """The first `HEAD` bytes of a file, decompressed.
+
+    Raises:
+        UserError: it cannot be read, or is damaged there.
+    """
+    return next(_pieces(path), b"")[:HEAD]
 
 
 def head_of(path: Path) -> str:
     """The beginning of a file as text, decompressed, with U+FFFD for other bytes than UTF-8."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(HEAD)
-        if raw.startswith(_GZIP_MAGIC):
-            with gzip.open(path) as unzipped:
-                raw = unzipped.read(HEAD)
-    except (OSError, EOFError, zlib.error):
+        raw = first_bytes(path)
+    except UserError:
         return ""  # `read_bytes` says why
     return raw.decode("utf-8", errors="replace").lstrip("\ufeff")
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, data: Data | None = None, *, lines: bool = True) -> str:
     """Read a text file, gzipped or not.
 
+    Args:
+        path: the file.
+        data: the recipe's, whose `max_file_gb` bounds the size; None: the default bounds it.
+        lines: whether to bound the length of lines as well.
+
     Raises:
-        UserError: it cannot be read, is not UTF-8, or has a known format that is not supported.
+        UserError: it cannot be read, is not UTF-8, is too large, or has a known format that is not supported.
     """
-    raw = read_bytes(path)
+    raw = read_bytes(path, data, lines=lines)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -77,29 +203,8 @@ def read_text(path: Path) -> str:
     return text
 
 
-def _as_utf8(raw: bytes) -> str:
+def _as_utf8(raw: bytes | bytearray) -> str:
     """How to convert a file to UTF-8."""
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "save the file as UTF-8: `iconv -f UTF-16 -t UTF-8 OLD > NEW`"
     return "save the file as UTF-8: `iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW` if it is from Windows"
-
-
-def json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """The JSON value of each line that is not blank, with its line number."""
-    # Not splitlines: JSON text may hold U+2028 and the like, which are no ends of lines here.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line and not line.isspace():
-            try:
-                yield number, json.loads(line)
-            except (ValueError, RecursionError) as error:
-                fix = "write one JSON object per line"
-                raise UserError(why_not_json(error), where=f"{path}:{number}", fix=fix) from None
-
-
-def why_not_json(error: ValueError | RecursionError) -> str:
-    """What is wrong with a text that cannot be read as JSON."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON ({error.msg} at column {error.colno})"
-    if isinstance(error, RecursionError):
-        return "not readable as JSON (nested too deeply)"
-    return "not readable as JSON (a number has thousands of digits)"

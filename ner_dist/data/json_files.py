@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from itertools import chain, islice
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
-from ner_dist.data.file_text import json_lines, read_text, why_not_json
+from ner_dist.data.file_text import read_text
 from ner_dist.data.formats.cell_text import with_lists
 from ner_dist.data.formats.form import Content, JsonRows
 from ner_dist.data.formats.pandas_json import rows_of
 from ner_dist.data.formats.recognise import json_format
+from ner_dist.data.json_text import NotJson, json_lines, parse
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def read_jsonl(path: Path, data: Data) -> Content:
     Raises:
         UserError: a line is no JSON, or has neither words and tags nor a known format.
     """
-    return content_of_rows(json_lines(read_text(path), path), data, file=str(path))
+    return content_of_rows(json_lines(read_text(path, data), path), data, file=str(path))
 
 
 def read_json(path: Path, data: Data) -> Content:
@@ -39,16 +39,14 @@ def read_json(path: Path, data: Data) -> Content:
     Raises:
         UserError: the file is no JSON, or has neither words and tags nor a known format.
     """
-    text = read_text(path)
+    text = read_text(path, data, lines=False)
     try:
-        document = json.loads(text) if text and not text.isspace() else []
-    except (ValueError, RecursionError) as error:
-        where = str(path)
-        if isinstance(error, json.JSONDecodeError):
-            if error.msg == "Extra data" and text.lstrip().startswith("{"):
-                return read_jsonl(path, data)
-            where = f"{path}:{error.lineno}"
-        raise UserError(why_not_json(error), where=where, fix="fix the JSON there") from None
+        document = parse(text) if text and not text.isspace() else []
+    except NotJson as error:
+        if error.extra and text.lstrip().startswith("{"):
+            return read_jsonl(path, data)
+        where = str(path) if error.line is None else f"{path}:{error.line}"
+        raise UserError(str(error), where=where, fix="fix the JSON there") from None
     if isinstance(document, dict):
         document = _objects_of(document, data, str(path))
     if not isinstance(document, list):

@@ -167,7 +167,7 @@ def _spelling(
     prefixed = [i for i in named if _SPELLINGS["B-TYPE"].fullmatch(tags[i])]
     not_bio = next((i for i in named if i not in prefixed), named[0])
     if any(tags[i][0] in "BI" for i in prefixed):
-        raise NotATag(not_bio, f"tag `{tags[not_bio]}` is not BIO {BIO}, as others are")
+        raise NotATag(not_bio, f"tag `{tags[not_bio]:.60}` is not BIO {BIO}, as others are")
     return BARE, _check_bare(tags, named, words, outside, not_bio)
 
 
@@ -184,7 +184,7 @@ def _check_bare(
         others |= {i for i in named if re.fullmatch(r"\[\w+\]|<[/\w]+>", tags[i])}
     if any("*" in tags[i] or tags[i].startswith("(") for i in named):
         fix = "write one tag a word: O, B-TYPE or I-TYPE"
-        raise NotATag(first, f"tag `{tags[first]}` is of CoNLL's bracket notation, not BIO {BIO}", fix)
+        raise NotATag(first, f"tag `{tags[first]:.60}` is of CoNLL's bracket notation, not BIO {BIO}", fix)
     _check_no_part(tags, named)
     odd = [i for i in named if i not in others and not tags[i][0].isalpha()]
     none_outside = not (outside | others) or (
@@ -192,7 +192,7 @@ def _check_bare(
     )
     if odd or none_outside:
         index = odd[0] if odd else first
-        raise NotATag(index, f"tag `{tags[index]}` is not BIO {BIO}")
+        raise NotATag(index, f"tag `{tags[index]:.60}` is not BIO {BIO}")
     return others
 
 
@@ -206,7 +206,7 @@ def _check_no_part(tags: list[str], named: list[int]) -> None:
         both = len(rest) > 1 and {f"B{rest}", f"I{rest}"} <= known
         if both or rest in ("-", "_") or (part in "BI" and rest[0] in ":/" and rest[1:]):
             meant = part if rest in ("-", "_") else f"{part}-{rest.lstrip(':/.')}"
-            raise NotATag(i, f"tag `{tags[i]}` is not BIO {BIO}", f"write it as `{meant}`")
+            raise NotATag(i, f"tag `{tags[i]:.60}` is not BIO {BIO}", f"write it as `{meant}`")
 
 
 def _one_of_two(index: int, tag: str) -> str:
@@ -216,7 +216,7 @@ def _one_of_two(index: int, tag: str) -> str:
         if len(halves) > 1 and all(map(_is_whole_tag, halves)):
             if len(set(halves)) > 1:
                 fix = "a word has one tag: keep one of them, such as the outermost entity's"
-                raise NotATag(index, f"tag `{tag}` holds {len(halves)} tags", fix)
+                raise NotATag(index, f"tag `{tag:.60}` holds {len(halves)} tags", fix)
             return halves[0]
     return tag
 
@@ -233,4 +233,4 @@ def _check_types(names: Iterable[str], types: np.ndarray) -> None:
         if len(halves) > 1 and all(half in known or halves.count(half) > 1 for half in halves):
             index = int(np.argmax(types == place))
             fix = "a word has one tag: keep one of them"
-            raise NotATag(index, f"the type `{name}` holds {len(halves)} types", fix)
+            raise NotATag(index, f"the type `{name:.60}` holds {len(halves)} types", fix)

@@ -184,7 +184,7 @@ def window_sizes(
 def _key(recipe: Recipe, config: PretrainedConfig, splits: Collection[str] | None) -> str:
     from ner_dist.data.sources import source_stamp
 
-    data = recipe.data.model_dump(mode="json", exclude={"cache_dir"})
+    data = recipe.data.model_dump(mode="json", exclude={"cache_dir", "max_file_gb"})
     settings = {
         "format": _FORMAT,
         "data": data,

@@ -24,13 +24,14 @@ from ner_dist.data.column_roles import (
 )
 from ner_dist.data.columns import Columns, cut
 from ner_dist.data.corpus import Rows
-from ner_dist.data.file_text import HEAD, ending_of, head_of, json_lines, read_bytes, read_text
+from ner_dist.data.file_text import bounded, ending_of, first_bytes, head_of, read_text
 from ner_dist.data.formats.csv_table import has_header, objects_of, read_table, rows_of_words
 from ner_dist.data.formats.form import Content
 from ner_dist.data.formats.recognise import file_format
 from ner_dist.data.json_files import content_of_rows, read_json, read_jsonl
+from ner_dist.data.json_text import NotJson, json_lines, parse
 from ner_dist.data.known_formats import check_ending
-from ner_dist.data.table_files import read_parquet, read_saved
+from ner_dist.data.table_files import first_rows_of_parquet, read_parquet, read_saved
 from ner_dist.data.tag_shapes import are_tags, is_outside
 from ner_dist.errors import UserError
 from ner_dist.files import printable
@@ -59,7 +60,8 @@ def read_rows(path: Path, data: Data) -> Rows:
         UserError: the file cannot be read, or a line does not match `data`.
     """
     content = read_content(path, data)
-    return content if isinstance(content, Rows) else content.rows(data)
+    with bounded(path):
+        return content if isinstance(content, Rows) else content.rows(data)
 
 
 def read_content(path: Path, data: Data) -> Content:
@@ -72,12 +74,13 @@ def read_content(path: Path, data: Data) -> Content:
     Raises:
         UserError: the file cannot be read, or a line does not match `data`.
     """
-    if path.is_dir():
-        return read_saved(path, data)
-    if data.format == "auto" and (found := file_format(path, head_of(path))):
-        return found.read(path, data)
-    kind = format_of(path) if data.format == "auto" else data.format
-    return _READERS[kind](path, data)
+    with bounded(path):
+        if path.is_dir():
+            return read_saved(path, data)
+        if data.format == "auto" and (found := file_format(path, head_of(path))):
+            return found.read(path, data)
+        kind = format_of(path) if data.format == "auto" else data.format
+        return _READERS[kind](path, data)
 
 
 def format_of(path: Path) -> str:
@@ -91,8 +94,8 @@ def format_of(path: Path) -> str:
         return "csv"
     if kind is not None:
         return kind
-    raw = read_bytes(path)
-    head = raw[:HEAD].decode("utf-8", errors="replace")
+    raw = first_bytes(path)
+    head = raw.decode("utf-8", errors="replace")
     check_ending(path)
     if raw.startswith(b"PAR1"):
         return "parquet"
@@ -113,7 +116,7 @@ def format_of(path: Path) -> str:
 
 
 def _read_csv(path: Path, data: Data) -> Content:
-    table = read_table(read_text(path), file=str(path))
+    table = read_table(read_text(path, data), file=str(path))
     rows = objects_of(table, data)
     return rows_of_words(table, data) if rows is None else content_of_rows(rows, data, file=str(path))
 
@@ -123,7 +126,7 @@ def _read_conll(path: Path, data: Data) -> Rows:
         raise UserError(
             "CoNLL files have no language column", where=str(path), fix="set data.language to null"
         )
-    columns = read_columns(path, separator=data.separator, tags=_number(data.tags_column))
+    columns = read_columns(path, data, separator=data.separator, tags=_number(data.tags_column))
     columns.require(2, "see data.separator, data.tokens_column and data.tags_column")
     words = word_column(columns, data)
     tags = tag_column(columns, data, words)
@@ -150,11 +153,13 @@ _READERS: dict[str, Callable[[Path, Data], Content]] = {
 }
 
 
-def read_columns(path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:
-    """Read a CoNLL file; see `columns.cut`."""
+def read_columns(
+    path: Path, data: Data | None = None, *, separator: str | None = None, tags: int = -1
+) -> Columns:
+    """Read a CoNLL file; see `columns.cut` and `file_text.read_text`."""
     # The path is for messages, which names of other bytes than UTF-8 would spoil.
     named = Path(printable(path))
-    return without_ranges(cut(read_text(path), named, separator=separator, tags=tags))
+    return without_ranges(cut(read_text(path, data), named, separator=separator, tags=tags))
 
 
 def _number(written: str | int) -> int:
@@ -175,12 +180,13 @@ def overview(path: Path, data: Data) -> tuple[str, list[str]]:
         return "", []
     kind = format_of(path) if data.format == "auto" else data.format
     if kind == "conll":
-        columns = read_columns(path, separator=data.separator, tags=_number(data.tags_column))
+        columns = read_columns(path, data, separator=data.separator, tags=_number(data.tags_column))
         return described(columns), tag_like(columns)
     rows = _first_rows(path, kind)
     cells = {name: [row[name] for row in rows if name in row] for name in (rows[0] if rows else {})}
     shown = ", ".join(
-        f"{name} ({json.dumps(column[0], ensure_ascii=False):.30})" for name, column in cells.items()
+        f"{name} ({json.dumps(column[0], ensure_ascii=False, default=str):.30})"
+        for name, column in cells.items()
     )
     lists = {
         name: [cell if isinstance(cell, list) else [cell] for cell in column]
@@ -193,20 +199,15 @@ def overview(path: Path, data: Data) -> tuple[str, list[str]]:
 
 def _first_rows(path: Path, kind: str, number: int = 1000) -> list[dict[str, Any]]:
     if kind == "parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        batches = pq.ParquetFile(pa.BufferReader(read_bytes(path))).iter_batches(number)
-        result: list[dict[str, Any]] = next(batches, pa.record_batch({})).to_pylist()
-        return result
-    text = read_text(path)
+        return first_rows_of_parquet(path, number)
+    text = read_text(path, lines=kind != "json")
     if kind == "csv":
         table = read_table(text, file=str(path))
         filled = [cells for _, cells in table.rows if cells]
         return [dict(zip(table.names, cells, strict=True)) for cells in filled[:number]]
     try:
-        document = json.loads(text)
-    except ValueError:
+        document = parse(text)
+    except NotJson:
         document = [row for _, row in islice(json_lines(text, path), number)]
     document = document.get("data", document) if isinstance(document, dict) else document
     rows = document[:number] if isinstance(document, list) else [document]

@@ -6,12 +6,13 @@ JSON values, so that every format of rows is found in them too: spans as structs
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.data.arrow import rows_from_table
-from ner_dist.data.file_text import read_bytes
+from ner_dist.data.arrow import class_names, rows_from_table, stated_feature
+from ner_dist.data.file_text import check_size, most_bytes, read_bytes, too_large
 from ner_dist.data.json_files import content_of_rows
 from ner_dist.errors import UserError
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from ner_dist.data.formats.form import Content
     from ner_dist.recipe import Data
 
+_BATCH = 1 << 10
+"""Rows of a Parquet file that are read at once."""
+_VALUE = 4
+"""Bytes that a value takes in memory, at least."""
+
 
 def read_parquet(path: Path, data: Data) -> Content:
     """Read a Parquet file.
@@ -28,18 +34,87 @@ def read_parquet(path: Path, data: Data) -> Content:
     Raises:
         UserError: it is damaged, or holds no words and tags and no known format.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(pa.BufferReader(read_bytes(path)))
+    with parquet_errors(path):
+        file = _parquet_file(path, data)
         names = file.schema_arrow.names
         wanted = {data.tokens_column, data.tags_column, data.language_column, data.document_column}
         plain = _has_lists(file.schema_arrow, data)
-        table = file.read(columns=[name for name in names if name in wanted] if plain else None)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"not a readable Parquet file ({error})", where=str(path)) from None
+        table = _read_bounded(file, [name for name in names if name in wanted] if plain else None, path, data)
     return content_of_table(table, data, file=str(path), columns=names)
+
+
+def first_rows_of_parquet(path: Path, number: int) -> list[dict[str, Any]]:
+    """The first rows of a Parquet file.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    import pyarrow as pa
+
+    with parquet_errors(path):
+        batches = _parquet_file(path, None).iter_batches(number)
+        return values_of(pa.Table.from_batches([next(batches, pa.record_batch({}))]), str(path))
+
+
+@contextmanager
+def parquet_errors(path: Path) -> Iterator[None]:
+    """Raise what a damaged Parquet file leads to as a `UserError`."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except pa.ArrowMemoryError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        what = f"not a readable Parquet file ({str(error).strip():.200})"
+        raise UserError(what, where=str(path), fix="copy or write it again") from None
+
+
+def _parquet_file(path: Path, data: Data | None) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # Into the memory, where a change to the file while it is read, or a gzipped one, does no harm.
+    return pq.ParquetFile(pa.BufferReader(read_bytes(path, data)))
+
+
+def _read_bounded(file: Any, columns: list[str] | None, path: Path, data: Data) -> pa.Table:
+    """Read a Parquet file up to `data.max_file_gb`: one of a kilobyte may hold gigabytes.
+
+    Raises:
+        UserError: it holds more.
+    """
+    import pyarrow as pa
+
+    most = most_bytes(data)
+    # One row may hold a list of a billion items, stored as one item and a count.
+    size, batches = _VALUE * _stated_values(file.metadata, columns), []
+    if size <= most:
+        size = 0
+        for batch in file.iter_batches(_BATCH, columns=columns):
+            batches.append(batch)
+            size += batch.nbytes
+            if size > most:
+                break
+    if size > most:
+        raise too_large("the table holds", path, data)
+    schema = file.schema_arrow
+    if columns is not None:
+        schema = pa.schema([field for field in schema if field.name in columns], metadata=schema.metadata)
+    table = pa.Table.from_batches(batches, schema=batches[0].schema if batches else schema)
+    table.validate(full=True)  # Arrow takes text that is not UTF-8 as it comes
+    return table.replace_schema_metadata(schema.metadata)
+
+
+def _stated_values(metadata: Any, columns: list[str] | None) -> int:
+    """The number of values in some columns of a Parquet file, as it says itself."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
+    return sum(
+        chunk.num_values
+        for chunk in chunks
+        if columns is None or chunk.path_in_schema.partition(".")[0] in columns
+    )
 
 
 def is_saved(folder: Path) -> bool:
@@ -56,10 +131,16 @@ def read_saved(folder: Path, data: Data) -> Content:
     import datasets
     import pyarrow as pa
 
+    for path in sorted(folder.glob("*.arrow")):
+        check_size(path, data)
     try:
         found: Any = datasets.load_from_disk(str(folder))
+        # Nothing is taken from a damaged table: Arrow would follow its offsets out of the memory.
+        found.data.table.validate(full=True)
         table = found.with_format("arrow")[:]
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+    except pa.ArrowMemoryError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         what = f"a damaged data set of save_to_disk ({error})"
         raise UserError(what, where=str(folder), fix="copy or save it again") from None
     return content_of_table(table, data, file=str(folder))
@@ -81,9 +162,31 @@ def content_of_table(table: pa.Table, data: Data, *, file: str, columns: list[st
         return rows_from_table(table, data, file=file, columns=columns)
     names = {column: _names_in(table.schema, column) for column in table.column_names}
     rows = (
-        {column: _objects(cell, names[column]) for column, cell in row.items()} for row in table.to_pylist()
+        {column: _objects(cell, names[column]) for column, cell in row.items()}
+        for row in values_of(table, file)
     )
     return content_of_rows(enumerate(rows, start=1), data, file=file, place_prefix="row ")
+
+
+def values_of(table: pa.Table, file: str) -> list[dict[str, Any]]:
+    """The rows of a table as Python's values.
+
+    Raises:
+        UserError: Python has no value for a cell, such as for a date in the year 10,000.
+    """
+    import pyarrow as pa
+
+    if len(set(table.column_names)) < len(table.column_names):
+        twice = next(name for name in table.column_names if table.column_names.count(name) > 1)
+        raise UserError(f"several columns are called '{twice}'", where=file, fix="rename all but one")
+    try:
+        result: list[dict[str, Any]] = table.to_pylist()
+    except pa.ArrowMemoryError:
+        raise
+    except (ValueError, OverflowError, TypeError, LookupError, pa.ArrowException) as error:
+        what = f"a cell that cannot be read ({type(error).__name__}: {str(error).strip():.100})"
+        raise UserError(what, where=file, fix="leave its column out") from None
+    return result
 
 
 def _has_lists(schema: pa.Schema, data: Data) -> bool:
@@ -91,6 +194,8 @@ def _has_lists(schema: pa.Schema, data: Data) -> bool:
     import pyarrow as pa
 
     for name in (data.tokens_column, data.tags_column):
+        if schema.names.count(name) > 1:
+            return True  # which is an error
         kind = schema.field(name).type if name in schema.names else None
         if kind is None or not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
             return False
@@ -111,7 +216,7 @@ def _may_hold_others(schema: pa.Schema) -> bool:
     return any(may(field.type) for field in schema)
 
 
-def _objects(cell: Any, names: dict[str, list[str]]) -> Any:
+def _objects(cell: Any, names: dict[str, tuple[str, ...]]) -> Any:
     """A cell with a list of spans as a list of objects.
 
     `datasets` before version 4 stored it as an object of lists; ids of types get their names.
@@ -124,7 +229,7 @@ def _objects(cell: Any, names: dict[str, list[str]]) -> Any:
     return [_named(item, names) if isinstance(item, dict) else item for item in cell]
 
 
-def _named(item: dict[str, Any], names: dict[str, list[str]]) -> dict[str, Any]:
+def _named(item: dict[str, Any], names: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     return {
         key: names[key][value]
         if key in names and isinstance(value, int) and 0 <= value < len(names[key])
@@ -133,12 +238,11 @@ def _named(item: dict[str, Any], names: dict[str, list[str]]) -> dict[str, Any]:
     }
 
 
-def _names_in(schema: pa.Schema, column: str) -> dict[str, list[str]]:
+def _names_in(schema: pa.Schema, column: str) -> dict[str, tuple[str, ...]]:
     """Names of the ids in each field of a column of structs, as the `datasets` library stores them."""
-    stated = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    feature = stated.get("info", {}).get("features", {}).get(column, {})
+    feature = stated_feature(schema, column)
     while isinstance(feature, dict) and isinstance(feature.get("feature"), dict):
         feature = feature["feature"]
     feature = feature[0] if isinstance(feature, list) and feature else feature
     fields = feature.items() if isinstance(feature, dict) else ()
-    return {name: field["names"] for name, field in fields if isinstance(field, dict) and field.get("names")}
+    return {name: names for name, field in fields if (names := class_names(field))}

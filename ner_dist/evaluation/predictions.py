@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist.data.file_text import json_lines, read_text
+from ner_dist.data.file_text import read_text
+from ner_dist.data.json_text import json_lines
 from ner_dist.data.training_text import entities
 from ner_dist.files import atomic_file
 from ner_dist.labels import UNLABELLED

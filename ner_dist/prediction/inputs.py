@@ -7,7 +7,6 @@ and CoNLL files are read whole.
 from __future__ import annotations
 
 import gzip
-import json
 import sys
 import zlib
 from codecs import BOM_UTF8
@@ -19,9 +18,11 @@ from typing import Any
 
 from ner_dist.data.column_roles import word_column
 from ner_dist.data.columns import Columns
-from ner_dist.data.file_text import read_text
+from ner_dist.data.file_text import GZIP_MAGIC, read_text
 from ner_dist.data.formats.csv_table import read_table
+from ner_dist.data.json_text import NotJson, parse
 from ner_dist.data.readers import format_by_ending, read_columns
+from ner_dist.data.table_files import parquet_errors, values_of
 from ner_dist.errors import UserError
 from ner_dist.files import printable
 from ner_dist.prediction.items import Item
@@ -31,7 +32,8 @@ STDIN = "-"
 _TEXTS = ("text", "sentence", "content")
 _WORDS = ("tokens", "words", "tokenized_text")
 _ROWS = 1000
-_GZIP_MAGIC = b"\x1f\x8b"
+_LONGEST_LINE = 1 << 26
+"""Bytes of a line: a book has some million."""
 
 
 def check_input(path: str) -> None:
@@ -116,27 +118,37 @@ def _stdin(kind: str, text_column: str | None) -> Iterator[Item]:
 
 
 @contextmanager
-def _open(file: Path) -> Iterator[Iterable[bytes]]:
+def _open(file: Path) -> Iterator[Any]:
     """The lines of a file, gzipped or not; only a line feed ends one, so that offsets stay true."""
     try:
         with file.open("rb") as raw:
-            packed = raw.peek(2)[:2] == _GZIP_MAGIC
+            packed = raw.peek(2)[:2] == GZIP_MAGIC
             yield gzip.GzipFile(fileobj=raw) if packed else raw
     except PermissionError as error:
         raise UserError(f"the file cannot be read: {error.strerror}", where=printable(file)) from None
 
 
-def _utf8(lines: Iterable[bytes], where: str) -> Iterator[str]:
+def _utf8(stream: Any, where: str) -> Iterator[str]:
+    """The lines of a binary stream, each with its end.
+
+    Raises:
+        UserError: it is not UTF-8, is damaged, or a line is too long to be tagged.
+    """
     number = 0
     try:
-        for line in lines:
+        while line := stream.readline(_LONGEST_LINE + 1):
             number += 1
+            if len(line) > _LONGEST_LINE:
+                what = f"the line holds more than {_LONGEST_LINE:,} bytes"
+                raise UserError(what, where=f"{where}:{number}", fix="cut it into several lines")
             yield (line.removeprefix(BOM_UTF8) if number == 1 else line).decode()
     except UnicodeDecodeError as error:
         what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
         raise UserError(what, where=f"{where}:{number}", fix="save the file as UTF-8") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"damaged gzip file ({error})", where=where, fix="copy or create it again") from None
+    except OSError as error:
+        raise UserError(f"the file cannot be read: {error.strerror}", where=where) from None
 
 
 def _lines(file: Path, _: str | None) -> Iterator[Item]:
@@ -160,10 +172,10 @@ def _objects(numbered: Iterable[tuple[int, str]], file: str, text_column: str | 
             continue
         where = f"{file}:{number}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse(line)
+        except NotJson as error:
             fix = "write one JSON object per line"
-            raise UserError("not a JSON object on one line", where=where, fix=fix) from None
+            raise UserError(str(error), where=where, fix=fix) from None
         if not isinstance(row, dict):
             fix = 'write {"text": ...} on each line'
             raise UserError(f"{row!r:.60} is not a JSON object", where=where, fix=fix)
@@ -209,13 +221,12 @@ def _parquet(file: Path, text_column: str | None) -> Iterator[Item]:
     import pyarrow.parquet as pq
 
     number = 0
-    try:
+    with parquet_errors(file):
         for batch in pq.ParquetFile(file).iter_batches(_ROWS):
-            for row in batch.to_pylist():
+            batch.validate(full=True)
+            for row in values_of(pa.Table.from_batches([batch]), printable(file)):
                 number += 1
                 yield _item(row, f"{printable(file)}:row {number}", text_column)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"not a readable Parquet file ({error})", where=printable(file)) from None
 
 
 def _conll(file: Path, text_column: str | None) -> Iterator[Item]:

@@ -218,7 +218,7 @@ BAD_LINES = {
     '{"tokens": ["a"], "ner_tags": null}': "None is not a list of tags",
     '{"tokens": ["a", 7], "ner_tags": ["O", "O"]}': "7 is not a word; write words as text",
     '{"tokens": ["a", "b"], "ner_tags": ["O", 3]}': "tag 3 is not text; write all tags as",
-    '{"tokens": ["\\ud800"], "ner_tags": ["O"]}': "half of a surrogate pair (\\ud800 to \\udfff) in a word",
+    '{"tokens": ["\\ud800"], "ner_tags": ["O"]}': "half of a surrogate pair (\\ud800), which is no character",
 }
 
 

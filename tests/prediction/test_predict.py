@@ -202,7 +202,7 @@ def test_standard_input_and_output(run, monkeypatch, capsys):
             '{"text": "a"}\n{"text": 3}\n',
             "in.jsonl:2: 'text' is neither a text nor a list of words",
         ),
-        ("in.jsonl", '{"text": "a"\n', "in.jsonl:1: not a JSON object on one line"),
+        ("in.jsonl", '{"text": "a"\n', "in.jsonl:1: not JSON (Expecting"),
         ("in.jsonl", '{"texte": "a"}\n', "in.jsonl:1: none of the fields tokens, words,"),
         ("in.jsonl", '{"text": "\\ud800"}\n', "in.jsonl:1: half of a surrogate pair"),
         ("in.jsonl", '["text"]\n', "in.jsonl:1: ['text'] is not a JSON object"),

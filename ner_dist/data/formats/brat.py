@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ner_dist.data.cells import with_unix_ends
 from ner_dist.data.documents import Document, Span
 from ner_dist.data.file_text import read_text
 from ner_dist.data.formats.form import Documents, FileFormat
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ner_dist.data.offsets import Unit
     from ner_dist.recipe import Data
 
-_TEXT_BOUND = re.compile(r"T[^\t]*\t(\S+) (\d+ \d+(?:;\d+ \d+)*)[ ]*(?:\t(.*))?")
+_TEXT_BOUND = re.compile(r"T[^\t]*\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)[ ]*(?:\t(.*))?")
 _OTHERS = {
     "E": "events",
     "R": "relations",
@@ -61,8 +62,7 @@ def parse(annotations: str, text: str, *, file: str, offsets: Unit = "characters
     """
     spans, pieces, others = [], [], Counter[str]()
     point_of = code_points(text, offsets)
-    for number, line in enumerate(annotations.split("\n"), start=1):
-        line = line.rstrip("\r")
+    for number, line in enumerate(with_unix_ends(annotations).split("\n"), start=1):
         if not line.strip():
             continue
         place = f"{file}:{number}"
@@ -120,8 +120,8 @@ def _read(path: Path, data: Data) -> Documents:
     if not beside.is_file():
         fix = "create it, empty if the text has no entities, or move the text to another folder"
         raise UserError(f"no {beside.name} beside this text, in a folder of brat", where=str(path), fix=fix)
-    text = read_text(path)
-    found = parse(read_text(beside), text, file=str(beside), offsets=data.offsets)
+    text = read_text(path, data)
+    found = parse(read_text(beside, data), text, file=str(beside), offsets=data.offsets)
     starts = [0, *(end.end() for end in re.finditer("\n", text))]
     document = Document(
         text,

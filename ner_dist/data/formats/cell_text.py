@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ast
 import io
-import json
 import logging
 import re
 import tokenize
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ner_dist.data.json_text import NotJson, Refused, parse
 from ner_dist.data.tag_shapes import TAG_NAMES, is_outside, is_prefixed
 from ner_dist.errors import UserError
 
@@ -25,6 +25,8 @@ LIST_NAMES = TAG_NAMES | {"tokens", "words", "spans", "annotation", "annotations
 
 _LIST = re.compile(r"\s*\[.*\]\s*", flags=re.DOTALL)
 _NUMBERS = re.compile(r"\[[\s\d-]*\]")
+# Python, unlike JSON, makes no character of two halves.
+_HALF = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u|U0000)[dD][89a-fA-F]")
 _QUOTED = re.compile(r"""['"]\s+['"]""")
 
 
@@ -93,8 +95,10 @@ def value_of(cell: str) -> Any:
     """
     text = cell.strip()
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse(text)
+    except Refused:
+        raise
+    except NotJson:
         pass
     if _NUMBERS.fullmatch(text):
         return [int(number) for number in text[1:-1].split()]
@@ -102,6 +106,8 @@ def value_of(cell: str) -> Any:
         items = _array(text)
         if items is not None:
             return items
+    if _HALF.search(text):
+        raise ValueError("half of a surrogate pair, which is no character")
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError):
@@ -114,10 +120,10 @@ def _array(text: str) -> list[str] | None:
     """The texts of a list that numpy has printed, without commas; None if it is no such list."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    except (tokenize.TokenError, SyntaxError):
+        kept = [token for token in tokens if token.string.strip()]
+        inner = kept[1:-1]
+        if not inner or any(token.type != tokenize.STRING for token in inner):
+            return None
+        return [ast.literal_eval(token.string) for token in inner]
+    except (tokenize.TokenError, SyntaxError, ValueError):
         return None
-    kept = [token for token in tokens if token.string.strip()]
-    inner = kept[1:-1]
-    if not inner or any(token.type != tokenize.STRING for token in inner):
-        return None
-    return [ast.literal_eval(token.string) for token in inner]

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ner_dist.data.cells import with_unix_ends
 from ner_dist.data.documents import Document, Span
 from ner_dist.data.file_text import read_text
 from ner_dist.data.formats.form import Documents, FileFormat
@@ -75,7 +76,7 @@ def parse(text: str, *, file: str, column: int | None = None) -> list[Document]:
     """
     parts: list[_Part] = []
     begins = True
-    lines = text.split("\n")
+    lines = with_unix_ends(text).split("\n")
     column = _found(lines) if column is None else column
     for number, line in enumerate(lines, start=1):
         line = line.strip()
@@ -159,7 +160,7 @@ def _read(path: Path, data: Data) -> Documents:
             raise UserError(
                 what, where="data.tags_column", fix="count columns from 0; entities are usually in 10"
             )
-    return Documents(parse(read_text(path), file=str(path), column=column), str(path))
+    return Documents(parse(read_text(path, data), file=str(path), column=column), str(path))
 
 
 FORMAT = FileFormat("a CoNLL-2012 file (OntoNotes)", _recognises, _read)

@@ -51,7 +51,18 @@ class Table:
         """
         if name not in self.names:
             raise missing_column(name, key, self.names, f"{self.file}:1")
+        self.check_once(name)
         return self.names.index(name)
+
+    def check_once(self, name: str) -> None:
+        """Refuse a name of several columns.
+
+        Raises:
+            UserError: it is one.
+        """
+        if (times := self.names.count(name)) > 1:
+            what = f"{times} columns are called '{name}'"
+            raise UserError(what, where=f"{self.file}:1", fix="rename all but one")
 
 
 def has_header(head: str) -> bool:
@@ -127,6 +138,8 @@ def objects_of(table: Table, data: Data) -> list[tuple[int, dict[str, Any]]] | N
     cells_of_lists = (cells[number] for _, cells in filled[:_FIRST] for number in columns)
     if not any(is_list(cell) or tags_in(cell) for cell in cells_of_lists):
         return None
+    for name in filter(None, table.names):
+        table.check_once(name)
     return [
         (
             line,

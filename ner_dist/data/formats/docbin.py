@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.documents import Document, Span
-from ner_dist.data.file_text import ending_of, read_bytes
+from ner_dist.data.file_text import check_unpacked, ending_of, read_bytes
 from ner_dist.data.formats.form import Documents, FileFormat
 from ner_dist.errors import UserError
 
@@ -81,6 +81,13 @@ def _document(doc: Any, number: int, spans: Any) -> Document:
     )
 
 
+def _packed(path: Path, data: Data) -> bytes:
+    """The contents of a file, which spaCy decompresses at once, however much that gives."""
+    raw = bytes(read_bytes(path, data))
+    check_unpacked(raw, path, data)
+    return raw
+
+
 def _recognises(path: Path, head: str) -> bool:
     return ending_of(path) == ".spacy"
 
@@ -88,7 +95,7 @@ def _recognises(path: Path, head: str) -> bool:
 def _read(path: Path, data: Data) -> Documents:
     set_to = str(data.tags_column)
     group = None if set_to == type(data).model_fields["tags_column"].default else set_to
-    documents, groups = parse(read_bytes(path), path=path, group=group)
+    documents, groups = parse(_packed(path, data), path=path, group=group)
     if group is not None and group not in groups:
         what = f"no document has spans called '{group}'; there are {', '.join(groups) or 'none'}"
         raise UserError(what, where=str(path), fix="set data.tags_column, or leave it out for doc.ents")

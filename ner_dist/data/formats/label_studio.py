@@ -77,6 +77,8 @@ def _read(rows: JsonRows) -> Content:
 def _chosen(row: dict[str, Any], notes: _Notes, where: str) -> dict[str, Any] | None:
     """The annotation of a task to read, if any."""
     made = row.get("annotations") or row.get("completions") or []
+    if not isinstance(made, list):
+        raise UserError(f"the annotations are {made!r:.60}, not a list", where=where)
     valid = [each for each in made if isinstance(each, dict) and not each.get("was_cancelled")]
     if not valid:
         if made:

@@ -22,8 +22,14 @@ _OUT = {"L": "I", "U": "B", "E": "I", "S": "B"}
 
 
 def _is_example(row: Any) -> bool:
-    if isinstance(row, dict) and isinstance(row.get("annotations"), list) and "classes" in row:
-        return True
+    return _is_annotator_file(row) or _is_pair(row)
+
+
+def _is_annotator_file(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("annotations"), list) and "classes" in row
+
+
+def _is_pair(row: Any) -> bool:
     return (
         isinstance(row, list)
         and len(row) == 2
@@ -45,7 +51,7 @@ def _examples(rows: JsonRows) -> Iterator[tuple[int, Any]]:
 def _read_examples(rows: JsonRows) -> Content:
     documents = []
     for number, row in _examples(rows):
-        if not _is_example(row):
+        if not _is_pair(row):
             fix = 'write [text, {"entities": [[3, 7, "LOC"]]}]'
             raise UserError(f"{row!r:.60} is not an example of spaCy", where=rows.place(number), fix=fix)
         text, entities = row[0], rows.items(row[1], "entities", number)
@@ -140,7 +146,7 @@ def _tag(written: str, where: str) -> str | None:
         return None
     match = _BILUO.fullmatch(written)
     if match is None:
-        raise UserError(f"tag `{written}` is not BILUO", where=where)
+        raise UserError(f"tag `{written:.60}` is not BILUO", where=where)
     return f"{_OUT.get(match[1], match[1])}-{match[2]}" if match[1] else "O"
 
 

@@ -22,6 +22,8 @@ _TYPES = (
     *("class", "name", "ner"),
 )
 _QUOTES = ("text", "word", "surface", "mention", "value", "span")
+# Python refuses to read numbers of thousands of digits.
+_DIGITS = 20
 _UNITS: tuple[Unit, ...] = ("characters", "utf16", "bytes")
 
 
@@ -101,7 +103,7 @@ def _number(item: dict[str, Any], keys: tuple[str, ...]) -> int | None:
         value = item.get(key)
         if type(value) is int:
             return value
-        if isinstance(value, str) and value.isdecimal():
+        if isinstance(value, str) and value.isdecimal() and len(value) < _DIGITS:
             return int(value)
         if isinstance(value, float) and value.is_integer():
             return int(value)

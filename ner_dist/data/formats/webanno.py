@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ner_dist.data.cells import with_unix_ends
 from ner_dist.data.documents import Document, Span
 from ner_dist.data.file_text import read_text
 from ner_dist.data.formats.form import Documents, FileFormat
@@ -26,13 +27,15 @@ log = logging.getLogger(__name__)
 
 _FORMAT = "#FORMAT=WebAnno TSV 3"
 _LAYER = re.compile(r"#T_(SP|CH|RL)=(.*)")
-_UNIT = re.compile(r"(\d+)-(\d+)(\.\d+)?\t(\d+)-(\d+)\t([^\t]*)(?:\t(.*))?")
+_UNIT = re.compile(r"(\d+)-(\d+)(\.\d+)?\t(\d{1,18})-(\d{1,18})\t([^\t]*)(?:\t(.*))?")
 _STACKED = re.compile(r"(?:[^\\|]|\\.)+", flags=re.DOTALL)
 _NUMBERED = re.compile(r"((?:[^\\\[\]]|\\.)*)(?:\[(\d+)\])?", flags=re.DOTALL)
 _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "b": "\b"}
 # Layers of other things than entities, in the packages of DKPro Core.
 _OTHER_THINGS = ("lexmorph", "segmentation", "syntax", "transform", "coref", "metadata", "semantics")
 _FIRST_FEATURE = 3
+# Characters between two sentences, which the file does not hold: a wrong offset must not fill the memory.
+_LARGEST_GAP = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,12 @@ def parse(text: str, *, file: str, wanted: str | None = None) -> Parsed:
     Raises:
         UserError: no or several layers may be that of entities, or a line is damaged.
     """
-    lines = text.split("\n")
+    lines = with_unix_ends(text).split("\n")
     features, layers = _features(lines)
     feature = _choose(features, wanted, file)
     reader = _Reader(feature.column, file)
     for number, line in enumerate(lines, start=1):
-        reader.read(line.rstrip("\r"), number)
+        reader.read(line, number)
     reader.end_sentence()
     others = tuple(name.rpartition(".")[2] for name in layers if name != feature.layer)
     return Parsed(reader.document(), feature.short, others, reader.without_value)
@@ -93,7 +96,7 @@ def _features(lines: list[str]) -> tuple[list[_Feature], list[str]]:
     """The features of the layers of spans, with their columns, and the names of all layers."""
     found, layers, column = [], [], _FIRST_FEATURE
     for line in lines:
-        match = _LAYER.fullmatch(line.rstrip("\r"))
+        match = _LAYER.fullmatch(line)
         if match:
             layer, *names = match[2].split("|")
             layers.append(layer)
@@ -175,6 +178,9 @@ class _Reader:
             what = f"the word is '{_plain(unit[6]):.40}', but characters {first} to {last} are '{there:.40}'"
             raise UserError(what, where=place, fix="count UTF-16 units from the start of the document")
         if unit[3] is None:
+            if start >= end or (self.words and start < self.words[-1][1]):
+                what = f"the word '{there:.40}' is empty, or not after the word before it"
+                raise UserError(what, where=place, fix="export the document again")
             self.words.append((start, end))
             self.line_starts.append((start, number))
         cells = (unit[7] or "").split("\t")
@@ -205,10 +211,14 @@ class _Reader:
     def begin_sentence(self, first: int, number: int) -> None:
         """Place the text of a sentence whose first word starts at a UTF-16 unit of the document."""
         gap = first - self.units
-        if gap < 0 or not self.sentence:
-            what = (
-                "the sentence has no #Text= line" if gap >= 0 else "the sentence starts before the last ends"
-            )
+        what = None
+        if gap < 0:
+            what = "the sentence starts before the last ends"
+        elif gap > _LARGEST_GAP:
+            what = f"the sentence starts {gap} characters after the last ends"
+        elif not self.sentence:
+            what = "the sentence has no #Text= line"
+        if what is not None:
             raise UserError(what, where=f"{self.file}:{number}", fix="export the document again")
         # The text between sentences is not stored, only its length.
         self.text.append("\n" + " " * (gap - 1) if gap else "")
@@ -263,7 +273,7 @@ def _recognises(path: Path, head: str) -> bool:
 def _read(path: Path, data: Data) -> Documents:
     set_to = str(data.tags_column)
     wanted = None if set_to == type(data).model_fields["tags_column"].default else set_to
-    found = parse(read_text(path), file=str(path), wanted=wanted)
+    found = parse(read_text(path, data), file=str(path), wanted=wanted)
     what = "%s: entities are read from %s, not from the layers %s; set data.tags_column to change this"
     log.info(what, path, found.feature, ", ".join(found.others) or "-")
     if found.without_value:
