@@ -33,7 +33,7 @@ def of_any_text(name: str) -> Iterator[tuple[str, str, bytes, str, dict]]:
     packed = gzip.compress(good)
     as_text = f":{last}: byte 0x.. is not UTF-8"
     plain = {
-        "latin-1": (good + b"caf\xe9", as_text),
+        "latin-1": (good + b"Z\xfcrich", as_text),
         "half of a character": (good + b"\xe2\x82", as_text),
         "overlong": (good + b"\xc0\xaf", as_text),
         "utf-16 at the end": (good + "ÿ".encode("utf-16-le"), as_text),
