@@ -78,6 +78,8 @@ def new_recipe(
         _line("  batch_tokens", "auto", "the same"),
         _line("  learning_rate", "auto", "the same"),
         _line("  seed", 13, "another seed gives another training"),
+        "evaluation:",
+        _line("  decode", "viterbi", "no I- continues nothing; greedy is the most probable tag of each word"),
         "logging:",
         _line("  trackers", [], "[tensorboard], [wandb] or [mlflow] also log the metrics"),
     ]

@@ -18,7 +18,7 @@ from ner_dist.training.results import TriedExamples
 if TYPE_CHECKING:
     from ner_dist.data.prepare import PreparedSplit
     from ner_dist.labels import LabelSet
-    from ner_dist.recipe import Recipe
+    from ner_dist.recipe import Decode, Recipe
     from ner_dist.training.results import RunResults
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def model_card(recipe: Recipe, labels: LabelSet, results: RunResults | None = No
         lines += _said_of_leaks(results)
         tried = results.examples
     lines += ["Words that are split already:", "", "```python", _WORDS, "```", ""]
-    lines += [*_said_of_words(tried), "Text:", "", "```python"]
+    lines += [*_said_of_words(tried, recipe.evaluation.decode), "Text:", "", "```python"]
     lines += [
         _TEXT.format(stride=f", stride={tried.stride}" if tried is not None and tried.stride else ""),
         "```",
@@ -118,13 +118,15 @@ def _said_of_leaks(results: RunResults) -> list[str]:
     return [" ".join(says), ""] if says else []
 
 
-def _said_of_words(tried: TriedExamples | None) -> list[str]:
+def _said_of_words(tried: TriedExamples | None, decode: Decode) -> list[str]:
     if tried is None:
         return []
     words, same, where = tried.words, tried.words_as_scored, _where(tried)
     says = f"These are the tags that were scored, for all {words:,} words of {where}."
     if same < words:
         says = f"These are the tags that were scored for {same:,} of the {words:,} words of {where}"
+        if decode == "viterbi":
+            says += "; scoring took the most probable legal tags, as `ner_dist.load_tagger` does"
         says += f"; scoring computed in {tried.precision}." if tried.precision != "fp32" else "."
     says += f" Sentences of more than {tried.longest:,} subwords were scored in overlapping windows"
     says += ", as `ner-dist evaluate` does it."
