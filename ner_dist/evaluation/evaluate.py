@@ -21,7 +21,7 @@ from ner_dist.data.batch_plan import plan_evaluation
 from ner_dist.data.collate import collate
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.evaluation import metrics
-from ner_dist.evaluation.figures import DecodingScores, LenientScores, SplitFigures
+from ner_dist.evaluation.figures import BothDecodings, DecodingScores, LenientScores, SplitFigures
 from ner_dist.evaluation.legal import LegalTags
 from ner_dist.labels import OUTSIDE, UNLABELLED
 from ner_dist.model.partial_loss import summed_cross_entropy
@@ -95,13 +95,14 @@ class EvaluationResult:
             sentences=self.sentences,
             words=self.words,
             words_per_second=self.words / self.seconds if self.seconds else None,
-            decoding={
-                name: DecodingScores(scores.precision, scores.recall, scores.f1)
-                for name, counts in self.by_decoding.items()
-                if (scores := metrics.scores(counts, self.labels.types))
-            }
-            or None,
+            decoding=self._decoding(),
         )
+
+    def _decoding(self) -> BothDecodings | None:
+        if len(self.by_decoding) < 2:
+            return None
+        both = (metrics.scores(self.by_decoding[name], self.labels.types) for name in ("greedy", "viterbi"))
+        return BothDecodings(*(DecodingScores(each.precision, each.recall, each.f1) for each in both))
 
 
 def evaluate(

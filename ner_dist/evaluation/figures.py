@@ -35,6 +35,16 @@ class DecodingScores:
 
 
 @dataclass(frozen=True)
+class BothDecodings:
+    """The strict scores of the same logits, decoded in both ways."""
+
+    greedy: DecodingScores
+    """With the most probable tag of each word."""
+    viterbi: DecodingScores
+    """With the most probable tags in which no I- continues nothing."""
+
+
+@dataclass(frozen=True)
 class RepeatsFigures:
     """Scores of a split as it was published: with the repeated sentences that were dropped from it."""
 
@@ -73,9 +83,8 @@ class SplitFigures:
     words: int
     """Those that have a label."""
     words_per_second: float | None
-    decoding: dict[str, DecodingScores] | None = field(default=None, metadata=OPTIONAL)
-    """By `greedy` (the most probable tag of each word) and `viterbi` (legal tags); None where the model's
-    labels are others, or no predictions were asked for."""
+    decoding: BothDecodings | None = field(default=None, metadata=OPTIONAL)
+    """None where the model's labels are others, or no predictions were asked for."""
     with_repeats: RepeatsFigures | None = field(default=None, metadata=OPTIONAL)
 
 

@@ -188,7 +188,7 @@ def _write_predictions(trainer: Trainer, split: str, evaluation: EvaluationResul
         figures.scheme,
     )
     if figures.decoding is not None:
-        legal, greedy = (figures.decoding[name].f1 for name in ("viterbi", "greedy"))
+        legal, greedy = figures.decoding.viterbi.f1, figures.decoding.greedy.f1
         log.info(
             "%s: F1 %.4f of legal tags (viterbi), %.4f of each word's own (greedy)", split, legal, greedy
         )
