@@ -221,7 +221,7 @@ def _check_tags(tags: list[list[Any]], where: Callable[[int], str]) -> None:
     kinds = list(dict.fromkeys(map(type, chain.from_iterable(tags))))
     kinds = [kind for kind in kinds if kind is not type(None)]  # a word without a label
     if kinds == [str]:
-        _check_characters(tags, "tag", where)
+        _check_characters([[tag for tag in row if tag is not None] for row in tags], "tag", where)
     if kinds in ([], [str], [int]):
         return
     wrong = kinds[0] if kinds[0] not in (str, int) else kinds[1]

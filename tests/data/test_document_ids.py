@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -105,30 +104,18 @@ def test_a_split_has_documents_if_all_of_its_files_have(tmp_path, caplog):
     assert "train-00001-of-00002.conll does not name documents, other files do" in caplog.text
 
 
-def test_documents_and_offsets_come_back_from_the_cache_and_reach_the_predictions(tmp_path, monkeypatch):
-    from ner_dist.data import readers
-
+def test_documents_and_offsets_come_back_from_the_cache_and_reach_the_predictions(tmp_path):
     lines = []
     for number in range(40):
-        kind, name = (("PER", "Ann"), ("LOC", "Bern"))[number % 2]
-        row = {"tokens": [name, f"w{number}"], "ner_tags": [f"B-{kind}", "O"], "doc": f"d{number // 4}"}
+        kind, name = (("PER", "Anna"), ("LOC", "Bern"))[number % 2]
+        row = {"text": f"{name} w{number:03}", "label": [[0, 4, kind]]}
         lines.append(json.dumps(row) + "\n")
     for name, part in (("train", lines[:20]), ("validation", lines[20:30]), ("test", lines[30:])):
         (tmp_path / f"{name}.jsonl").write_text("".join(part))
-    reader = readers._read_jsonl
-
-    def with_chars(path, data):
-        rows = reader(path, data)
-        within = np.arange(len(rows.tags)) % 2
-        rows.chars = np.stack([5 * within, 5 * within + 4], axis=1)
-        return rows
-
-    monkeypatch.setattr(readers, "_read_jsonl", with_chars)
-    recipe = small.recipe(
-        tmp_path, f"data.path={tmp_path}", "data.document_column=doc", "train.max_steps=1", "labels=all"
-    )
+    recipe = small.recipe(tmp_path, f"data.path={tmp_path}", "train.max_steps=1", "labels=all")
     run = small.train(recipe)
     written = [json.loads(line) for line in (run / "predictions/test.jsonl").read_text().splitlines()]
-    assert [line["document"] for line in written] == [f"d{number // 4}" for number in range(30, 40)]
+    places = [f"{tmp_path / 'test.jsonl'}:{number}" for number in range(1, 11)]
+    assert [line["document"] for line in written] == places
     assert all(line["offsets"] == [[0, 4], [5, 9]] for line in written)
     assert all(list(line) == documented() for line in written)

@@ -42,6 +42,7 @@ def saved(trainer):
         config=trainer.config,
         tokenizer=trainer.task.data.tokenizer,
         card="# a card\n",
+        settings={"decode": "viterbi"},
     )
     return trainer.run.model
 

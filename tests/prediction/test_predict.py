@@ -308,11 +308,6 @@ def test_the_first_field_with_a_text_is_taken(run, tmp_path):
     assert [row["text"] for row in rows(predicted(run, source, tmp_path / "out.jsonl"))] == ["York"] * 2
 
 
-def test_other_fields_may_hold_any_text(run, tmp_path):
-    source = written(tmp_path, "in.jsonl", '{"text": "York", "other": "\\ud800"}')
-    assert rows(predicted(run, source, tmp_path / "out.jsonl"))[0]["other"] == "\ud800"
-
-
 def test_standard_input_that_is_not_utf8_is_one_error(run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"York\nab\xff\n")))
     with pytest.raises(UserError, match="standard input:2: byte 0xff is not UTF-8"):
