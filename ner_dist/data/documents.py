@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise
 from operator import itemgetter
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,7 +133,8 @@ def rows_from_documents(
             tokens.append([text[start:stop] for start, stop in cut.words[first:end]])
             tags.append(all_tags[first:end])
             lines.append(cut.document.line_at(cut.words[first][0]))
-            ids.append(cut.document.id or f"{file}:{place_prefix}{cut.document.line}")
+            # Not the path: predictions are the same wherever the data lies.
+            ids.append(cut.document.id or f"{PurePath(file).name}:{place_prefix}{cut.document.line}")
         chars.extend(cut.words)
     rows = rows_from_lists(
         tokens, tags, file=file, line_numbers=lines, place_prefix=place_prefix, read=len(tokens)

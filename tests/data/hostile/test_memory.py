@@ -117,7 +117,7 @@ def test_a_limit_above_the_memory_is_still_one_error(tmp_path):
 def test_a_line_to_tag(tmp_path, make, name):
     path = tmp_path / name
     make(path)
-    assert ":1: the line holds more than 67,108,864 characters" in read_in_little_memory(path, "tag")
+    assert ":1: the line holds more than 67,108,864 bytes" in read_in_little_memory(path, "tag")
 
 
 def test_the_limit_can_be_raised(tmp_path):
