@@ -269,7 +269,7 @@ def write_recipes(out: Path, recipe: Recipe, source: str) -> None:
         path = out / "data" / f"{split}.jsonl"
         if not path.exists():
             corpus = load_corpus(Data(path=source), splits=[split])
-            write_sentences(path, corpus.splits[split], corpus.labels.tags)
+            write_sentences(path, corpus.splits[split], corpus.labels)
     data = recipe.data.model_copy(update={"splits": SplitNames()})
     for name, corrections in (("dirty", None), ("corrected", str(out / "corrections.jsonl"))):
         own = data.model_copy(update={"corrections": corrections})
@@ -293,7 +293,7 @@ def planted_data(arguments: argparse.Namespace, folder: Path) -> tuple[Corpus, n
     if arguments.sentences is not None:
         split = split.keep(np.arange(len(split)) < arguments.sentences)
     tags, planted = plant(split, corpus.labels, share=arguments.share, seed=arguments.seed)
-    write_sentences(folder / "data" / "train.jsonl", replace(split, tags=tags), corpus.labels.tags)
+    write_sentences(folder / "data" / "train.jsonl", replace(split, tags=tags), corpus.labels)
     rows = [asdict(error) for error in planted]
     (folder / "planted.json").write_text(json.dumps(rows), encoding="utf-8")
     return replace(corpus, splits={"train": replace(split, tags=tags)}), split.tags, planted

@@ -134,6 +134,12 @@ class LabelSet:
         outside = to.label2id[OUTSIDE]
         return np.array([to.label2id.get(tag, outside) for tag in self.tags], dtype=np.int16)
 
+    def tags_of(self, ids: np.ndarray) -> list[str | None]:
+        """The tag of each label id; None for `UNLABELLED`."""
+        names = np.array([*self.tags, None], dtype=object)
+        result: list[str | None] = names[np.where(ids == UNLABELLED, -1, ids)].tolist()
+        return result
+
     def coded(self) -> tuple[np.ndarray, np.ndarray]:
         """Each id's prefix (0 O, 1 B, 2 I; int8) and index into `types` (-1 for O; int16)."""
         parts = [split_tag(tag) for tag in self.tags]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner_dist.errors import UserError
-from ner_dist.labels import MULTINERD_TYPES, LabelSet, split_tag
+from ner_dist.labels import MULTINERD_TYPES, UNLABELLED, LabelSet, split_tag
 
 # Names with hyphens, slashes, and those that could be taken for a tag or its prefix.
 type_names = st.one_of(
@@ -163,6 +163,12 @@ def test_projection_keeps_a_tag_or_makes_it_o(labels, to):
 def test_projection_onto_the_same_types_in_another_order_loses_nothing(labels, random):
     to = LabelSet.from_tags(random.sample(labels.tags, len(labels)))
     assert (to.projection(labels)[labels.projection(to)] == np.arange(len(labels))).all()
+
+
+def test_a_word_without_a_label_has_no_tag():
+    labels = LabelSet.from_types(["PER"])
+    assert labels.tags_of(np.array([UNLABELLED, 0, 2, UNLABELLED])) == [None, "O", "I-PER", None]
+    assert labels.tags_of(np.empty(0, np.int16)) == []
 
 
 @given(label_sets(), st.data())

@@ -16,6 +16,7 @@ import numpy as np
 
 from ner_dist.commands.explore_data import ExploredData, explore
 from ner_dist.data.split_files import SPLITS
+from ner_dist.data.unlabelled import NO_LABEL
 from ner_dist.formatting import joined
 from ner_dist.labels import UNLABELLED
 from ner_dist.recipe import Model
@@ -125,9 +126,9 @@ def _example(explored: ExploredData) -> str:
     split, labels = explored.corpus.splits["train"], explored.corpus.labels
     word = int(np.argmax((split.tags != labels.label2id["O"]) & (split.tags != UNLABELLED)))
     number = int(np.searchsorted(split.offsets, word, side="right")) - 1
-    tags = (labels.tags[i] if i >= 0 else "?" for i in split.tags[split.offsets[number] :])
-    pairs = zip(split.tokens[number], tags, strict=False)
-    shown = " ".join(word if tag == "O" else f"{word}/{tag}" for word, tag in pairs)
+    tags = labels.tags_of(split.tags[split.offsets[number] : split.offsets[number + 1]])
+    pairs = zip(split.tokens[number], tags, strict=True)
+    shown = " ".join(word if tag == "O" else f"{word}/{tag or NO_LABEL}" for word, tag in pairs)
     return f"as read: {_short(shown)}"
 
 

@@ -14,6 +14,7 @@ from ner_dist.comparison.alignment import Alignment, align, by_words, without_wo
 from ner_dist.comparison.matching import Outcome, outcome
 from ner_dist.comparison.scores import Scores, scores_of
 from ner_dist.data.renaming import remedy
+from ner_dist.data.unlabelled import NO_LABEL
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.json_form import OPTIONAL
@@ -327,7 +328,7 @@ def _only_in(own: dict[str, list[Predictions]], alignment: Alignment) -> dict[st
 
 def _example(run: Predictions, place: int) -> LeftOutSentence:
     start, end = run.offsets[place : place + 2]
-    tags = " ".join(run.labels.tags[tag] for tag in run.gold[start:end])
+    tags = " ".join(tag or NO_LABEL for tag in run.labels.tags_of(run.gold[start:end]))
     return LeftOutSentence(
         id=None if run.ids is None else run.ids[place],
         place=place + 1,

@@ -12,6 +12,7 @@ from ner_dist.doctor.page import diagnosis_page
 from ner_dist.errors import UserError
 from ner_dist.evaluation.json_form import as_json
 from ner_dist.files import check_folder, write_atomically
+from ner_dist.labels import look_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,7 @@ def review(recipe: Recipe, *, folds: int, out: Path, train: bool) -> list[Path]:
         return []
     labels = corpus.labels.select(recipe.labels)
     split = corpus.splits["train"]
-    tags = corpus.labels.projection(labels)[split.tags]
+    tags = look_up(corpus.labels.projection(labels), split.tags)
     known = out_of_fold(written, labels=labels, offsets=split.offsets)
     found = suspects(split, tags, known, labels)
     log.info(

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.duplicates import sentence_key
+from ner_dist.data.writers import jsonl, write_lines
 from ner_dist.errors import UserError
-from ner_dist.files import atomic_file, read_json, typed, write_atomically
+from ner_dist.files import read_json, typed, write_atomically
 from ner_dist.recipe import Data, Recipe, SplitNames
 from ner_dist.recipe_file import load_recipe, to_yaml
 from ner_dist.run.directory import Run
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ner_dist.data.corpus import Corpus, Split
+    from ner_dist.labels import LabelSet
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +110,7 @@ def write_folds(recipe: Recipe, corpus: Corpus, out: Path, *, count: int) -> lis
         raise UserError(f"holds folds that differ in the {what}", where=str(folder), fix=fix)
     if not written:
         for fold in folds:
-            _write(fold, fold_of == fold.number - 1, split, corpus.labels.tags, recipe)
+            _write(fold, fold_of == fold.number - 1, split, corpus.labels, recipe)
         lines = [f"{fold.recipe}\n" for fold in folds]
         write_atomically(folder / "runs.tsv", "".join(lines))
         write_atomically(folder / "folds.json", json.dumps(asked, indent=1) + "\n")
@@ -152,10 +154,10 @@ def _of_training(recipe: Recipe) -> dict[str, Any]:
     )
 
 
-def _write(fold: Fold, held_out: np.ndarray, split: Split, tags: Sequence[str], recipe: Recipe) -> None:
+def _write(fold: Fold, held_out: np.ndarray, split: Split, labels: LabelSet, recipe: Recipe) -> None:
     data = fold.folder / "data"
     for name, chosen in (("train", ~held_out), (HELD_OUT, held_out)):
-        write_sentences(data / f"{name}.jsonl", split.keep(chosen), tags)
+        write_sentences(data / f"{name}.jsonl", split.keep(chosen), labels)
     of_fold = recipe.model_copy(
         update={
             "name": f"{recipe.name}.fold-{fold.number}",
@@ -166,7 +168,7 @@ def _write(fold: Fold, held_out: np.ndarray, split: Split, tags: Sequence[str], 
                 path=str(data),
                 splits=SplitNames(validation=None),
                 # Every fold has the same labels, even if a rare type is in one fold alone.
-                label_names=list(tags),
+                label_names=list(labels.tags),
                 deduplicate=False,
                 max_length=recipe.data.max_length,
                 window_overlap=recipe.data.window_overlap,
@@ -178,15 +180,14 @@ def _write(fold: Fold, held_out: np.ndarray, split: Split, tags: Sequence[str], 
     write_atomically(fold.recipe, to_yaml(of_fold))
 
 
-def write_sentences(path: Path, split: Split, tags: Sequence[str]) -> None:
+def write_sentences(path: Path, split: Split, labels: LabelSet) -> None:
     """Write sentences as JSON lines of `tokens` and `ner_tags`.
 
     Args:
         path: the file.
         split: the sentences.
-        tags: the tag of each label id.
+        labels: what its label ids mean.
     """
-    with atomic_file(path) as file:
-        for words, (start, end) in zip(split.tokens, pairwise(split.offsets), strict=True):
-            row = {"tokens": words, "ner_tags": [tags[tag] for tag in split.tags[start:end]]}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    bounds = pairwise(split.offsets)
+    tags = (labels.tags_of(split.tags[start:end]) for start, end in bounds)
+    write_lines(path, jsonl(zip(split.tokens, tags, strict=True)))

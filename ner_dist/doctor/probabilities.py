@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.doctor.folds import HELD_OUT
-from ner_dist.files import write_parts
+from ner_dist.files import write_bytes
 from ner_dist.recipe_file import load_recipe
 
 if TYPE_CHECKING:
@@ -69,11 +69,9 @@ def _of_fold(fold: Fold, labels: LabelSet) -> np.ndarray:
         found = probabilities(
             model, split, accelerator=accelerator, batch_tokens=recipe.evaluation.batch_tokens
         )
-    aside = fold.probabilities.with_name(".probabilities.npz")
     content = io.BytesIO()
     np.savez_compressed(content, probabilities=found)
-    write_parts(aside, [content.getbuffer()])
-    aside.replace(fold.probabilities)
+    write_bytes(fold.probabilities, content.getvalue())
     return found
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ner_dist.labels import extract_spans
+from ner_dist.labels import UNLABELLED, extract_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,15 +70,15 @@ def suspects(split: Split, tags: np.ndarray, probabilities: np.ndarray, labels: 
 
     Args:
         split: the sentences.
-        tags: label ids of the annotation in `labels`, int [W].
+        tags: label ids of the annotation in `labels`, int [W]; nothing is claimed of words without a label.
         probabilities: out-of-fold, float [W, labels]; rows of zeros where nothing is known.
         labels: what columns and ids mean.
     """
     found: list[Suspect] = []
     coder = _Coder(labels)
     logs = np.log(np.maximum(probabilities, _LEAST))
-    known = probabilities.sum(axis=1) > 0
-    logs[~known] = 0.0  # every reading is the same to a word that no model saw
+    known = (probabilities.sum(axis=1) > 0) & (tags != UNLABELLED)
+    logs[~known] = 0.0  # every reading is the same to a word that no model saw, or nobody labelled
     predicted = np.where(known, probabilities.argmax(axis=1), tags)
     annotated, suggested = (
         _by_sentence(each.astype(np.int16), split.offsets, labels) for each in (tags, predicted)
@@ -121,7 +121,7 @@ class _Sentence:
     logs: np.ndarray
     """float [words, labels]"""
     known: np.ndarray
-    """bool [words]: whether a model saw the word."""
+    """bool [words]: whether a model saw the word, and somebody labelled it."""
     coder: _Coder
     annotated: Sequence[Span]
     suggested: Sequence[Span]

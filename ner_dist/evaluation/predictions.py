@@ -18,7 +18,6 @@ from ner_dist.data.file_text import read_text
 from ner_dist.data.json_text import json_lines
 from ner_dist.data.training_text import entities
 from ner_dist.files import atomic_file
-from ner_dist.labels import UNLABELLED
 
 if TYPE_CHECKING:
     from ner_dist.data.labelled import LabelledSplit
@@ -45,9 +44,7 @@ def write_predictions(
         confidence: as in `EvaluationResult`; None leaves it out.
         training: what the model was trained on; None leaves out what it has seen.
     """
-    names = np.array([*split.labels.tags, None], dtype=object)
-    gold_tags = names[np.where(split.tags == UNLABELLED, -1, split.tags)].tolist()
-    predicted_tags = names[predicted].tolist()
+    gold_tags, predicted_tags = split.labels.tags_of(split.tags), split.labels.tags_of(predicted)
     words, documents, chars = split.prepared.tokens(), split.prepared.documents(), split.prepared.chars
     of_gold = entities(words, split.tags, split.offsets, split.labels)
     with atomic_file(path) as file:

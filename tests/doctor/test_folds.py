@@ -10,9 +10,11 @@ import pytest
 
 from ner_dist.data.sources import load_corpus
 from ner_dist.doctor.command import review
+from ner_dist.doctor.examine import examine
 from ner_dist.doctor.folds import assign, write_folds
 from ner_dist.errors import UserError
 from ner_dist.recipe import Data, Model, Recipe, ScratchModel, SplitNames, Train
+from ner_dist.recipe_file import load_recipe
 from tests.command_line import ner_dist
 from tests.doctor.made import clean, write
 
@@ -171,3 +173,23 @@ def test_encoder_measures_lengths_and_the_plan(tmp_path, capsys):
     assert train["subwords"]["longest"] > 13 and train["subwords"]["sentences_cut"] == 0
     assert found["steps"]["steps"] == 2 * found["steps"]["steps_per_epoch"]
     assert 0 <= found["steps"]["padding_share"] < 0.2
+
+
+def test_words_without_a_label_stay_so_in_folds_and_checks(tmp_path):
+    rows = [
+        {"tokens": ["Ann", "w", str(i)], "ner_tags": ["B-PER", "O", None if i % 3 else "O"]}
+        for i in range(30)
+    ]
+    rows.append({"tokens": ["Ann", "w", "0"], "ner_tags": ["O", "O", None]})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/train.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    data = Data(path=str(tmp_path / "data"), splits=SplitNames(validation=None, test=None))
+    recipe = Recipe(name="made", output_dir=str(tmp_path / "run"), data=data)
+    findings = examine(recipe, with_encoder=False).findings
+    assert "repeats_with_other_tags" in {finding.check for finding in findings}
+    corpus = load_corpus(data)
+    for fold in write_folds(recipe, corpus, tmp_path / "out", count=2):
+        written = [row for name in ("train", "test") for row in lines(fold.folder / f"data/{name}.jsonl")]
+        tags = {row["tokens"][-1]: row["ner_tags"] for row in written}
+        assert tags == {row["tokens"][-1]: row["ner_tags"] for row in rows[:30]}
+        assert load_corpus(load_recipe(fold.recipe).data).labels == corpus.labels

@@ -7,7 +7,7 @@ import pytest
 
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.doctor.suspects import Span, suspects
-from ner_dist.labels import LabelSet
+from ner_dist.labels import UNLABELLED, LabelSet
 
 LABELS = LabelSet.from_types(["PER", "LOC"])
 
@@ -17,7 +17,7 @@ def found(*sentences: tuple[str, str, float]):
     tags = [each[0].split() for each in sentences]
     split = Split(
         [[f"w{i}" for i in range(len(own))] for own in tags],
-        tags=np.array([LABELS.label2id[tag] for own in tags for tag in own], dtype=np.int16),
+        tags=np.array([LABELS.label2id.get(tag, UNLABELLED) for own in tags for tag in own], dtype=np.int16),
         offsets=offsets_of(np.array([len(own) for own in tags])),
     )
     rows = []
@@ -98,6 +98,12 @@ def test_words_that_no_model_saw_are_neutral():
     every = found(("B-PER O", "? ?", 0.9), ("B-PER O", "B-LOC O", 0.9))
     assert [each.sentence for each in every] == [1, 0] and every[0].evidence > 0
     assert every[1].evidence == pytest.approx(0, abs=1e-6) and every[1].agrees
+
+
+def test_nothing_is_claimed_of_words_without_a_label():
+    assert found(("? O O", "B-PER O O", 0.9)) == []
+    (suspect,) = found(("B-LOC ? O", "B-LOC I-LOC O", 0.9))
+    assert suspect.agrees
 
 
 def test_entities_at_the_ends_of_sentences_have_no_reading_beyond():

@@ -265,9 +265,9 @@ def _near_across(split: Inspected, other: Inspected, found: Mapping[int, int]) -
     )
 
 
-def _tags(split: Inspected, sentence: int) -> list[str]:
+def _tags(split: Inspected, sentence: int) -> list[str | None]:
     start, end = split.split.offsets[sentence : sentence + 2]
-    return [split.labels.tags[tag] for tag in split.split.tags[start:end]]
+    return split.labels.tags_of(split.split.tags[start:end])
 
 
 def _pair(one: Inspected, i: int, two: Inspected, j: int) -> Example:
