@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.prepare import window_sizes
 from ner_dist.data.report import count_in_entities
+from ner_dist.data.words import TextRule
 from ner_dist.errors import UserError, writing
 from ner_dist.evaluation import predictions
 from ner_dist.evaluation.figures import FORMAT, SplitFigures
@@ -64,8 +65,20 @@ def _save_model(trainer: Trainer, best_step: int) -> None:
             config=trainer.config,
             tokenizer=trainer.task.data.tokenizer,
             card=model_card.model_card(trainer.recipe, trainer.task.labels),
-            settings={"decode": trainer.recipe.evaluation.decode},
+            settings=_own_settings(trainer),
         )
+
+
+def _own_settings(trainer: Trainer) -> dict[str, Any]:
+    """What the model's config says to ner_dist: how its tags are chosen, and how texts are cut for it.
+
+    Sentences that were split into words already were cut by no rule, and several sources by no single one.
+    """
+    data = trainer.recipe.data
+    settings: dict[str, Any] = {"decode": trainer.recipe.evaluation.decode}
+    if trainer.task.data.splits["train"].chars is not None and not data.sources:
+        settings["text"] = TextRule(data.words, data.sentences).as_dict()
+    return settings
 
 
 def _write_results(trainer: Trainer, results: RunResults) -> None:

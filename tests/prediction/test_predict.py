@@ -17,6 +17,7 @@ from ner_dist.data import readers
 from ner_dist.errors import UserError
 from ner_dist.prediction import command, inputs, parts
 from ner_dist.prediction.command import Prediction, output_format, predict
+from ner_dist.prediction.items import Item
 from tests.distributed.launching import RECIPE, REPOSITORY
 
 TEXTS = [
@@ -290,6 +291,23 @@ def test_annotation_tools_get_texts_with_spans_that_are_read_back(run, tagger, t
     assert [spans[0], spans[2]] == expected
     assert spans[1] and all(texts[1][start:end].strip() for start, end, _ in spans[1])
     assert all(key in row for row in given)
+
+
+def test_texts_are_cut_as_those_of_the_training(tagger, tmp_path):
+    lines = (json.dumps({"text": f"Anna's w{i:02}", "label": [[0, 6, "PER"]]}) + "\n" for i in range(20))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/train.jsonl").write_text("".join(lines))
+    (tmp_path / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
+    settings = [f"data.path={tmp_path / 'data'}", "data.splits.validation=null", "data.splits.test=null"]
+    settings += ["data.words=whitespace", "train.max_steps=1", f"output_dir={tmp_path / 'run'}"]
+    own = ner_dist.train_recipe(ner_dist.load_recipe(tmp_path / "tiny.yaml", settings))
+    given = ner_dist.load_tagger(own.model).tag_items([Item(text="Anna's w01. York")])[0]
+    assert given.words == ["Anna's", "w01.", "York"]
+    assert given.sentences == [0, 3]
+    # Nothing was cut for a training on lists of words: Unicode's rules for words and sentences.
+    given = tagger.tag_items([Item(text="Anna's w01. York")])[0]
+    assert given.words == ["Anna", "'", "s", "w01", ".", "York"]
+    assert given.sentences == [0, 5, 6]
 
 
 def test_every_ending_has_a_reader():
