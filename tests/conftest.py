@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.browser import chromium, opened
+
+__all__ = ["chromium", "opened"]
+
 # Read when torch is imported: threads that spin while they wait starve whatever shares the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Read when the hub's libraries are imported, which collecting the tests may do: no test talks to a hub.
