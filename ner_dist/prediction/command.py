@@ -22,7 +22,7 @@ from ner_dist.prediction.parts import Parts, chunks, tag_parts
 from ner_dist.run.directory import Run
 from ner_dist.runtime.precision import uses_gpu
 from ner_dist.runtime.progress import progress
-from ner_dist.runtime.ranks import PREPARATION_TIMEOUT, raise_everywhere
+from ner_dist.runtime.ranks import PREPARATION_TIMEOUT, sharing_problems
 
 if TYPE_CHECKING:
     import torch
@@ -161,19 +161,20 @@ def predict(prediction: Prediction) -> None:
             log.info("continuing with the chunks of %s that are missing", printable(prediction.output))
         state.wait_for_everyone()
         count, problem = 0, None
-        try:
-            with disk_errors():
-                count = tag_parts(
-                    parts,
-                    prediction.items(),
-                    tag,
-                    rank=state.process_index,
-                    world=state.num_processes,
-                    passed=show,
-                )
-        except UserError as error:
-            problem = error
-        raise_everywhere(state, problem)
+        with sharing_problems(state) as share:
+            try:
+                with disk_errors():
+                    count = tag_parts(
+                        parts,
+                        prediction.items(),
+                        tag,
+                        rank=state.process_index,
+                        world=state.num_processes,
+                        passed=show,
+                    )
+            except UserError as error:
+                problem = error
+            share(problem)
         if state.is_main_process:
             parts.join(count, head=write.head, between=write.between, tail=write.tail)
             log.info("written to %s", printable(prediction.output))

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ner_dist.errors import UserError, disk_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from accelerate import Accelerator, PartialState
 
@@ -23,6 +25,7 @@ T = TypeVar("T")
 # Time that ranks wait for each other: for a slow disk, and while one per machine downloads and tokenises.
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 PREPARATION_TIMEOUT = timedelta(hours=6)
+_POLL_SECONDS = 0.05
 
 
 def is_main_process() -> bool:
@@ -56,30 +59,47 @@ def local_main_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
     """
     answer: list[T] = []
     problem = None
-    if accelerator.is_local_main_process:
-        try:
-            with disk_errors():
-                answer.append(work())
-        except UserError as error:
-            problem = error
-    raise_everywhere(accelerator, problem)
+    with sharing_problems(accelerator) as share:
+        if accelerator.is_local_main_process:
+            try:
+                with disk_errors():
+                    answer.append(work())
+            except UserError as error:
+                problem = error
+        share(problem)
     return answer[0] if answer else work()
 
 
-def raise_everywhere(accelerator: Accelerator | PartialState, mine: UserError | None) -> None:
-    """Raise the problem of any rank on all of them, once all have called this; the timeout is long.
+@contextmanager
+def sharing_problems(
+    accelerator: Accelerator | PartialState,
+) -> Iterator[Callable[[UserError | None], None]]:
+    """Yield a function that raises the problem of any rank on all of them, once all have called it.
 
-    Args:
-        accelerator: the ranks.
-        mine: the problem of this rank, if it has one.
+    The ranks have to begin the block together, and may work in it for hours before they call the function. A
+    rank that waits in it still ends at a signal, which a rank in a collective does not notice.
     """
     import torch
 
-    problems: list[UserError | None] = [mine] * accelerator.num_processes
-    if accelerator.num_processes > 1:
-        patient = torch.distributed.new_group(backend="gloo", timeout=PREPARATION_TIMEOUT)
+    if accelerator.num_processes == 1:
+        yield _raise_first
+        return
+    patient = torch.distributed.new_group(backend="gloo", timeout=PREPARATION_TIMEOUT)
+
+    def share(mine: UserError | None) -> None:
+        arrived = torch.distributed.barrier(group=patient, async_op=True)
+        while not arrived.is_completed():
+            time.sleep(_POLL_SECONDS)
+        arrived.wait()
+        problems: list[UserError | None] = [None] * accelerator.num_processes
         torch.distributed.all_gather_object(problems, mine, group=patient)
         torch.distributed.destroy_process_group(patient)
+        _raise_first(*problems)
+
+    yield share
+
+
+def _raise_first(*problems: UserError | None) -> None:
     for each in problems:
         if each is not None:
             raise each

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import errno
+import select
+import socket
+import subprocess
+import sys
+import time
 
 import pytest
 
 from ner_dist.errors import UserError
 from ner_dist.runtime.ranks import is_main_process, local_main_first, on_main_rank
+from ner_dist.runtime.signals import EXIT_RESUME
 from tests import small
+from tests.distributed.launching import environment
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +58,56 @@ def test_a_full_disk_is_the_users_to_mend_and_other_trouble_is_not(accelerator):
         on_main_rank(accelerator, lambda: fail(errno.EACCES))
     with pytest.raises(OSError, match="text"):
         on_main_rank(accelerator, lambda: fail(errno.EIO))
+
+
+_WAITING = """
+import sys, time
+from accelerate import PartialState
+from ner_dist.runtime.ranks import sharing_problems
+from ner_dist.runtime.signals import exit_on_signals
+
+state = PartialState(cpu=True)
+exit_on_signals()
+with sharing_problems(state) as share:
+    print("there", flush=True)
+    if state.process_index == 0:
+        time.sleep(600)
+    try:
+        share(None)
+    finally:
+        print("ends", flush=True)
+"""
+
+
+@pytest.mark.distributed
+def test_a_rank_that_waits_for_another_notices_a_signal():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    group = environment() | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WAITING],
+            env=group | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        for rank in ranks:
+            assert _line(rank) == "there\n"
+        time.sleep(1)
+        ranks[1].terminate()
+        assert _line(ranks[1]) == "ends\n"
+        ranks[0].terminate()
+        assert [rank.wait(timeout=60) for rank in ranks] == [EXIT_RESUME] * 2
+    finally:
+        for rank in ranks:
+            rank.kill()
+
+
+def _line(rank: subprocess.Popen[str]) -> str:
+    assert rank.stdout is not None
+    ready, _, _ = select.select([rank.stdout], [], [], 60)
+    return rank.stdout.readline() if ready else "nothing"
