@@ -90,7 +90,7 @@ def probabilities(
         A row of zeros for a word without subwords.
     """
     from ner_dist.data.batch_plan import plan_evaluation
-    from ner_dist.evaluation.evaluate import word_logits
+    from ner_dist.evaluation.forward import word_logits
     from ner_dist.runtime.progress import progress
 
     found = np.zeros((len(split.tags), len(split.labels)), dtype=np.float32)

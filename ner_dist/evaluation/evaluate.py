@@ -18,24 +18,18 @@ import numpy as np
 import torch
 
 from ner_dist.data.batch_plan import plan_evaluation
-from ner_dist.data.collate import collate
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.evaluation import metrics
-from ner_dist.evaluation.figures import BothDecodings, DecodingScores, LenientScores, SplitFigures
+from ner_dist.evaluation.figures import BothDecodings, LenientScores, SplitFigures
+from ner_dist.evaluation.forward import HostCopy, LossSum, word_logits
 from ner_dist.evaluation.legal import LegalTags
 from ner_dist.labels import OUTSIDE, UNLABELLED
-from ner_dist.model.partial_loss import summed_cross_entropy
 from ner_dist.runtime.progress import progress
 from ner_dist.runtime.signals import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from accelerate import Accelerator
 
-    from ner_dist.data.annotation import Annotation
-    from ner_dist.data.collate import Batch
-    from ner_dist.data.encoding import Encoded
     from ner_dist.data.labelled import LabelledSplit
     from ner_dist.evaluation.id2label import Decoder
     from ner_dist.labels import LabelSet
@@ -102,7 +96,9 @@ class EvaluationResult:
         if len(self.by_decoding) < 2:
             return None
         both = (metrics.scores(self.by_decoding[name], self.labels.types) for name in ("greedy", "viterbi"))
-        return BothDecodings(*(DecodingScores(each.precision, each.recall, each.f1) for each in both))
+        return BothDecodings(
+            *(metrics.PrecisionRecallF1(each.precision, each.recall, each.f1) for each in both)
+        )
 
 
 def evaluate(
@@ -141,13 +137,13 @@ def evaluate(
     scored = np.zeros(len(tags), dtype=np.int8)
     confidence = np.full(len(tags), 10**_DIGITS, dtype=np.int16) if with_predictions else None
     loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
-    pending: tuple[np.ndarray, _ToHost, _ToHost | None] | None = None
+    pending: tuple[np.ndarray, HostCopy, HostCopy | None] | None = None
     # Both ways of decoding are counted for the figures of record.
     legal = None
     if decoder is None and (decode == "viterbi" or with_predictions):
         legal = LegalTags(split.encoded, split.offsets, labels)
     has_loss, scheme = decoder is None or decoder.one_to_one, "IOB2"
-    loss_of = _Loss(split, accelerator.device)
+    loss_of = LossSum(split, accelerator.device)
 
     def store() -> None:
         # One batch late, so that the device computes the next one while this one is stored.
@@ -179,8 +175,8 @@ def evaluate(
                 loss_sum += loss_of(logits, batch).double()
             store()
             answers = [logits.argmax(-1), *([_confidence(logits)] if with_predictions else [])]
-            scores = _ToHost(logits) if legal is not None else None
-            pending = (batch.words, _ToHost(torch.stack(answers)), scores)
+            scores = HostCopy(logits) if legal is not None else None
+            pending = (batch.words, HostCopy(torch.stack(answers)), scores)
             show(done)
             if stop is not None and stop.agreed():
                 raise Stopped
@@ -190,28 +186,24 @@ def evaluate(
     if decoder is not None:
         scheme = _decode(predicted, scored, split.offsets, decoder, accelerator=accelerator)
         has_loss = has_loss and scheme == "IOB2"
-    here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
-
-    def count(answers: np.ndarray) -> np.ndarray:
-        if split.annotation is not None:
-            answers = split.annotation.scored(answers, labels.label2id[OUTSIDE])
-        return _count(here, split.offsets, tags, answers, scored, labels)
-
-    counted = [count(predicted)]
+    ways: dict[str, np.ndarray] = {"greedy": predicted}
     if legal is not None:
-        greedy = predicted
-        predicted = greedy.copy()
-        redone, probability = legal.decode(predicted)
-        counted.append(count(predicted))
-        if decode == "greedy":
-            predicted = greedy
-        elif confidence is not None:
+        ways["viterbi"] = predicted.copy()
+        redone, probability = legal.decode(ways["viterbi"])
+        if decode == "viterbi" and confidence is not None:
             confidence[redone] = (probability * 10**_DIGITS).round()
+    chosen = decode if decode in ways else "greedy"
+    if not with_predictions:
+        ways = {chosen: ways[chosen]}
     if split.annotation is not None:
-        predicted = split.annotation.scored(predicted, labels.label2id[OUTSIDE])
+        outside = labels.label2id[OUTSIDE]
+        ways = {name: split.annotation.scored(answers, outside) for name, answers in ways.items()}
+    here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
+    counted = [_count(here, split.offsets, tags, answers, scored, labels) for answers in ways.values()]
     sums, loss = _reduce(np.stack(counted), loss_sum, accelerator=accelerator)
-    unpacked = dict(zip(("greedy", "viterbi"), (_unpack(totals, labels) for totals in sums), strict=False))
-    strict, lenient, (correct, read, sentences, loss_words, words) = unpacked.get(decode, unpacked["greedy"])
+    unpacked = dict(zip(ways, (_unpack(totals, labels) for totals in sums), strict=True))
+    strict, lenient, (correct, read, sentences, loss_words, words) = unpacked[chosen]
+    predicted = ways[chosen]
     if sentences != split.n_sentences or read != len(tags):
         raise AssertionError(
             f"scored {sentences} of {split.n_sentences} sentences, {read} of {len(tags)} words"
@@ -237,36 +229,6 @@ def evaluate(
     )
 
 
-# Not inference_mode: what ZeRO-3 gathers in it, the next training step could not use.
-@torch.no_grad()
-def word_logits(
-    model: torch.nn.Module,
-    encoded: Encoded,
-    tags: np.ndarray,
-    micro_batches: Sequence[np.ndarray],
-    *,
-    pad_id: int,
-    device: torch.device,
-    annotation: Annotation | None = None,
-) -> Iterator[tuple[Batch, torch.Tensor]]:
-    """Run forward passes; yield each batch with the logits of its words, float32 [words, labels].
-
-    Args:
-        model: as in `evaluate`.
-        encoded: the examples.
-        tags: as in `collate`.
-        micro_batches: the examples of each forward pass.
-        pad_id: as in `collate`.
-        device: device of the model.
-        annotation: as in `collate`.
-    """
-    pin = device.type == "cuda"
-    for examples in micro_batches:
-        batch = collate(encoded, examples, tags, pad_id=pad_id, annotation=annotation, pin=pin).to(device)
-        logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-        yield batch, logits.flatten(0, 1)[batch.positions].float()
-
-
 def _decode(
     predicted: np.ndarray,
     scored: np.ndarray,
@@ -289,40 +251,6 @@ def _confidence(logits: torch.Tensor) -> torch.Tensor:
     probability = (logits.amax(-1) - logits.logsumexp(-1)).exp().nan_to_num(0.0)
     result: torch.Tensor = (probability * 10**_DIGITS).round().long()
     return result
-
-
-class _Loss:
-    """The sum of the words' cross-entropy, over what their sources annotate."""
-
-    def __init__(self, split: LabelledSplit, device: torch.device) -> None:
-        known = split.annotation
-        self.annotated = None if known is None else torch.from_numpy(known.annotated).to(device)
-        self.outside = split.labels.label2id[OUTSIDE]
-
-    def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-        if self.annotated is None or batch.sources is None:
-            return torch.nn.functional.cross_entropy(
-                logits, batch.targets, ignore_index=UNLABELLED, reduction="sum"
-            )
-        annotated = self.annotated[batch.sources]
-        return summed_cross_entropy(
-            logits, batch.targets, annotated, outside=self.outside, ignore_index=UNLABELLED
-        )
-
-
-class _ToHost:
-    """An asynchronous copy of a tensor to host memory, queued after the kernels launched so far."""
-
-    def __init__(self, tensor: torch.Tensor) -> None:
-        self._copy = tensor.to("cpu", non_blocking=tensor.is_cuda)
-        self._arrived = torch.cuda.Event() if tensor.is_cuda else None
-        if self._arrived is not None:
-            self._arrived.record(torch.cuda.current_stream(tensor.device))
-
-    def wait(self) -> np.ndarray:
-        if self._arrived is not None:
-            self._arrived.synchronize()
-        return self._copy.numpy()
 
 
 def _count(

@@ -26,21 +26,12 @@ class LenientFigures(PrecisionRecallF1[float]):
 
 
 @dataclass(frozen=True)
-class DecodingScores:
-    """Strict scores under one way of decoding."""
-
-    precision: float
-    recall: float
-    f1: float
-
-
-@dataclass(frozen=True)
 class BothDecodings:
     """The strict scores of the same logits, decoded in both ways."""
 
-    greedy: DecodingScores
+    greedy: PrecisionRecallF1[float]
     """With the most probable tag of each word."""
-    viterbi: DecodingScores
+    viterbi: PrecisionRecallF1[float]
     """With the most probable tags in which no I- continues nothing."""
 
 

@@ -19,7 +19,7 @@ from ner_dist.data.renaming import places
 from ner_dist.data.words import TextRule
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.errors import UserError
-from ner_dist.evaluation.evaluate import word_logits
+from ner_dist.evaluation.forward import word_logits
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
 from ner_dist.evaluation.legal import LegalTags
 from ner_dist.files import read_json
