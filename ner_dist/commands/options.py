@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 import typer
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="YAML file of the recipe.")]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="RUN_OR_MODEL", help="Run, folder of a model, or hub name.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Recipe keys to change, e.g. train.epochs=1."),

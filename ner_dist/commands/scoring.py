@@ -10,15 +10,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from ner_dist.commands.options import DataSettings, DecodeOption, JsonOption, MapOption
+from ner_dist.commands.options import DataSettings, DecodeOption, JsonOption, MapOption, ModelArgument
 from ner_dist.errors import UserError
 
 
 def evaluate(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="RUN_OR_MODEL", help="Run, folder of a model, or hub name."),
-    ],
+    model: ModelArgument,
     data: Annotated[
         str | None,
         typer.Option(help="Data to score on: a file, a folder or a hub data set; a run's own if not given."),
@@ -71,10 +68,7 @@ def evaluate(
 
 
 def predict(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="RUN_OR_MODEL", help="Run, folder of a model, or hub name."),
-    ],
+    model: ModelArgument,
     source: Annotated[
         str,
         typer.Argument(

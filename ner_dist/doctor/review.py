@@ -9,7 +9,6 @@ OUT/review.html               accept or reject, by keyboard; saves corrections.j
 from __future__ import annotations
 
 import json
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.documents import Document
@@ -121,8 +120,8 @@ def _tasks(found: Sequence[Suspect], split: Split) -> Iterator[dict[str, Any]]:
 
 
 def _document(words: Sequence[str], spans: Sequence[Span]) -> Document:
-    """A sentence as a text of its words joined by blanks, with the characters of its entities."""
-    starts = list(accumulate((len(word) + 1 for word in words), initial=0))
+    """A sentence as a text of its words, with its entities in their order."""
     ordered = sorted(spans, key=lambda span: span.start)
-    chars = tuple(TextSpan(starts[span.start], starts[span.end] - 1, span.type) for span in ordered)
-    return Document(" ".join(words), chars, line=0)
+    return Document.from_words(
+        [words], [TextSpan(each.start, each.end, each.type) for each in ordered], line=0
+    )

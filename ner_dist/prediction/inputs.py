@@ -196,8 +196,6 @@ def _item(row: dict[str, Any], where: str, text_column: str | None) -> Item:
         raise UserError(what, where=where, fix="pass --text-column NAME")
     value = row[name]
     rest = {key: cell for key, cell in row.items() if key != name}
-    for text in [value] if isinstance(value, str) else value:
-        _check_text(text, where)
     return Item(text=value, fields=rest) if isinstance(value, str) else Item(words=value, fields=rest)
 
 
@@ -206,14 +204,6 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) or (
         isinstance(value, list) and all(isinstance(word, str) for word in value)
     )
-
-
-def _check_text(text: str, where: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        what = "half of a surrogate pair (\\ud800 to \\udfff) in the text"
-        raise UserError(what, where=where) from None
 
 
 def _parquet(file: Path, text_column: str | None) -> Iterator[Item]:

@@ -12,9 +12,6 @@ from ner_dist.data.writers import Predicted, doccano_line, json_text, label_stud
 from ner_dist.errors import UserError
 from ner_dist.prediction.entities import Entity, TaggedItem
 
-ENTITIES = "entities"
-TAGS = "tags"
-
 
 @dataclass(frozen=True)
 class OutputFormat:
@@ -32,8 +29,8 @@ def jsonl(tagged: TaggedItem) -> str:
     if tagged.item.text is not None:
         row["text"] = tagged.item.text
     else:
-        row |= {"tokens": tagged.words, TAGS: tagged.tags}
-    row[ENTITIES] = [entity_fields(entity) for entity in tagged.entities]
+        row |= {"tokens": tagged.words, "tags": tagged.tags}
+    row["entities"] = [entity_fields(entity) for entity in tagged.entities]
     for name, value in tagged.item.fields.items():
         row[f"given_{name}" if name in row else name] = value
     return json_text(row) + "\n"
