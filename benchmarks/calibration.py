@@ -73,10 +73,8 @@ def _head(*columns: str) -> None:
 
 def _recipes(repetitions: int) -> None:
     """Share of comparisons in which recipes are told apart at 5 %."""
-    print(
-        "| recipes | gap in F1 | SD between seeds | other seeds | the same seeds | unpooled | interval holds 0 |"
-    )
-    print("|---|---|---|---|---|---|---|")
+    heads = ("recipes", "gap in F1", "SD between seeds", "other seeds", "the same seeds", "unpooled")
+    _head(*heads, "interval holds 0")
     for name, numbers, sentences, luck, ahead in RECIPES:
         rows = []
         for seed in range(repetitions):

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.comparison.calibration import Calibration
+from ner_dist.comparison.claims import Uncertainty
 from ner_dist.comparison.data_effects import DataEffect
 from ner_dist.comparison.decomposition import Decomposition
 from ner_dist.comparison.error_analysis import ErrorAnalysis
 from ner_dist.comparison.left_out import AlignmentSummary
 from ner_dist.comparison.scores import Scores
-from ner_dist.comparison.tested import Uncertainty
 from ner_dist.evaluation.json_form import INLINE, INTERNAL, OPTIONAL, as_json, key
 
 if TYPE_CHECKING:

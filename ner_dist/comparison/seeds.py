@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from ner_dist.comparison.tested import Power
+from ner_dist.comparison.claims import Power
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

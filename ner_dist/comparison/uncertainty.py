@@ -37,21 +37,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist.comparison.influence import sentence_covariance
-from ner_dist.comparison.method_text import method
-from ner_dist.comparison.resampling import bootstrap, swapped
-from ner_dist.comparison.seeds import RunFigures, same_seeds, tested
-from ner_dist.comparison.tested import (
+from ner_dist.comparison.claims import (
     Bounds,
+    Claim,
     Difference,
     Estimate,
     Figures,
     MacroF1,
     PairDifferences,
-    Tested,
-    TrainedTested,
+    TrainedClaim,
     Uncertainty,
 )
+from ner_dist.comparison.influence import sentence_covariance
+from ner_dist.comparison.method_text import method
+from ner_dist.comparison.resampling import bootstrap, swapped
+from ner_dist.comparison.seeds import RunFigures, same_seeds, tested
 from ner_dist.comparison.unit_counts import UnitCounts
 from ner_dist.evaluation.metrics import Figure, PrecisionRecallF1
 
@@ -175,10 +175,10 @@ def _corrected(
     result = []
     for each, for_trained, for_recipes in zip(tests, holm_trained, holm_recipes, strict=True):
         trained_columns = (*each.bounds, each.p, for_trained, for_trained < below, each.p_randomisation)
-        of_trained = [TrainedTested(*row) for row in _rows(trained_columns)]
-        of_recipes: list[Tested | None] = [None] * len(names)
+        of_trained = [TrainedClaim(*row) for row in _rows(trained_columns)]
+        of_recipes: list[Claim | None] = [None] * len(names)
         if each.recipes is not None:
-            of_recipes = [Tested(*row) for row in _rows((*each.recipes, for_recipes, for_recipes < below))]
+            of_recipes = [Claim(*row) for row in _rows((*each.recipes, for_recipes, for_recipes < below))]
         if only_f1:
             of_recipes = [
                 tested if name == ("micro", "f1") else None

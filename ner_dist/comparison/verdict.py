@@ -14,9 +14,9 @@ from ner_dist.comparison.results import Headline, ModelInfo, SharedScores, Verdi
 from ner_dist.formatting import counted, joined, p_value, signed
 
 if TYPE_CHECKING:
+    from ner_dist.comparison.claims import Claim, Difference, PairDifferences, Uncertainty
     from ner_dist.comparison.decomposition import Decomposition
     from ner_dist.comparison.left_out import AlignmentSummary
-    from ner_dist.comparison.tested import Difference, PairDifferences, Tested, Uncertainty
     from ner_dist.evaluation.metrics import PrecisionRecallF1
 
 FEW = 30
@@ -266,7 +266,7 @@ def _opposite(figures: PrecisionRecallF1[Difference]) -> bool:
 
 
 def _tested(
-    findings: Findings, cell: Difference, tested: Tested, *, sides: PairDifferences | None = None
+    findings: Findings, cell: Difference, tested: Claim, *, sides: PairDifferences | None = None
 ) -> str:
     """The difference with its interval and p-value.
 

@@ -11,9 +11,9 @@ from ner_dist.formatting import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ner_dist.comparison.claims import Difference, PairDifferences
     from ner_dist.comparison.decomposition import Grounds
     from ner_dist.comparison.results import Comparison, ModelInfo
-    from ner_dist.comparison.tested import Difference, PairDifferences
 
 FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
 OVERALL = {

@@ -13,8 +13,8 @@ from ner_dist.report import tables
 from ner_dist.report.tables import OVERALL, Table, shared_score
 
 if TYPE_CHECKING:
+    from ner_dist.comparison.claims import Difference
     from ner_dist.comparison.results import Comparison
-    from ner_dist.comparison.tested import Difference
 
 _ORDER = ("precision", "recall", "f1", "accuracy", "macro_f1")
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
+    from ner_dist.comparison.claims import Bounds, Claim, Estimate, Figures, PairDifferences
     from ner_dist.comparison.results import Comparison
-    from ner_dist.comparison.tested import Bounds, Estimate, Figures, PairDifferences, Tested
     from ner_dist.evaluation.metrics import Figure
 
 _ALL = "all types"
@@ -108,7 +108,7 @@ def _rows(axes: Axes, names: list[str]) -> None:
         text.set_color(INK)
 
 
-def _point(axes: Axes, row: float, value: float, bounds: Bounds | Tested, model: int | None) -> None:
+def _point(axes: Axes, row: float, value: float, bounds: Bounds | Claim, model: int | None) -> None:
     """Draw a value with its interval; hollow and grey without a `model`, for insignificant differences."""
     color = MUTED if model is None else model_color(model)
     axes.plot([bounds.low, bounds.high], [row, row], color=color, linewidth=2, solid_capstyle="round")

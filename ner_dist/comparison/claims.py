@@ -34,7 +34,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Claim:
     """Interval and p-values of a difference, for one of the two claims."""
 
     low: float
@@ -53,8 +53,8 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class TrainedTested(Tested):
-    """As `Tested`, for trained models."""
+class TrainedClaim(Claim):
+    """As `Claim`, for trained models."""
 
     p_randomisation: float
 
@@ -69,12 +69,12 @@ class Difference:
     """The difference of a figure between two models."""
 
     difference: float
-    trained: TrainedTested = field(metadata=INLINE)
-    recipes: Tested | None = field(default=None, metadata=OPTIONAL)
+    trained: TrainedClaim = field(metadata=INLINE)
+    recipes: Claim | None = field(default=None, metadata=OPTIONAL)
     """None where nothing is known about other seeds."""
 
     @property
-    def decisive(self) -> Tested:
+    def decisive(self) -> Claim:
         """The test of the recipes, if there is one, else of the trained models."""
         return self.recipes or self.trained
 
@@ -166,6 +166,6 @@ class Uncertainty:
                 ranks[pair.to if cell.difference > 0 else pair.of] += 1
         return ranks
 
-    def at_floor(self, tested: Tested) -> bool:
+    def at_floor(self, tested: Claim) -> bool:
         """Whether a p-value is the smallest that so many resamples can give."""
-        return isinstance(tested, TrainedTested) and tested.uncorrected <= 2 / (self.resamples + 1) + 1e-12
+        return isinstance(tested, TrainedClaim) and tested.uncorrected <= 2.001 / (self.resamples + 1)
