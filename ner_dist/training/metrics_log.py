@@ -83,6 +83,9 @@ class MetricsLogger:
             accelerator.init_trackers(
                 self.settings.project, config=None if options else config, init_kwargs=options
             )
+            if "trackio" in options:
+                # Unlike the others, it forgets them when a run continues.
+                accelerator.get_tracker("trackio").store_init_configuration(config)
         if resumed is not None:
             self.write({"event": "resume", "step": resumed["step"], "seconds": self.seconds})
 

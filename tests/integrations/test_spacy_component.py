@@ -8,7 +8,6 @@ from importlib import import_module
 import pytest
 
 import ner_dist
-from tests import small
 from tests.conftest import REPOSITORY
 
 spacy = pytest.importorskip("spacy")
@@ -25,19 +24,6 @@ TEXTS = [
     "The University of Nerenlow opened near Mount Ferdelli, didn't it? " * 8,
     "👩‍👩‍👧 Anna\u0301 met שלום in York",
 ]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run that predicts entities, and whose long sentences have windows."""
-    settings = ["train.max_steps=40", "train.learning_rate=5e-3", "data.max_length=24"]
-    settings += ["train.class_weights=balanced", "evaluation.every=40", "evaluation.decode=viterbi"]
-    return small.train(small.recipe(tmp_path_factory.mktemp("spacy"), *settings))
-
-
-@pytest.fixture(scope="module")
-def tagger(run):
-    return ner_dist.load_tagger(run, device="cpu")
 
 
 @pytest.fixture
