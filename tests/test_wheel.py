@@ -97,9 +97,9 @@ def test_it_trains_and_compares_from_an_empty_folder(installed, tmp_path):
 
 def test_spacy_finds_the_component(installed, tmp_path):
     pytest.importorskip("spacy")
-    code = "import spacy; spacy.blank('en').add_pipe('ner_dist', config={'model': 'runs/full'}); print('added')"
-    done = run(installed / "python", "-c", code, folder=tmp_path)
-    assert done.stdout == "added\n", done.stderr
+    code = "import spacy; nlp = spacy.blank('en'); nlp.add_pipe('ner_dist', config={'model': 'runs/full'})"
+    done = run(installed / "python", "-c", f"{code}; print(nlp.pipe_names)", folder=tmp_path)
+    assert done.stdout == "['ner_dist']\n", done.stderr
 
 
 def test_launch_configs_and_scripts_are_found(installed, tmp_path):

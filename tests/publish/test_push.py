@@ -47,16 +47,14 @@ def test_only_the_files_of_the_model_would_go_up(run):
     for name in ("optimizer.pt", "trainer_state.json", "runs.txt/events", ".cache/token"):
         (run.model / name).parent.mkdir(exist_ok=True)
         (run.model / name).write_text("private")
+    results = run.model / ".eval_results" / "multinerd.yaml"
+    results.parent.mkdir()
+    results.write_text("- value: 0.9\n")
     files, address = push(run.folder, REPO, dry_run=True)
     assert address is None
     names = {file.name for file in files}
-    assert names == {
-        "README.md",
-        "config.json",
-        "model.safetensors",
-        "tokenizer.json",
-        "tokenizer_config.json",
-    }
+    of_model = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert names == {"README.md", ".eval_results/multinerd.yaml", *of_model}
     sizes = {file.name: file.size for file in files if file.name != "README.md"}
     assert sizes == {name: (run.model / name).stat().st_size for name in sizes}
 

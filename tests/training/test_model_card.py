@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
 from ner_dist.comparison.compare import compare
@@ -18,10 +19,11 @@ from ner_dist.data.encoding import Encoded
 from ner_dist.evaluation.figures import LenientFigures, LenientScores, RepeatsFigures, SplitFigures
 from ner_dist.evaluation.metrics import PrecisionRecallF1, TypeScores
 from ner_dist.labels import LabelSet
+from ner_dist.run.directory import Run
 from ner_dist.training.card_examples import try_examples
 from ner_dist.training.card_figures import RESAMPLES, ScoredSplit
 from ner_dist.training.card_metadata import eval_results
-from ner_dist.training.model_card import model_card
+from ner_dist.training.model_card import model_card, write_card
 from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
 from tests import small
 from tests.encoders import make_encoder
@@ -251,6 +253,21 @@ def test_results_for_leaderboards_are_of_whole_data_sets_of_the_hub(tmp_path):
 )
 def test_the_card_says_how_far_its_examples_give_what_was_scored(tmp_path, tried, says):
     assert says in card(tmp_path, test=FIGURES, examples=replace(TRIED, **tried))
+
+
+def test_the_folder_of_a_model_trained_on_the_hubs_data_has_its_results_for_leaderboards(tmp_path):
+    run = Run(tmp_path / "run")
+    run.predictions("test").parent.mkdir(parents=True)
+    run.model.mkdir()
+    scored_split(tmp_path, "test", FIGURES)
+    (tmp_path / "test.jsonl").rename(run.predictions("test"))
+    train = TrainFigures(0.1, "mean", 10, 1, 1024, 5e-5, 10, 1.0)
+    results = RunResults(2, "tiny", [*LABELS.types], train, {}, Environment("", 1, "fp32"), test=FIGURES)
+    recipe = small.recipe(tmp_path, "data.path=Babelscape/multinerd", "data.language=en")
+    write_card(run, recipe, LABELS.types, results)
+    written = yaml.safe_load((run.model / ".eval_results" / "multinerd.yaml").read_text())
+    assert [entry.value for entry in parse_eval_result_entries(written)] == [0.2]
+    assert ModelCard.load(run.model / "README.md").data.license == "cc-by-nc-sa-4.0"
 
 
 @pytest.fixture(scope="module")
