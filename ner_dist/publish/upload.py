@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
 from huggingface_hub import ModelCard
 
 from ner_dist.errors import UserError
@@ -85,7 +86,7 @@ def _card(run: Run, repo: str, comparison: Path | None) -> str:
     path = run.model / CARD
     try:
         card = ModelCard.load(path)
-    except (ValueError, OSError) as error:
+    except (ValueError, yaml.YAMLError) as error:
         what = f"its metadata cannot be read: {error}"
         raise UserError(what, where=str(path), fix="correct the block between the two lines of ---") from None
     text: str = card.text.replace(FOLDER, repo)

@@ -69,6 +69,13 @@ def test_the_card_loads_the_model_by_its_name_on_the_hub_and_keeps_what_its_auth
     assert path.read_text() == before
 
 
+def test_a_card_that_was_broken_by_hand_is_one_line(run):
+    path = run.model / "README.md"
+    path.write_text(path.read_text().replace("license: apache-2.0", "license: [apache-2.0"))
+    with pytest.raises(UserError, match=r"README\.md: its metadata cannot be read: .*; correct the block"):
+        push(run.folder, REPO, dry_run=True)
+
+
 @pytest.mark.parametrize("planted", ["home", "output_dir", "token"])
 def test_a_place_on_this_machine_or_a_token_is_not_published(run, planted):
     secret = {
