@@ -15,6 +15,7 @@ from ner_dist import __version__
 from ner_dist.errors import UserError
 from ner_dist.publish.upload import CARD, uploads
 from ner_dist.run.directory import find_run
+from ner_dist.training.card_metadata import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def push(
     files, left = uploads(run, repo, about)
     if left:
         log.info("not uploaded, since they are no part of the model: %s", ", ".join(left))
-    if not _licensed(files[0]):
+    if _card(files).data.get("license") is None:
         log.warning("the card claims no licence: write `license:` at the top of %s", run.model / CARD)
     if dry_run:
         return files, None
@@ -67,6 +68,8 @@ def push(
         raise UserError("there is no access token of the hub on this machine", where="push", fix=_LOG_IN)
     api = HfApi()
     with _refusals(repo):
+        if not private:
+            _check_examples(api, _card(files))
         made = api.create_repo(repo, private=private or None, exist_ok=True)
         if private and not api.model_info(made.repo_id).private:
             fix = "make it private in its settings, or name another"
@@ -82,9 +85,28 @@ def push(
     return files, commit.commit_url
 
 
-def _licensed(card: Upload) -> bool:
-    assert isinstance(card.content, bytes)
-    return ModelCard(card.content.decode()).data.get("license") is not None
+def _card(files: list[Upload]) -> ModelCard:
+    content = files[0].content
+    assert isinstance(content, bytes)
+    return ModelCard(content.decode())
+
+
+def _check_examples(api: HfApi, card: ModelCard) -> None:
+    """Refuse a card for everybody with words of data that not everybody may read.
+
+    Training, which writes the examples, may have no network to find that out.
+    """
+    if EXAMPLES not in card.text:
+        return
+    for name in card.data.get("datasets") or []:
+        try:
+            found = api.dataset_info(name)
+            restricted = bool(found.private or found.gated)
+        except hub.RepositoryNotFoundError:
+            restricted = True
+        if restricted:
+            what = f"its examples are from {name}, which not everybody may read"
+            raise UserError(what, where=CARD, fix="take them out of its table, or push with --private")
 
 
 @contextmanager

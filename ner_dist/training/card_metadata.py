@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 EVAL_RESULTS = ".eval_results"
 """Folder of a model in which the hub looks for scores."""
+EXAMPLES = "| type | examples |"
+"""Head of the card's table of types, where it has examples."""
 FOLDER = "path/to/this/folder"
 """What the examples of a card call the model; on the hub, its name is there."""
 

@@ -21,6 +21,7 @@ class Hub:
     """What the server holds: the visibility of repositories, and the files that were sent."""
 
     private: dict[str, bool] = field(default_factory=dict)
+    private_data: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     address: str = ""
     refused_card: str | None = None
@@ -37,7 +38,9 @@ class Hub:
                 self.answer(*hub.post(self.path, body, self.headers.get("Authorization")))
 
             def do_GET(self) -> None:
-                repo = self.path.removeprefix("/api/models/")
+                kind, _, repo = self.path.removeprefix("/api/").partition("/")
+                if kind == "datasets" and repo != "gone/data":
+                    return self.answer(200, {"id": repo, "private": repo in hub.private_data, "gated": False})
                 if repo not in hub.private:
                     return self.answer(404, {"error": "Repository not found"})
                 self.answer(200, {"id": repo, "private": hub.private[repo], "tags": [], "siblings": []})
