@@ -48,6 +48,8 @@ class Hub:
             def answer(self, status: int, content: dict[str, Any]) -> None:
                 text = json.dumps(content).encode()
                 self.send_response(status)
+                if status == 404:
+                    self.send_header("X-Error-Code", "RepoNotFound")
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()

@@ -215,13 +215,14 @@ def test_a_card_that_the_hub_cannot_read_is_one_line(connected, run):
     assert not connected.files
 
 
-def test_examples_of_private_data_are_not_shown_to_everybody(connected, run):
+@pytest.mark.parametrize("name", ["some/data", "gone/data"])
+def test_examples_of_private_data_are_not_shown_to_everybody(connected, run, name):
     path = run.model / "README.md"
-    text = path.read_text().replace("metrics:\n", "datasets:\n- some/data\nmetrics:\n", 1)
+    text = path.read_text().replace("metrics:\n", f"datasets:\n- {name}\nmetrics:\n", 1)
     path.write_text(text)
     connected.private_data.append("some/data")
     with pytest.raises(
-        UserError, match=r"README\.md: its examples are from some/data, which not everybody may"
+        UserError, match=rf"README\.md: its examples are from {name}, which not everybody may"
     ):
         push(run.folder, "tiny")
     assert not connected.files and not connected.private
