@@ -110,7 +110,7 @@ def uncertainty(
                 counted.occurring(*names),
             )
         )
-    cells = _corrected(tests, counted.names, level, only_f1=seed_sd is not None)
+    cells = _corrected(tests, counted.names, level, only_f1=seed_sd is not None) if tests else []
     differences = [
         PairDifferences(
             aligned.models[of],
