@@ -19,7 +19,7 @@ from ner_dist.labels import UNLABELLED, LabelSet, extract_spans
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ner_dist.comparison.uncertainty import Uncertainty
+    from ner_dist.comparison.claims import Uncertainty
     from ner_dist.evaluation.figures import SplitFigures
 
 RESAMPLES = 1_000
