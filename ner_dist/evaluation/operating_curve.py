@@ -34,7 +34,7 @@ _THRESHOLDS = 100
 """Most thresholds of a curve; between two of them lies the same number of entities."""
 _BIAS_STEP, _MOST_BIAS = 0.25, 10.0
 _PATIENCE = 4
-"""Biases without a higher recall after which the curve ends, if F1 has suffered: boundaries dissolve there."""
+"""Biases without a higher recall after which the curve ends, if F1 has suffered."""
 _LEAST_F1 = 0.9
 """Share of the best F1 below which it has suffered."""
 
