@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ner_dist.errors import UserError
-from ner_dist.files import atomic_folder, write_tensors
+from ner_dist.files import atomic_folder, write_atomically, write_tensors
 from ner_dist.model.encoder import max_length, whole_models
 
 if TYPE_CHECKING:
@@ -73,7 +75,8 @@ def load_tagging_model(
 def own_settings(config: PretrainedConfig) -> dict[str, Any]:
     """Settings of ner_dist in a saved model's config; empty if another tool wrote it.
 
-    `decode` is the recipe's `evaluation.decode`, `text` the rule by which the texts of the training were cut.
+    `decode` is the recipe's `evaluation.decode`, `text` the rule by which the texts of the training were cut,
+    `temperature` the number by which logits are divided for probabilities.
     """
     written = getattr(config, _OWN_SETTINGS, None)
     return written if isinstance(written, dict) else {}
@@ -82,6 +85,28 @@ def own_settings(config: PretrainedConfig) -> dict[str, Any]:
 def decoding_of(config: PretrainedConfig) -> Decode:
     """How the tags were chosen with which the model was scored."""
     return "viterbi" if own_settings(config).get("decode") == "viterbi" else "greedy"
+
+
+def trained_here(config: PretrainedConfig) -> bool:
+    """Whether ner_dist saved the model, so that its tags are IOB2."""
+    return "decode" in own_settings(config)
+
+
+def temperature_of(config: PretrainedConfig) -> float:
+    """The number by which the logits are divided for probabilities; 1 for a model that was not calibrated."""
+    written = own_settings(config).get("temperature")
+    if isinstance(written, (int, float)) and math.isfinite(written) and written > 0:
+        return float(written)
+    return 1.0
+
+
+def save_own_settings(folder: Path, **settings: Any) -> None:
+    """Add to what `own_settings` returns for a saved model."""
+    path = folder / "config.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    known[_OWN_SETTINGS] = dict(sorted({**known.get(_OWN_SETTINGS, {}), **settings}.items()))
+    # As transformers writes it.
+    write_atomically(path, json.dumps(known, indent=2) + "\n")
 
 
 def save_model(
