@@ -109,7 +109,7 @@ def _load(service: Service) -> list[Served]:
 
 def _name(path: str) -> str:
     """What people call a model: the name of its run or folder."""
-    folder = Path(path).resolve() if Path(path).exists() else Path(path)
+    folder = Path(path).absolute() if Path(path).exists() else Path(path)
     return printable(folder.parent.name if folder.name == "model" else folder.name)
 
 

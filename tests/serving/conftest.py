@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 import ner_dist
 from tests.distributed.launching import RECIPE
@@ -22,14 +25,18 @@ LEARNT = [
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
-    """The folders of two runs, which know other types and disagree often."""
+    """The folders of two runs. The second is the first with other weights in its head: they often disagree."""
     folder = tmp_path_factory.mktemp("serving")
     (folder / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
-    folders = []
-    for name, labels in (("first", "all"), ("second", "[PER,LOC]")):
-        settings = [*LEARNT, f"labels={labels}", f"output_dir={folder / name}"]
-        folders.append(ner_dist.train_recipe(ner_dist.load_recipe(folder / "tiny.yaml", settings)).folder)
-    return folders
+    recipe = ner_dist.load_recipe(folder / "tiny.yaml", [*LEARNT, f"output_dir={folder / 'first'}"])
+    first = ner_dist.train_recipe(recipe)
+    shutil.copytree(first.folder, folder / "second")
+    file = folder / "second" / "model" / "model.safetensors"
+    weights, noise = load_file(file), torch.Generator().manual_seed(1)
+    head = weights["classifier.weight"]
+    weights["classifier.weight"] = head + head.std() * torch.randn(head.shape, generator=noise)
+    save_file(weights, file, {"format": "pt"})
+    return [first.folder, folder / "second"]
 
 
 @pytest.fixture(scope="session")

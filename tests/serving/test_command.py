@@ -92,6 +92,7 @@ def address_of(process) -> str:
     raise AssertionError(f"it ended with {process.wait()}")
 
 
+@pytest.mark.soak
 def test_the_commands_of_the_readme_serve_until_a_signal(started):
     address = address_of(started)
     assert [each["name"] for each in httpx.get(f"{address}/health").json()["models"]] == [

@@ -7,7 +7,7 @@
   const least = at("least"), differ = at("differ");
   const panels = models.map((model) => at(`panel-${model}`));
   const boxes = panels.map((panel) => panel.querySelector(".tagged"));
-  const MOST_ROWS = 2000;
+  const MOST_ROWS = 1000, LONGEST_BLOCK = 2000;
   let shown = { text: "", found: [] };
   let asking = null;
 
@@ -85,15 +85,34 @@
     return made;
   }
 
+  // In blocks of a line: the time that a browser takes for one block grows with the square of its marks. So a
+  // line that is very long is cut, between entities.
   function draw(box, model, found, common) {
-    const parts = document.createDocumentFragment();
+    const blocks = [];
+    let block, size;
+    const begin = () => {
+      block = element("div");
+      block.dir = "auto";
+      blocks.push(block);
+      size = 0;
+    };
+    const write = (text) => {
+      for (const part of text.match(/[^\n]*\n|[^\n]+/g) ?? []) {
+        block.append(part);
+        size += part.length;
+        if (part.endsWith("\n") || (size > LONGEST_BLOCK && part.endsWith(" "))) begin();
+      }
+    };
     let place = 0;
+    begin();
     for (const each of found) {
-      parts.append(shown.text.slice(place, each.from), mark(each, model, common.has(nameOf(each))));
+      write(shown.text.slice(place, each.from));
+      block.append(mark(each, model, common.has(nameOf(each))));
       place = each.to;
+      size += each.to - each.from;
     }
-    parts.append(shown.text.slice(place));
-    box.replaceChildren(parts);
+    write(shown.text.slice(place));
+    box.replaceChildren(...blocks);
     const first = box.querySelector("mark");
     if (first) first.tabIndex = 0;
   }
@@ -141,7 +160,7 @@
     const wanted = differ?.checked ? different : rows;
     at("table").tBodies[0].replaceChildren(...wanted.slice(0, MOST_ROWS).map(tableRow));
     at("caption").textContent =
-      wanted.length > MOST_ROWS ? `The first ${entities(MOST_ROWS)} of ${wanted.length.toLocaleString("en")}` : "Entities in their order";
+      wanted.length > MOST_ROWS ? `The first ${entities(MOST_ROWS)} of ${wanted.length.toLocaleString("en")}` : "All of them, in their order";
     const said = models.length > 1
       ? `${models.map((model, place) => `${model}: ${entities(found[place].length)}`).join(", ")}; ${different.length.toLocaleString("en")} found by only one.`
       : `${entities(found[0].length)}.`;
@@ -215,6 +234,10 @@
     event.target.value = "";
     tag();
   });
-  least.addEventListener("input", () => show());
+  let drawing = 0;
+  least.addEventListener("input", () => {
+    cancelAnimationFrame(drawing);
+    drawing = requestAnimationFrame(() => show());
+  });
   differ?.addEventListener("change", () => show());
 })();
