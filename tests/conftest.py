@@ -84,7 +84,7 @@ _FIRST = ("slurm", "distributed", "real_data")
 
 
 _SHARING = ("tests/slurm", "tests/distributed", "tests/serving")
-"""Folders whose tests share what is dear: a Slurm cluster, the undisturbed run of each strategy, runs to serve."""
+"""Folders whose tests share what is dear: a Slurm cluster, the undisturbed run of each strategy, runs."""
 
 
 def pytest_collection_modifyitems(items):

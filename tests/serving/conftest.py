@@ -25,7 +25,7 @@ LEARNT = [
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
-    """The folders of two runs. The second is the first with other weights in its head: they often disagree."""
+    """The folders of two runs. The second is the first with other weights in its head: they disagree."""
     folder = tmp_path_factory.mktemp("serving")
     (folder / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
     recipe = ner_dist.load_recipe(folder / "tiny.yaml", [*LEARNT, f"output_dir={folder / 'first'}"])
