@@ -220,7 +220,7 @@ class TestSockets:
             assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
     def test_a_client_that_leaves_frees_its_place(self, running):
-        import httpx
+        import httpx2 as httpx
 
         text = json.dumps({"texts": ["York " * 20_000] * 8}).encode()
         with running(waiting=1) as address:

@@ -13,7 +13,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib import util
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from tests.command_line import ner_dist
