@@ -2,10 +2,10 @@
 
     python benchmarks/serving.py RUN [--clients 50] [--seconds 60] [--rounds 3] [--sentences 5]
 
-Each client sends a text of some sentences of the run's own test split, waits for the answer, and sends the next. Both
-servers compute in fp32, on the same machine as the clients, and take turns. Any answer but 200 ends the
-benchmark. Printed are medians over the rounds; words are those between blanks. On a machine that others use as
-well, words per second of the server's processor time (Linux) say more than words per second.
+Each client sends a text of some sentences of the run's own test split, waits for the answer, and sends the
+next. Both servers compute in fp32, on the same machine as the clients, and take turns. Any answer but 200
+ends the benchmark. Printed are medians over the rounds; words are those between blanks. On a machine that
+others use as well, words per second of the server's processor time (Linux) say more than words per second.
 
 GLiNER is not among them: its weights come from a hub, which this benchmark does without.
 """
