@@ -167,7 +167,7 @@ def uncertainty(
         apart = drawn[:, of] - drawn[:, to]
         cells = _tested(difference, apart, randomised, families[-1], counted.names, level)
         differences.append(PairDifferences(*pair, _figures(counted.names, cells)))
-    needed = resamples_needed(max(int(family.sum()) for family in families), level)
+    needed = resamples_needed(max((int(family.sum()) for family in families), default=0), level)
     return Uncertainty(
         resamples=resamples,
         resamples_needed=needed,

@@ -31,7 +31,7 @@ from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import check_folder, write_atomically
 from ner_dist.labels import look_up
 from ner_dist.model.encoder import load_config
-from ner_dist.model.tagger import decoding_of, load_tagging_model
+from ner_dist.model.tagger import decoding_of, load_tagging_model, own_settings
 from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
@@ -120,7 +120,7 @@ def evaluate(
             accelerator, lambda: prepare(recipe, config, splits=None if whole else [split])
         )
         say_notes(prepared)
-        iob2 = tags is None and predicts_iob2(run)
+        iob2 = tags is None and (predicts_iob2(run) or bool(own_settings(config)))
         scored = _match(spelt, prepared, split, renaming or {}, model=model, iob2=iob2)
         report_without_subwords(split, scored.split)
         evaluation = score_split(

@@ -259,7 +259,7 @@ def load_tagger(
         spelt=spelt,
         to=places(spelt.names, {}, labels.types),
         labels=labels,
-        iob2=predicts_iob2(run),
+        iob2=predicts_iob2(run) or bool(own_settings(config)),  # only IOB2 is trained
     )
     return Tagger(
         labels=labels,
