@@ -15,7 +15,7 @@ _DEFAULT = Limits()
 def serve(
     model: ModelArgument,
     model_b: Annotated[
-        str | None, typer.Argument(metavar="[MODEL_B]", help="A second model, to compare on the page.")
+        str | None, typer.Argument(metavar="MODEL_B", help="A second model, to compare on the page.")
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen at; any but this machine's own needs a token.")

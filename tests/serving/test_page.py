@@ -111,10 +111,12 @@ def test_the_slider_hides_what_is_improbable(opened, tagger):
 def test_the_keyboard_reaches_every_entity_with_its_probability(opened, tagger):
     tag(opened, TEXT)
     (entities,) = tagger.spans([TEXT])
+    opened.set_viewport_size({"width": 360, "height": 300})  # where the focus scrolls
     opened.focus("#panel-A .tagged")
     opened.keyboard.press("Tab")
     for each in entities:
-        said = opened.inner_text("#tip")
+        opened.wait_for_timeout(50)
+        said = opened.locator("#tip:visible").inner_text()
         assert said.startswith(f"{each.type} · {100 * each.probability:.1f} %")
         assert opened.evaluate("document.activeElement.firstChild.data") == each.text
         opened.keyboard.press("ArrowRight")

@@ -146,6 +146,7 @@
   // ---- what is shown
 
   function show(how = "") {
+    hideTip();
     const bound = Number(least.value) / 100;
     at("least-shown").textContent = `${least.value} %`;
     const found = shown.found.map((of) => of.filter((each) => each.probability >= bound));
@@ -169,16 +170,24 @@
 
   // ---- probabilities, at the pointer and at the focus
 
-  function showTip(event) {
-    const over = event.target.closest?.("mark");
-    tip.hidden = !over;
-    if (!over) return;
+  let over = null;
+  function placeTip() {
+    const box = over?.getClientRects()[0], view = over?.closest(".tagged")?.getBoundingClientRect();
+    tip.hidden = !box || !view || box.bottom < view.top || box.top > view.bottom;
+    if (tip.hidden) return;
     tip.textContent = over.dataset.tip;
-    const box = over.getClientRects()[0], own = tip.getBoundingClientRect();
+    const own = tip.getBoundingClientRect();
     tip.style.left = `${Math.max(8, Math.min(box.left, innerWidth - own.width - 8))}px`;
     tip.style.top = `${box.top > own.height + 8 ? box.top - own.height - 4 : box.bottom + 4}px`;
   }
-  const hideTip = () => (tip.hidden = true);
+  const showTip = (event) => {
+    over = event.target.closest?.("mark");
+    placeTip();
+  };
+  const hideTip = () => {
+    over = null;
+    placeTip();
+  };
 
   function step(event) {
     const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -199,7 +208,7 @@
     box.addEventListener("keydown", step);
     // The models' texts scroll together.
     box.addEventListener("scroll", () => {
-      hideTip();
+      placeTip();
       const share = box.scrollTop / Math.max(1, box.scrollHeight - box.clientHeight);
       for (const other of boxes)
         if (other !== box && box.matches(":hover, :focus-within"))
@@ -207,7 +216,7 @@
     });
   });
   addEventListener("keydown", (event) => event.key === "Escape" && hideTip());
-  addEventListener("scroll", hideTip, { passive: true });
+  addEventListener("scroll", placeTip, { passive: true });
 
   // ---- the form
 
