@@ -47,7 +47,14 @@ def _in_the_repository(monkeypatch):
 
 
 def test_the_readme_has_commands_of_every_kind():
-    assert {command.split()[0] for command in COMMANDS} == {"make", "accelerate", "ner-dist", "sbatch", "."}
+    assert {command.split()[0] for command in COMMANDS} == {
+        "make",
+        "accelerate",
+        "ner-dist",
+        "sbatch",
+        "curl",
+        ".",
+    }
 
 
 @pytest.mark.parametrize("command", beginning("make"))
