@@ -202,6 +202,9 @@ def compare(
             min=0.0, help="Standard deviation of F1 between seeds, if known, for models of one run each."
         ),
     ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Compare even if that is on less than half of the sentences.")
+    ] = False,
     no_html: Annotated[bool, typer.Option("--no-html", help="Write no report.html.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -225,6 +228,7 @@ def compare(
         renaming=parse(renamed or []),
         repair=repair,
         seed_sd=seed_sd,
+        partial=partial,
     )
     written = [Path(out) / "compare.json", *write_report(comparison, Path(out), html=not no_html)]
     if as_json:

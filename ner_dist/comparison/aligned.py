@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.comparison.alignment import align, by_words, without_words
-from ner_dist.comparison.left_out import AlignmentSummary, differing_gold, disputed_gold, left_out
+from ner_dist.comparison.left_out import AlignmentSummary, differing_gold, disputed_gold, harder, left_out
 from ner_dist.comparison.matching import Outcome, outcome
 from ner_dist.comparison.scores import Scores, scores_of
 from ner_dist.data.renaming import remedy
@@ -223,6 +223,7 @@ def align_predictions(
         units=aligned.units,
         only_in=left_out(own, alignment),
         disputed=disputed,
+        harder=harder(own, alignment, labels),
         notes=[*alignment.notes, *notes],
     )
     return scored, summary

@@ -1,6 +1,7 @@
 """Match the sentences of several prediction files.
 
-If all files hold the words, sentences with the same words match. Copies of one sentence are matched by their
+If all files hold the words, sentences with the same words match; if most differ only in upper and lower case,
+without it. Copies of one sentence are matched by their
 ids if these are equal in all files, then by their gold tags, then by their order.
 
 Without words, sentences match by id, unless the ids are only line numbers. Otherwise the order decides: files
@@ -81,6 +82,13 @@ def align(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
 def _by_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
     """Match sentences by their words: of each, as many copies as the file with the fewest copies has."""
     words = [list(map(sentence_key, file.tokens or [])) for file in files]
+    notes = []
+    fewest = min(map(len, files))
+    if _common(words) < SAME_SPLIT * fewest:
+        lowered = [[key.lower() for key in keys] for keys in words]
+        if _common(lowered) >= SAME_SPLIT * fewest:
+            words = lowered
+            notes.append("Files write words in other case: sentences were aligned in lower case.")
     golds = [gold_sequences(file, labels) for file in files]
     # Copies are matched by equal ids, then by equal gold tags, then by their order.
     ids = [file.ids for file in files if file.ids]
@@ -97,9 +105,17 @@ def _by_words(files: Sequence[Predictions], labels: LabelSet) -> Alignment:
     places = np.array(sorted(matched), dtype=np.int64).reshape(-1, len(files)).T
     decided = found_by[0] if len(keys) == 3 else 0
     if decided == len(matched):
-        return Alignment(ID_AND_WORDS, [*places])
-    alone = f"Sentences aligned by their words alone, as their ids differ: {len(matched) - decided:,}."
-    return Alignment(WORDS, [*places], [alone] if decided else [])
+        return Alignment(ID_AND_WORDS, [*places], notes)
+    if decided:
+        notes.append(
+            f"Sentences aligned by their words alone, as their ids differ: {len(matched) - decided:,}."
+        )
+    return Alignment(WORDS, [*places], notes)
+
+
+def _common(words: list[list[str]]) -> int:
+    """Number of distinct sentences that are in all files."""
+    return len(set[str].intersection(*map(set, words)))
 
 
 def _zipped(one: Sequence[Sequence[Hashable]], other: Sequence[Sequence[Hashable]]) -> list[list[Hashable]]:

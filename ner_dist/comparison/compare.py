@@ -26,6 +26,7 @@ from ner_dist.comparison.verdict import Findings, verdict
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
 from ner_dist.files import check_folder, printable, write_atomically
+from ner_dist.formatting import counted
 from ner_dist.run.directory import Run, is_run
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RESAMPLES = 10_000
+LEAST_SHARE = 0.5
+"""Least share of the largest file's sentences that has to be compared."""
 COMPARED = "compare.json"
 REPORTS = ("report.md", "report.html")
 """Files that `ner-dist compare` writes beside compare.json."""
@@ -52,6 +55,7 @@ def compare(
     renaming: Renaming | None = None,
     repair: Repair = "none",
     seed_sd: float | None = None,
+    partial: bool = False,
 ) -> Comparison:
     """Compare two or more models and write compare.json; delete reports of earlier figures.
 
@@ -64,10 +68,12 @@ def compare(
         renaming: new names for types, in all files that contain them; None drops a type.
         repair: repair of gold tags, as in `data.repair`.
         seed_sd: standard deviation of F1 between seeds, known from elsewhere, for models with one run each.
+        partial: compare on less than half of a file's sentences too.
 
     Raises:
         UserError: a path is missing, incomplete or holds no predictions, the models share no type or
-            sentence, `out` is a run, or `seed_sd` is given for models of several seeds.
+            sentence, less than half of the sentences are compared and not `partial`, `out` is a run, or
+            `seed_sd` is given for models of several seeds.
     """
     out = Path(out)
     check_folder(out, where="--out", files=(COMPARED, *REPORTS))
@@ -84,6 +90,8 @@ def compare(
         )
     own = {letter: model.own for letter, model in models.items()}
     aligned, alignment = align_predictions(own, {letter: model.seeds for letter, model in models.items()})
+    if not partial:
+        _check_share(models, alignment)
     alignment = _note_plain_files(models, alignment)
     if repair == "none":  # else its gold is another than the run's
         _check_headlines(models)
@@ -138,6 +146,17 @@ def _on_same_ground(aligned: AlignedPredictions) -> SharedScores:
         models={model: mean(runs) for model, runs in aligned.scores.items()},
         std={model: std(runs) for model, runs in aligned.scores.items()},
     )
+
+
+def _check_share(models: dict[str, ComparedModel], alignment: AlignmentSummary) -> None:
+    largest = max((run for model in models.values() for run in model.own), key=len)
+    if alignment.sentences < LEAST_SHARE * len(largest):
+        raise UserError(
+            f"only {alignment.sentences:,} of {counted(len(largest), 'sentence')} can be compared: the "
+            "others are not in all files, or their gold differs",
+            where=largest.source,
+            fix="name predictions on one test set, or pass --partial to compare on these alone",
+        )
 
 
 def _note_plain_files(models: dict[str, ComparedModel], alignment: AlignmentSummary) -> AlignmentSummary:

@@ -7,22 +7,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import fisher_exact
 
 from ner_dist.comparison.scores import strict_scores
 from ner_dist.data.unlabelled import NO_LABEL
 from ner_dist.errors import UserError
 from ner_dist.evaluation.json_form import OPTIONAL
 from ner_dist.formatting import counted
-from ner_dist.labels import UNLABELLED
+from ner_dist.labels import UNLABELLED, look_up
 
 if TYPE_CHECKING:
     from ner_dist.comparison.alignment import Alignment
     from ner_dist.comparison.predictions import Predictions
+    from ner_dist.labels import LabelSet
 
 log = logging.getLogger(__name__)
 
 EXAMPLES = 5
 """Largest number of examples of sentences that are left out."""
+HARDER_P = 0.001
+"""Below this p-value, sentences that are left out count as harder than others."""
 SHOWN_LENGTH = 200
 """Largest length of an example, in characters."""
 
@@ -70,6 +74,8 @@ class AlignmentSummary:
     """By model."""
     disputed: DisputedGold | None
     """None if the gold tags of all shared sentences agree."""
+    harder: list[str]
+    """Remarks on sentences that a file leaves out, and that another model gets wrong more often."""
     notes: list[str]
 
 
@@ -90,6 +96,34 @@ def left_out(own: dict[str, list[Predictions]], alignment: Alignment) -> dict[st
                 found[model] = LeftOut(len(alone), examples)
         at += len(runs)
     return found
+
+
+def harder(own: dict[str, list[Predictions]], alignment: Alignment, labels: LabelSet) -> list[str]:
+    """Say whether sentences that others leave out are harder than the shared ones, by each model's errors.
+
+    A file that leaves out what its model gets wrong looks better than it is. Fisher's exact test, one-sided.
+    """
+    remarks = []
+    at = 0
+    for model, runs in own.items():
+        run, places = runs[0], alignment.places[at]
+        at += len(runs)
+        onto = run.labels.projection(labels)
+        differs = (look_up(onto, run.gold) != onto[run.predicted]) & (run.gold != UNLABELLED)
+        wrong = np.diff(np.concatenate([[0], np.cumsum(differs)])[run.offsets]) > 0
+        shared = np.zeros(len(run), dtype=bool)
+        shared[places] = True
+        table = [[int((wrong & ~shared).sum()), int((~wrong & ~shared).sum())]]
+        table.append([int((wrong & shared).sum()), int((~wrong & shared).sum())])
+        if fisher_exact(table, alternative="greater").pvalue < HARDER_P:
+            lacking = counted(sum(table[0]), "sentence")
+            out, there = (100 * row[0] / max(sum(row), 1) for row in table)
+            remarks.append(
+                f"The {lacking} of {model} that other files lack are harder: {model} gets {out:.0f} % of "
+                f"them wrong, and {there:.0f} % of the shared ones. A file that leaves out what its model "
+                "gets wrong looks better than it is."
+            )
+    return remarks
 
 
 def _example(run: Predictions, place: int) -> LeftOutSentence:

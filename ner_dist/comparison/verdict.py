@@ -198,7 +198,7 @@ def _settle(findings: Findings, pair: PairDifferences) -> list[str]:
 
 def _caveats(findings: Findings) -> list[str]:
     """Warnings against conclusions that the figures do not support."""
-    caveats = []
+    caveats = [*findings.alignment.harder]
     if findings.uncertainty.drawn == "documents":
         caveats.append(f"{findings.uncertainty.units:,} documents were drawn, with all their sentences.")
     else:

@@ -147,7 +147,7 @@ def test_sentences_whose_gold_differs_are_left_out_and_said_and_scored_by_each_g
 
 def test_gold_that_decides_who_leads_names_no_winner_in_either_order(make, tmp_path):
     """Each model says what its own gold says, on sentences that both read alike."""
-    alike = [B_LINES[1] | {"id": i, "tokens": [f"w{i}", *B_LINES[1]["tokens"][1:]]} for i in range(9)]
+    alike = [B_LINES[1] | {"id": i, "tokens": [f"w{i}", *B_LINES[1]["tokens"][1:]]} for i in range(40)]
     names = [{"tokens": [f"n{i}"], "id": 100 + i} for i in range(30)]
     of_a = [*alike, *(each | {"gold": ["B-PER"], "predicted": ["B-PER"]} for each in names)]
     of_b = [*alike, *(each | {"gold": ["B-LOC"], "predicted": ["B-LOC"]} for each in names)]

@@ -95,6 +95,7 @@ def findings() -> Findings:
             units=29504,
             only_in={"A": LeftOut(3380, [])},
             disputed=None,
+            harder=[],
             notes=[],
         ),
         decomposition={
