@@ -45,9 +45,8 @@ def test_a_file_that_leaves_out_what_its_model_gets_wrong_is_caught(compared):
     # The models err on the same sentences, as models do.
     found = compared(lines(1, error=0.3), right)
     (remark,) = found.alignment.harder
-    assert remark.startswith(
-        f"The {400 - len(right)} sentences of A that other files lack are harder: A gets 100 %"
-    )
+    number = 400 - len(right)
+    assert remark.startswith(f"The {number} sentences of A that other files lack are harder: A gets 100 %")
     assert remark in found.verdict.caveats
     assert f"which leaves out {number} of A" in found.verdict.paragraph
 
