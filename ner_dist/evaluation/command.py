@@ -62,6 +62,7 @@ def evaluate(
     out: str | Path | None = None,
     tags: str | None = None,
     renaming: Renaming | None = None,
+    weights: str | Path | None = None,
 ) -> ModelFigures:
     """Score a model on labelled data, on the entity types that both know.
 
@@ -80,6 +81,7 @@ def evaluate(
         tags: the tag of each of the model's ids, with commas between, or a file of them; None is what its
             config says.
         renaming: the name to use for a type of the model or of the data; None counts it as `O`.
+        weights: a folder with the same model in another form, such as an exported one; None is its own.
 
     Returns:
         The figures: `scores` has `precision`, `recall` and `f1` over all entities, `per_type`, `lenient` and
@@ -113,7 +115,7 @@ def evaluate(
     whole = data is None and split in recipe.data.used_splits
     with running(recipe, model_type=config.model_type) as accelerator:
         tagger, written = load_tagging_model(
-            folder, precision=precision_of(accelerator), device=accelerator.device
+            weights or folder, precision=precision_of(accelerator), device=accelerator.device
         )
         spelt = spell_model(written, folder=folder, given=tags)
         prepared = local_main_first(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from ner_dist.errors import UserError
 from ner_dist.files import atomic_folder, write_tensors
 from ner_dist.model.encoder import max_length, whole_models
+from ner_dist.model.exported import ExportedModel, OnnxSession, is_exported
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -33,6 +35,19 @@ class TaggingModel(torch.nn.Module):
             return self.model(input_ids=input_ids, attention_mask=attention_mask)
 
 
+class _OnnxModel(torch.nn.Module):
+    """An exported model, called like one of transformers."""
+
+    def __init__(self, session: OnnxSession) -> None:
+        super().__init__()
+        self._session = session
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> SimpleNamespace:
+        filled = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        logits = self._session.logits(input_ids.cpu().numpy(), filled.cpu().numpy())
+        return SimpleNamespace(logits=torch.from_numpy(logits).to(input_ids.device))
+
+
 @whole_models()
 def load_tagging_model(
     folder: str | Path, *, precision: str, device: torch.device
@@ -40,12 +55,15 @@ def load_tagging_model(
     """Load a trained token-classification model and its labels by id, as written in its config.
 
     Args:
-        folder: a local folder or a hub name.
+        folder: a local folder or a hub name. An exported model computes on the CPU, in its own precision.
         precision: `fp32`, `bf16` or `fp16`.
         device: device to load it to.
     """
     from transformers import AutoModelForTokenClassification
 
+    if is_exported(folder):
+        exported = ExportedModel.open(Path(folder))
+        return TaggingModel(_OnnxModel(exported.session()), precision="fp32"), exported.tags
     try:
         model, info = AutoModelForTokenClassification.from_pretrained(
             str(folder), dtype=torch.float32, output_loading_info=True
