@@ -100,6 +100,10 @@ def predict(
         typer.Option(help="Number format to compute in; auto is that in which the run was scored."),
     ] = "auto",
     decode: DecodeOption = None,
+    backend: Annotated[
+        Literal["auto", "torch", "onnx"],
+        typer.Option(help="Refuse a model of the other kind: a run (torch), or an exported folder (onnx)."),
+    ] = "auto",
     processes: Annotated[
         int, typer.Option(min=1, help="Number of processes to start on this machine, one for each GPU.")
     ] = 1,
@@ -126,8 +130,9 @@ def predict(
         text_column=text_column,
         precision=precision,
         decode=decode,
+        backend=backend,
     )
-    check(prediction)
+    check(prediction, processes=processes)
     if processes > 1:
         from ner_dist.runtime.launcher import launch
 

@@ -31,7 +31,8 @@ from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import check_folder, write_atomically
 from ner_dist.labels import look_up
 from ner_dist.model.encoder import load_config
-from ner_dist.model.tagger import decoding_of, load_tagging_model
+from ner_dist.model.own_settings import decoding_of
+from ner_dist.model.tagger import load_tagging_model
 from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.run.directory import Run, predicts_iob2

@@ -125,7 +125,7 @@ class LegalTags:
             path = self._transitions.best_path(logits[part])
             predicted[words[part]] = path
             redone.append(words[part])
-            probability.append(_probabilities(logits[part], path))
+            probability.append(probabilities(logits[part], path))
         return np.concatenate(redone), np.concatenate(probability)
 
     def _sentence_of(self, words: np.ndarray) -> np.ndarray:
@@ -139,7 +139,7 @@ class LegalTags:
         return result
 
 
-def _probabilities(logits: np.ndarray, tags: np.ndarray) -> np.ndarray:
+def probabilities(logits: np.ndarray, tags: np.ndarray) -> np.ndarray:
     """The model's probability of the given tags, float64 [n]."""
     scores = logits.astype(np.float64)
     scores -= scores.max(axis=1, keepdims=True)

@@ -6,12 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from ner_dist.data.batch_plan import plan_evaluation
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.encoding import encode
-from ner_dist.data.padding import pad
 from ner_dist.data.synthetic import generate
 from ner_dist.errors import UserError
 from ner_dist.recipe import Synthetic
@@ -21,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ner_dist.data.encoding import Encoded
-    from ner_dist.model.exported import OnnxSession, PlainTokenizer
+    from ner_dist.model.exported import PlainTokenizer
+    from ner_dist.prediction.scorers import Scorer
     from ner_dist.prediction.tagger import Tagger
     from ner_dist.run.directory import Run
 
@@ -53,8 +52,8 @@ def _lines(path: Path) -> list[str]:
 
 def _spread(lines: list[str], number: int) -> list[str]:
     """Some of the lines, from the shortest to the longest."""
-    chosen = np.unique(np.linspace(0, len(lines) - 1, number).astype(int)) if lines else []
     by_length = sorted(lines, key=len)
+    chosen = np.linspace(0, len(lines) - 1, min(number, len(lines))).astype(int)
     return [by_length[i] for i in chosen]
 
 
@@ -81,19 +80,13 @@ def check_tokenizer(tokenizer: PlainTokenizer, tagger: Tagger, sentences: Sequen
     return exported
 
 
-def largest_difference(tagger: Tagger, session: OnnxSession, encoded: Encoded, *, pad_id: int) -> float:
-    """Largest absolute difference of the logits of all subwords; NaN if one is not a number."""
-    largest = 0.0
+def largest_difference(tagger: Tagger, exported: Scorer, encoded: Encoded) -> float:
+    """Largest absolute difference of two logits of a word; NaN if one is not a number."""
     plan = plan_evaluation(encoded.lengths, encoded.sentence, batch_tokens=tagger.batch_tokens)
-    for examples in plan.rank_micro_batches(0, 1):
-        padded = pad(encoded, examples, pad_id=pad_id)
-        # As in evaluations, there is no mask where nothing is padding.
-        mask = None if padded.filled.all() else torch.from_numpy(padded.filled.astype(np.int64))
-        with torch.no_grad():
-            expected = tagger.model(input_ids=torch.from_numpy(padded.input_ids), attention_mask=mask).logits
-        given = session.logits(padded.input_ids, padded.filled)
-        largest = np.maximum(largest, np.abs(given - expected.numpy())[padded.filled].max())
-    return float(largest)
+    micro_batches = plan.rank_micro_batches(0, 1)
+    both = (each.word_logits(encoded, micro_batches) for each in (tagger.scorer, exported))
+    passes = zip(*both, strict=True)
+    return float(np.max([np.abs(given - expected).max(initial=0) for (_, expected), (_, given) in passes]))
 
 
 def check_logits(difference: float, sentences: int) -> None:

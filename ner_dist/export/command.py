@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import torch
+from transformers import PreTrainedTokenizerFast
 
 from ner_dist import __version__
 from ner_dist.errors import UserError
@@ -18,7 +18,7 @@ from ner_dist.export.quantise import ALLOWED_LOSS, check_loss, validation_f1, wr
 from ner_dist.files import atomic_folder, check_folder, printable, typed
 from ner_dist.formatting import counted
 from ner_dist.model.exported import MANIFEST, ExportedModel, Manifest, Scores, is_exported
-from ner_dist.model.tokenizer import padding_id
+from ner_dist.prediction.scorers import OnnxScorer, TorchScorer
 from ner_dist.prediction.tagger import load_tagger
 from ner_dist.run.directory import Run
 
@@ -85,13 +85,14 @@ def _check_out(out: Path) -> None:
 
 def _write_fp32(model: str, tagger: Tagger, folder: Path) -> ExportedModel:
     """Write the folder with fp32 weights, and check that it computes what torch computes."""
-    assert isinstance(tagger.model.model, torch.nn.Module)
-    pad_id = padding_id(tagger.tokenizer)
+    assert isinstance(tagger.scorer, TorchScorer)
+    assert isinstance(tagger.tokenizer, PreTrainedTokenizerFast)
+    pad_id = tagger.scorer.pad_id
     tagger.config.save_pretrained(folder)
     tagger.tokenizer.save_pretrained(folder)
     tagger.tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
     (folder / _FP32).parent.mkdir()
-    write_onnx(tagger.model.model, folder / _FP32, pad_id=pad_id)
+    write_onnx(tagger.scorer.model, folder / _FP32, family=tagger.config.model_type, pad_id=pad_id)
     sentences, origin = check_sentences(Run(Path(model)))
     manifest = Manifest(
         ner_dist=__version__,
@@ -107,7 +108,7 @@ def _write_fp32(model: str, tagger: Tagger, folder: Path) -> ExportedModel:
     )
     exported = ExportedModel(folder, manifest)
     encoded = check_tokenizer(exported.tokenizer(), tagger, sentences)
-    difference = largest_difference(tagger, exported.session(), encoded, pad_id=pad_id)
+    difference = largest_difference(tagger, OnnxScorer(exported.session(), pad_id), encoded)
     check_logits(difference, len(sentences))
     log.info(
         "checked on %s of %s: its logits differ from torch's by at most %.1e",

@@ -17,8 +17,6 @@ from ner_dist.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from transformers import PreTrainedModel
-
 log = logging.getLogger(__name__)
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -50,12 +48,14 @@ def check_packages() -> None:
         raise UserError(f"{', '.join(missing)} not installed", fix="pip install 'ner_dist[onnx]'")
 
 
-def write_onnx(model: PreTrainedModel, path: Path, *, pad_id: int) -> None:
+def write_onnx(model: torch.nn.Module, path: Path, *, family: str, pad_id: int) -> None:
     """Write a model whose batch and length are free; the inputs are `input_ids` and `attention_mask`.
 
     Args:
-        model: a token-classification model in fp32 on the CPU.
+        model: a token-classification model in fp32 on the CPU, called as
+            `model(input_ids=, attention_mask=).logits`.
         path: the file; weights that do not fit into it lie beside it, in `NAME.data`.
+        family: `config.model_type`.
         pad_id: subword id for padding.
 
     Raises:
@@ -86,7 +86,6 @@ def write_onnx(model: PreTrainedModel, path: Path, *, pad_id: int) -> None:
         log.debug("the export failed", exc_info=error)
         cause = error.__cause__ or error
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        family = model.config.model_type
         raise UserError(
             f"torch {torch.__version__} cannot export a model of the family {family}: {reason}",
             where="--format onnx",

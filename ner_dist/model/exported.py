@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 MANIFEST = "export.json"
 """File by which an exported folder is recognised."""
-FORMAT = 1
 _AGAIN = "export the model again with `ner-dist export`"
 
 
@@ -39,7 +38,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     ner_dist: str
     """Version that wrote the folder."""
     model: str

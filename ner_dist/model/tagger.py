@@ -10,16 +10,14 @@ import torch
 
 from ner_dist.errors import UserError
 from ner_dist.files import atomic_folder, write_tensors
+from ner_dist.model import own_settings
 from ner_dist.model.encoder import max_length, whole_models
 from ner_dist.model.exported import ExportedModel, OnnxSession, is_exported
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from ner_dist.recipe import Decode
     from ner_dist.run.directory import Run
-
-_OWN_SETTINGS = "ner_dist"
 
 
 class TaggingModel(torch.nn.Module):
@@ -88,20 +86,6 @@ def load_tagging_model(
     return TaggingModel(model, precision=precision).to(device), tags
 
 
-def own_settings(config: PretrainedConfig) -> dict[str, Any]:
-    """Settings of ner_dist in a saved model's config; empty if another tool wrote it.
-
-    `decode` is the recipe's `evaluation.decode`, `text` the rule by which the texts of the training were cut.
-    """
-    written = getattr(config, _OWN_SETTINGS, None)
-    return written if isinstance(written, dict) else {}
-
-
-def decoding_of(config: PretrainedConfig) -> Decode:
-    """How the tags were chosen with which the model was scored."""
-    return "viterbi" if own_settings(config).get("decode") == "viterbi" else "greedy"
-
-
 def save_model(
     run: Run,
     *,
@@ -115,7 +99,7 @@ def save_model(
 
     `settings` are what `own_settings` returns.
     """
-    setattr(config, _OWN_SETTINGS, settings)
+    setattr(config, own_settings.KEY, settings)
     config.dtype = torch.float32
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
