@@ -168,6 +168,16 @@ class Spans:
     end: np.ndarray
     """int64 [n]: index after the last word."""
 
+    def products(self, values: np.ndarray) -> np.ndarray:
+        """The product over the words of each entity of `values`, float [W]; float [n]."""
+        if not len(self.start):
+            return np.empty(0)
+        # reduceat multiplies from each bound to the next: every second product is that of an entity, the
+        # others lie between entities. The 1.0 lets the last entity end after the last word.
+        bounds = np.stack([self.start, self.end], axis=1).ravel()
+        result: np.ndarray = np.multiply.reduceat(np.append(values, 1.0), bounds)[::2]
+        return result
+
 
 def extract_spans(tags: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, strict: bool) -> Spans:
     """The entities of a sequence of tags.

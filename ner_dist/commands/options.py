@@ -43,4 +43,32 @@ DecodeOption = Annotated[
         "a sentence in which no I- continues nothing (viterbi); as the run was scored if not given."
     ),
 ]
+ThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[TYPE=]P",
+        help="Leave out entities whose probability is below P: of all types, or of one, e.g. PER=0.8. May be "
+        "given several times.",
+    ),
+]
+BiasOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[TYPE=]B",
+        help="Add B to the logits of the tags of all types, or of one, e.g. PER=1; finds more entities. "
+        "May be given several times.",
+    ),
+]
+TargetPrecisionOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P", help="Take the smallest threshold that reached this precision on the validation split."
+    ),
+]
+TargetRecallOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="R", help="Take the smallest bias that reached this recall on the validation split."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")]

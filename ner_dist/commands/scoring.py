@@ -10,7 +10,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from ner_dist.commands.options import DataSettings, DecodeOption, JsonOption, MapOption, ModelArgument
+from ner_dist.commands.options import (
+    BiasOption,
+    DataSettings,
+    DecodeOption,
+    JsonOption,
+    MapOption,
+    ModelArgument,
+    TargetPrecisionOption,
+    TargetRecallOption,
+    ThresholdOption,
+)
 from ner_dist.errors import UserError
 
 
@@ -29,6 +39,10 @@ def evaluate(
         typer.Option(help="Number format to compute in; auto chooses what suits the device."),
     ] = "auto",
     decode: DecodeOption = None,
+    threshold: ThresholdOption = None,
+    bias: BiasOption = None,
+    target_precision: TargetPrecisionOption = None,
+    target_recall: TargetRecallOption = None,
     labels: Annotated[
         str | None,
         typer.Option(
@@ -50,6 +64,7 @@ def evaluate(
     from ner_dist.data.renaming import parse
     from ner_dist.evaluation.command import evaluate as evaluate_model
     from ner_dist.evaluation.command import print_figures
+    from ner_dist.evaluation.operating_point import PerType
 
     figures = evaluate_model(
         model,
@@ -61,6 +76,10 @@ def evaluate(
         out=out,
         tags=labels,
         renaming=parse(renamed or []),
+        threshold=PerType.parse(threshold or [], "--threshold"),
+        bias=PerType.parse(bias or [], "--bias"),
+        target_precision=target_precision,
+        target_recall=target_recall,
     )
     if is_main_process():
         print_figures(figures)
@@ -104,6 +123,10 @@ def predict(
         Literal["auto", "torch", "onnx"],
         typer.Option(help="Refuse a model of the other kind: a run (torch), or an exported folder (onnx)."),
     ] = "auto",
+    threshold: ThresholdOption = None,
+    bias: BiasOption = None,
+    target_precision: TargetPrecisionOption = None,
+    target_recall: TargetRecallOption = None,
     processes: Annotated[
         int, typer.Option(min=1, help="Number of processes to start on this machine, one for each GPU.")
     ] = 1,
@@ -113,6 +136,8 @@ def predict(
     Texts may have any length. The result is in the order of the input. The same command continues a
     prediction that was interrupted.
     """
+    from ner_dist.evaluation.operating_point import PerType
+    from ner_dist.evaluation.point_options import PointOptions
     from ner_dist.prediction.command import Prediction, check, output_format
     from ner_dist.prediction.command import predict as run
     from ner_dist.runtime.accelerator import set_up_logging
@@ -131,6 +156,12 @@ def predict(
         precision=precision,
         decode=decode,
         backend=backend,
+        point=PointOptions.of(
+            PerType.parse(threshold or [], "--threshold"),
+            PerType.parse(bias or [], "--bias"),
+            target_precision,
+            target_recall,
+        ),
     )
     check(prediction, processes=processes)
     if processes > 1:

@@ -20,9 +20,7 @@ def export(
     ] = None,
     allow_loss: Annotated[
         float,
-        typer.Option(
-            metavar="F1", min=0.0, help="F1 on validation that int8 may lose."
-        ),
+        typer.Option(metavar="F1", min=0.0, help="F1 on validation that int8 may lose."),
     ] = 0.005,
     data: Annotated[
         str | None,

@@ -26,12 +26,14 @@ from ner_dist.evaluation.evaluate import evaluate as score_split
 from ner_dist.evaluation.figures import FORMAT, ModelFigures
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
 from ner_dist.evaluation.json_form import as_json
+from ner_dist.evaluation.operating_point import ByType, operating_point
+from ner_dist.evaluation.point_options import PointOptions
 from ner_dist.evaluation.predictions import verify, write_predictions
 from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import check_folder, write_atomically
 from ner_dist.labels import look_up
 from ner_dist.model.encoder import load_config
-from ner_dist.model.own_settings import decoding_of
+from ner_dist.model.own_settings import decoding_of, temperature_of, trained_here
 from ner_dist.model.tagger import load_tagging_model
 from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
 from ner_dist.recipe_file import data_section, load_recipe
@@ -64,6 +66,10 @@ def evaluate(
     tags: str | None = None,
     renaming: Renaming | None = None,
     weights: str | Path | None = None,
+    threshold: ByType = 0.0,
+    bias: ByType = 0.0,
+    target_precision: float | None = None,
+    target_recall: float | None = None,
 ) -> ModelFigures:
     """Score a model on labelled data, on the entity types that both know.
 
@@ -83,13 +89,19 @@ def evaluate(
             config says.
         renaming: the name to use for a type of the model or of the data; None counts it as `O`.
         weights: a folder with the same model in another form, such as an exported one; None is its own.
+        threshold: entities whose calibrated probability is below become `O`: a number, or one for each type
+            that a mapping names.
+        bias: added to the logits of a type's tags before tags are chosen, likewise.
+        target_precision: take the smallest threshold that reaches this precision on the validation split.
+        target_recall: take the smallest bias that reaches this recall there.
 
     Returns:
         The figures: `scores` has `precision`, `recall` and `f1` over all entities, `per_type`, `lenient` and
         others.
 
     Raises:
-        UserError: the model or the data cannot be used, they share no type, or `out` holds a run.
+        UserError: the model or the data cannot be used, they share no type, `out` holds a run, a type of a
+            threshold or bias is unknown, or a target is not reached.
 
     Example:
         >>> import ner_dist
@@ -102,6 +114,7 @@ def evaluate(
     if out is not None:
         _check_out(Run(Path(out)))
     folder = str(run.model) if run.model.is_dir() else model
+    options = PointOptions.of(threshold, bias, target_precision, target_recall)
     recipe = Recipe(
         name="evaluation",
         output_dir=str(out or "."),
@@ -112,6 +125,8 @@ def evaluate(
         precision=precision,
     )
     config = load_config(recipe.model)
+    decode = decode or decoding_of(config)
+    least, added = options.resolve(folder, decode)
     # All splits of a run's own data: their labels are those that it learned.
     whole = data is None and split in recipe.data.used_splits
     with running(recipe, model_type=config.model_type) as accelerator:
@@ -123,17 +138,27 @@ def evaluate(
             accelerator, lambda: prepare(recipe, config, splits=None if whole else [split])
         )
         say_notes(prepared)
-        iob2 = tags is None and predicts_iob2(run)
+        iob2 = tags is None and (predicts_iob2(run) or trained_here(config))
         scored = _match(spelt, prepared, split, renaming or {}, model=model, iob2=iob2)
         report_without_subwords(split, scored.split)
+        point = operating_point(
+            temperature=temperature_of(config),
+            threshold=least,
+            bias=added,
+            spelt=spelt,
+            to=places(spelt.names, renaming or {}, scored.known.types),
+            known=scored.known.types,
+            scored=scored.split.labels.types,
+        )
         evaluation = score_split(
             tagger,
             scored.split,
             accelerator=accelerator,
             batch_tokens=batch_tokens,
-            decode=decode or decoding_of(config),
+            decode=decode,
             decoder=None if scored.decoder.is_identity else scored.decoder,
             with_predictions=out is not None or scored.split.prepared.repeats is not None,
+            point=point,
         )
         _say_scheme(written, scored.decoder, evaluation.scheme, model)
         scores = replace(
@@ -150,6 +175,8 @@ def evaluate(
             scores=scores,
             predicted_scheme=evaluation.scheme,
             map=dict(renaming) if renaming else None,
+            threshold=least.by_type(scored.known.types),
+            bias=added.by_type(scored.known.types),
         )
         if out is not None and accelerator.is_main_process:
             _write(Run(Path(out)), scored.split, evaluation, figures)
@@ -161,6 +188,8 @@ class _Scored:
     """A split in the labels that model and data share, and what the model's ids mean in them."""
 
     split: LabelledSplit
+    known: LabelSet
+    """The types of the model, under their new names."""
     decoder: Decoder
     gold_ids: Callable[[np.ndarray, np.ndarray], np.ndarray]
     """Gives ids in the shared labels for the data's own, int [W], and offsets [N+1]."""
@@ -188,7 +217,7 @@ def _match(
         pad_id=data.pad_id,
         annotation=annotation_of(renamed, sentences.source, sentences.offsets, labels),
     )
-    return _Scored(labelled, decoder, gold_ids)
+    return _Scored(labelled, known, decoder, gold_ids)
 
 
 def _write(target: Run, labelled: LabelledSplit, evaluation: EvaluationResult, figures: ModelFigures) -> None:

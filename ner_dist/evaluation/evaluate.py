@@ -19,15 +19,19 @@ import torch
 
 from ner_dist.data.batch_plan import plan_evaluation
 from ner_dist.data.words_without_subwords import join_entities
-from ner_dist.evaluation import metrics
+from ner_dist.evaluation import exchange, metrics
+from ner_dist.evaluation.answers import DIGITS, Answers
+from ner_dist.evaluation.exchange import exchange_words, sum_over_ranks
 from ner_dist.evaluation.figures import BothDecodings, LenientScores, SplitFigures
-from ner_dist.evaluation.forward import HostCopy, LossSum, word_logits
-from ner_dist.evaluation.legal import LegalTags
-from ner_dist.labels import OUTSIDE, UNLABELLED
+from ner_dist.evaluation.forward import LossSum, word_logits
+from ner_dist.evaluation.operating_point import OperatingPoint
+from ner_dist.labels import UNLABELLED
 from ner_dist.runtime.progress import progress
 from ner_dist.runtime.signals import Stopped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accelerate import Accelerator
 
     from ner_dist.data.labelled import LabelledSplit
@@ -36,10 +40,7 @@ if TYPE_CHECKING:
     from ner_dist.recipe import Decode
     from ner_dist.runtime.signals import PreemptionFlag
 
-# Words that are counted, or whose predictions are exchanged, at a time.
-_CHUNK = 1_000_000
-# Confidence is kept in whole ten-thousandths: a sum over ranks is exact then, and 4 digits are written.
-_DIGITS = 4
+_AS_TRAINED = OperatingPoint()
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def evaluate(
     decode: Decode = "greedy",
     decoder: Decoder | None = None,
     with_predictions: bool = False,
+    point: OperatingPoint = _AS_TRAINED,
+    keep: Callable[[np.ndarray, np.ndarray], None] | None = None,
     stop: PreemptionFlag | None = None,
 ) -> EvaluationResult:
     """Score the model on every sentence of a split, each exactly once.
@@ -124,6 +127,8 @@ def evaluate(
         decoder: what the model's ids mean in the split's labels, if it is not the same; the loss is NaN
             then, unless they are one to one and its predictions are in IOB2.
         with_predictions: return the predictions of all words and their confidence, on every rank.
+        point: thresholds and biases.
+        keep: called with the words of each forward pass, int [n], and their logits, float32 [n, labels].
         stop: asked after every forward pass.
 
     Raises:
@@ -133,29 +138,14 @@ def evaluate(
     rank, world = accelerator.process_index, accelerator.num_processes
     tags, labels = split.tags, split.labels
     plan = plan_evaluation(split.encoded.lengths, split.encoded.sentence, batch_tokens=batch_tokens)
-    predicted = np.full(len(tags), labels.label2id["O"], dtype=np.int16)
-    scored = np.zeros(len(tags), dtype=np.int8)
-    confidence = np.full(len(tags), 10**_DIGITS, dtype=np.int16) if with_predictions else None
-    loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
-    pending: tuple[np.ndarray, HostCopy, HostCopy | None] | None = None
     # Both ways of decoding are counted for the figures of record.
-    legal = None
-    if decoder is None and (decode == "viterbi" or with_predictions):
-        legal = LegalTags(split.encoded, split.offsets, labels)
+    legal = decoder is None and (decode == "viterbi" or with_predictions)
+    answers = Answers(
+        split, accelerator.device, point=point, legal=legal, with_confidence=with_predictions, keep=keep
+    )
+    loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
     has_loss, scheme = decoder is None or decoder.one_to_one, "IOB2"
     loss_of = LossSum(split, accelerator.device)
-
-    def store() -> None:
-        # One batch late, so that the device computes the next one while this one is stored.
-        if pending is not None:
-            words, answers, scores = pending
-            ids, *sure = answers.wait()
-            predicted[words] = ids
-            if confidence is not None:
-                confidence[words] = sure[0]
-            if legal is not None and scores is not None:
-                legal.keep(words, ids, scores.wait())
-            np.add.at(scored, words, 1)
 
     was_training = model.training
     model.eval()
@@ -173,46 +163,38 @@ def evaluate(
         for done, (batch, logits) in enumerate(passes, start=1):
             if has_loss:
                 loss_sum += loss_of(logits, batch).double()
-            store()
-            answers = [logits.argmax(-1), *([_confidence(logits)] if with_predictions else [])]
-            scores = HostCopy(logits) if legal is not None else None
-            pending = (batch.words, HostCopy(torch.stack(answers)), scores)
+            answers.take(batch.words, logits)
             show(done)
             if stop is not None and stop.agreed():
                 raise Stopped
-        store()
+        answers.store()
     model.train(was_training)
 
     if decoder is not None:
-        scheme = _decode(predicted, scored, split.offsets, decoder, accelerator=accelerator)
+        scheme = _decode(answers, split.offsets, decoder, accelerator=accelerator)
         has_loss = has_loss and scheme == "IOB2"
-    ways: dict[str, np.ndarray] = {"greedy": predicted}
-    if legal is not None:
-        ways["viterbi"] = predicted.copy()
-        redone, probability = legal.decode(ways["viterbi"])
-        if decode == "viterbi" and confidence is not None:
-            confidence[redone] = (probability * 10**_DIGITS).round()
+    ways = {"greedy": answers.greedy} | ({"viterbi": answers.legal()} if legal else {})
     chosen = decode if decode in ways else "greedy"
     if not with_predictions:
         ways = {chosen: ways[chosen]}
-    if split.annotation is not None:
-        outside = labels.label2id[OUTSIDE]
-        ways = {name: split.annotation.scored(answers, outside) for name, answers in ways.items()}
+    for each in ways.values():
+        answers.settle(each)
     here = plan.rank_sentences(rank, world, n_sentences=split.n_sentences)
-    counted = [_count(here, split.offsets, tags, answers, scored, labels) for answers in ways.values()]
-    sums, loss = _reduce(np.stack(counted), loss_sum, accelerator=accelerator)
+    counted = [_count(here, split.offsets, tags, each.tags, answers.scored, labels) for each in ways.values()]
+    sums = sum_over_ranks(np.stack(counted), accelerator)
+    loss = float(sum_over_ranks(loss_sum.cpu().numpy(), accelerator))
     unpacked = dict(zip(ways, (_unpack(totals, labels) for totals in sums), strict=True))
     strict, lenient, (correct, read, sentences, loss_words, words) = unpacked[chosen]
-    predicted = ways[chosen]
     if sentences != split.n_sentences or read != len(tags):
         raise AssertionError(
             f"scored {sentences} of {split.n_sentences} sentences, {read} of {len(tags)} words"
         )
     answered = {}
-    if confidence is not None:
-        predicted, confidence = _exchange(predicted, confidence, scored, split, accelerator=accelerator)
+    if with_predictions:
+        own = np.array([ways[chosen].tags, ways[chosen].confidence], dtype=np.int16)
+        predicted, confidence = exchange_words(own, answers.scored, split, accelerator=accelerator)
         join_entities(predicted, split.without_subwords(), split.offsets, labels)
-        answered = {"predicted": predicted, "confidence": confidence / 10**_DIGITS}
+        answered = {"predicted": predicted, "confidence": confidence / 10**DIGITS}
     return EvaluationResult(
         labels=labels,
         strict=strict,
@@ -229,28 +211,12 @@ def evaluate(
     )
 
 
-def _decode(
-    predicted: np.ndarray,
-    scored: np.ndarray,
-    offsets: np.ndarray,
-    decoder: Decoder,
-    *,
-    accelerator: Accelerator,
-) -> str:
+def _decode(answers: Answers, offsets: np.ndarray, decoder: Decoder, *, accelerator: Accelerator) -> str:
     """Turn the ids that this rank predicted into label ids, in place; returns the model's scheme."""
-
-    def over_ranks(evidence: np.ndarray) -> np.ndarray:
-        zero = torch.zeros((), dtype=torch.float64, device=accelerator.device)
-        return _reduce(evidence, zero, accelerator=accelerator)[0]
-
-    return decoder.decode_words(predicted, np.flatnonzero(scored), offsets, add_up=over_ranks)
-
-
-def _confidence(logits: torch.Tensor) -> torch.Tensor:
-    """The largest probability of each row of [n, labels], in ten-thousandths; 0 where it is not a number."""
-    probability = (logits.amax(-1) - logits.logsumexp(-1)).exp().nan_to_num(0.0)
-    result: torch.Tensor = (probability * 10**_DIGITS).round().long()
-    return result
+    words = np.flatnonzero(answers.scored)
+    return decoder.decode_words(
+        answers.greedy.tags, words, offsets, add_up=lambda evidence: sum_over_ranks(evidence, accelerator)
+    )
 
 
 def _count(
@@ -265,7 +231,7 @@ def _count(
     lengths = offsets[sentences + 1] - offsets[sentences]
     totals = np.zeros(6 * len(labels.types) + 5, dtype=np.int64)
     # In parts: what counting needs beside the predictions would be many times their size.
-    part = np.cumsum(lengths) // _CHUNK
+    part = np.cumsum(lengths) // exchange.CHUNK
     for piece in np.split(np.arange(len(sentences)), np.flatnonzero(np.diff(part)) + 1):
         starts, sizes = offsets[sentences[piece]], lengths[piece]
         own_offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -288,38 +254,3 @@ def _unpack(totals: np.ndarray, labels: LabelSet) -> tuple[metrics.Counts, metri
         metrics.Counts.from_array(part.reshape(3, -1)) for part in (totals[:width], totals[width : 2 * width])
     )
     return strict, lenient, tuple(int(value) for value in totals[2 * width :])
-
-
-def _reduce(counts: np.ndarray, loss: torch.Tensor, *, accelerator: Accelerator) -> tuple[np.ndarray, float]:
-    totals = torch.from_numpy(counts).to(accelerator.device)
-    if accelerator.num_processes > 1:
-        torch.distributed.all_reduce(totals)
-        torch.distributed.all_reduce(loss)
-    return totals.cpu().numpy(), float(loss)
-
-
-def _exchange(
-    predicted: np.ndarray,
-    confidence: np.ndarray,
-    scored: np.ndarray,
-    split: LabelledSplit,
-    *,
-    accelerator: Accelerator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Every word's prediction and confidence from the one rank that made it, each int16 [W]."""
-    own = np.stack([predicted, confidence])
-    whole = np.empty_like(own)
-    expected = np.zeros(len(predicted), dtype=bool)
-    owned = split.encoded.word_index
-    expected[owned[owned >= 0]] = True
-    for start in range(0, len(predicted), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        both = np.vstack([np.where(scored[part] > 0, own[:, part], 0), scored[part]]).astype(np.int32)
-        shared = torch.from_numpy(both).to(accelerator.device)
-        if accelerator.num_processes > 1:
-            torch.distributed.all_reduce(shared)
-        *values, times = shared.cpu().numpy()
-        if not np.array_equal(times, expected[part]):
-            raise AssertionError("a word was predicted twice, or not at all")
-        whole[:, part] = np.where(expected[part], values, own[:, part])
-    return whole[0], whole[1]

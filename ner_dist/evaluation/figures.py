@@ -94,3 +94,7 @@ class ModelFigures:
     """The scheme of the model's own tags."""
     map: dict[str, str | None] | None = field(default=None, metadata=OPTIONAL)
     """New names of types, as `--map` gave them."""
+    threshold: dict[str, float] | None = field(default=None, metadata=OPTIONAL)
+    """Least probability of an entity, by type of the model; None if all are kept."""
+    bias: dict[str, float] | None = field(default=None, metadata=OPTIONAL)
+    """What was added to the logits of its tags, by type of the model; None if nothing was."""

@@ -29,8 +29,13 @@ class Transitions:
         places = np.arange(len(self._kind))
         self._inside = places[self._kind == _INSIDE]
         # The tags that may precede each I-: its B- and itself.
-        same = self._type[None, :] == self._type[self._inside][:, None]
-        self._before = same & (self._kind != 0)
+        before = (self._type[None, :] == self._type[self._inside][:, None]) & (self._kind != 0)
+        self._lower = before.argmax(axis=1)
+        self._upper = before.shape[1] - 1 - before[:, ::-1].argmax(axis=1)
+
+    def __len__(self) -> int:
+        """Number of labels."""
+        return len(self._kind)
 
     def illegal(self, tags: np.ndarray, first: np.ndarray) -> np.ndarray:
         """Words whose I- continues nothing, bool [n].
@@ -45,42 +50,55 @@ class Transitions:
         result: np.ndarray = (kind == _INSIDE) & ~continues
         return result
 
-    def best_path(self, scores: np.ndarray) -> np.ndarray:
-        """The most probable legal tags of one sentence, int16 [n].
+    def best_paths(self, scores: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """The most probable legal tags of sentences, int16 [n].
 
         Args:
             scores: log-probabilities or logits of each word, float [n, labels].
+            offsets: int64 [S+1]: sentence i holds the words offsets[i]:offsets[i + 1], at least one.
         """
-        words, labels = scores.shape
-        came_from = np.zeros((words, labels), dtype=np.int16)
-        best = scores[0].astype(np.float64)
+        # All sentences advance together, the longest first, so that those that go on are the first ones.
+        lengths = np.diff(offsets)
+        order = np.argsort(-lengths, kind="stable")
+        starts, lengths = offsets[:-1][order], lengths[order]
+        came_from = np.zeros(scores.shape, dtype=np.int16)
         # Logits of a word differ from its log-probabilities by a constant, which no path avoids.
-        best[self._inside] = -np.inf
-        for word in range(1, words):
-            origin = np.full(labels, int(best.argmax()), dtype=np.int16)
-            if len(self._inside):
-                origin[self._inside] = np.where(self._before, best, -np.inf).argmax(axis=1)
-            best = best[origin] + scores[word]
-            came_from[word] = origin
-        path = np.empty(words, dtype=np.int16)
-        path[-1] = int(best.argmax())
-        for word in range(words - 1, 0, -1):
-            path[word - 1] = came_from[word, path[word]]
+        best = scores[starts].astype(np.float64)
+        best[:, self._inside] = -np.inf
+        going_on = [int(np.searchsorted(-lengths, -step)) for step in range(lengths.max(initial=0))]
+        for step, number in enumerate(going_on[1:], start=1):
+            words, before = starts[:number] + step, best[:number]
+            origin = np.repeat(before.argmax(axis=1)[:, None], scores.shape[1], axis=1)
+            upper = before[:, self._upper] > before[:, self._lower]
+            origin[:, self._inside] = np.where(upper, self._upper, self._lower)
+            best[:number] = np.take_along_axis(before, origin, axis=1) + scores[words]
+            came_from[words] = origin
+        path = np.empty(len(scores), dtype=np.int16)
+        tags = best.argmax(axis=1)
+        for step in range(len(going_on) - 1, -1, -1):
+            number = going_on[step]
+            words = starts[:number] + step
+            path[words] = tags[:number]
+            tags[:number] = came_from[words, tags[:number]]
         return path
 
 
 class LegalTags:
     """Collects what legal tags need during the forward passes of an evaluation."""
 
-    def __init__(self, encoded: Encoded, offsets: np.ndarray, labels: LabelSet) -> None:
+    def __init__(
+        self, encoded: Encoded, offsets: np.ndarray, labels: LabelSet, *, bias: np.ndarray | None = None
+    ) -> None:
         """Prepare for the passes of a split.
 
         Args:
             encoded: its examples.
             offsets: int64 [N+1]: sentence i holds the words offsets[i]:offsets[i + 1].
             labels: what the model's ids mean.
+            bias: float32 [labels], added to the logits before tags are chosen.
         """
         self._transitions = Transitions(labels)
+        self._bias = bias
         self._offsets = offsets
         # Of a sentence with several windows, one pass alone does not show whether its tags are legal.
         self._in_windows = np.bincount(encoded.sentence, minlength=len(offsets) - 1) > 1
@@ -92,8 +110,8 @@ class LegalTags:
 
         Args:
             words: index of each word of a pass in the split, int [n]; those of a sentence rise.
-            tags: the most probable label id of each, int [n].
-            logits: float32 [n, labels].
+            tags: the best label id of each, with the bias, int [n].
+            logits: float32 [n, labels], without it.
         """
         sentence = self._sentence_of(words)
         wrong = self._transitions.illegal(tags, self._first(sentence))
@@ -109,24 +127,22 @@ class LegalTags:
             predicted: label id of every word of the split, int16 [W]; only words that were kept change.
 
         Returns:
-            The words of sentences that were decoded again, int64 [n], and the model's probability of their
-            tags, float64 [n].
+            The words of sentences that were decoded again, int64 [n], and their logits, float32 [n, labels].
         """
-        redone, probability = [np.empty(0, dtype=np.int64)], [np.empty(0)]
+        labels = len(self._transitions)
         if not self._words:
-            return redone[0], probability[0]
+            return np.empty(0, dtype=np.int64), np.empty((0, labels), dtype=np.float32)
         words, logits = np.concatenate(self._words), np.concatenate(self._logits)
         order = np.argsort(words, kind="stable")
         words, logits = words[order], logits[order]
         sentence = self._sentence_of(words)
         wrong = self._transitions.illegal(predicted[words], self._first(sentence))
-        for number in np.unique(sentence[wrong]):
-            part = slice(*np.searchsorted(sentence, (number, number + 1)))
-            path = self._transitions.best_path(logits[part])
-            predicted[words[part]] = path
-            redone.append(words[part])
-            probability.append(probabilities(logits[part], path))
-        return np.concatenate(redone), np.concatenate(probability)
+        chosen = np.isin(sentence, sentence[wrong])
+        words, logits = words[chosen], logits[chosen]
+        offsets = np.append(np.flatnonzero(self._first(sentence[chosen])), len(words))
+        scores = logits if self._bias is None else logits + self._bias
+        predicted[words] = self._transitions.best_paths(scores, offsets)
+        return words, logits
 
     def _sentence_of(self, words: np.ndarray) -> np.ndarray:
         result: np.ndarray = np.searchsorted(self._offsets, words, side="right") - 1
@@ -137,12 +153,3 @@ class LegalTags:
         """Words before which the sentence changes; words without subwords lie between others like nothing."""
         result: np.ndarray = np.diff(sentence, prepend=-1) != 0
         return result
-
-
-def probabilities(logits: np.ndarray, tags: np.ndarray) -> np.ndarray:
-    """The model's probability of the given tags, float64 [n]."""
-    scores = logits.astype(np.float64)
-    scores -= scores.max(axis=1, keepdims=True)
-    share = np.exp(scores)
-    result: np.ndarray = share[np.arange(len(tags)), tags] / share.sum(axis=1)
-    return result

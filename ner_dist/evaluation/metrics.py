@@ -81,7 +81,7 @@ class EntityScores:
     per_type: dict[str, TypeScores]
 
 
-def _matches(gold: Spans, predicted: Spans) -> np.ndarray:
+def matches(gold: Spans, predicted: Spans) -> np.ndarray:
     """Mask of the gold entities that were predicted with the same words and type, bool [n]."""
     if not len(predicted.start):
         return np.zeros(len(gold.start), dtype=bool)
@@ -112,7 +112,7 @@ def count(
     gold, predicted, offsets = labelled_only(gold, predicted, offsets)
     of_gold = extract_spans(gold, offsets, labels, strict=strict)
     of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
-    right = of_gold.type[_matches(of_gold, of_predicted)]
+    right = of_gold.type[matches(of_gold, of_predicted)]
     by_kind = (right, of_predicted.type, of_gold.type)
     return Counts(*(np.bincount(types, minlength=len(labels.types)) for types in by_kind))
 
@@ -127,7 +127,7 @@ def count_per_sentence(
     gold, predicted, offsets = labelled_only(gold, predicted, offsets)
     of_gold = extract_spans(gold, offsets, labels, strict=strict)
     of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
-    right = _matches(of_gold, of_predicted)
+    right = matches(of_gold, of_predicted)
     by_kind = (
         (of_gold.start[right], of_gold.type[right]),
         (of_predicted.start, of_predicted.type),

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from ner_dist import __version__
 from ner_dist.errors import UserError
+from ner_dist.evaluation.operating_curve import read_curve, write_curve
 from ner_dist.export.check import check_logits, check_sentences, check_tokenizer, largest_difference
 from ner_dist.export.graph import check_packages, write_onnx
 from ner_dist.export.quantise import ALLOWED_LOSS, check_loss, validation_f1, write_int8
@@ -91,9 +92,12 @@ def _write_fp32(model: str, tagger: Tagger, folder: Path) -> ExportedModel:
     tagger.config.save_pretrained(folder)
     tagger.tokenizer.save_pretrained(folder)
     tagger.tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    run = Run(Path(model))
+    if (curve := read_curve(run.model if run.model.is_dir() else model)) is not None:
+        write_curve(folder, curve)
     (folder / _FP32).parent.mkdir()
     write_onnx(tagger.scorer.model, folder / _FP32, family=tagger.config.model_type, pad_id=pad_id)
-    sentences, origin = check_sentences(Run(Path(model)))
+    sentences, origin = check_sentences(run)
     manifest = Manifest(
         ner_dist=__version__,
         model=_FP32,

@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ner_dist import __version__
 from ner_dist.errors import UserError, disk_errors
+from ner_dist.evaluation.point_options import PointOptions
 from ner_dist.files import check_folder, printable, typed
 from ner_dist.formatting import counted
 from ner_dist.model.exported import is_exported
@@ -55,6 +56,7 @@ class Prediction:
     decode: Decode | None = None
     backend: Literal["auto", "torch", "onnx"] = "auto"
     """`torch` or `onnx` refuse a model of the other kind; `auto` takes either."""
+    point: PointOptions = field(default_factory=PointOptions)
 
     def items(self) -> Iterator[Item]:
         """What to tag, in order."""
@@ -74,6 +76,7 @@ class Prediction:
             words.append(f"--text-column={self.text_column}")
         if self.decode is not None:
             words.append(f"--decode={self.decode}")
+        words += self.point.arguments()
         return [*words, "--", self.model, self.input]
 
     def about(self, tagger: Tagger) -> dict[str, object]:
@@ -85,6 +88,7 @@ class Prediction:
         folder = run.model if run.model.is_dir() else Path(self.model)
         model = [[file.name, *_stamp(file)] for file in sorted(folder.glob("*")) if file.is_file()]
         how = [self.output_format, self.input_format, self.text_column, tagger.precision, tagger.decode]
+        how += self.point.arguments()
         commit = getattr(tagger.config, "_commit_hash", None)  # of a model on the hub
         return {"version": __version__, "model": [self.model, model, commit], "input": read, "how": how}
 
@@ -214,7 +218,17 @@ def _load(prediction: Prediction, device: torch.device | None) -> Tagger:
     from ner_dist.prediction.tagger import load_tagger
 
     began = time.perf_counter()
-    tagger = load_tagger(prediction.model, prediction.precision, device, prediction.decode)
+    point = prediction.point
+    tagger = load_tagger(
+        prediction.model,
+        prediction.precision,
+        device,
+        prediction.decode,
+        threshold=point.threshold,
+        bias=point.bias,
+        target_precision=point.target_precision,
+        target_recall=point.target_recall,
+    )
     log.info(
         "%s on %s in %s, loaded in %.1f s: %s",
         *(prediction.model, tagger.device.type, tagger.precision, time.perf_counter() - began),

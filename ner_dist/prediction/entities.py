@@ -65,13 +65,7 @@ class TaggedWords:
     def entities(self) -> PredictedSpans:
         """The entities, read leniently: an I- that continues none begins one, so that nothing is lost."""
         spans = extract_spans(self.tags, self.offsets, self.labels, strict=False)
-        if not len(spans.start):
-            return PredictedSpans(spans.type, spans.start, spans.end, np.empty(0))
-        # Every second product is that of an entity, the others are those of what lies between; the 1.0 is
-        # where an entity that ends the last sentence ends.
-        bounds = np.stack([spans.start, spans.end], axis=1).ravel()
-        probability = np.multiply.reduceat(np.append(self.probability, 1.0), bounds)[::2]
-        return PredictedSpans(spans.type, spans.start, spans.end, probability)
+        return PredictedSpans(spans.type, spans.start, spans.end, spans.products(self.probability))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -18,10 +18,12 @@ from ner_dist.data.words import TextRule
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.errors import UserError
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
-from ner_dist.evaluation.legal import LegalTags, probabilities
+from ner_dist.evaluation.legal import LegalTags
+from ner_dist.evaluation.operating_point import ByType, OperatingPoint, operating_point
+from ner_dist.evaluation.point_options import PointOptions
 from ner_dist.labels import OUTSIDE, LabelSet
 from ner_dist.model.exported import is_exported
-from ner_dist.model.own_settings import decoding_of, own_settings
+from ner_dist.model.own_settings import decoding_of, own_settings, temperature_of, trained_here
 from ner_dist.prediction.entities import Entity, TaggedItem, TaggedWords, entities_of
 from ner_dist.prediction.items import Item
 from ner_dist.prediction.loading import load_exported, load_trained
@@ -68,6 +70,8 @@ class Tagger:
     """Maps the model's ids to `labels`."""
     decode: Decode
     """How tags are chosen; see `evaluation.decode` of a recipe. `greedy` if `decoder` has work to do."""
+    point: OperatingPoint
+    """Thresholds, biases and the temperature of probabilities."""
     text_rule: TextRule
     """How texts are cut into sentences of words."""
 
@@ -166,28 +170,39 @@ class Tagger:
         if not len(split.tags):
             return TaggedWords(split.tags, np.empty(0), offsets, self.labels)
         encoded = encode(split, self.tokenizer, max_length=self.max_length, overlap=self.overlap)
-        predicted, probability = self._predict(encoded, split)
+        predicted, probability = self._choose(self._logits(encoded), encoded, offsets)
         gaps = encoded.without_subwords(len(predicted))
         self._decode(predicted, gaps, offsets)
+        missing = np.zeros(len(predicted), dtype=bool)
+        missing[gaps] = True
+        self.point.drop(predicted, probability, missing, offsets, self.labels)
         join_entities(predicted, gaps, offsets, self.labels)
         return TaggedWords(predicted, probability, offsets, self.labels)
 
-    def _predict(self, encoded: Encoded, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    def _logits(self, encoded: Encoded) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Run forward passes; yield the words of each, int [n], and their logits, float32 [n, labels]."""
+        plan = plan_evaluation(encoded.lengths, encoded.sentence, batch_tokens=self.batch_tokens)
+        yield from self.scorer.word_logits(encoded, plan.rank_micro_batches(0, 1))
+
+    def _choose(
+        self, passes: Iterable[tuple[np.ndarray, np.ndarray]], encoded: Encoded, offsets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The model's id of every word, int16 [W], and its probability, float64 [W].
 
         At words without subwords they are 0 and 1.0.
         """
-        predicted, probability = np.zeros(len(split.tags), dtype=np.int16), np.ones(len(split.tags))
-        legal = LegalTags(encoded, split.offsets, self.labels) if self.decode == "viterbi" else None
-        plan = plan_evaluation(encoded.lengths, encoded.sentence, batch_tokens=self.batch_tokens)
-        for words, logits in self.scorer.word_logits(encoded, plan.rank_micro_batches(0, 1)):
-            predicted[words] = tags = logits.argmax(-1)
+        predicted, probability = np.zeros(offsets[-1], dtype=np.int16), np.ones(offsets[-1])
+        legal = None
+        if self.decode == "viterbi":
+            legal = LegalTags(encoded, offsets, self.labels, bias=self.point.bias)
+        for words, logits in passes:
+            predicted[words] = tags = self.point.best(logits)
             if legal is not None:
                 legal.keep(words, tags, logits)
-            probability[words] = probabilities(logits, tags)
+            probability[words] = self.point.probabilities(logits, tags)
         if legal is not None:
-            redone, of_redone = legal.decode(predicted)
-            probability[redone] = of_redone
+            redone, logits = legal.decode(predicted)
+            probability[redone] = self.point.probabilities(logits, predicted[redone])
         return predicted, probability
 
     def _decode(self, predicted: np.ndarray, gaps: np.ndarray, offsets: np.ndarray) -> None:
@@ -214,6 +229,11 @@ def load_tagger(
     precision: Precision = "auto",
     device: str | torch.device | None = None,
     decode: Decode | None = None,
+    *,
+    threshold: ByType = 0.0,
+    bias: ByType = 0.0,
+    target_precision: float | None = None,
+    target_recall: float | None = None,
 ) -> Tagger:
     """Load a trained model to tag with.
 
@@ -227,9 +247,15 @@ def load_tagger(
         device: such as `cpu` or `cuda:1`; None is a GPU if there is one, else the CPU.
         decode: `greedy` or `viterbi`, as `evaluation.decode` of a recipe; None is how the model was scored,
             or `greedy`.
+        threshold: entities whose calibrated probability is below become `O`: a number, or one for each type
+            that a mapping names.
+        bias: added to the logits of a type's tags before tags are chosen, likewise; it raises recall.
+        target_precision: take the smallest threshold that reaches this precision on the validation split.
+        target_recall: take the smallest bias that reaches this recall there.
 
     Raises:
-        UserError: the model cannot be loaded, or the device cannot compute in this precision.
+        UserError: the model cannot be loaded, the device cannot compute in this precision, a type is
+            unknown, or a target is not reached.
 
     Example:
         >>> import ner_dist
@@ -244,7 +270,15 @@ def load_tagger(
     loaded = load(path, precision, device)
     spelt = spell_model(loaded.tags, folder=loaded.folder, given=None)
     labels = known_labels(spelt, {})
-    decoder = Decoder(spelt=spelt, to=places(spelt.names, {}, labels.types), labels=labels, iob2=loaded.iob2)
+    decoder = Decoder(
+        spelt=spelt,
+        to=places(spelt.names, {}, labels.types),
+        labels=labels,
+        iob2=loaded.iob2 or trained_here(loaded.config),
+    )
+    chosen: Decode = (decode or decoding_of(loaded.config)) if decoder.is_identity else "greedy"
+    options = PointOptions.of(threshold, bias, target_precision, target_recall)
+    least, added = options.resolve(loaded.folder, chosen)
     return Tagger(
         labels=labels,
         scorer=loaded.scorer,
@@ -255,7 +289,16 @@ def load_tagger(
         overlap=loaded.overlap,
         batch_tokens=loaded.batch_tokens,
         decoder=decoder,
-        decode=(decode or decoding_of(loaded.config)) if decoder.is_identity else "greedy",
+        decode=chosen,
+        point=operating_point(
+            temperature=temperature_of(loaded.config),
+            threshold=least,
+            bias=added,
+            spelt=spelt,
+            to=decoder.to,
+            known=labels.types,
+            scored=labels.types,
+        ),
         text_rule=text_rule(loaded.config),
     )
 

@@ -15,6 +15,7 @@ from ner_dist.errors import UserError, writing
 from ner_dist.evaluation import predictions
 from ner_dist.evaluation.figures import FORMAT, SplitFigures
 from ner_dist.evaluation.json_form import as_json
+from ner_dist.evaluation.logit_sample import LogitKeeper
 from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import typed, write_atomically
 from ner_dist.labels import look_up
@@ -22,11 +23,13 @@ from ner_dist.model.tagger import TaggingModel, load_tagging_model, save_model
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.training import model_card
+from ner_dist.training.calibrate import calibrate, with_test
 from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
 
 if TYPE_CHECKING:
     from ner_dist.data.prepare import Prepared
+    from ner_dist.evaluation.calibration import CalibrationFigures
     from ner_dist.evaluation.evaluate import EvaluationResult
     from ner_dist.training.metrics_log import MetricsLogger
     from ner_dist.training.trainer import Trainer
@@ -99,7 +102,7 @@ def _results(trainer: Trainer, metrics_log: MetricsLogger) -> RunResults:
         for name, split in task.splits.items()
     }
     train = _train_figures(trainer, metrics_log)  # before the final scoring, whose time is not training's
-    scores, examples = _final_scores(trainer, metrics_log)
+    scores, calibration, examples = _final_scores(trainer, metrics_log)
     return RunResults(
         format=FORMAT,
         name=trainer.recipe.name,
@@ -112,6 +115,7 @@ def _results(trainer: Trainer, metrics_log: MetricsLogger) -> RunResults:
             precision=precision_of(accelerator),
         ),
         **scores,
+        calibration=calibration,
         examples=examples,
     )
 
@@ -140,18 +144,24 @@ def _train_figures(trainer: Trainer, metrics_log: MetricsLogger) -> TrainFigures
 
 def _final_scores(
     trainer: Trainer, metrics_log: MetricsLogger
-) -> tuple[dict[str, SplitFigures], TriedExamples | None]:
-    """Score the saved model on validation and test; check the figures against the written predictions."""
+) -> tuple[dict[str, SplitFigures], CalibrationFigures | None, TriedExamples | None]:
+    """Score the saved model on validation and test; check the figures against the written predictions.
+
+    From the logits of the same passes, calibrate the model.
+    """
     tagger, _ = load_tagging_model(
         trainer.run.model, precision=precision_of(trainer.accelerator), device=trainer.accelerator.device
     )
     projection = trainer.task.data.labels.projection(trainer.task.labels)
     scores: dict[str, SplitFigures] = {}
-    examples = None
+    calibration, examples = None, None
     for split in ("validation", "test"):
         if split not in trainer.task.splits:
             continue
-        evaluation = trainer.evaluate_split(tagger, split, metrics_log, with_predictions=True)
+        keeper = LogitKeeper(trainer.task.splits[split])
+        evaluation = trainer.evaluate_split(
+            tagger, split, metrics_log, with_predictions=True, keep=keeper.keep
+        )
         on_main_rank(trainer.accelerator, partial(_write_predictions, trainer, split, evaluation))
         published = with_repeats(
             evaluation, trainer.task.splits[split].prepared, gold_of=lambda tags, _: look_up(projection, tags)
@@ -159,9 +169,24 @@ def _final_scores(
         if published is not None:
             log.info("%s as published: %s", split, published)
         scores[split] = replace(evaluation.figures, with_repeats=published)
+        calibration = _calibrate(trainer, split, keeper, calibration)
         # On the last of them: test, where there is one.
         examples = partial(_try_examples, trainer, split, tagger, evaluation)
-    return scores, None if examples is None else on_main_rank(trainer.accelerator, examples)
+    tried = None if examples is None else on_main_rank(trainer.accelerator, examples)
+    return scores, calibration, tried
+
+
+def _calibrate(
+    trainer: Trainer, split: str, keeper: LogitKeeper, known: CalibrationFigures | None
+) -> CalibrationFigures | None:
+    """Fit the model's temperature on validation; measure on test what it does."""
+    sample, decode = keeper.gather(trainer.accelerator), trainer.recipe.evaluation.decode
+    if split == "validation":
+        work = partial(calibrate, trainer.run.model, sample, decode=decode)
+        return on_main_rank(trainer.accelerator, work)
+    if known is None:
+        return None
+    return on_main_rank(trainer.accelerator, partial(with_test, known, sample, decode=decode))
 
 
 def _try_examples(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ner_dist.evaluation.calibration import CalibrationFigures
 from ner_dist.evaluation.figures import SplitFigures
 from ner_dist.evaluation.json_form import OPTIONAL
 
@@ -71,6 +72,8 @@ class RunResults:
     environment: Environment
     validation: SplitFigures | None = field(default=None, metadata=OPTIONAL)
     test: SplitFigures | None = field(default=None, metadata=OPTIONAL)
+    calibration: CalibrationFigures | None = field(default=None, metadata=OPTIONAL)
+    """None without a validation split."""
     examples: TriedExamples | None = field(default=None, metadata=OPTIONAL)
 
     def scored(self) -> dict[str, SplitFigures]:

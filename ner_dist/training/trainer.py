@@ -31,8 +31,9 @@ from ner_dist.training.state_dict import load_weights, optimizer_scalars, restor
 from ner_dist.training.task import Task, load_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    import numpy as np
     from accelerate import Accelerator
     from transformers import PretrainedConfig
 
@@ -266,6 +267,7 @@ class Trainer:
         metrics_log: MetricsLogger,
         *,
         with_predictions: bool = False,
+        keep: Callable[[np.ndarray, np.ndarray], None] | None = None,
     ) -> EvaluationResult:
         try:
             return evaluate(
@@ -275,6 +277,7 @@ class Trainer:
                 batch_tokens=self.recipe.evaluation.batch_tokens,
                 decode=self.recipe.evaluation.decode,
                 with_predictions=with_predictions,
+                keep=keep,
                 stop=self.stop,
             )
         except Stopped:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_dist.comparison.calibration import ReliabilityBin, calibration, reliability
+from ner_dist.comparison.calibration import calibration
 from ner_dist.evaluation import metrics
+from ner_dist.evaluation.reliability import ReliabilityBin, reliability
 from tests.comparison.grounds import grounds, written
 
 

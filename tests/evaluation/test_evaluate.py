@@ -24,7 +24,7 @@ from ner_dist.data.encoding import Encoded, encode
 from ner_dist.data.labelled import LabelledSplit
 from ner_dist.data.prepare import PreparedSplit
 from ner_dist.data.renaming import places
-from ner_dist.evaluation import evaluate as evaluation_module
+from ner_dist.evaluation import exchange
 from ner_dist.evaluation.evaluate import evaluate
 from ner_dist.evaluation.id2label import Decoder, spell_model
 from ner_dist.evaluation.json_form import as_json
@@ -359,7 +359,7 @@ def test_counting_in_parts_changes_nothing(scored, monkeypatch):
     gold = random.integers(0, len(LABELS), len(split.tags)).astype(np.int16)
     whole = as_json(scored(TableTagger(LABELS), split, gold).figures)
     for words in (1, 7, 100):
-        monkeypatch.setattr(evaluation_module, "_CHUNK", words)
+        monkeypatch.setattr(exchange, "CHUNK", words)
         parts = as_json(scored(TableTagger(LABELS), split, gold).figures)
         assert parts | {"words_per_second": 0} == whole | {"words_per_second": 0}
 
@@ -379,7 +379,7 @@ def test_no_logits_are_kept(scored):
 
 
 def test_arrays_grow_by_the_predictions_alone(accelerator, monkeypatch):
-    monkeypatch.setattr(evaluation_module, "_CHUNK", 20_000)
+    monkeypatch.setattr(exchange, "CHUNK", 20_000)
 
     def peak_bytes(n_sentences):
         n, width = n_sentences, 20

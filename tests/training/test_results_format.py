@@ -57,5 +57,15 @@ def test_an_evaluation_has_the_keys_of_a_split_and_those_that_the_page_names():
     of_split = {path.removeprefix("SPLIT.") for path in paths(RunResults) if path.startswith("SPLIT.")}
     own = {path for path in paths(ModelFigures) if path not in of_split}
     own = {path.split(".")[0] for path in own}
-    assert own == {"format", "model", "data", "split", "labels", "predicted_scheme", "map"}
+    assert own == {
+        "format",
+        "model",
+        "data",
+        "split",
+        "labels",
+        "predicted_scheme",
+        "map",
+        "threshold",
+        "bias",
+    }
     assert all(f"`{name}`" in page for name in own)
