@@ -15,10 +15,10 @@ from ner_dist.errors import UserError
 from ner_dist.evaluation.operating_curve import read_curve, write_curve
 from ner_dist.export.check import check_logits, check_sentences, check_tokenizer, largest_difference
 from ner_dist.export.graph import check_packages, write_onnx
-from ner_dist.export.quantise import ALLOWED_LOSS, check_loss, validation_f1, write_int8
+from ner_dist.export.quantise import ALLOWED_LOSS, quantise_int8
 from ner_dist.files import atomic_folder, check_folder, printable, typed
 from ner_dist.formatting import counted
-from ner_dist.model.exported import MANIFEST, ExportedModel, Manifest, Scores, is_exported
+from ner_dist.model.exported import FP32, ExportedModel, Manifest, is_exported
 from ner_dist.prediction.scorers import OnnxScorer, TorchScorer
 from ner_dist.prediction.tagger import load_tagger
 from ner_dist.run.directory import Run
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# As transformers.js looks for them.
-_FP32, _INT8 = "onnx/model.onnx", "onnx/model_quantized.onnx"
 RUNTIME = (
     "icu4py", "numpy", "onnxruntime", "pydantic", "pyyaml", "rich", "tokenizers", "typer",
 )  # fmt: skip
@@ -70,7 +68,8 @@ def export(
     with atomic_folder(out) as aside:
         exported = _write_fp32(model, tagger, aside)
         if quantise is not None:
-            exported = _quantise(model, exported, allowed=allow_loss, data=data)
+            exported = quantise_int8(model, exported, allowed=allow_loss, data=data)
+        exported.write()
         (aside / "requirements.txt").write_text(_requirements(), encoding="utf-8")
     size = sum(path.stat().st_size for path in out.rglob("*")) / 1e6
     log.info("written to %s in %.0f s: %.1f MB", printable(out), time.perf_counter() - began, size)
@@ -95,12 +94,12 @@ def _write_fp32(model: str, tagger: Tagger, folder: Path) -> ExportedModel:
     run = Run(Path(model))
     if (curve := read_curve(run.model if run.model.is_dir() else model)) is not None:
         write_curve(folder, curve)
-    (folder / _FP32).parent.mkdir()
-    write_onnx(tagger.scorer.model, folder / _FP32, family=tagger.config.model_type, pad_id=pad_id)
+    (folder / FP32).parent.mkdir()
+    write_onnx(tagger.scorer.model, folder / FP32, family=tagger.config.model_type, pad_id=pad_id)
     sentences, origin = check_sentences(run)
     manifest = Manifest(
         ner_dist=__version__,
-        model=_FP32,
+        model=FP32,
         precision="fp32",
         max_length=tagger.max_length,
         overlap=tagger.overlap,
@@ -118,28 +117,7 @@ def _write_fp32(model: str, tagger: Tagger, folder: Path) -> ExportedModel:
         "checked on %s of %s: its logits differ from torch's by at most %.1e",
         *(counted(len(sentences), "sentence"), origin, difference),
     )
-    return _written(ExportedModel(folder, manifest.model_copy(update={"largest_difference": difference})))
-
-
-def _quantise(model: str, exported: ExportedModel, *, allowed: float, data: str | None) -> ExportedModel:
-    """Replace fp32 by int8 weights, and check what the scores lose."""
-    folder = exported.folder
-    write_int8(folder / _FP32, folder / _INT8)
-    changed = exported.manifest.model_copy(update={"model": _INT8, "precision": "int8"})
-    log.info("scoring fp32 and int8 on validation")
-    before = validation_f1(model, folder, data)
-    _written(ExportedModel(folder, changed))
-    scores = Scores(fp32=before, int8=validation_f1(model, folder, data))
-    check_loss(scores, allowed)
-    for path in folder.glob(f"{_FP32}*"):
-        path.unlink()
-    return _written(ExportedModel(folder, changed.model_copy(update={"validation_f1": scores})))
-
-
-def _written(exported: ExportedModel) -> ExportedModel:
-    text = exported.manifest.model_dump_json(indent=1, exclude_none=True)
-    (exported.folder / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
-    return exported
+    return exported.changed(largest_difference=difference)
 
 
 def _requirements() -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "export.json"
 """File by which an exported folder is recognised."""
+FP32, INT8 = "onnx/model.onnx", "onnx/model_quantized.onnx"
+"""Where transformers.js looks for a graph."""
 _AGAIN = "export the model again with `ner-dist export`"
 
 
@@ -91,6 +93,15 @@ class ExportedModel:
             first = error.errors()[0]
             what = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
             raise UserError(what, where=printable(path), fix=_AGAIN) from None
+
+    def write(self) -> None:
+        """Write export.json."""
+        text = self.manifest.model_dump_json(indent=1, exclude_none=True)
+        (self.folder / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+
+    def changed(self, **fields: Any) -> ExportedModel:
+        """The folder with other fields of its manifest."""
+        return ExportedModel(self.folder, self.manifest.model_copy(update=fields))
 
     @cached_property
     def config(self) -> SimpleNamespace:
