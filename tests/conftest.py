@@ -83,8 +83,9 @@ _FIRST = ("slurm", "distributed", "real_data")
 """Marks of the tests that take longest: where several workers share the tests, what comes last is short."""
 
 
-_SHARING = ("tests/slurm", "tests/distributed")
-"""Folders whose tests share what is dear: a Slurm cluster, the undisturbed run of each strategy."""
+_SHARING = ("tests/slurm", "tests/distributed", "tests/prediction")
+"""Folders whose tests share what is dear: a Slurm cluster, the undisturbed run of each strategy,
+a run to predict with."""
 
 
 def pytest_collection_modifyitems(items):
