@@ -34,7 +34,9 @@ _THRESHOLDS = 100
 """Most thresholds of a curve; between two of them lies the same number of entities."""
 _BIAS_STEP, _MOST_BIAS = 0.25, 10.0
 _PATIENCE = 4
-"""Biases without a higher recall after which the curve ends: boundaries dissolve from there."""
+"""Biases without a higher recall after which the curve ends, if F1 has suffered."""
+_LEAST_F1 = 0.9
+"""Share of the best F1 below which it has suffered."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +133,16 @@ def _by_bias(sample: LogitSample, decode: Decode) -> list[BiasPoint]:
     for bias in np.arange(0, _MOST_BIAS + _BIAS_STEP / 2, _BIAS_STEP).tolist():
         tags = sample.tags(decode, common_bias(sample.labels, bias))
         points.append(BiasPoint(bias, **vars(sample.scores(tags))))
-        recalls = [point.recall for point in points]
-        if len(points) > _PATIENCE and max(recalls[-_PATIENCE:]) <= max(recalls[:-_PATIENCE]):
+        earlier, latest = points[:-_PATIENCE], points[-_PATIENCE:]
+        if earlier and _stopped_rising(earlier, latest):
             break
     return points
+
+
+def _stopped_rising(earlier: list[BiasPoint], latest: list[BiasPoint]) -> bool:
+    recall = max(point.recall for point in earlier)
+    f1 = max(point.f1 for point in earlier)
+    return all(point.recall <= recall for point in latest) and latest[-1].f1 < _LEAST_F1 * f1
 
 
 def common_bias(labels: LabelSet, bias: float) -> np.ndarray:

@@ -19,8 +19,10 @@ from ner_dist.comparison.results import ModelInfo
 from ner_dist.comparison.training_overlap import with_training
 from ner_dist.errors import UserError
 from ner_dist.evaluation.metrics import standing
+from ner_dist.evaluation.operating_curve import read_curve
 from ner_dist.report import run_tables
 from ner_dist.report.charts import curves
+from ner_dist.report.charts.operating import operating_charts, operating_table
 from ner_dist.report.render import page
 from ner_dist.report.run_tables import part
 from ner_dist.report.sections import error_parts, explorer_parts
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ner_dist.comparison.predictions import Predictions
+    from ner_dist.evaluation.operating_curve import OperatingCurve
     from ner_dist.run.directory import Run
     from ner_dist.run.events import Event
 
@@ -41,6 +44,7 @@ _SECTIONS = {
     "state": "State",
     "curves": "Curves",
     "types": "Types",
+    "operating": "Operating points",
     "errors": "Errors",
     "calibration": "Calibration",
     "sentences": "Sentences",
@@ -105,19 +109,26 @@ def run_page(run: Run) -> str:
     analysis = _analysis(run, end, name)
     parts = error_parts(analysis)
     explorer = explorer_parts(analysis.aligned, {name: name})
+    operating, notes = _operating(run), list(analysis.notes)
+    if isinstance(operating, UserError):
+        notes.append(f"The operating curve is not shown: {operating}.")
+        operating = None
     drawn, cost = {name: [events]}, (*curves.COST, curves.GRADIENT)
     charts = parts["charts"] | {
         "learning": curves.curves(drawn, curves.LEARNING, [name]),
         "cost": curves.curves(drawn, cost, [name]),
+        "operating": operating_charts(operating) if operating else [],
     }
     own = parts["tables"] | {
         "scores": run_tables.scores(results),
         "evaluations": run_tables.evaluations(events),
         "per_type": run_tables.per_type(results),
+        "operating": operating_table(operating) if operating else None,
         "recipe": run_tables.recipe(settings),
     }
     absent = {
         "types": not own["per_type"],
+        "operating": not operating,
         "errors": not own["kinds"],
         "calibration": not own["kinds"],
         "sentences": not explorer["explorer_data"],
@@ -130,7 +141,7 @@ def run_page(run: Run) -> str:
         sections=[(key, title) for key, title in _SECTIONS.items() if not absent.get(key)],
         state=_state(run, end, events),
         keys=_keys(results, events),
-        notes=analysis.notes,
+        notes=notes,
         no_steps=(
             f"No steps are known: {run.metrics.name} has none."
             if end.complete
@@ -147,6 +158,14 @@ def _settings(run: Run) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def _operating(run: Run) -> OperatingCurve | UserError | None:
+    """The operating curve of the run's model, or why it cannot be read; None if there is none."""
+    try:
+        return read_curve(run.model) if run.model.is_dir() else None
+    except UserError as error:
+        return error
 
 
 def _results(run: Run) -> _Results:

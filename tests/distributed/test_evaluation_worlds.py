@@ -84,3 +84,19 @@ def test_runs_of_any_world_predict_the_same_sentences(folder, world):
         assert [line[key] for line in other] == [line[key] for line in one]
     assert results(folder / f"own-{world}")["environment"]["processes"] == world
     assert results(folder / f"own-{world}")["test"]["words"] == results(folder / "own-1")["test"]["words"]
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_logits_of_all_ranks_give_the_temperature_and_the_curve(folder, world):
+    run = folder / f"own-{world}"
+    curve = json.loads((run / "model" / "operating_curve.json").read_text())
+    scores = results(run)["validation"]
+    assert curve["sentences"] == scores["sentences"]
+    for first in (curve["thresholds"][0], curve["biases"][0]):
+        assert {name: first[name] for name in ("precision", "recall", "f1")} == {
+            name: scores[name] for name in ("precision", "recall", "f1")
+        }
+    one, other = (results(folder / f"own-{n}")["calibration"] for n in (1, world))
+    assert other["validation"]["loss_before"] == pytest.approx(scores["loss"], rel=1e-5)
+    # Weights differ by the order of summation, so that the logits do.
+    assert other["temperature"] == pytest.approx(one["temperature"], rel=1e-2)

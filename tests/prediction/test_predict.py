@@ -7,7 +7,8 @@ import io
 import json
 import re
 import sys
-from itertools import pairwise
+from dataclasses import replace
+from itertools import chain, pairwise
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import ner_dist
 from ner_dist.data import readers
 from ner_dist.errors import UserError
+from ner_dist.evaluation.point_options import PointOptions
 from ner_dist.prediction import command, inputs, parts
 from ner_dist.prediction.command import Prediction, output_format, predict
 from ner_dist.prediction.items import Item
@@ -332,3 +334,104 @@ def test_tags_are_those_of_a_scoring_with_the_same_decoding(run, tmp_path, decod
     decoding = json.loads((tmp_path / "scored/results.json").read_text())["decoding"]
     assert decoding[decode]["f1"] == json.loads((tmp_path / "scored/results.json").read_text())["f1"]
     assert decoding["greedy"] != decoding["viterbi"]
+
+
+POINTS = [
+    PointOptions.of(threshold={"PER": 0.3, "ANIM": 0.2}),
+    PointOptions.of(threshold=0.15, bias={"LOC": 2.0, "PER": -1.0}),
+]
+
+
+@pytest.mark.parametrize("decode", ["greedy", "viterbi"])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_scoring_chooses_the_same_tags_with_the_same_thresholds_and_biases(run, tmp_path, decode, point):
+    settings = {"decode": decode, "threshold": point.threshold, "bias": point.bias}
+    figures = ner_dist.evaluate(run.folder, precision="fp32", out=tmp_path / "scored", **settings)
+    scored = rows((tmp_path / "scored/predictions/test.jsonl").read_text(encoding="utf-8"))
+    given = rows(predicted(run, run.predictions("test"), tmp_path / "out.jsonl", decode=decode, point=point))
+    assert [row["tags"] for row in given] == [row["predicted"] for row in scored]
+    plain = rows(predicted(run, run.predictions("test"), tmp_path / "plain.jsonl", decode=decode))
+    assert [row["tags"] for row in given] != [row["tags"] for row in plain]
+    results = json.loads((tmp_path / "scored/results.json").read_text())
+    assert results["threshold"] == point.threshold.by_type(figures.labels)
+    assert results.get("bias") == point.bias.by_type(figures.labels)
+    # The confidence is that of what is written: where an entity was left out, of O.
+    before = rows(run.predictions("test").read_text(encoding="utf-8"))
+    for row, was in zip(scored, before, strict=True):
+        for tag, old, sure, sure_before in zip(
+            row["predicted"], was["predicted"], row["confidence"], was["confidence"], strict=True
+        ):
+            assert (sure == sure_before) if tag == old else (sure <= 1 - sure_before + 1e-3)
+
+
+def test_a_higher_threshold_leaves_some_of_the_same_entities(run, tmp_path):
+    source = written(tmp_path, "in.txt", "\n".join(TEXTS * 2))
+    found = []
+    for threshold in (0.0, 0.2, 0.4, 1.0):
+        point = PointOptions.of(threshold=threshold, bias=0.0)
+        given = rows(predicted(run, source, tmp_path / f"{threshold}.jsonl", point=point))
+        found.append({(i, *each.values()) for i, row in enumerate(given) for each in row["entities"]})
+        assert all(entity[5] >= threshold - 5e-5 for entity in found[-1])
+    assert len(found[0]) > len(found[1]) > len(found[3])
+    assert found[0] > found[1] >= found[2] >= found[3]
+    assert (tmp_path / "0.0.jsonl").read_text() == predicted(run, source, tmp_path / "plain.jsonl")
+
+
+def test_a_temperature_changes_probabilities_and_no_tag(tagger):
+    known = json.loads((Path(tagger.config.name_or_path) / "config.json").read_text())["ner_dist"]
+    assert tagger.point.temperature == known["temperature"] != 1
+    hot = replace(tagger, point=replace(tagger.point, temperature=3.0))
+    ours, theirs = (each.spans([TEXTS[0], TEXTS[3]]) for each in (tagger, hot))
+    assert ours[0]
+    for one, other in zip(chain(*ours), chain(*theirs), strict=True):
+        assert replace(one, probability=0) == replace(other, probability=0)
+        assert one.probability > other.probability
+
+
+def test_a_target_takes_a_point_of_the_curve_which_scoring_confirms(run, tmp_path, log_lines):
+    curve = json.loads((run.model / "operating_curve.json").read_text())
+    results = json.loads(run.results.read_text())
+    for first in (curve["thresholds"][0], curve["biases"][0]):
+        assert all(first[name] == results["validation"][name] for name in ("precision", "recall", "f1"))
+    above = max(curve["thresholds"], key=lambda point: point["precision"])
+    biased = max(curve["biases"], key=lambda point: point["recall"])
+    assert above["threshold"] > 0
+    for target, point in (
+        ({"target_precision": above["precision"]}, above),
+        ({"target_recall": biased["recall"]}, biased),
+    ):
+        figures = ner_dist.evaluate(run.folder, split="validation", precision="fp32", **target)
+        for name in ("precision", "recall", "f1"):
+            assert getattr(figures.scores, name) == point[name]
+        value = point.get("threshold", point.get("bias"))
+        assert any(
+            f" {value:g}: on validation, precision {point['precision']:.4f}" in line for line in log_lines
+        )
+        # The curve lies in the model's folder, which knows nothing of the run.
+        tagger = ner_dist.load_tagger(run.model, device="cpu", **target)
+        assert (tagger.point.threshold is None) == ("target_recall" in target)
+    last = curve["biases"][-1]
+    assert last["bias"] > 0 and last["precision"] != curve["biases"][0]["precision"]
+    scores = ner_dist.evaluate(run.folder, split="validation", precision="fp32", bias=last["bias"]).scores
+    assert (scores.precision, scores.recall) == (last["precision"], last["recall"])
+    with pytest.raises(UserError, match=r"no recall of 1 is reached .* the highest is"):
+        ner_dist.load_tagger(run.folder, target_recall=1.0)
+    with pytest.raises(UserError, match=r"write --target-precision 0\.95"):
+        ner_dist.load_tagger(run.folder, target_precision=95)
+    with pytest.raises(UserError, match="without another target"):
+        ner_dist.load_tagger(run.folder, target_precision=0.01, bias={"PER": 1})
+    with pytest.raises(UserError, match="measured with --decode greedy"):
+        ner_dist.load_tagger(run.folder, target_precision=0.01, decode="viterbi")
+    with pytest.raises(UserError, match=r"no type `PERSON`.* it has PER, ORG"):
+        ner_dist.load_tagger(run.folder, threshold={"PERSON": 0.5})
+
+
+def test_chunks_of_another_operating_point_are_not_taken(run, tagger, tmp_path):
+    source, output = written(tmp_path, "in.txt", "York\n"), tmp_path / "out.jsonl"
+    told = [
+        Prediction(str(run.folder), str(source), output, "jsonl", point=PointOptions.of(threshold, bias))
+        for threshold, bias in ((0, 0), ({"PER": 0.5}, 0), (0.5, 0), (0, 0.5))
+    ]
+    assert len({json.dumps(each.about(tagger)) for each in told}) == len(told)
+    # Every process of several is told the same.
+    assert {"--threshold=0.0", "--threshold=PER=0.5", "--bias=0.0"} <= set(told[1].arguments())

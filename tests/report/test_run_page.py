@@ -11,6 +11,7 @@ import pytest
 
 from ner_dist import cli
 from ner_dist.errors import UserError
+from ner_dist.evaluation.operating_curve import BiasPoint, OperatingCurve, ThresholdPoint, write_curve
 from ner_dist.report import run_tables
 from ner_dist.report.write import write_run_report
 from ner_dist.run.directory import Run, read_results
@@ -269,3 +270,24 @@ class TestCommand:
 def test_what_auto_chose_stands_beside_it():
     settings = {"train": {"epochs": "auto", "batch_tokens": 512}, "provenance": {"auto": {"epochs": 60}}}
     assert run_tables.recipe(settings).rows == [["train.epochs", "auto: 60"], ["train.batch_tokens", "512"]]
+
+
+def test_the_operating_curve_is_drawn_with_what_targets_choose(tmp_path):
+    run = examples.run(tmp_path / "run")
+    assert "Operating points" not in told(run)
+    run.model.mkdir()
+    thresholds = [ThresholdPoint(0.0, 0.91, 0.8, 0.85), ThresholdPoint(0.625, 0.96, 0.5, 0.66)]
+    biases = [BiasPoint(0.0, 0.91, 0.8, 0.85), BiasPoint(1.5, 0.6, 0.93, 0.73)]
+    curve = OperatingCurve(1, "validation", 80, 120, "viterbi", 1.4, thresholds, biases)
+    write_curve(run.model, curve)
+    text = told(run)
+    assert "--target-precision 0.9 threshold 0 0.9100 0.8000 0.8500" in text
+    assert "--target-precision 0.95 threshold 0.625 0.9600 0.5000 0.6600" in text
+    assert "--target-precision 0.98 not reached – – –" in text
+    assert "--target-recall 0.9 bias 1.5 0.6000 0.9300 0.7300" in text
+    assert "tags chosen by viterbi, 120 entities in 80 sentences" in text
+    assert "threshold 0: precision 0.910, recall 0.800, F1 0.850. threshold 0.625: precision 0.960" in text
+    (run.model / "operating_curve.json").write_text("{")
+    text = told(run)
+    assert "The operating curve is not shown: " in text and "cannot be read" in text
+    assert "--target-precision" not in text
