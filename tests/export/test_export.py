@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,19 @@ from ner_dist.errors import UserError
 from ner_dist.export import command
 from ner_dist.export.check import check_logits
 from ner_dist.labels import LabelSet
+from ner_dist.model.exported import Manifest
+from tests.conftest import REPOSITORY
 from tests.encoders import make_encoder
 
 pytest.importorskip("onnxscript", reason="no onnxscript: pip install 'ner_dist[onnx]'")
 pytest.importorskip("onnxruntime", reason="no ONNX Runtime: pip install 'ner_dist[onnx]'")
+
+
+def test_the_page_names_every_key_of_the_manifest():
+    page = (REPOSITORY / "docs/export.md").read_text(encoding="utf-8")
+    rows = page.split("| key of `export.json` |")[1].split("\n\n")[0]
+    keys = [key for row in rows.splitlines()[2:] for key in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert keys == list(Manifest.model_fields)
 
 
 @pytest.mark.parametrize("difference", [1.1e-4, float("nan")])
