@@ -3,10 +3,10 @@
     python benchmarks/export.py RUN [--rounds 5] [--sentences 2000]
 
 The run's model is exported twice. Words/s are those of `Tagger.tags` on the first sentences of the run's
-test split, as `ner-dist predict` calls it, in processes of their own that take turns: with one thread and
-with all. F1 is strict, on the same sentences. Ratios are medians of the rounds, each beside torch in fp32 of
-its round. Also printed: the largest difference of logits, ONNX in fp32 from torch, on 1,000 sentences of the
-split.
+test split, as `ner-dist predict` calls it. The four models take turns in one process, which has one thread,
+then in one that has all. F1 is strict, on the same sentences. Ratios are medians of the rounds, each beside
+torch in fp32 of its round. Also printed: the largest difference of logits, ONNX in fp32 from torch, on 1,000
+sentences of the split.
 """
 
 from __future__ import annotations
@@ -31,31 +31,26 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sentences", type=int, default=2000)
-    parser.add_argument("--child", nargs=2, metavar=("MODEL", "PRECISION"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", type=json.loads, metavar="MODELS", help=argparse.SUPPRESS)
     settings = parser.parse_args()
     if settings.child:
-        print(json.dumps(measured(*settings.child, rows_of(settings.run, settings.sentences))))
+        print(json.dumps(measured(settings, settings.child)))
         return
     with tempfile.TemporaryDirectory() as folder:
         models = exported(settings.run, Path(folder))
         largest = difference(settings.run, models["ONNX fp32"])
         print(f"largest difference of logits: {largest:.1e}\n", flush=True)
-        f1: dict[str, float] = {}
-        speeds: dict[tuple[str, int], list[float]] = {}
-        for _ in range(settings.rounds):
-            for threads in (1, 0):
-                for name in FORMS:
-                    speed, f1[name] = child(settings, models[name], name, threads)
-                    speeds.setdefault((name, threads), []).append(speed)
+        both = [child(settings, models, threads) for threads in (1, None)]
         print(f"| | F1 | {' | '.join(['words/s, one thread', '×', 'words/s, all threads', '×'])} | MB |")
         print("|---|---|---|---|---|---|---|")
         for name in FORMS:
             cells = []
-            for threads in (1, 0):
-                own, torch = speeds[name, threads], speeds["torch fp32", threads]
-                ratio = statistics.median(mine / other for mine, other in zip(own, torch, strict=True))
-                cells += [f"{statistics.median(own):,.0f}", f"{ratio:.2f}"]
-            print(f"| {name} | {f1[name]:.4f} | {' | '.join(cells)} | {weights_size(models[name]):.1f} |")
+            for of_threads in both:
+                speeds, torch = of_threads[name]["speeds"], of_threads["torch fp32"]["speeds"]
+                ratio = statistics.median(mine / other for mine, other in zip(speeds, torch, strict=True))
+                cells += [f"{statistics.median(speeds):,.0f}", f"{ratio:.2f}"]
+            f1 = both[0][name]["f1"]
+            print(f"| {name} | {f1:.4f} | {' | '.join(cells)} | {weights_size(models[name]):.1f} |")
 
 
 def exported(run: Path, folder: Path) -> dict[str, Path]:
@@ -85,18 +80,23 @@ def weights_size(model: Path) -> float:
     return sum(file.stat().st_size for file in files) / 1e6
 
 
-def child(settings: argparse.Namespace, model: Path, name: str, threads: int) -> tuple[float, float]:
-    """Words/s and F1, in a process of its own; no threads means all."""
+def child(settings: argparse.Namespace, models: dict[str, Path], threads: int | None) -> dict:
+    """What `measured` gives in a process with some threads; None is all."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     environment.pop("OMP_NUM_THREADS", None)
-    if threads:
+    if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
-    words = [str(settings.run), f"--sentences={settings.sentences}", "--child", str(model), FORMS[name]]
+    words = [f"--rounds={settings.rounds}", f"--sentences={settings.sentences}", "--child"]
+    words.append(json.dumps({name: str(path) for name, path in models.items()}))
     done = subprocess.run(
-        [sys.executable, __file__, *words], env=environment, check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, str(settings.run), *words],
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    speed, f1 = json.loads(done.stdout)
-    return speed, f1
+    result: dict = json.loads(done.stdout)
+    return result
 
 
 def rows_of(run: Path, number: int) -> list[dict]:
@@ -105,8 +105,8 @@ def rows_of(run: Path, number: int) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-def measured(model: str, precision: str, rows: list[dict]) -> tuple[float, float]:
-    """Words/s of a loaded tagger, after a part of the sentences as warm-up, and strict F1."""
+def measured(settings: argparse.Namespace, models: dict[str, str]) -> dict:
+    """Words/s of every model in every round, after a part of the sentences as warm-up, and strict F1."""
     from ner_dist.runtime.threads import wait_considerately
 
     wait_considerately()
@@ -114,19 +114,22 @@ def measured(model: str, precision: str, rows: list[dict]) -> tuple[float, float
     from seqeval.scheme import IOB2
 
     import ner_dist
-    from ner_dist.model.exported import is_exported
+    from ner_dist.runtime.cpu_kernels import speed_up
 
-    tagger = ner_dist.load_tagger(model, precision, "cpu")
-    if not is_exported(model):
-        from ner_dist.runtime.cpu_kernels import speed_up
-
-        speed_up(fp32=precision == "fp32")
-    sentences = [row["tokens"] for row in rows]
-    tagger.tags(sentences[: len(sentences) // 8])
-    began = time.perf_counter()
-    tags = tagger.tags(sentences)
-    speed = sum(map(len, sentences)) / (time.perf_counter() - began)
-    return speed, float(f1_score([row["gold"] for row in rows], tags, mode="strict", scheme=IOB2))
+    taggers = {name: ner_dist.load_tagger(models[name], FORMS[name], "cpu") for name in FORMS}
+    speed_up(fp32=True)
+    rows = rows_of(settings.run, settings.sentences)
+    sentences, gold = [row["tokens"] for row in rows], [row["gold"] for row in rows]
+    result: dict = {name: {"speeds": []} for name in FORMS}
+    for tagger in taggers.values():
+        tagger.tags(sentences[: len(sentences) // 8])
+    for _ in range(settings.rounds):
+        for name, tagger in taggers.items():
+            began = time.perf_counter()
+            tags = tagger.tags(sentences)
+            result[name]["speeds"].append(sum(map(len, sentences)) / (time.perf_counter() - began))
+            result[name]["f1"] = float(f1_score(gold, tags, mode="strict", scheme=IOB2))
+    return result
 
 
 if __name__ == "__main__":
