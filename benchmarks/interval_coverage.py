@@ -45,10 +45,10 @@ def main() -> None:
             [covered(population, n, truth, asked.resamples, rng) for _ in range(asked.repetitions)], axis=0
         )  # [2 methods, 2 figures, 1 + types]
         for i, name in enumerate(TYPES):
-            padded_tokens = " | ".join(
+            cells = " | ".join(
                 f"{100 * inside[method, figure, i]:.1f} %" for figure in (0, 1) for method in (0, 1)
             )
-            print(f"| {n} | {name} | {n * support[i]:.0f} | {padded_tokens} |")
+            print(f"| {n} | {name} | {n * support[i]:.0f} | {cells} |")
 
 
 def counts_of(aligned: AlignedPredictions, model: str) -> np.ndarray:

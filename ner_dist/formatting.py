@@ -43,10 +43,12 @@ def interval(low: Any, high: Any, *, sign: bool = False) -> str:
     return f"{show(low)} to {show(high)}"
 
 
-def p_value(value: Any) -> str:
-    """A p-value; a very small one as an upper bound."""
+def p_value(value: Any, *, floor: bool = False) -> str:
+    """A p-value; a very small one as an upper bound, as one at the `floor` of its resamples."""
     if not known(value):
         return NOTHING
+    if floor and value >= 0.0001:
+        return f"< {value:.4f}" if value < 0.1 else f"< {value:.2f}"
     if value < 0.0001:
         return "< 0.0001"
     return f"{value:.4f}" if value < 0.1 else f"{value:.2f}"

@@ -375,9 +375,9 @@ class Logging(Section):
 
     every: Positive = 10
     """Steps between lines in the log and in metrics.jsonl."""
-    trackers: list[Literal["tensorboard", "wandb", "mlflow"]] = []
+    trackers: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = []
     """Trackers to send metrics to, e.g. `[tensorboard]`.
-    `pip install 'ner_dist[tracking]'` installs all three."""
+    `pip install 'ner_dist[tracking]'` installs all of them."""
     project: str = "ner_dist"
     """Project name in the trackers."""
 

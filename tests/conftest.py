@@ -83,9 +83,8 @@ _FIRST = ("slurm", "distributed", "real_data")
 """Marks of the tests that take longest: where several workers share the tests, what comes last is short."""
 
 
-_SHARING = ("tests/slurm", "tests/distributed", "tests/prediction")
-"""Folders whose tests share what is dear: a Slurm cluster, the undisturbed run of each strategy,
-a run to predict with."""
+_SHARING = ("tests/slurm", "tests/distributed", "tests/integrations", "tests/prediction", "tests/serving")
+"""Folders whose tests share what is dear: a Slurm cluster, the undisturbed run of each strategy, a run."""
 
 
 def pytest_collection_modifyitems(items):

@@ -56,9 +56,24 @@ def test_train_compare_predict(example, folder):
     ]
 
 
+def test_presidio_finds_what_the_tagger_finds(example, folder):
+    pytest.importorskip("presidio_analyzer", reason="presidio-analyzer is not installed")
+    if not (folder / "full").exists():
+        example("train.py", "tiny.yaml", "output_dir=full", "train.max_steps=4")
+    text = "Anna Berg, DE89 3704 0044 0532 0130 00"
+    printed, *lines = example("presidio_recognizer.py", "full", given=text).splitlines()
+    assert printed == text and "  11-38 IBAN_CODE DE89 3704 0044 0532 0130 00 (1.00)" in lines
+    names = {"PER": "PERSON", "LOC": "LOCATION", "ORG": "ORGANIZATION"}
+    (entities,) = ner_dist.load_tagger("full").spans([text])
+    found = {f"  {each.start}-{each.end} {names.get(each.type, each.type)} {each.text}" for each in entities}
+    assert {line.rpartition(" ")[0] for line in lines if "IBAN" not in line} <= found
+    assert lines and found
+
+
 def test_every_example_is_run():
     assert {path.name for path in (REPOSITORY / "examples").iterdir()} == {
         "train.py",
         "compare.py",
         "predict.py",
+        "presidio_recognizer.py",
     }

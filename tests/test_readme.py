@@ -47,7 +47,14 @@ def _in_the_repository(monkeypatch):
 
 
 def test_the_readme_has_commands_of_every_kind():
-    assert {command.split()[0] for command in COMMANDS} == {"make", "accelerate", "ner-dist", "sbatch", "."}
+    assert {command.split()[0] for command in COMMANDS} == {
+        "make",
+        "accelerate",
+        "ner-dist",
+        "sbatch",
+        "curl",
+        ".",
+    }
 
 
 @pytest.mark.parametrize("command", beginning("make"))
@@ -124,6 +131,7 @@ def test_command_of_the_package_works(command, capsys, tmp_path):
     else:
         # Nothing to work on without a run: CI runs every line about the demo.
         assert "demo" in command
+        ner_dist.commands[name].make_context(name, list(arguments))
 
 
 def test_ci_runs_the_commands_about_the_demo():

@@ -377,7 +377,7 @@ recipes = st.builds(
     train__seed=st.integers(0, 2**63 - 1),
     evaluation__every=st.just("epoch") | positive,
     checkpoint__every=st.none() | positive,
-    logging__trackers=st.lists(st.sampled_from(["tensorboard", "wandb", "mlflow"])),
+    logging__trackers=st.lists(st.sampled_from(["tensorboard", "wandb", "mlflow", "trackio"])),
 )
 
 

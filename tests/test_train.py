@@ -196,7 +196,7 @@ def test_the_model_tags_text(finished):
     found = tag("Anna Berg met Marta Lind in Paris .")
     assert {each["entity_group"] for each in found} <= set(results(run)["labels"])
     card = (run / "model" / "README.md").read_text()
-    (row,) = [line for line in card.splitlines() if line.startswith("| test |")]
+    (row,) = [line for line in card.splitlines() if line.startswith("| precision |")]
     assert f"| {results(run)['test']['precision']:.4f} |" in row
 
 

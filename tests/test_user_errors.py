@@ -159,7 +159,7 @@ class TestRecipes:
             ),
             (
                 "logging.trackers=[comet]",
-                "`logging.trackers[0]` should be 'tensorboard', 'wandb' or 'mlflow'",
+                "`logging.trackers[0]` should be 'tensorboard', 'wandb', 'mlflow' or 'trackio'",
             ),
         ],
     )

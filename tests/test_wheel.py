@@ -73,7 +73,7 @@ def test_it_holds_recipes_launch_configs_scripts_templates_and_types(wheel):
         assert {f"ner_dist/shipped/{path.relative_to(REPOSITORY)}" for path in files} <= names
     templates = (REPOSITORY / "ner_dist/report/templates").iterdir()
     assert {f"ner_dist/report/templates/{path.name}" for path in templates} <= names
-    assert "ner_dist/py.typed" in names
+    assert {"ner_dist/training/templates/model_card.md", "ner_dist/py.typed"} <= names
     assert all(name.split("/")[0].startswith("ner_dist") for name in names)
 
 
@@ -94,6 +94,13 @@ def test_it_trains_and_compares_from_an_empty_folder(installed, tmp_path):
     compared = run(command, *words, folder=tmp_path)
     assert compared.returncode == 0, compared.stderr
     assert "<html" in (tmp_path / "both" / "report.html").read_text(encoding="utf-8")
+
+
+def test_spacy_finds_the_component(installed, tmp_path):
+    pytest.importorskip("spacy")
+    code = "import spacy; nlp = spacy.blank('en'); nlp.add_pipe('ner_dist', config={'model': 'runs/full'})"
+    done = run(installed / "python", "-c", f"{code}; print(nlp.pipe_names)", folder=tmp_path)
+    assert done.stdout == "['ner_dist']\n", done.stderr
 
 
 def test_launch_configs_and_scripts_are_found(installed, tmp_path):

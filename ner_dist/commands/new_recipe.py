@@ -82,7 +82,7 @@ def new_recipe(
         "evaluation:",
         _line("  decode", "viterbi", "no I- continues nothing; greedy is the most probable tag of each word"),
         "logging:",
-        _line("  trackers", [], "[tensorboard], [wandb] or [mlflow] also log the metrics"),
+        _line("  trackers", [], "[tensorboard], [wandb], [mlflow] or [trackio] also log the metrics"),
     ]
     comment = "\n".join(f"# {line}".rstrip() for line in head)
     return "\n".join([comment, *body, ""])

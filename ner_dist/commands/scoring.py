@@ -201,6 +201,12 @@ def compare(
             "as data.repair does."
         ),
     ] = "none",
+    seed_sd: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="Standard deviation of F1 between seeds, if known, for models of one run each."
+        ),
+    ] = None,
     no_html: Annotated[bool, typer.Option("--no-html", help="Write no report.html.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -223,6 +229,7 @@ def compare(
         names=_named(names or []),
         renaming=parse(renamed or []),
         repair=repair,
+        seed_sd=seed_sd,
     )
     written = [Path(out) / "compare.json", *write_report(comparison, Path(out), html=not no_html)]
     if as_json:

@@ -6,18 +6,17 @@ import logging
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist.comparison.alignment import Alignment, align, by_words, without_words
+from ner_dist.comparison.alignment import align, by_words, without_words
+from ner_dist.comparison.left_out import AlignmentSummary, differing_gold, disputed_gold, left_out
 from ner_dist.comparison.matching import Outcome, outcome
 from ner_dist.comparison.scores import Scores, scores_of
 from ner_dist.data.renaming import remedy
-from ner_dist.data.unlabelled import NO_LABEL
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
-from ner_dist.evaluation.json_form import OPTIONAL
 from ner_dist.labels import UNLABELLED, LabelSet
 
 if TYPE_CHECKING:
@@ -31,52 +30,13 @@ NO_WORDS = "the predictions hold no words"
 NO_TRAINING = "the predictions do not say what training had seen"
 """Reasons if results that need the words, or the training text, are unknown."""
 
-EXAMPLES = 5
-"""Largest number of examples of sentences that are left out."""
 FEWEST_DOCUMENTS = 10
 """From fewer documents nothing can be drawn: `resampling.py` says why."""
-SHOWN_LENGTH = 200
-"""Largest length of an example, in characters."""
-
-
-@dataclass(frozen=True)
-class LeftOutSentence:
-    """A sentence that was not found in every file: its words, or its gold tags if there are no words."""
-
-    id: str | None
-    place: int
-    """In its file, from 1."""
-    tags: str | None = field(default=None, metadata=OPTIONAL)
-    words: str | None = field(default=None, metadata=OPTIONAL)
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """The sentences of a model's first run that are not shared, with a few examples."""
-
-    sentences: int
-    examples: list[LeftOutSentence]
-
-
-@dataclass(frozen=True)
-class AlignmentSummary:
-    """Summary of the alignment, with the sentences left out."""
-
-    by: str
-    """Criterion, as in `alignment.Alignment`."""
-    sentences: int
-    units: int
-    """Distinct sentences."""
-    only_in: dict[str, LeftOut]
-    """By model."""
-    gold_differs_in: int
-    """Words."""
-    notes: list[str]
 
 
 @dataclass(frozen=True)
 class AlignedPredictions:
-    """Gold tags and predictions of all models on the shared sentences and types.
+    """Gold tags and predictions of all models on the shared types and on the shared sentences of equal gold.
 
     Sentence i consists of words `offsets[i]:offsets[i + 1]` of the flat arrays. Tags are ids in `labels`.
     """
@@ -96,6 +56,10 @@ class AlignedPredictions:
     document: np.ndarray | None = None
     """int64 [N]: the document of each sentence, 0..D-1, in order of appearance; None unless every file names
     them."""
+    places: dict[str, list[np.ndarray]] = field(default_factory=dict, repr=False)
+    """By model and run: int64 [N], the index of each sentence in the run's own file."""
+    disputed: dict[str, list[np.ndarray]] = field(default_factory=dict, repr=False)
+    """Likewise of shared sentences whose gold differs between files."""
     tokens: list[list[str]] | None = None
     ids: list[str] | None = None
     confidence: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
@@ -195,19 +159,29 @@ class AlignedPredictions:
 def align_predictions(
     own: dict[str, list[Predictions]], seeds: dict[str, list[int | None]]
 ) -> tuple[AlignedPredictions, AlignmentSummary]:
-    """Project all runs onto the shared types and sentences, with the gold tags of the first model.
+    """Project all runs onto the shared types, and onto the shared sentences whose gold is equal in all files.
 
     Args:
         own: by model, the predictions of each run, with its own labels and sentences.
         seeds: by model, the seed of each run.
 
     Raises:
-        UserError: the models share no type or no sentence.
+        UserError: the models share no type or no sentence, or the gold differs in all of them.
     """
     labels = shared_labels(own)
     runs = [(model, run) for model, files in own.items() for run in files]
     alignment = align([run for _, run in runs], labels)
     taken = [run.take(places, labels) for (_, run), places in zip(runs, alignment.places, strict=True)]
+    by_model = [model for model, _ in runs]
+    differs, words = differing_gold(taken)
+    disputed = disputed_gold(by_model, taken, differs, words) if differs.any() else None
+    if differs.any():
+        agreed = np.flatnonzero(~differs)
+        places = {"agreed": [each[agreed] for each in alignment.places]}
+        places["disputed"] = [each[differs] for each in alignment.places]
+        taken = [run.take(agreed, labels) for run in taken]
+    else:
+        places = {"agreed": alignment.places, "disputed": [each[:0] for each in alignment.places]}
     predicted: dict[str, list[np.ndarray]] = {model: [] for model in own}
     confidence: dict[str, list[np.ndarray | None]] = {model: [] for model in own}
     in_train: dict[str, np.ndarray] = {}
@@ -222,16 +196,18 @@ def align_predictions(
             seen.setdefault(model, run.seen)
     # If any file holds the words, they decide which sentences are copies, whatever the order of the models.
     tokens = next((run.tokens for run in taken if run.tokens is not None), None)
-    whole = runs[0][1].take(alignment.places[0], runs[0][1].labels)
+    whole = runs[0][1].take(places["agreed"][0], runs[0][1].labels)
     unit, notes = _units(whole, taken, tokens)
     aligned = AlignedPredictions(
         labels=labels,
-        gold=taken[0].gold,
+        gold=_labelled_everywhere(taken),
         offsets=taken[0].offsets,
         predicted=predicted,
         seeds=seeds,
         unit=unit,
         document=_documents(taken),
+        places=_grouped(by_model, places["agreed"]),
+        disputed=_grouped(by_model, places["disputed"]),
         tokens=tokens,
         ids=next((run.ids for run in taken if run.ids is not None), None),
         confidence=confidence,
@@ -245,11 +221,19 @@ def align_predictions(
         by=alignment.by,
         sentences=len(aligned),
         units=aligned.units,
-        only_in=_only_in(own, alignment),
-        gold_differs_in=_differing_gold(taken),
+        only_in=left_out(own, alignment),
+        disputed=disputed,
         notes=[*alignment.notes, *notes],
     )
     return scored, summary
+
+
+def _labelled_everywhere(taken: list[Predictions]) -> np.ndarray:
+    """The gold tags, with those words unlabelled that any file gives no label: they are not scored."""
+    gold: np.ndarray = taken[0].gold.copy()
+    for other in taken[1:]:
+        gold[other.gold == UNLABELLED] = UNLABELLED
+    return gold
 
 
 def _units(
@@ -271,18 +255,12 @@ def _documents(taken: list[Predictions]) -> np.ndarray | None:
     return np.array([number.setdefault(name, len(number)) for name in taken[0].documents or ()], np.int64)
 
 
-def _differing_gold(taken: list[Predictions]) -> int:
-    """Number of words in the shared sentences whose gold tags, where they have some, differ between files."""
-    differs = np.zeros(len(taken[0].gold), dtype=bool)
-    for other in taken[1:]:
-        differs |= other.gold != taken[0].gold
-    differs &= taken[0].gold != UNLABELLED
-    if differs.any():
-        log.warning(
-            "gold tags differ in %d of %d words of the shared sentences: A's are used",
-            *(differs.sum(), len(differs)),
-        )
-    return int(differs.sum())
+def _grouped(models: list[str], values: list[Any]) -> dict[str, list[Any]]:
+    """The values of all runs by model."""
+    grouped: dict[str, list[Any]] = {}
+    for model, value in zip(models, values, strict=True):
+        grouped.setdefault(model, []).append(value)
+    return grouped
 
 
 def shared_labels(own: dict[str, list[Predictions]]) -> LabelSet:
@@ -306,36 +284,3 @@ def _remedy(sets: list[tuple[str, ...]]) -> str:
             if not set(one) & set(other):
                 return remedy(one, other)
     return "compare those of them that share a type"
-
-
-def _only_in(own: dict[str, list[Predictions]], alignment: Alignment) -> dict[str, LeftOut]:
-    left_out = {}
-    at = 0
-    for model, runs in own.items():
-        for number, run in enumerate(runs):
-            alone = np.setdiff1d(np.arange(len(run)), alignment.places[at + number])
-            if len(alone):
-                log.warning(
-                    "%d of %d sentences of %s (%s) are left out: they were not found in all others",
-                    *(len(alone), len(run), model, run.source),
-                )
-            if number == 0:
-                examples = [_example(run, int(place)) for place in alone[:EXAMPLES]]
-                left_out[model] = LeftOut(len(alone), examples)
-        at += len(runs)
-    return left_out
-
-
-def _example(run: Predictions, place: int) -> LeftOutSentence:
-    start, end = run.offsets[place : place + 2]
-    tags = " ".join(tag or NO_LABEL for tag in run.labels.tags_of(run.gold[start:end]))
-    return LeftOutSentence(
-        id=None if run.ids is None else run.ids[place],
-        place=place + 1,
-        tags=_shortened(tags) if run.tokens is None else None,
-        words=None if run.tokens is None else _shortened(" ".join(run.tokens[place])),
-    )
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]} …"

@@ -31,7 +31,8 @@ from ner_dist.run.directory import Run, is_run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ner_dist.comparison.aligned import AlignedPredictions, AlignmentSummary
+    from ner_dist.comparison.aligned import AlignedPredictions
+    from ner_dist.comparison.left_out import AlignmentSummary
     from ner_dist.data.renaming import Renaming
     from ner_dist.data.tags import Repair
 
@@ -50,6 +51,7 @@ def compare(
     names: Mapping[str, str] | None = None,
     renaming: Renaming | None = None,
     repair: Repair = "none",
+    seed_sd: float | None = None,
 ) -> Comparison:
     """Compare two or more models and write compare.json; delete reports of earlier figures.
 
@@ -61,10 +63,11 @@ def compare(
         names: names for models, by letter.
         renaming: new names for types, in all files that contain them; None drops a type.
         repair: repair of gold tags, as in `data.repair`.
+        seed_sd: standard deviation of F1 between seeds, known from elsewhere, for models with one run each.
 
     Raises:
         UserError: a path is missing, incomplete or holds no predictions, the models share no type or
-            sentence, or `out` is a run.
+            sentence, `out` is a run, or `seed_sd` is given for models of several seeds.
     """
     out = Path(out)
     check_folder(out, where="--out", files=(COMPARED, *REPORTS))
@@ -75,6 +78,10 @@ def compare(
             fix="name another folder",
         )
     models = models_of(paths, names, renaming=renaming, repair=repair)
+    if seed_sd is not None and any(len(model.paths) > 1 for model in models.values()):
+        raise UserError(
+            "the runs show how F1 varies between seeds", where="--seed-sd", fix="leave out this option"
+        )
     own = {letter: model.own for letter, model in models.items()}
     aligned, alignment = align_predictions(own, {letter: model.seeds for letter, model in models.items()})
     alignment = _note_plain_files(models, alignment)
@@ -85,9 +92,10 @@ def compare(
         headline={
             letter: Headline(mean(model.headline), std(model.headline)) for letter, model in models.items()
         },
+        alignment=alignment,
         shared=_on_same_ground(aligned),
         decomposition=decomposition(own, aligned),
-        uncertainty=uncertainty(aligned, resamples=resamples),
+        uncertainty=uncertainty(aligned, resamples=resamples, seed_sd=seed_sd),
     )
     comparison = Comparison(
         runs=findings.runs,

@@ -1,4 +1,4 @@
-"""Resample sentences and runs: the bootstrap, and the randomisation test that swaps two models' predictions.
+"""Resample sentences: the bootstrap, and the randomisation test that swaps two models' predictions.
 
 Both work on counts (`unit_counts.py`): a resample is a number of draws for each group of equal units, and a
 matrix product gives the sums of all counts, from which the figures are computed. No sentence is scored twice.
@@ -15,34 +15,16 @@ sentences for independent, which they are not (the cluster bootstrap: Davison & 
 Field & Welsh 2007). From fewer than 10 documents sentences are drawn: swapping n documents knows no p-value
 below 2^(1-n), and the bootstrap of a few clusters covers too little (Cameron, Gelbach & Miller 2008).
 
-**Runs.** The figure of a model with several seeds is the mean over its runs, and its runs are resampled
-jointly with the sentences, following the Multi-Bootstrap (Sellam et al. 2022, "The MultiBERTs"). Models
-trained with the same seeds share the draw, since their figures are paired; others are drawn independently.
-There are two differences from the paper:
-
-- The deviations of the runs from their mean are computed on all sentences and added to the figures of the
-  drawn sentences. Drawing runs of drawn sentences counts the interaction of run and sentence three times
-  (Owen 2007, "The pigeonhole bootstrap"), adding them counts it twice. Both are conservative if runs differ
-  only by chance.
-- The mean of the runs is not drawn from the n runs, but from Student's t distribution: normal weights of the
-  n deviations, divided by sqrt(chi-square / (n - 1)). So a figure that varies only between runs gets the
-  interval and the p-value of the t-test at every level. A plain bootstrap of n runs never leaves the range
-  of the runs, so its p-values are far too small, and no correction for the number of types can repair that.
-  Two seeds then prove little, as they should.
-
 **Swapping** (approximate randomisation: Noreen 1989; Yeh 2000). If two models are equally good, it is chance
 which of them made which prediction. Each resample swaps their predictions on a unit with probability 1/2, for
-all runs of the unit together, since a sentence that is hard for one run is hard for the others. Swapping
-sentences does not show how runs differ, so the deviations of the runs are added as above. Swapping whole runs
-would be exact, but with three pairs of runs no p-value could be below 1/4 (Dror et al. 2018 and Ulmer et al.
-2022 discuss the choices).
+all runs of the unit together, since a sentence that is hard for one run is hard for the others (Dror et al.
+2018 and Ulmer et al. 2022 discuss the choices). Neither says anything about other runs: `seeds.py` does.
 """
 
 from __future__ import annotations
 
 import math
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -92,45 +74,6 @@ def swapped(counted: UnitCounts, of: str, to: str, *, resamples: int, seed: int)
         mine, other = zip(*(table.draw(n) for table in tables), strict=True)
         blocks.append(counted.figures_of(*mine).mean(axis=1) - counted.figures_of(*other).mean(axis=1))
     return np.concatenate(blocks)
-
-
-def between_runs(
-    counted: UnitCounts, seeds: dict[str, list[int | None]], *, resamples: int, seed: int
-) -> np.ndarray:
-    """Changes of the models' means when their runs are resampled; zeros for a model with one run.
-
-    Args:
-        seeds: of the runs of each model; models with the same seeds share the draw.
-
-    Returns:
-        float64 [resamples, models, F]
-    """
-    observed = counted.observed
-    moved = []
-    for model, runs in counted.runs.items():
-        figures = observed[runs]
-        n = len(figures)
-        if n == 1:
-            moved.append(np.zeros((resamples, figures.shape[1])))
-            continue
-        known = _known(seeds[model])
-        # Otherwise the random stream depends on the model's figures, not on its place among the models.
-        stream = sorted(known) if known else [zlib.crc32(figures.tobytes())]
-        rng = np.random.default_rng([seed, 3, *(part % 2**32 for part in stream)])
-        weights = rng.standard_normal((resamples, n)) / np.sqrt(n * rng.chisquare(n - 1, size=(resamples, 1)))
-        moved.append(weights @ (figures - figures.mean(axis=0)))
-    return np.stack(moved, axis=1)
-
-
-def same_seeds(of: list[int | None], to: list[int | None]) -> bool:
-    """Whether the runs of two models are paired by seed."""
-    return bool(_known(of)) and sorted(_known(of)) == sorted(_known(to))
-
-
-def _known(seeds: Sequence[int | None]) -> list[int]:
-    """The seeds, if all runs have different ones; else an empty list."""
-    known = [seed for seed in seeds if seed is not None]
-    return known if len(set(known)) == len(seeds) else []
 
 
 def _drawn(table: Grouped, resamples: int, rng: np.random.Generator) -> np.ndarray:

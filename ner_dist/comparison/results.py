@@ -9,21 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.comparison.aligned import AlignedPredictions, AlignmentSummary
+from ner_dist.comparison.aligned import AlignedPredictions
 from ner_dist.comparison.calibration import Calibration
+from ner_dist.comparison.claims import Uncertainty
 from ner_dist.comparison.data_effects import DataEffect
 from ner_dist.comparison.decomposition import Decomposition
 from ner_dist.comparison.error_analysis import ErrorAnalysis
+from ner_dist.comparison.left_out import AlignmentSummary
 from ner_dist.comparison.scores import Scores
-from ner_dist.comparison.uncertainty import Uncertainty
 from ner_dist.evaluation.json_form import INLINE, INTERNAL, OPTIONAL, as_json, key
 
 if TYPE_CHECKING:
     from ner_dist.run.directory import Run
 
-FORMAT = 2
-"""Format version of compare.json. Format 1, without the key `format`, had `real` for `significant` and
-`spread` for `std`."""
+FORMAT = 3
+"""Format version of compare.json. Format 2 had one gold for all, one order of the decomposition's steps, and
+tests of trained models alone. Format 1, without the key `format`, had `real` for `significant`."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Verdict:
     """The figures in plain words."""
 
     paragraph: str
+    caveats: list[str]
     lines: list[str]
     """The difference of each pair over all types, then by type, significant ones first."""
 

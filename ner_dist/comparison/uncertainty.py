@@ -1,44 +1,62 @@
 """Uncertainty: intervals and p-values of every score and every difference between models.
 
-**Intervals** are percentile intervals of the bootstrap (Efron & Tibshirani 1993, ch. 13). BCa (ch. 14)
-corrects bias and skewness, but differences have little of either: in simulations it covered no difference
-more often than the percentile interval (`benchmarks/interval_coverage.py`; figures in
-benchmarks/RESULTS.md), and it is not defined for runs and sentences drawn together. Few entities limit every
-bootstrap: with about ten entities of a type, 95 % intervals of differences contained the true difference in
-84 to 88 % of cases.
+Two claims are kept apart, and each has its intervals and p-values.
 
-**p-values** are two-sided and never 0, since the observed data counts as one resample (Davison & Hinkley
-1997, ch. 4; Phipson & Smyth 2010). With n resamples d_1, ..., d_n of a difference d, and n swapped ones s_1,
-..., s_n:
+**The trained models differ**: these trainings, on other sentences. Intervals are percentile intervals of the
+bootstrap (Efron & Tibshirani 1993, ch. 13). BCa (ch. 14) corrects bias and skewness, but differences have
+little of either: in simulations it covered no difference more often than the percentile interval
+(`benchmarks/interval_coverage.py`; figures in benchmarks/RESULTS.md). Few entities limit every bootstrap:
+with about ten entities of a type, 95 % intervals of differences contained the true difference in 84 to 88 %
+of cases. p-values are two-sided and never 0, since the observed data counts as one resample (Davison &
+Hinkley 1997, ch. 4; Phipson & Smyth 2010). With n resamples d_1, ..., d_n of a difference d, and n swapped
+ones s_1, ..., s_n:
 
     p               = min(1, 2 (1 + min(#{d_i <= 0}, #{d_i >= 0})) / (n + 1))
     p_randomisation = (1 + #{|s_i| >= |d|}) / (n + 1)
 
 `p` inverts the interval (Efron & Tibshirani 1993, section 15.4): it is below 0.05 if the 95 % interval
-excludes 0.
+excludes 0. The larger of the two decides, and the larger of two valid p-values is valid. The bootstrap alone
+finds too much if few sentences differ: four sentences that all favour B give p = 0.04, but four tosses of a
+coin agree in one case of eight.
 
-**Significant** differences are those that both tests find: the larger p-value decides, and the larger of two
-valid p-values is valid. The bootstrap alone finds too much if few sentences differ: four sentences that all
-favour B give p = 0.04, but four tosses of a coin agree in one case of eight. Over the types, for one pair of
-models and one figure, the larger p-value is corrected after Holm (1979): `p_holm`.
+**The recipes differ**: other seeds on other sentences (`seeds.py`). This needs runs of several seeds, or a
+standard deviation between seeds that is known from elsewhere.
+
+**Families.** Of many equal models and figures some differ by chance, so p-values are corrected after Holm
+(1979) over all pairs of models and the figures of a family: F1, which decides; the other figures over all
+types; the F1 of types; their precision and recall. A difference is significant if its corrected p-value,
+`p_holm`, is below 1 - level.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist.comparison.resampling import between_runs, bootstrap, same_seeds, swapped
+from ner_dist.comparison.claims import (
+    Bounds,
+    Claim,
+    Difference,
+    Estimate,
+    Figures,
+    MacroF1,
+    PairDifferences,
+    TrainedClaim,
+    Uncertainty,
+)
+from ner_dist.comparison.influence import sentence_covariance
+from ner_dist.comparison.method_text import method
+from ner_dist.comparison.resampling import bootstrap, swapped
+from ner_dist.comparison.seeds import RunFigures, same_seeds, tested
 from ner_dist.comparison.unit_counts import UnitCounts
-from ner_dist.evaluation.json_form import INLINE, OPTIONAL
 from ner_dist.evaluation.metrics import Figure, PrecisionRecallF1
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ner_dist.comparison.aligned import AlignedPredictions
 
@@ -46,99 +64,13 @@ if TYPE_CHECKING:
 _NOTHING = 1e-12
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The difference of a figure between two models, its interval and its p-values."""
-
-    difference: float
-    low: float
-    high: float
-    p: float
-    """Two-sided p-value of the bootstrap."""
-    p_randomisation: float
-    significant: bool
-    """Whether both tests find a difference: the larger p-value (for a type, corrected) is below 1 - level."""
-    p_holm: float | None = field(default=None, metadata=OPTIONAL)
-    """The larger p-value, corrected over the types; None for figures over all types."""
-
-    @property
-    def decisive_p(self) -> float:
-        """The p-value that decides."""
-        return max(self.p, self.p_randomisation) if self.p_holm is None else self.p_holm
-
-
-@dataclass(frozen=True)
-class MacroF1(Generic[Figure]):
-    """The mean of the types' F1."""
-
-    f1: Figure
-
-
-@dataclass(frozen=True)
-class Figures(Generic[Figure]):
-    """Statistics of every score on the shared types and sentences."""
-
-    micro: PrecisionRecallF1[Figure]
-    macro: MacroF1[Figure]
-    accuracy: Figure
-    per_type: dict[str, PrecisionRecallF1[Figure]]
-
-    def overall(self) -> dict[str, Figure]:
-        """The figures over all types, by the names of `Scores.overall`."""
-        return {
-            "precision": self.micro.precision,
-            "recall": self.micro.recall,
-            "f1": self.micro.f1,
-            "macro_f1": self.macro.f1,
-            "accuracy": self.accuracy,
-        }
-
-
-@dataclass(frozen=True)
-class PairDifferences:
-    """The figures of model `of` minus those of model `to`."""
-
-    of: str
-    to: str
-    figures: Figures[Difference] = field(metadata=INLINE)
-
-    def better(self, difference: Difference) -> str:
-        """The model that is ahead in a figure."""
-        return self.of if difference.difference > 0 else self.to
-
-
-@dataclass(frozen=True)
-class Uncertainty:
-    """Intervals of every model's figures, and tests of the differences between each two models."""
-
-    resamples: int
-    resamples_needed: int
-    """Fewest resamples with which a difference on a type can be significant."""
-    level: float
-    """Level of the intervals, such as 0.95."""
-    drawn: str
-    """`documents`, or `sentences`: distinct ones with all their copies."""
-    units: int
-    """Number of these."""
-    seed: int
-    """Seed of the resampling."""
-    method: str
-    models: dict[str, Figures[Estimate]]
-    differences: list[PairDifferences]
-    """Of later models to earlier ones."""
-
-
 def uncertainty(
-    aligned: AlignedPredictions, *, resamples: int = 10_000, level: float = 0.95, seed: int = 13
+    aligned: AlignedPredictions,
+    *,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 13,
+    seed_sd: float | None = None,
 ) -> Uncertainty:
     """Intervals of each model's figures; intervals and p-values of the differences of each two models.
 
@@ -148,26 +80,47 @@ def uncertainty(
         resamples: number of resamples of the bootstrap, and of the randomisation test of each pair.
         level: level of each single interval; differences are significant below p = 1 - level.
         seed: seed of the resampling.
+        seed_sd: standard deviation of F1 between seeds, for models with one run each.
     """
     counted = UnitCounts.of(aligned)
     observed = counted.means(counted.observed)
-    moved = between_runs(counted, aligned.seeds, resamples=resamples, seed=seed)
-    drawn = bootstrap(counted, resamples=resamples, seed=seed) + moved
+    drawn = bootstrap(counted, resamples=resamples, seed=seed)
+    runs = RunFigures(counted.observed, sentence_covariance(counted), units=counted.entities.units)
     models = {}
     for place, model in enumerate(aligned.models):
         low, high = np.clip(interval(drawn[:, place], level), 0, 1)
         columns = observed[place].tolist(), low.tolist(), high.tolist()
-        models[model] = _figures(counted.names, [*map(Estimate, *columns)])
-    differences, families = [], []
-    for to, of in combinations(range(len(aligned.models)), 2):
-        pair = aligned.models[of], aligned.models[to]
-        randomised = swapped(counted, *pair, resamples=resamples, seed=seed) + moved[:, of] - moved[:, to]
-        difference = observed[of] - observed[to]
-        families.append(counted.occurring(*pair))
-        apart = drawn[:, of] - drawn[:, to]
-        cells = _tested(difference, apart, randomised, families[-1], counted.names, level)
-        differences.append(PairDifferences(*pair, _figures(counted.names, cells)))
-    needed = resamples_needed(max(int(family.sum()) for family in families), level)
+        recipes = _recipe_bounds(runs, counted.runs[model], observed[place], level)
+        models[model] = _figures(counted.names, [*map(Estimate, *columns, recipes)])
+    pairs = list(combinations(range(len(aligned.models)), 2))
+    tests = []
+    for to, of in pairs:
+        names = aligned.models[of], aligned.models[to]
+        randomised = swapped(counted, *names, resamples=resamples, seed=seed)
+        difference, apart = observed[of] - observed[to], drawn[:, of] - drawn[:, to]
+        paired = same_seeds(aligned.seeds[names[0]], aligned.seeds[names[1]])
+        spreads = runs.difference(*(counted.runs[name] for name in names), paired=paired, known=seed_sd)
+        tests.append(
+            _PairTests(
+                difference,
+                interval(apart, level),
+                p_bootstrap(apart),
+                p_randomisation(difference, randomised),
+                tested(difference, spreads, level) if spreads else None,
+                counted.occurring(*names),
+            )
+        )
+    cells = _corrected(tests, counted.names, level, only_f1=seed_sd is not None) if tests else []
+    differences = [
+        PairDifferences(
+            aligned.models[of],
+            aligned.models[to],
+            _figures(counted.names, own),
+            runs.power(counted.runs[aligned.models[of]], counted.runs[aligned.models[to]], known=seed_sd),
+        )
+        for (to, of), own in zip(pairs, cells, strict=True)
+    ]
+    needed = resamples_needed(sum(int(each.occurring.sum()) for each in tests), level)
     return Uncertainty(
         resamples=resamples,
         resamples_needed=needed,
@@ -175,10 +128,85 @@ def uncertainty(
         drawn="documents" if aligned.draws_documents else "sentences",
         units=int(aligned.drawn.max(initial=-1)) + 1,
         seed=seed,
-        method=_method(aligned, resamples=resamples, needed=needed, level=level),
+        method=method(aligned, resamples=resamples, needed=needed, level=level, seed_sd=seed_sd),
         models=models,
         differences=differences,
     )
+
+
+@dataclass(frozen=True)
+class _PairTests:
+    """The tests of one pair of models, for each of F figures."""
+
+    difference: np.ndarray
+    bounds: np.ndarray
+    """Of the trained models, float64 [2, F]."""
+    p: np.ndarray
+    p_randomisation: np.ndarray
+    recipes: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    """low, high and p, float64 [F] each."""
+    occurring: np.ndarray
+    """bool [types]: only these can be tested."""
+
+
+def _recipe_bounds(runs: RunFigures, own: slice, value: np.ndarray, level: float) -> list[Bounds | None]:
+    """The interval of each figure of a model over other seeds and sentences; None for a single run."""
+    spread = runs.mean(own)
+    if spread is None:
+        return [None] * len(value)
+    return [*map(Bounds, *np.clip(spread.interval(value, level), 0, 1).tolist())]
+
+
+def _corrected(
+    tests: list[_PairTests], names: Sequence[tuple[str, ...]], level: float, *, only_f1: bool
+) -> list[list[Difference]]:
+    """The cells of each pair, with p-values corrected over each family of figures and all pairs."""
+    # A type that occurs in neither model's counts cannot be tested.
+    testable = np.stack([_testable(names, each.occurring) for each in tests])
+    trained = np.stack([np.maximum(each.p, each.p_randomisation) for each in tests])
+    holm_trained = _by_family(trained, names, testable)
+    holm_recipes = np.ones_like(trained)
+    known = [place for place, each in enumerate(tests) if each.recipes is not None]
+    if known:
+        p = np.stack([each.recipes[2] for each in tests if each.recipes is not None])
+        holm_recipes[known] = _by_family(p, names, testable[known])
+    # 1 - 0.95 is a little more than 0.05.
+    below = round(1 - level, 9)
+    result = []
+    for each, for_trained, for_recipes in zip(tests, holm_trained, holm_recipes, strict=True):
+        trained_columns = (*each.bounds, each.p, for_trained, for_trained < below, each.p_randomisation)
+        of_trained = [TrainedClaim(*row) for row in _rows(trained_columns)]
+        of_recipes: list[Claim | None] = [None] * len(names)
+        if each.recipes is not None:
+            of_recipes = [Claim(*row) for row in _rows((*each.recipes, for_recipes, for_recipes < below))]
+        if only_f1:
+            of_recipes = [
+                tested if name == ("micro", "f1") else None
+                for name, tested in zip(names, of_recipes, strict=True)
+            ]
+        result.append([*map(Difference, each.difference.tolist(), of_trained, of_recipes)])
+    return result
+
+
+def _rows(columns: Sequence[np.ndarray]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _testable(names: Sequence[tuple[str, ...]], occurring: np.ndarray) -> np.ndarray:
+    """bool [F]: which figures can be tested, by the types that occur."""
+    types = [name[1] for name in names if name[::2] == ("per_type", "f1")]
+    occurs = dict(zip(types, occurring.tolist(), strict=True))
+    return np.array([name[0] != "per_type" or occurs[name[1]] for name in names])
+
+
+def _by_family(p: np.ndarray, names: Sequence[tuple[str, ...]], testable: np.ndarray) -> np.ndarray:
+    """Correct p-values [pairs, F] over each family of figures and all pairs; 1 for what cannot be tested."""
+    corrected = np.ones_like(p)
+    families = np.array([(name[0] == "per_type", name[-1] == "f1" and name[0] != "macro") for name in names])
+    for family in np.unique(families, axis=0):
+        members = testable & (families == family).all(axis=1)
+        corrected[members] = holm(p[members])
+    return corrected
 
 
 def interval(drawn: np.ndarray, level: float) -> np.ndarray:
@@ -220,33 +248,6 @@ def resamples_needed(tests: int, level: float) -> int:
     return math.ceil(2 * tests / (1 - level))
 
 
-def _tested(
-    difference: np.ndarray,
-    drawn: np.ndarray,
-    randomised: np.ndarray,
-    occurring: np.ndarray,
-    names: Sequence[tuple[str, ...]],
-    level: float,
-) -> list[Difference]:
-    """Intervals and p-values of a pair's figures, called `names`; only types in `occurring` are tested."""
-    low, high = interval(drawn, level)
-    p, p_swapped = p_bootstrap(drawn), p_randomisation(difference, randomised)
-    decisive = np.maximum(p, p_swapped)
-    corrected = np.full(len(p), np.nan)
-    for kind in ("precision", "recall", "f1"):
-        family = np.array([name[0] == "per_type" and name[-1] == kind for name in names])
-        # A type that occurs in neither model's counts cannot be tested.
-        tested = np.flatnonzero(family)[occurring]
-        corrected[family] = 1.0
-        corrected[tested] = holm(decisive[tested])
-    decisive = np.where(np.isnan(corrected), decisive, corrected)
-    # 1 - 0.95 is a little more than 0.05.
-    significant = decisive < round(1 - level, 9)
-    columns = (column.tolist() for column in (difference, low, high, p, p_swapped, significant))
-    holm_p = [None if np.isnan(value) else value for value in corrected.tolist()]
-    return [*map(Difference, *columns, holm_p)]
-
-
 def _figures(names: Sequence[tuple[str, ...]], cells: Sequence[Figure]) -> Figures[Figure]:
     """Arrange cells [F] by their `names`."""
     by_name = dict(zip(names, cells, strict=True))
@@ -263,52 +264,3 @@ def _figures(names: Sequence[tuple[str, ...]], cells: Sequence[Figure]) -> Figur
         accuracy=cell("accuracy"),
         per_type={name[1]: three("per_type", name[1]) for name in names if name[::2] == ("per_type", "f1")},
     )
-
-
-def independence(documents: int | None) -> str:
-    """What drawing sentences leaves out, as a sentence, of a test split with so many documents."""
-    why = (
-        "The files do not name documents"
-        if documents is None
-        else f"There are too few documents to draw ({documents})"
-    )
-    return f"{why}: that sentences of one document are alike is not covered, so intervals may be too narrow."
-
-
-def _method(aligned: AlignedPredictions, *, resamples: int, needed: int, level: float) -> str:
-    """Description of the method for readers of the report."""
-    if aligned.draws_documents:
-        number, what, unit = aligned.documents or 0, "documents", "document"
-        together = "all its sentences"
-    else:
-        number, what, unit, together = aligned.units, "distinct sentences", "sentence", "all its copies"
-    text = (
-        f"Paired bootstrap: {resamples:,} times, {number:,} of the {number:,} {what} "
-        f"are drawn with replacement, each with {together}, the same for all models; percentile "
-        f"intervals ({100 * level:g} %). p: bootstrap, two-sided. p_randomisation: approximate "
-        "randomisation, which "
-        f"swaps what two models said about a {unit}. p_holm: the larger of the two, corrected after Holm "
-        "over the types. A difference is significant if the larger p, for a type the corrected one, is below "
-        f"{1 - level:.2g}. Intervals are not corrected."
-    )
-    if resamples < needed:
-        text += f" To show a difference on any type, {needed:,} resamples are needed: these are too few."
-    if not aligned.draws_documents:
-        text += f" {independence(aligned.documents)}"
-    several = [model for model, runs in aligned.predicted.items() if len(runs) > 1]
-    if several:
-        text += (
-            f" A model's figure is the mean over its runs; the runs of {', '.join(several)} are drawn again "
-            f"together with the {'documents' if aligned.draws_documents else 'sentences'}, in both tests, "
-            "after Student's t for their number."
-        )
-    for to, of in combinations(several, 2):
-        how = (
-            "the same seeds and are drawn in pairs"
-            if same_seeds(aligned.seeds[of], aligned.seeds[to])
-            else "runs drawn independently"
-        )
-        text += f" {to} and {of} have {how}."
-    if single := [model for model in aligned.models if model not in several]:
-        text += f" There is one run of {', '.join(single)}: nothing is said about another seed."
-    return text

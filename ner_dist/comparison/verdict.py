@@ -1,16 +1,23 @@
-"""Describe a comparison in words: the parts of the gap, and which differences are significant.
+"""Describe a comparison in words: five sentences, caveats, and a line for each difference.
 
-If a test finds no difference, the text says "no difference shown": this does not prove that models are equal.
+The sentences say what was compared, who leads by how much on the same ground, whether that may be chance (of
+test sentences, of seeds), where the gap of the published figures comes from, and what would settle it. If a
+test finds no difference, the text says "no difference is shown": this does not prove that models are equal.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ner_dist.comparison.decomposition import Decomposition
 from ner_dist.comparison.results import Headline, ModelInfo, SharedScores, Verdict
-from ner_dist.comparison.uncertainty import Difference, PairDifferences, Uncertainty
-from ner_dist.formatting import counted, joined, p_value, score, signed
+from ner_dist.formatting import counted, joined, p_value, signed
+
+if TYPE_CHECKING:
+    from ner_dist.comparison.claims import Claim, Difference, PairDifferences, Uncertainty
+    from ner_dist.comparison.decomposition import Decomposition
+    from ner_dist.comparison.left_out import AlignmentSummary
+    from ner_dist.evaluation.metrics import PrecisionRecallF1
 
 FEW = 30
 """The line of a type with fewer gold entities states their number, since a few of them decide its scores."""
@@ -22,6 +29,7 @@ class Findings:
 
     runs: dict[str, ModelInfo]
     headline: dict[str, Headline]
+    alignment: AlignmentSummary
     shared: SharedScores
     decomposition: dict[str, Decomposition]
     uncertainty: Uncertainty
@@ -30,84 +38,167 @@ class Findings:
         """Number of gold entities of a type, the same for all models."""
         return round(self.shared.models[next(iter(self.runs))].per_type[name].support)
 
+    def f1(self, model: str) -> str:
+        """F1 of a model on the same ground."""
+        return f"{self.shared.models[model].f1:.4f}"
+
+    @property
+    def leader_depends_on_gold(self) -> bool:
+        """Whether one model leads by its gold, and another by that of another file."""
+        if self.alignment.disputed is None:
+            return False
+        leaders = {max(f1, key=f1.__getitem__) for f1 in self.alignment.disputed.f1.values()}
+        agreed = {model: scores.f1 for model, scores in self.shared.models.items()}
+        return len(leaders | {max(agreed, key=agreed.__getitem__)}) > 1
+
 
 def verdict(findings: Findings) -> Verdict:
     """Put the figures of a comparison into words."""
-    differences = findings.uncertainty.differences
-    sentences = [_headline(findings)]
-    sentences += [_parts_of_gap(model, parts) for model, parts in findings.decomposition.items()]
-    for pair in differences:
-        sentences += [_same_ground(findings, pair), _by_type(pair)]
-    sentences += _caveats(findings)
-    lines = [line for pair in differences for line in _lines(findings, pair)]
-    return Verdict(" ".join(sentences), lines)
+    pairs = findings.uncertainty.differences
+    sentences = [_compared(findings), *_gold(findings)]
+    if len(pairs) == 1:
+        sentences += [_leads(findings, pairs[0]), *_chance(findings, pairs[0])]
+    else:
+        sentences += [_ranking(findings)]
+    sentences += [_gap(model, parts) for model, parts in findings.decomposition.items()]
+    if len(pairs) == 1:
+        sentences += _settle(findings, pairs[0])
+    lines = [line for pair in pairs for line in _lines(findings, pair)]
+    return Verdict(" ".join(sentences), _caveats(findings), lines)
 
 
-def _headline(findings: Findings) -> str:
-    """The scores that would be published."""
-    named = []
+def _compared(findings: Findings) -> str:
+    """What was compared, and what was left out."""
+    names = []
     for model, run in findings.runs.items():
         name = f"{run.name}, " if run.name else ""
-        f1 = score(findings.headline[model].mean.test.f1)
-        named.append(f"{model} ({name}{counted(len(run.labels), 'type')}) has F1 {f1}")
-    return f"Each on its own labels and sentences, {joined(named)}."
-
-
-def _parts_of_gap(model: str, parts: Decomposition) -> str:
-    other, gap, own = parts.base, parts.gap, parts.model
+        names.append(f"{model} ({name}{counted(len(run.labels), 'type')})")
+    shared = findings.shared
     text = (
-        f"Of the gap of {signed(gap)} ({model} − {other}), {signed(parts.label_set)} is due to the "
-        f"label set, {signed(parts.sentences)} to the sentences and {signed(own)} to the model"
+        f"{joined(names)} were compared on the {counted(shared.sentences, 'sentence')} and the "
+        f"{counted(len(shared.types), 'type')} that they share"
     )
-    # Rounded as printed: a part of 0.0000 has no direction.
-    own, gap = round(own, 4), round(gap, 4)
-    if own * gap < 0:
-        text += ", which points the other way"
-    elif 0 < abs(own) < abs(gap) / 2:
-        text += f", which is {100 * own / gap:.0f} % of it"
-    return text + "."
+    alone = [
+        f"{left_out.sentences:,} of {model}"
+        for model, left_out in findings.alignment.only_in.items()
+        if left_out.sentences
+    ]
+    return text + (f", which leaves out {joined(alone)}." if alone else ".")
 
 
-def _same_ground(findings: Findings, pair: PairDifferences) -> str:
-    """The difference over all types, and whether it is significant."""
-    of, to, shared, f1 = pair.of, pair.to, findings.shared, pair.figures.micro.f1
-    aligned = f"On the same {counted(shared.sentences, 'sentence')} and {counted(len(shared.types), 'type')}"
-    scores = f"{of} has F1 {shared.models[of].f1:.4f} and {to} {shared.models[to].f1:.4f}"
-    figure = _difference(findings, pair, f1)
-    if f1.significant:
-        better, other = _order(pair, f1)
-        return (
-            f"{aligned}, {scores}: {better} is better than {other}, and the difference is significant "
-            f"({figure})."
+def _gold(findings: Findings) -> list[str]:
+    """Whose gold is taken, where it differs."""
+    disputed = findings.alignment.disputed
+    if disputed is None:
+        return []
+    leads = []
+    for gold_of, f1 in disputed.f1.items():
+        ordered = sorted(f1.items(), key=lambda item: -item[1])
+        (best, high), (_, low) = ordered[0], ordered[1]
+        leads.append(f"by that of {gold_of} {best} leads by {high - low:.4f}")
+    text = f"The gold of {counted(disputed.sentences, 'more sentence')} differs: with them, {joined(leads)}."
+    if findings.leader_depends_on_gold:
+        text += " Who leads depends on whose gold is right, so no model is called better."
+    return [text]
+
+
+def _leads(findings: Findings, pair: PairDifferences) -> str:
+    """Who leads by how much on the same ground."""
+    cell = pair.figures.micro.f1
+    ahead, behind = _order(pair, cell)
+    if abs(cell.difference) < 5e-5:
+        return f"There both have F1 {findings.f1(ahead)}."
+    return (
+        f"There {ahead} leads by {abs(cell.difference):.4f}: F1 {findings.f1(ahead)} against "
+        f"{findings.f1(behind)}."
+    )
+
+
+def _chance(findings: Findings, pair: PairDifferences) -> list[str]:
+    """Whether the lead may be chance: of test sentences, and of seeds."""
+    cell = pair.figures.micro.f1
+    trained, recipes = cell.trained, cell.recipes
+    runs = findings.runs
+    if findings.leader_depends_on_gold:
+        return []
+    if recipes is None:
+        found = (
+            f"These two trained models differ by more than the chance of test sentences "
+            f"({_tested(findings, cell, trained)})"
+            if trained.significant
+            else f"Other test sentences may reverse that: no difference is shown "
+            f"({_tested(findings, cell, trained)})"
         )
-    return f"{aligned}, {scores}: no difference between {of} and {to} is shown ({figure})."
+        return [
+            f"{found}; whether their recipes differ is unknown, since there is one training of each and "
+            "another seed may give another leader."
+        ]
+    numbers = f"{len(runs[pair.to].paths)} and {len(runs[pair.of].paths)} trainings"
+    if recipes.significant:
+        return [
+            f"That is more than the chance of seeds and test sentences together "
+            f"({_tested(findings, cell, recipes)}, {numbers}): the recipes differ."
+        ]
+    text = (
+        f"Other seeds or test sentences may reverse that: no difference between the recipes is shown "
+        f"({_tested(findings, cell, recipes)}, {numbers})"
+    )
+    if trained.significant:
+        text += ", though these trainings differ by more than the chance of test sentences"
+    return [f"{text}."]
 
 
-def _by_type(pair: PairDifferences) -> str:
-    """The types on which one model is better, and those without a significant difference."""
-    better: dict[str, list[str]] = {pair.of: [], pair.to: []}
-    unshown: list[str] = []
-    for name, cell in pair.figures.per_type.items():
-        group = better[pair.better(cell.f1)] if cell.f1.significant else unshown
-        group.append(name)
-    clauses = [f"{model} is better on {joined(types)}" for model, types in better.items() if types]
-    if not clauses:
-        between = f"between {pair.of} and {pair.to}"
-        return f"Corrected for the number of types, none of them shows a difference {between}."
-    if unshown:
-        rest = unshown if len(unshown) < 6 else [f"the other {len(unshown)} types"]
-        clauses.append(f"no difference is shown on {joined(rest)}")
-    return f"By type, {joined(clauses)}."
+def _ranking(findings: Findings) -> str:
+    """More than two models: in the order of F1, with their ranks by the tests."""
+    ranks = findings.uncertainty.ranks
+    ordered = sorted(findings.runs, key=lambda model: -findings.shared.models[model].f1)
+    placed = [f"{model} {findings.f1(model)} (rank {ranks[model]})" for model in ordered]
+    chance = "seeds and test sentences" if _seeds_known(findings) else "test sentences alone"
+    return (
+        f"There F1 is {joined(placed)}; a model ranks behind those that are better than it by more than the "
+        f"chance of {chance}."
+    )
+
+
+def _seeds_known(findings: Findings) -> bool:
+    pairs = findings.uncertainty.differences
+    return all(pair.figures.micro.f1.recipes is not None for pair in pairs)
+
+
+def _gap(model: str, parts: Decomposition) -> str:
+    """Where the gap of the published figures comes from."""
+    other = parts.base
+    text = f"The published F1 of {model} and {other} differ by {signed(parts.gap)}: "
+    pieces = [f"{signed(parts.model)} between the models on the same ground"]
+    if round(parts.task, 4):
+        orders = parts.orders
+        sides = sorted((orders.labels_first.label_set, orders.sentences_first.label_set))
+        pieces.append(
+            f"{signed(parts.task)} because the task is another (types {signed(parts.label_set)}, sentences "
+            f"{signed(parts.sentences)}; types {signed(sides[0])} to {signed(sides[1])}, by which is changed "
+            "first)"
+        )
+    if round(parts.gold, 4):
+        pieces.append(f"{signed(parts.gold)} where the gold differs")
+    return f"{text}{joined(pieces)}."
+
+
+def _settle(findings: Findings, pair: PairDifferences) -> list[str]:
+    """What would settle a question that is open."""
+    cell, power = pair.figures.micro.f1, pair.power
+    if cell.recipes is not None and cell.recipes.significant:
+        return []
+    if power is None:
+        return ["Three trainings of each with other seeds would show how much their luck is worth."]
+    if power.runs is None:
+        return [f"No number of seeds would show a difference of {power.gap:.4f}: the test set is too small."]
+    trainings = counted(power.runs, "training")
+    return [f"{trainings} of each would show a difference of {power.gap:.4f} in 80 % of cases."]
 
 
 def _caveats(findings: Findings) -> list[str]:
     """Warnings against conclusions that the figures do not support."""
     caveats = []
-    single = [model for model, run in findings.runs.items() if len(run.paths) == 1]
-    if len(single) == len(findings.runs):
-        caveats.append("There was one training of each model: this says nothing about another seed.")
-    elif single:
-        caveats.append(f"There was one training of {joined(single)}: this says nothing about another seed.")
     if findings.uncertainty.drawn == "documents":
         caveats.append(f"{findings.uncertainty.units:,} documents were drawn, with all their sentences.")
     else:
@@ -115,11 +206,11 @@ def _caveats(findings: Findings) -> list[str]:
             "Sentences were drawn: that those of one document are alike is not covered, so the intervals may "
             "be too narrow."
         )
-    differences = findings.uncertainty.differences
-    by_type = [each for pair in differences for each in pair.figures.per_type.items()]
+    pairs = findings.uncertainty.differences
+    by_type = [each for pair in pairs for each in pair.figures.per_type.items()]
     shown = {name for name, cell in by_type if cell.f1.significant}
     few = [name for name in findings.shared.types if name not in shown and findings.support(name) < FEW]
-    if few and differences:
+    if few and pairs:
         caveats.append(f"Too few entities (under {FEW}) to expect a difference to show: {', '.join(few)}.")
     done, needed = findings.uncertainty.resamples, findings.uncertainty.resamples_needed
     if done < needed:
@@ -130,58 +221,85 @@ def _caveats(findings: Findings) -> list[str]:
 
 
 def _lines(findings: Findings, pair: PairDifferences) -> list[str]:
-    lines = [_line(findings, pair, "all types together", pair.figures.micro.f1)]
-    cells = [(name, cell.f1) for name, cell in pair.figures.per_type.items()]
-    for name, f1 in sorted(cells, key=lambda cell: (not cell[1].significant, -abs(cell[1].difference))):
+    """The difference over all types, then by type: what is shown first."""
+    if findings.leader_depends_on_gold:
+        return []
+    rows = list(pair.figures.per_type.items())
+    rows.sort(key=lambda row: (not (row[1].f1.significant or _opposite(row[1])), -abs(row[1].f1.difference)))
+    lines = [_line(findings, pair, "all types together", pair.figures.micro)]
+    for name, figures in rows:
         support = findings.support(name)
         few = f"; {counted(support, 'entity', 'entities')} only" if support < FEW else ""
-        lines.append(_line(findings, pair, name, f1, few))
+        lines.append(_line(findings, pair, name, figures, few))
     return lines
 
 
-def _line(findings: Findings, pair: PairDifferences, where: str, f1: Difference, few: str = "") -> str:
+def _line(
+    findings: Findings,
+    pair: PairDifferences,
+    where: str,
+    figures: PrecisionRecallF1[Difference],
+    few: str = "",
+) -> str:
     several = len(findings.runs) > 2
-    figure = _difference(findings, pair, f1)
-    if f1.significant:
-        better, other = _order(pair, f1)
-        than = f" than {other}" if several else ""
-        return f"{better} is better{than} on {where} ({figure}{few})"
-    between = f" between {pair.of} and {pair.to}" if several else ""
-    return f"no difference shown{between} on {where} ({figure}{few})"
-
-
-def _difference(findings: Findings, pair: PairDifferences, cell: Difference) -> str:
-    """The difference with its interval and the decisive p-value.
-
-    A significant difference is given as the lead of the better model, any other as `of` - `to`.
-    """
-    difference, low, high = cell.difference, cell.low, cell.high
-    sides = f"{pair.of} − {pair.to}: "
+    cell = figures.f1
+    figure = f"F1 {_tested(findings, cell, cell.decisive, sides=pair)}{few}"
     if cell.significant:
-        sides = ""
-        if difference < 0:
-            difference, low, high = -difference, -high, -low
+        better, other = _order(pair, cell)
+        than = f" than {other}" if several else ""
+        return f"{better} is better{than} on {where} ({figure})"
+    if _opposite(figures):
+        ahead, other = _order(pair, figures.precision)
+        return (
+            f"on {where}, {ahead} has the higher precision ({signed(abs(figures.precision.difference))}) and "
+            f"{other} the higher recall ({signed(abs(figures.recall.difference))}); no difference of F1 is "
+            f"shown ({figure})"
+        )
+    between = f" between {pair.of} and {pair.to}" if several else ""
+    return f"no difference is shown{between} on {where} ({figure})"
+
+
+def _opposite(figures: PrecisionRecallF1[Difference]) -> bool:
+    """Whether precision and recall differ significantly, in opposite directions."""
+    precision, recall = figures.precision, figures.recall
+    return precision.significant and recall.significant and precision.difference * recall.difference < 0
+
+
+def _tested(
+    findings: Findings, cell: Difference, tested: Claim, *, sides: PairDifferences | None = None
+) -> str:
+    """The difference with its interval and p-value.
+
+    A significant difference is given as the lead of the better model, any other as that of `sides`.
+    """
+    difference, low, high = cell.difference, tested.low, tested.high
+    named = ""
+    if sides is not None and not tested.significant:
+        named = f"{sides.of} − {sides.to} "
+    elif difference < 0:
+        difference, low, high = -difference, -high, -low
     digits = 4 if high - low < 0.02 else 3
+    floor = findings.uncertainty.at_floor(tested)
     text = (
-        f"{sides}F1 {signed(difference, digits)}, {100 * findings.uncertainty.level:g} % CI "
+        f"{named}{signed(difference, digits)}, {100 * findings.uncertainty.level:g} % CI "
         f"{signed(low, digits).removeprefix('+')} to {signed(high, digits).removeprefix('+')}, "
-        f"{_p(cell.decisive_p)}"
+        f"{_p(tested.p_holm, floor=floor)}"
     )
-    if not cell.significant and (low > 0 or high < 0):
+    if not tested.significant and (low > 0 or high < 0):
         # The interval alone excludes 0: name the test or correction that decided.
-        larger = max(cell.p, cell.p_randomisation)
-        reasons = ["by randomisation"] if larger > cell.p else []
-        reasons += ["corrected for the number of types"] if cell.decisive_p > larger else []
+        corrected = tested.p_holm > tested.uncorrected
+        reasons = ["by randomisation"] if tested.uncorrected > tested.p else []
+        reasons += ["corrected for the number of tests"] if corrected else []
         text += f" {joined(reasons)}" if reasons else ""
     return text
 
 
 def _order(pair: PairDifferences, cell: Difference) -> tuple[str, str]:
-    """The better model and the other."""
+    """The model that is ahead in a figure, and the other."""
     better = pair.better(cell)
     return better, pair.to if better == pair.of else pair.of
 
 
-def _p(value: float) -> str:
-    text = p_value(value)
+def _p(value: float, *, floor: bool) -> str:
+    text = p_value(value, floor=floor)
     return f"p {text}" if text.startswith("<") else f"p = {text}"

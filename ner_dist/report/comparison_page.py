@@ -12,7 +12,7 @@ from ner_dist.report.render import page
 from ner_dist.report.sections import error_parts, explorer_parts
 
 if TYPE_CHECKING:
-    from ner_dist.comparison.aligned import LeftOutSentence
+    from ner_dist.comparison.left_out import LeftOutSentence
     from ner_dist.comparison.results import Comparison
 
 SECTIONS = {
@@ -28,8 +28,8 @@ SECTIONS = {
     "sentences": "Sentences",
     "method": "Method",
 }
-_HEADINGS = {"p_randomisation": "p, randomisation", "p_holm": "p (Holm)"}
-"""The headings of compare.json's p-values; `_method` puts them into the text of the method."""
+_HEADINGS = {"p_randomisation": "p of randomisation", "p_holm": "p (Holm)"}
+"""The words for compare.json's p-values; `_method` puts them into the text of the method."""
 
 
 def comparison_page(comparison: Comparison, title: str) -> str:
@@ -55,7 +55,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
         "models": tables.models_table(comparison),
         "headline": tables.headline(comparison),
         "decomposition": tables.decomposition(comparison),
-        "steps": [tables.steps(comparison, model) for model in comparison.decomposition],
+        "steps": [tables.orders(comparison), tables.grounds(comparison)],
         "ground": tables.same_ground(comparison),
         "differences": tables.differences(comparison),
         "per_type": tables.per_type(comparison),
@@ -89,12 +89,13 @@ def _keys(comparison: Comparison) -> list[dict[str, Any]]:
         return []
     ((model, gap),) = comparison.decomposition.items()
     (pair,) = comparison.uncertainty.differences
-    cell, level = pair.figures.micro.f1, formatting.level(comparison.uncertainty.level)
+    bounds, level = pair.figures.micro.f1.decisive, formatting.level(comparison.uncertainty.level)
     notes = {
         "gap": f"F1, {model} − {gap.base}",
-        "model": f"{level} interval: {formatting.interval(cell.low, cell.high, sign=True)}",
+        "model": f"{level} interval: {formatting.interval(bounds.low, bounds.high, sign=True)}",
     }
-    named = {"gap": "gap as published"} | {key: f"due to the {title}" for key, title in tables.PARTS.items()}
+    parts = tables.parts_of(comparison)
+    named = {"gap": "gap as published"} | {key: f"due to the {title}" for key, title in parts.items()}
     return [
         {
             "name": title,
@@ -118,9 +119,9 @@ def _alignment(comparison: Comparison) -> dict[str, Any]:
     if alone:
         counts = [f"{formatting.count(left_out.sentences)} of {name}" for name, left_out in alone.items()]
         text += f" Left out, since they were not found in every file: {formatting.joined(counts)}."
-    if alignment.gold_differs_in:
-        words = formatting.count(alignment.gold_differs_in)
-        text += f" The gold tags of {words} words differ between the models."
+    if alignment.disputed is not None:
+        sentences, words = map(formatting.count, (alignment.disputed.sentences, alignment.disputed.words))
+        text += f" Left out, since their gold tags differ: {sentences} more, in {words} words."
     examples = [(name, [_example(each) for each in left_out.examples]) for name, left_out in alone.items()]
     return {"text": text, "notes": alignment.notes, "only_in": examples}
 

@@ -16,10 +16,15 @@ def markdown(comparison: Comparison, *, title: str) -> str:
     """The report as Markdown: verdict, and the main tables."""
     verdict = comparison.verdict
     parts = [f"# {escaped(title)}", escaped(verdict.paragraph)]
+    parts += [escaped(caveat) for caveat in verdict.caveats]
     parts.append("\n".join(f"- {escaped(line)}" for line in verdict.lines))
     sections = {
         "As published: own labels, own sentences": [tables.headline(comparison)],
-        "Where the gap comes from": [tables.decomposition(comparison)],
+        "Where the gap comes from": [
+            tables.decomposition(comparison),
+            tables.orders(comparison),
+            tables.grounds(comparison),
+        ],
         "The same ground": [tables.same_ground(comparison), tables.differences(comparison)],
         "Type by type": [tables.per_type(comparison)],
         "What in the data flatters": [error_tables.effects(comparison)],

@@ -35,6 +35,8 @@ def page(template: str, **values: Any) -> str:
         "page_script": _own("page.js"),
         "explorer_script": _own("explorer.js"),
         "review_script": _own("review.js"),
+        "serve_style": _own("serve.css"),
+        "serve_script": _own("serve.js"),
         "version": __version__,
     }
     text = _environment().get_template(template).render(own, **values)

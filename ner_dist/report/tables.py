@@ -11,8 +11,9 @@ from ner_dist.formatting import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ner_dist.comparison.claims import Difference, PairDifferences
+    from ner_dist.comparison.decomposition import Grounds
     from ner_dist.comparison.results import Comparison, ModelInfo
-    from ner_dist.comparison.uncertainty import Difference, PairDifferences
 
 FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy": "accuracy"}
 OVERALL = {
@@ -23,8 +24,16 @@ OVERALL = {
     "accuracy": "accuracy",
 }
 """The figures over all types, by their names in `uncertainty.Figures.overall`."""
-PARTS = {"label_set": "label set", "sentences": "sentences", "model": "model"}
+PARTS = {"label_set": "label set", "sentences": "sentences", "gold": "gold tags", "model": "model"}
 """The parts of the decomposition, in order."""
+GROUNDS = {
+    "own": "its own types and sentences",
+    "shared_types": "the shared types, its own sentences",
+    "shared_sentences": "its own types, the shared sentences",
+    "shared": "the shared types and sentences",
+    "agreed": "those of them whose gold agrees",
+}
+"""Where a model is scored, by the names of `decomposition.Grounds`."""
 _NOT_SHOWN = "not shown"
 
 
@@ -132,7 +141,8 @@ def same_ground(comparison: Comparison) -> Table:
         row = [title]
         for model in models:
             estimate = uncertainty.models[model].overall()[key]
-            row += [shared_score(comparison, model, key), formatting.interval(estimate.low, estimate.high)]
+            bounds = estimate.widest
+            row += [shared_score(comparison, model, key), formatting.interval(bounds.low, bounds.high)]
         rows.append(row)
     level = formatting.level(uncertainty.level)
     return Table(
@@ -166,25 +176,42 @@ def differences(comparison: Comparison) -> Table:
             if key == "f1":
                 strong.add(len(rows))
             name = f"{pair.of} − {pair.to}, {title}" if len(pairs) > 1 else title
-            *tested, shown = difference_cells(cell, pair, cell.p)
-            rows.append([name, *tested, formatting.p_value(cell.p_randomisation), shown])
+            rows.append([name, *difference_cells(comparison, cell, pair)])
     several = len(pairs) > 1
     return Table(
         "Differences on the same ground" + ("" if several else f": {pairs[0].of} minus {pairs[0].to}"),
-        ["figure", "difference", "interval", "p", "p, randomisation", "shown"],
+        ["figure", "difference", "interval", "p", "p (Holm)", "shown"],
         rows,
         strong=frozenset(strong),
         words=frozenset({0, 5}),
-        note="p is of the bootstrap; approximate randomisation checks it. Shown is what both find.",
+        note=_claim_note(comparison),
     )
 
 
-def difference_cells(cell: Difference, pair: PairDifferences, p: float | None) -> list[str]:
-    """Cells of a difference: its value, its interval, its p-value and the better model."""
+def _claim_note(comparison: Comparison) -> str:
+    """What the intervals and p-values of differences are about."""
+    pairs = comparison.uncertainty.differences
+    known = [pair for pair in pairs if pair.figures.micro.f1.recipes is not None]
+    if not known:
+        return (
+            "Of these trained models, over other test sentences: p is the larger of those of the bootstrap "
+            "and of approximate randomisation. About other seeds they say nothing."
+        )
+    if len(known) == len(pairs):
+        return "Of the recipes, over other seeds and other test sentences."
+    shown = formatting.joined([f"{pair.of} − {pair.to}" for pair in known])
+    return f"Of the recipes, over other seeds and test sentences, for {shown}; else of the trained models."
+
+
+def difference_cells(comparison: Comparison, cell: Difference, pair: PairDifferences) -> list[str]:
+    """Cells of a difference: value, interval, p-value, the same corrected, and the better model."""
+    tested = cell.decisive
+    floor = comparison.uncertainty.at_floor(tested)
     return [
         formatting.signed(cell.difference),
-        formatting.interval(cell.low, cell.high, sign=True),
-        formatting.p_value(p),
+        formatting.interval(tested.low, tested.high, sign=True),
+        formatting.p_value(tested.uncorrected, floor=floor),
+        formatting.p_value(tested.p_holm, floor=floor),
         better(cell, pair) or _NOT_SHOWN,
     ]
 
@@ -194,38 +221,70 @@ def better(cell: Difference, pair: PairDifferences) -> str | None:
     return f"{pair.better(cell)} better" if cell.significant else None
 
 
-def decomposition(comparison: Comparison) -> Table:
-    """The parts of each model's headline gap to the first model."""
-    gaps = comparison.decomposition
-    rows = [
-        [f"due to the {title}", *(formatting.signed(getattr(each, key)) for each in gaps.values())]
+def parts_of(comparison: Comparison) -> dict[str, str]:
+    """The parts of the gaps by title; that of the gold only where it differs."""
+    return {
+        key: title
         for key, title in PARTS.items()
-    ]
-    rows.append(["gap of the published F1", *(formatting.signed(each.gap) for each in gaps.values())])
+        if key != "gold" or comparison.alignment.disputed is not None
+    }
+
+
+def decomposition(comparison: Comparison) -> Table:
+    """The parts of each model's headline gap to the first model, with their intervals."""
+    gaps = comparison.decomposition
+    rows = []
+    for key, title in (parts_of(comparison) | {"gap": "gap of the published F1"}).items():
+        cells = []
+        for each in gaps.values():
+            bounds = each.intervals[key]
+            cells += [
+                formatting.signed(getattr(each, key)),
+                formatting.interval(bounds.low, bounds.high, sign=True),
+            ]
+        rows.append([title if key == "gap" else f"due to the {title}", *cells])
     return Table(
         "What the gap of the published F1 is made of",
-        ["part", *(f"{model} − {each.base}" for model, each in gaps.items())],
+        ["part", *(column for _ in gaps for column in ("F1", "interval"))],
         rows,
+        groups=(("", 1), *((f"{model} − {each.base}", 2) for model, each in gaps.items())),
         strong=frozenset({len(rows) - 1}),
         ends=frozenset({len(rows) - 2}),
-        note="The parts add up to the gap exactly; rounded figures may not.",
+        note="The parts add up to the gap exactly; rounded figures may not. Label set and sentences are "
+        "means over both orders of the two changes. Intervals are for other test sentences.",
     )
 
 
-def steps(comparison: Comparison, model: str) -> Table:
-    """The steps from one headline score to the other, with one change each."""
-    gap = comparison.decomposition[model]
-    rows, before = [], None
-    for step in gap.steps:
-        change = NOTHING if before is None else formatting.signed(step.f1 - before)
-        rows.append([step.what, formatting.score(step.f1), change])
-        before = step.f1
+def orders(comparison: Comparison) -> Table:
+    """The parts of the task by which change is made first."""
+    rows = []
+    for key in ("label_set", "sentences"):
+        cells = []
+        for gap in comparison.decomposition.values():
+            by_order = (gap.orders.labels_first, gap.orders.sentences_first)
+            cells += [formatting.signed(getattr(order, key)) for order in by_order]
+        rows.append([f"due to the {PARTS[key]}", *cells])
+    gaps = comparison.decomposition
     return Table(
-        f"From {gap.base} to {model}, one change at a time",
-        ["scored", "F1", "change"],
+        "How the task's parts depend on the order of the changes",
+        ["part", *(column for _ in gaps for column in ("labels first", "sentences first"))],
         rows,
-        words=frozenset({0}),
+        groups=(("", 1), *((f"{model} − {gap.base}", 2) for model, gap in gaps.items())),
     )
+
+
+def grounds(comparison: Comparison) -> Table:
+    """F1 of each model on each ground of the decompositions."""
+    f1: dict[str, Grounds] = {}
+    for gap in comparison.decomposition.values():
+        f1 |= gap.grounds
+    rows = [
+        [title, *(formatting.score(getattr(f1[model], key)) for model in comparison.runs)]
+        for key, title in GROUNDS.items()
+        if key != "agreed" or comparison.alignment.disputed is not None
+    ]
+    columns = ["F1 on", *titles(comparison.runs).values()]
+    return Table("From the published F1 to the same ground", columns, rows)
 
 
 def per_type(comparison: Comparison) -> Table:
@@ -241,7 +300,8 @@ def per_type(comparison: Comparison) -> Table:
             row += map(formatting.score, (each.precision, each.recall, each.f1))
         for pair in pairs:
             cell = pair.figures.per_type[name].f1
-            row += difference_cells(cell, pair, cell.p_holm)
+            difference, bounds, _, *corrected = difference_cells(comparison, cell, pair)
+            row += [difference, bounds, *corrected]
         rows.append(row)
     width = 2 + 3 * len(models)
     return Table(

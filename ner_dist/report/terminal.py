@@ -13,8 +13,8 @@ from ner_dist.report import tables
 from ner_dist.report.tables import OVERALL, Table, shared_score
 
 if TYPE_CHECKING:
+    from ner_dist.comparison.claims import Difference
     from ner_dist.comparison.results import Comparison
-    from ner_dist.comparison.uncertainty import Difference
 
 _ORDER = ("precision", "recall", "f1", "accuracy", "macro_f1")
 
@@ -31,6 +31,8 @@ def print_tables(comparison: Comparison) -> None:
         console.print(note, highlight=False)
     console.print()
     console.print(comparison.verdict.paragraph, highlight=False)
+    for caveat in comparison.verdict.caveats:
+        console.print(f"! {caveat}", highlight=False)
     for line in comparison.verdict.lines:
         console.print(f"- {line}", highlight=False)
 
@@ -91,14 +93,14 @@ def _ground_note(comparison: Comparison, all_of_them: str) -> str:
         sentences += f", {alignment.units:,} of them distinct"
     return (
         f"Test split, {sentences}; other types count as O.{_seeds(comparison)} In brackets: "
-        f"{round(100 * comparison.uncertainty.level)} % confidence intervals; *: significant (types after "
-        "Holm)."
+        f"{round(100 * comparison.uncertainty.level)} % confidence intervals; *: significant after "
+        "Holm's correction."
     )
 
 
 def _difference(cell: Difference) -> str:
-    mark = "*" if cell.significant else " "
-    return f"{signed(cell.difference)} [{signed(cell.low)}, {signed(cell.high)}]{mark}"
+    mark, bounds = "*" if cell.significant else " ", cell.decisive
+    return f"{signed(cell.difference)} [{signed(bounds.low)}, {signed(bounds.high)}]{mark}"
 
 
 def _gap(comparison: Comparison) -> Table:
@@ -107,11 +109,12 @@ def _gap(comparison: Comparison) -> Table:
     return replace(
         table,
         caption="Where the gap in the headline comes from",
-        columns=["figure", *table.columns[1:]],
+        columns=["figure", *(f"{model} − {gap.base}" for model, gap in comparison.decomposition.items())],
         rows=[
-            *([f"part {name}", *cells] for name, *cells in parts),
-            ["gap in headline test F1", *whole[1:]],
+            *([f"part {name}", *cells[::2]] for name, *cells in parts),
+            ["gap in headline test F1", *whole[1::2]],
         ],
+        groups=(),
         note=None,
     )
 

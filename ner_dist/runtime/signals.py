@@ -33,6 +33,9 @@ def exit_on_signals() -> None:
     """End at once on a signal, with `EXIT_RESUME`: before training there is nothing to save."""
 
     def end(number: int, frame: Any) -> None:
+        # A launcher may send another one, which would raise within what runs at exit.
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
         raise SystemExit(EXIT_RESUME)
 
     for number in _SIGNALS:

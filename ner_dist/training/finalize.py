@@ -22,7 +22,7 @@ from ner_dist.labels import look_up
 from ner_dist.model.tagger import TaggingModel, load_tagging_model, save_model
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
-from ner_dist.training import model_card
+from ner_dist.training import card_examples, model_card
 from ner_dist.training.calibrate import calibrate, with_test
 from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
@@ -67,7 +67,7 @@ def _save_model(trainer: Trainer, best_step: int) -> None:
             weights=CheckpointReader(trainer.checkpoints.best(best_step)).weights(),
             config=trainer.config,
             tokenizer=trainer.task.data.tokenizer,
-            card=model_card.model_card(trainer.recipe, trainer.task.labels),
+            card=model_card.model_card(trainer.recipe, trainer.task.labels.types),
             settings=_own_settings(trainer),
         )
 
@@ -85,8 +85,7 @@ def _own_settings(trainer: Trainer) -> dict[str, Any]:
 
 
 def _write_results(trainer: Trainer, results: RunResults) -> None:
-    readme = model_card.model_card(trainer.recipe, trainer.task.labels, results)
-    write_atomically(trainer.run.model / "README.md", readme)
+    model_card.write_card(trainer.run, trainer.recipe, trainer.task.labels.types, results)
     write_atomically(trainer.run.results, json.dumps(as_json(results), indent=1) + "\n")
     log.info("results in %s, model in %s", trainer.run.results, trainer.run.model)
     run = typed(trainer.run.folder)
@@ -194,7 +193,7 @@ def _try_examples(
 ) -> TriedExamples | None:
     assert evaluation.predicted is not None
     longest, overlap = window_sizes(trainer.recipe, trainer.task.config, trainer.task.data.tokenizer)
-    return model_card.try_examples(
+    return card_examples.try_examples(
         tagger.model,
         trainer.run.model,
         name=split,

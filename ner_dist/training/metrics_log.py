@@ -83,6 +83,9 @@ class MetricsLogger:
             accelerator.init_trackers(
                 self.settings.project, config=None if options else config, init_kwargs=options
             )
+            if "trackio" in options:
+                # Unlike the others, it forgets them when a run continues.
+                accelerator.get_tracker("trackio").store_init_configuration(config)
         if resumed is not None:
             self.write({"event": "resume", "step": resumed["step"], "seconds": self.seconds})
 
@@ -266,9 +269,14 @@ def _tracker_ids(accelerator: Accelerator, names: Sequence[str]) -> dict[str, st
                 ids[name] = accelerator.get_tracker(name, unwrap=True).id
             elif name == "mlflow":
                 ids[name] = accelerator.get_tracker(name, unwrap=True).info.run_id
+            elif name == "trackio":
+                ids[name] = accelerator.get_tracker(name, unwrap=True).name
     return ids
 
 
 def _tracker_options(name: str, run_id: str) -> dict[str, str]:
     """Options with which a tracker continues one of its runs."""
-    return {"id": run_id, "resume": "allow"} if name == "wandb" else {"run_id": run_id}
+    if name == "mlflow":
+        return {"run_id": run_id}
+    # trackio knows its runs by their names.
+    return {"id" if name == "wandb" else "name": run_id, "resume": "allow"}

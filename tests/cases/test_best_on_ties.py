@@ -12,6 +12,7 @@ from tests import small
 DATA = Path(__file__).parent / "iob2_conll2003"
 
 
+@pytest.mark.soak
 @pytest.mark.encoder
 def test_of_equal_f1_the_lower_validation_loss_wins(tmp_path, minilm):
     settings = {

@@ -49,6 +49,7 @@ def test_evaluate_gives_what_the_training_gave(tagger, tmp_path, log_lines):
     assert any(line.startswith("test: 27 words have no subwords") for line in log_lines)
 
 
+@pytest.mark.soak
 @pytest.mark.distributed
 def test_two_ranks_give_what_one_gives(tagger, tmp_path, server):  # noqa: F811
     """Continue from the tagger with a learning rate of almost 0."""

@@ -77,6 +77,7 @@ def test_other_code_and_another_recipe_are_named(preflight, tmp_path):
     assert "code differs: " in line and "recipe differs in train.seed" in line and "data differs" not in line
 
 
+@pytest.mark.soak
 def test_an_error_of_one_machine_is_told_once_and_ends_both(preflight):
     first, second = preflight({}, {"words": ["train.epoch=1"]})
     assert [first[0], second[0]] == [2, 2]

@@ -111,7 +111,7 @@ def test_the_recipe_says_what_was_found(data):
         "#   ner-dist train mine.yaml --processes 2    trains on two GPUs, or in two CPU processes",
         "  name: some/encoder  # the encoder: a name on the hub, or a local folder",
         "labels: all  # or some of the types, such as [PER, ORG]",
-        "  trackers: []  # [tensorboard], [wandb] or [mlflow] also log the metrics",
+        "  trackers: []  # [tensorboard], [wandb], [mlflow] or [trackio] also log the metrics",
     ):
         assert line in text.splitlines() or f"{line} there" in text.splitlines(), f"{line}\n{text}"
     assert yaml.safe_load(text)["train"] == dict.fromkeys(

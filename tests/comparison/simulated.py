@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,3 +96,57 @@ def copied(
         predicted={model: [run[words] for run in runs] for model, runs in aligned.predicted.items()},
         unit=np.arange(len(sentences)) if own_units else np.unique(sentences, return_inverse=True)[1],
     )
+
+
+@dataclass(frozen=True)
+class Luck:
+    """How the success of a run varies, in log-odds: standard deviations of normal distributions."""
+
+    seed: float = 0.0
+    """Between runs of one recipe."""
+    noise: float = 1.0
+    """Between runs, on each sentence anew."""
+    shared: float = 0.0
+    """Share of the variance between runs that runs of the same seed have in common."""
+    difficulty: float = 1.0
+    """Between sentences, the same for all runs."""
+
+
+def crossed(
+    seed: int,
+    *,
+    sentences: int = 300,
+    runs: Sequence[int] = (3, 3),
+    luck: Luck | None = None,
+    ahead: float = 0.0,
+    same_seeds: bool = True,
+) -> AlignedPredictions:
+    """Models A, B, ... whose entities are found with logistic probabilities: runs and sentences are crossed.
+
+    About 80 of 100 entities are found; B and later models are `ahead` by so much in log-odds.
+    """
+    luck = luck or Luck()
+    rng = np.random.default_rng(seed)
+    gold, offsets = gold_tags(rng, sentences, types=TYPES[:1])
+    # One word an entity, so that an entity is found as a whole or not at all.
+    gold = np.where(gold == 2, 0, gold).astype(np.int16)
+    lengths = np.diff(offsets)
+    difficulty = rng.normal(0, luck.difficulty, sentences)
+    common = rng.normal(0, luck.seed * np.sqrt(luck.shared), max(runs))
+    predicted: dict[str, list[np.ndarray]] = {}
+    for place, number in enumerate(runs):
+        own = rng.normal(0, luck.seed * np.sqrt(1 - luck.shared), number)
+        each = []
+        for run in range(number):
+            odds = 1.8 + difficulty + common[run] + own[run] + (ahead if place else 0.0)
+            odds = odds + rng.normal(0, luck.noise, sentences)
+            chance = np.repeat(1 / (1 + np.exp(-odds)), lengths)
+            found = (gold > 0) & (rng.random(len(gold)) < chance)
+            invented = (gold == 0) & (rng.random(len(gold)) < 0.1 * (1 - chance))
+            each.append(np.where(found | invented, 1, 0).astype(np.int16))
+        predicted["ABCDEFGH"[place]] = each
+    numbered = {
+        model: [run + 1 + (0 if same_seeds else 100 * place) for run in range(len(each))]
+        for place, (model, each) in enumerate(predicted.items())
+    }
+    return aligned(gold, offsets, predicted, types=TYPES[:1], seeds={**numbered})

@@ -78,7 +78,7 @@ def test_without_words_the_order_of_the_gold_tags_decides(corpus, data):
     assert list(second) == list(range(len(kept)))
     assert sorted(set(first)) == list(first)
     aligned, figures = ground_of(*files)
-    assert (len(aligned), figures.gold_differs_in) == (len(kept), 0)
+    assert (len(aligned), figures.disputed) == (len(kept), None)
     assert figures.only_in["A"].sentences == len(corpus) - len(kept)
 
 

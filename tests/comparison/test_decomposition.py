@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 from hypothesis import given
 from seqeval.metrics import v1
@@ -11,10 +12,13 @@ from seqeval.scheme import IOB2
 
 from ner_dist.comparison.aligned import align_predictions
 from ner_dist.comparison.decomposition import decomposition
+from ner_dist.comparison.predictions import Predictions, words_of
 from ner_dist.comparison.scores import mean, std, strict_scores
+from ner_dist.labels import LabelSet
+from tests.comparison import simulated
 from tests.comparison.made_files import corpora, predictions, some_types, two_files
 
-PARTS = ("label_set", "sentences", "model")
+PARTS = ("label_set", "sentences", "gold", "model")
 
 
 def apart(a, b):
@@ -33,18 +37,20 @@ def test_the_parts_add_up_to_the_gap_between_the_headlines(files):
     headline = [whole_score(file).f1 for file in files]
     assert gap.gap == headline[1] - headline[0]
     assert sum(getattr(gap, part) for part in PARTS) == pytest.approx(gap.gap, abs=1e-12)
-    steps = [step.f1 for step in gap.steps]
-    assert (steps[0], steps[-1]) == (headline[0], headline[1])
+    assert gap.task == pytest.approx(gap.label_set + gap.sentences, abs=1e-12)
+    for order in (gap.orders.labels_first, gap.orders.sentences_first):
+        assert order.label_set + order.sentences == pytest.approx(gap.task, abs=1e-12)
+    assert [gap.grounds[model].own for model in "AB"] == headline
     shared = [
         strict_scores(aligned.gold, aligned.predicted[m][0], aligned.offsets, aligned.labels).f1 for m in "AB"
     ]
-    assert steps[2:4] == shared
+    assert [gap.grounds[model].agreed for model in "AB"] == shared
 
 
 @given(files=two_files())
 def test_a_model_with_itself_has_no_gap(files):
     gap, _ = apart(files[0], files[0])
-    assert [getattr(gap, part) for part in ("gap", *PARTS)] == [0.0] * 4
+    assert [getattr(gap, part) for part in ("gap", *PARTS)] == [0.0] * 5
 
 
 @given(files=two_files())
@@ -52,7 +58,11 @@ def test_the_order_of_the_models_flips_the_signs_and_nothing_else(files):
     there, back = apart(*files)[0], apart(*files[::-1])[0]
     for part in ("gap", *PARTS):
         assert getattr(there, part) == pytest.approx(-getattr(back, part), abs=1e-12)
-    assert [step.f1 for step in there.steps] == [step.f1 for step in back.steps][::-1]
+        low, high = there.intervals[part].low, there.intervals[part].high
+        assert (-high, -low) == pytest.approx(
+            (back.intervals[part].low, back.intervals[part].high), abs=1e-12
+        )
+    assert there.grounds == {"A": back.grounds["B"], "B": back.grounds["A"]}
 
 
 @given(corpus=corpora(), types=some_types)
@@ -61,6 +71,31 @@ def test_the_same_sentences_and_labels_leave_all_to_the_model(corpus, types):
     gap, _ = apart(a, b)
     assert (gap.label_set, gap.sentences) == (0.0, 0.0)
     assert gap.model == gap.gap
+
+
+def test_intervals_of_the_parts_agree_with_a_bootstrap_of_the_sentences():
+    """Two models of unlike types, B without a tenth of the sentences; the parts of drawn sentences."""
+    rng = np.random.default_rng(5)
+    gold, offsets = simulated.gold_tags(rng, 400)
+    labels = LabelSet.from_types(simulated.TYPES)
+    said = [simulated.said(rng, gold, offsets, error=error) for error in (0.2, 0.1)]
+
+    def files(sentences):
+        words, starts = words_of(sentences, offsets)
+        names = [[f"w{number}"] * int(n) for number, n in enumerate(np.diff(starts))]
+        whole = [
+            Predictions(name, labels, gold[words], each[words], starts, tokens=names)
+            for name, each in zip("ab", said, strict=True)
+        ]
+        fewer = whole[1].take(np.flatnonzero(sentences % 10 > 0), LabelSet.from_types(simulated.TYPES[:3]))
+        return whole[0], fewer
+
+    gap, _ = apart(*files(np.arange(400)))
+    drawn = [apart(*files(rng.integers(0, 400, 400)))[0] for _ in range(300)]
+    for part in (*PARTS, "gap", "task"):
+        low, high = gap.intervals[part].low, gap.intervals[part].high
+        deviation = np.std([getattr(each, part) for each in drawn])
+        assert (high - low) / 3.92 == pytest.approx(deviation, rel=0.2, abs=1e-9), part
 
 
 @given(corpus=corpora(), types=some_types)

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from ner_dist.comparison.claims import Difference, Figures, TrainedClaim, Uncertainty
+from ner_dist.comparison.influence import sentence_covariance
+from ner_dist.comparison.resampling import bootstrap
 from ner_dist.comparison.uncertainty import (
-    Difference,
-    Figures,
-    Uncertainty,
     holm,
     interval,
     p_bootstrap,
@@ -23,6 +23,7 @@ from ner_dist.comparison.uncertainty import (
     resamples_needed,
     uncertainty,
 )
+from ner_dist.comparison.unit_counts import UnitCounts
 from ner_dist.evaluation.metrics import count_per_sentence
 from ner_dist.labels import LabelSet
 from tests.comparison import simulated
@@ -55,8 +56,8 @@ def test_shape_of_the_table():
     (pair,) = figures.differences
     assert (pair.of, pair.to) == ("B", "A")
     assert list(pair.figures.per_type) == list(simulated.TYPES)
-    corrected = {where[0] for where, cell in only_pair(figures).items() if cell.p_holm is not None}
-    assert corrected == {"per_type"}
+    assert figures.models["A"].micro.f1.recipe is None
+    assert all(cell.recipes is None for cell in only_pair(figures).values())
 
 
 def by_document(ground, sentences_each: int):
@@ -118,7 +119,7 @@ def test_intervals_agree_with_scipy():
         theirs = stats.bootstrap(
             (np.arange(400),), statistic, n_resamples=10_000, method="percentile", batch=500, rng=3
         ).confidence_interval
-        ours = [cells(figures.models["A"])[where], only_pair(figures)[where]]
+        ours = [cells(figures.models["A"])[where], only_pair(figures)[where].trained]
         for i, cell in enumerate(ours):
             width = theirs.high[i] - theirs.low[i]
             assert cell.low == pytest.approx(theirs.low[i], abs=0.06 * width)
@@ -141,7 +142,7 @@ def test_randomisation_agrees_with_all_swaps_enumerated():
     f1 = [2 * t[:, 0] / (t[:, 1] + t[:, 2]) for t in (ta, tb)]
     difference = f1[1] - f1[0]
     exact = (np.abs(difference) >= abs(difference[0]) - 1e-12).mean()
-    p = only_pair(uncertainty(aligned, resamples=10_000))["micro", "f1"].p_randomisation
+    p = only_pair(uncertainty(aligned, resamples=10_000))["micro", "f1"].trained.p_randomisation
     assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 10_000) + 1e-4)
 
 
@@ -155,7 +156,7 @@ def test_holm_is_the_closed_test_of_bonferroni(p):
 
 def test_p_values_are_never_zero():
     figures = only_pair(uncertainty(simulated.two_models(0, errors=(0.8, 0.0)), resamples=199))
-    f1 = figures["micro", "f1"]
+    f1 = figures["micro", "f1"].trained
     assert f1.p == 2 / 200 and f1.p_randomisation == 1 / 200 and f1.significant
 
 
@@ -210,7 +211,7 @@ def same_process(trials):
 @pytest.mark.parametrize("where", [("micro", "f1"), ("macro", "f1"), ("per_type", "PER", "f1")])
 @pytest.mark.parametrize("kind", ["p", "p_randomisation"])
 def test_p_values_are_uniform_for_two_models_of_one_process(same_process, where, kind):
-    p = np.array([getattr(figures[where], kind) for figures in same_process])
+    p = np.array([getattr(figures[where].trained, kind) for figures in same_process])
     assert stats.kstest(p, "uniform").pvalue > FALSE_ALARM
     low, high = plausible(len(p), 0.05)
     assert low <= (p <= 0.05).mean() <= high
@@ -219,12 +220,12 @@ def test_p_values_are_uniform_for_two_models_of_one_process(same_process, where,
 @pytest.mark.parametrize("kind", ["p", "p_randomisation"])
 def test_p_values_of_accuracy_are_never_too_small(same_process, kind):
     """Equal models often have equally many errors, so p is often 1: not uniform, but it must not be small."""
-    p = np.array([getattr(figures["accuracy",], kind) for figures in same_process])
+    p = np.array([getattr(figures["accuracy",].trained, kind) for figures in same_process])
     assert stats.kstest(p, "uniform", alternative="greater").pvalue > FALSE_ALARM
 
 
 def test_intervals_cover_nothing_where_there_is_nothing(same_process):
-    cells_of = [figures["micro", "f1"] for figures in same_process]
+    cells_of = [figures["micro", "f1"].trained for figures in same_process]
     low, high = plausible(len(cells_of), 0.95)
     assert low <= np.mean([cell.low <= 0 <= cell.high for cell in cells_of]) <= high
     assert np.mean([cell.significant for cell in cells_of]) <= plausible(len(cells_of), 0.05)[1]
@@ -247,7 +248,7 @@ def test_intervals_have_nominal_coverage(trials):
     inside = []
     for i in range(trials):
         figures = uncertainty(simulated.two_models(i + 1, sentences=150, errors=errors), resamples=300)
-        of_b, cell = figures.models["B"].micro.f1, only_pair(figures)["micro", "f1"]
+        of_b, cell = figures.models["B"].micro.f1, only_pair(figures)["micro", "f1"].trained
         inside.append((of_b.low <= value <= of_b.high, cell.low <= difference.difference <= cell.high))
     low, high = plausible(len(inside), 0.95)
     assert (np.mean(inside, axis=0) >= low).all() and (np.mean(inside, axis=0) <= high).all()
@@ -267,13 +268,14 @@ def with_luck(seed: int, runs: int, *, known: bool = True):
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["paired", "independent"])
-def test_seeds_are_respected_where_trainings_differ(trials, known):
-    """Single trainings show differences that other seeds would not; three trainings seldom do."""
-    several = repeated(trials // 2, lambda i: with_luck(i, 3, known=known), resamples=300)
-    _, seldom = plausible(len(several), 0.05)
-    for kind in ("p", "p_randomisation"):
-        assert np.mean([getattr(figures["micro", "f1"], kind) <= 0.05 for figures in several]) <= seldom
-    assert np.mean([figures["micro", "f1"].significant for figures in several]) <= seldom
+def test_recipes_of_one_process_are_told_apart_as_often_as_the_level_says(trials, known):
+    """Trainings differ, and recipes do not; pairs and independent runs together may take a little more."""
+    several = repeated(trials // 2, lambda i: with_luck(i, 3, known=known), resamples=100)
+    found = np.mean([figures["micro", "f1"].recipes.significant for figures in several])
+    assert found <= plausible(len(several), 0.065 if known else 0.05)[1]
+    trained = [figures["micro", "f1"].trained for figures in several]
+    apart = np.mean([cell.low > 0 or cell.high < 0 for cell in trained])
+    assert apart > 0.2, "the trained models do differ"
 
 
 def test_no_type_is_called_significant_too_often_where_trainings_have_luck_with_types(trials):
@@ -312,9 +314,13 @@ def test_model_against_itself(seed, runs, known):
     aligned.predicted["B"] = [run.copy() for run in aligned.predicted["A"]]
     if not known:
         aligned.seeds["A"], aligned.seeds["B"] = [None] * runs, [None] * runs
+    nothing = TrainedClaim(0, 0, p=1, p_holm=1, significant=False, p_randomisation=1)
     for cell in only_pair(uncertainty(aligned, resamples=40)).values():
-        assert cell.p_holm in (None, 1)
-        assert replace(cell, p_holm=None) == Difference(0, 0, 0, p=1, p_randomisation=1, significant=False)
+        assert (cell.difference, cell.trained) == (0, nothing)
+        assert (cell.recipes is None) == (runs == 1)
+        if cell.recipes is not None:
+            assert (cell.recipes.p, cell.recipes.significant) == (1, False)
+            assert cell.recipes.low <= 0 <= cell.recipes.high
 
 
 @settings(max_examples=15)
@@ -341,10 +347,15 @@ def test_order_of_models_flips_signs_only(seed, runs, known):
     for where, cell in one.items():
         flipped = other[where]
         assert cell.difference == pytest.approx(-flipped.difference, abs=1e-12)
-        assert cell.low == pytest.approx(-flipped.high, abs=1e-12)
-        assert cell.high == pytest.approx(-flipped.low, abs=1e-12)
-        for same in ("p", "p_randomisation", "p_holm", "significant"):
-            assert getattr(cell, same) == getattr(flipped, same)
+        for one_test, other_test in ((cell.trained, flipped.trained), (cell.recipes, flipped.recipes)):
+            assert (one_test is None) == (other_test is None)
+            if one_test is None or other_test is None:
+                continue
+            assert one_test.low == pytest.approx(-other_test.high, abs=1e-12)
+            assert one_test.high == pytest.approx(-other_test.low, abs=1e-12)
+            assert one_test.significant == other_test.significant
+            for same in ("p", "p_holm", *(["p_randomisation"] if one_test is cell.trained else [])):
+                assert getattr(one_test, same) == pytest.approx(getattr(other_test, same), abs=1e-9)
 
 
 def test_copies_are_one_unit():
@@ -355,9 +366,11 @@ def test_copies_are_one_unit():
         only_pair(uncertainty(g, resamples=2_000)) for g in (aligned, simulated.copied(aligned, twice))
     )
     for where, cell in once.items():
-        assert asdict(cell) == pytest.approx(asdict(copies[where]), abs=1e-12)
+        assert asdict(cell.trained) == pytest.approx(asdict(copies[where].trained), abs=1e-12)
     own = only_pair(uncertainty(simulated.copied(aligned, twice, own_units=True), resamples=2_000))
-    narrow, wide = (cell["micro", "f1"].high - cell["micro", "f1"].low for cell in (own, once))
+    narrow, wide = (
+        cell["micro", "f1"].trained.high - cell["micro", "f1"].trained.low for cell in (own, once)
+    )
     assert narrow / wide == pytest.approx(np.sqrt(1 / 2), abs=0.05)
 
 
@@ -370,17 +383,7 @@ def test_seed_decides(seed):
     assert one.differences != other.differences
 
 
-def test_copies_of_runs_add_nothing_known():
-    """Three times the same run: no deviation, the figures of one, and the interval of its sentences."""
-    aligned = simulated.two_models(6)
-    one = only_pair(uncertainty(aligned, resamples=300))
-    predicted = {model: runs * 3 for model, runs in aligned.predicted.items()}
-    aligned = replace(aligned, predicted=predicted, seeds={model: [1, 2, 3] for model in "AB"})
-    for where, cell in only_pair(uncertainty(aligned, resamples=300)).items():
-        assert asdict(cell) == pytest.approx(asdict(one[where]), abs=1e-12)
-
-
-def test_pairing_by_seed_takes_out_what_seeds_share():
+def test_runs_of_the_same_luck_are_compared_in_pairs():
     """An effect of the seed that both models share cancels in their difference."""
     rng = np.random.default_rng(8)
     gold, offsets = simulated.gold_tags(rng, 300)
@@ -396,11 +399,75 @@ def test_pairing_by_seed_takes_out_what_seeds_share():
             {"A": luck, "B": [better[i] for i in order]},
             seeds={"A": [1, 2, 3, 4], "B": of_b},
         )
-        figures = uncertainty(aligned, resamples=1_000)
-        cell = only_pair(figures)["micro", "f1"]
+        figures = uncertainty(aligned, resamples=100)
+        cell = only_pair(figures)["micro", "f1"].recipes
         widths[name] = cell.high - cell.low
-        assert ("drawn in pairs" in figures.method) == (name == "paired")
-    assert widths["paired"] < 0.5 * widths["independent"]
+        assert ("have the same seeds" in figures.method or "same seeds" in figures.method) == (
+            name == "paired"
+        )
+    assert widths["paired"] < 0.6 * widths["independent"]
+
+
+def test_without_an_effect_of_sentences_it_is_the_t_test_of_the_runs():
+    """A test set of very many sentences adds nothing, so that only the luck of seeds is left."""
+    ground = simulated.crossed(3, sentences=40_000, runs=(3, 4), luck=simulated.Luck(seed=0.3, noise=0))
+    ground = replace(ground, seeds={model: [None] * len(runs) for model, runs in ground.predicted.items()})
+    cell = only_pair(uncertainty(ground, resamples=2))["micro", "f1"].recipes
+    f1 = [[scores.f1 for scores in runs] for runs in ground.scores.values()]
+    theirs = stats.ttest_ind(f1[1], f1[0])
+    assert cell.p == pytest.approx(theirs.pvalue, abs=0.01)
+    bounds = theirs.confidence_interval(0.95)
+    assert (cell.low, cell.high) == pytest.approx((bounds.low, bounds.high), abs=2e-3)
+
+
+def test_one_run_borrows_the_luck_of_the_others_and_two_single_runs_know_none():
+    ground = simulated.crossed(3, runs=(1, 4), luck=simulated.Luck(seed=0.3))
+    cell = only_pair(uncertainty(ground, resamples=100))["micro", "f1"]
+    assert cell.recipes is not None and cell.recipes.high - cell.recipes.low > 0.05
+    single = simulated.crossed(3, runs=(1, 1))
+    assert only_pair(uncertainty(single, resamples=100))["micro", "f1"].recipes is None
+    figures = only_pair(uncertainty(single, resamples=100, seed_sd=0.02))
+    given = figures["micro", "f1"].recipes
+    assert given is not None and figures["micro", "recall"].recipes is None
+    # At least the luck of two runs, whatever the sentences.
+    assert given.high - given.low > 2 * 1.96 * 0.02 * 2**0.5
+
+
+def test_more_seeds_do_not_widen_the_interval_on_average():
+    widths = {}
+    for number in (2, 3, 5):
+        found = repeated(
+            20,
+            lambda i, n=number: simulated.crossed(i, runs=(n, n), luck=simulated.Luck(seed=0.15)),
+            resamples=2,
+        )
+        widths[number] = np.mean(
+            [f["micro", "f1"].recipes.high - f["micro", "f1"].recipes.low for f in found]
+        )
+    assert widths[2] > widths[3] > widths[5]
+
+
+def test_influences_give_the_variance_of_the_bootstrap():
+    counted = UnitCounts.of(simulated.two_models(1, sentences=800, runs=2))
+    covariance = sentence_covariance(counted)
+    drawn = bootstrap(counted, resamples=3_000, seed=1)
+    means = np.array([[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
+    of_means = np.einsum("mr,frs,ns->fmn", means, covariance, means)
+    for place, name in enumerate(counted.names):
+        expected = np.cov(drawn[:, :, place].T)
+        assert np.diag(of_means[place]) == pytest.approx(np.diag(expected), rel=0.12), name
+
+
+def test_equal_models_are_seldom_told_apart_however_many_there_are():
+    def make(i):
+        return simulated.crossed(i, sentences=150, runs=(1,) * 5, luck=simulated.Luck())
+
+    found = [uncertainty(make(i), resamples=300, seed=i) for i in range(60)]
+    some = [any(pair.figures.micro.f1.significant for pair in each.differences) for each in found]
+    assert np.mean(some) <= plausible(len(some), 0.05)[1]
+    assert all(
+        set(each.ranks.values()) == {1} for each, any_pair in zip(found, some, strict=True) if not any_pair
+    )
 
 
 def test_few_sentences_that_all_speak_for_one_are_not_enough():
@@ -410,15 +477,15 @@ def test_few_sentences_that_all_speak_for_one_are_not_enough():
     worse[:8] = 0
     aligned = simulated.aligned(gold, np.arange(0, 81, 2), {"A": [worse], "B": [gold]})
     cell = only_pair(uncertainty(aligned))["micro", "f1"]
-    assert cell.p < 0.05 and cell.low > 0
-    assert cell.p_randomisation == pytest.approx(1 / 8, abs=0.015) and not cell.significant
+    assert cell.trained.p < 0.05 and cell.trained.low > 0
+    assert cell.trained.p_randomisation == pytest.approx(1 / 8, abs=0.015) and not cell.significant
 
 
 def test_types_that_occur_for_nobody_weigh_nothing_in_the_correction():
     aligned = simulated.two_models(0, errors=(0.3, 0.15))
     more = LabelSet.from_types((*simulated.TYPES, *(f"T{i}" for i in range(30))))
     few, many = (only_pair(uncertainty(g, resamples=300)) for g in (aligned, replace(aligned, labels=more)))
-    assert many["per_type", "T3", "f1"].p_holm == 1
+    assert many["per_type", "T3", "f1"].trained.p_holm == 1
     assert many["per_type", "PER", "f1"] == few["per_type", "PER", "f1"]
 
 
@@ -426,7 +493,7 @@ def test_p_randomisation_counts_ties_that_rounding_hides():
     assert p_randomisation(np.array([0.3]), np.array([[0.1 + 0.2], [-0.3], [0.2]]))[0] == 3 / 4
 
 
-def test_types_that_a_third_model_alone_predicts_weigh_nothing_between_two():
+def test_types_that_a_third_model_alone_predicts_are_tests_of_its_pairs_only():
     aligned = simulated.two_models(0, errors=(0.3, 0.15))
     labels = LabelSet.from_types((*simulated.TYPES, *(f"T{i}" for i in range(30))))
     fanciful = np.zeros_like(aligned.gold)
@@ -440,10 +507,5 @@ def test_types_that_a_third_model_alone_predicts_weigh_nothing_between_two():
     )
     figures = uncertainty(three, resamples=300)
     between = next(pair for pair in figures.differences if (pair.of, pair.to) == ("B", "A"))
-    smallest = min(
-        (cell.f1 for cell in between.figures.per_type.values()),
-        key=lambda cell: max(cell.p, cell.p_randomisation),
-    )
-    corrected = 5 * max(smallest.p, smallest.p_randomisation)
-    assert smallest.p_holm == pytest.approx(corrected) and corrected < 1
-    assert figures.resamples_needed == 35 * 40, "of the largest family"
+    assert between.figures.per_type["T3"].f1.trained.p_holm == 1
+    assert figures.resamples_needed == (5 + 35 + 35) * 40, "of all pairs"

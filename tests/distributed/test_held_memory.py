@@ -26,7 +26,13 @@ SMALL = [
 
 
 @pytest.mark.parametrize(
-    ("name", "precision"), [("ddp", "bf16"), ("zero1", "bf16"), ("zero2", "fp32"), ("zero3", "bf16")]
+    ("name", "precision"),
+    [
+        ("ddp", "bf16"),
+        pytest.param("zero1", "bf16", marks=pytest.mark.soak),
+        pytest.param("zero2", "fp32", marks=pytest.mark.soak),
+        ("zero3", "bf16"),
+    ],
 )
 def test_a_rank_holds_what_the_plan_says(server, tmp_path, name, precision):
     path = tmp_path / "tiny.yaml"

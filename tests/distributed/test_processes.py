@@ -43,6 +43,7 @@ def wait_for(condition: Callable[[], bool], *, seconds: float = 120.0) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.soak
 @pytest.mark.distributed
 def test_it_is_the_training_of_accelerate_launch(recipe, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

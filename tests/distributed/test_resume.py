@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from typing import Any
 
 import pytest
 import torch
@@ -55,7 +56,6 @@ def assert_same_end(run, reference):
     ("strategy", "kills"),
     [
         ("one", 3),
-        ("ddp", 4),
         ("zero2", 4),
         *(pytest.param(name, 12, marks=pytest.mark.soak) for name in ("one", "ddp", "zero2", "zero3")),
     ],
@@ -105,6 +105,11 @@ def stopped(server, tiny_recipe, tmp_path_factory):
     return folder
 
 
+def _soaked(strategy: str) -> Any:
+    """A parameter; ZeRO-1 is between DDP and ZeRO-2, and left to `make soak`."""
+    return pytest.param(strategy, marks=pytest.mark.soak) if strategy == "zero1" else strategy
+
+
 class TestAnyStrategyGoesOnFromAnyOther:
     """A checkpoint is a file: what goes from one strategy to another goes through it.
 
@@ -113,7 +118,7 @@ class TestAnyStrategyGoesOnFromAnyOther:
 
     SAVED = "step-000012"
 
-    @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "one"])
+    @pytest.mark.parametrize("strategy", [_soaked(name) for name in STRATEGIES if name != "one"])
     def test_all_save_the_same(self, undisturbed, strategy):
         folders = [undisturbed(name) / "checkpoints" / self.SAVED for name in ("one", strategy)]
         one, other = map(tensors_of, folders)
@@ -131,7 +136,7 @@ class TestAnyStrategyGoesOnFromAnyOther:
             del one[name], other[name]
         assert other == one
 
-    @pytest.mark.parametrize("after", STRATEGIES)
+    @pytest.mark.parametrize("after", [_soaked(name) for name in STRATEGIES])
     def test_each_goes_on_from_one(self, server, tiny_recipe, undisturbed, stopped, tmp_path, after):
         saved = max((stopped / "checkpoints").glob("step-*"))
         at = int(saved.name.removeprefix("step-"))

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner_dist.errors import UserError
@@ -42,6 +42,7 @@ def curve(thresholds=(), biases=()) -> OperatingCurve:
     )
 
 
+@settings(max_examples=15)
 @given(sample=samples(), decode=st.sampled_from(["greedy", "viterbi"]))
 def test_recall_never_rises_with_the_threshold_and_the_first_points_are_without_any(sample, decode):
     found = measure_curve(sample, decode=decode, temperature=1.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner_dist.data.tags import spell_labels
@@ -35,6 +35,7 @@ def kept(sample, tags, threshold, temperature=1.0) -> np.ndarray:
     return tags
 
 
+@settings(max_examples=30)
 @given(sample=samples(), decode=DECODE, low=st.tuples(NUMBERS, NUMBERS), more=st.tuples(NUMBERS, NUMBERS))
 def test_entities_above_a_higher_threshold_are_among_those_above_a_lower_one(sample, decode, low, more):
     tags = sample.tags(decode)
@@ -48,6 +49,7 @@ def test_entities_above_a_higher_threshold_are_among_those_above_a_lower_one(sam
     assert (lower[higher != 0] != 0).all()
 
 
+@settings(max_examples=30)
 @given(sample=samples(), decode=DECODE, threshold=NUMBERS, temperature=st.floats(0.2, 5))
 def test_what_is_kept_has_a_product_of_probabilities_that_reaches_the_threshold(
     sample, decode, threshold, temperature
@@ -66,6 +68,7 @@ def test_what_is_kept_has_a_product_of_probabilities_that_reaches_the_threshold(
             assert (left[words] == (tags[words] if stays else 0)).all()
 
 
+@settings(max_examples=30)
 @given(sample=samples(), bias=st.lists(st.floats(-30, 30, width=16), min_size=5, max_size=5))
 def test_no_bias_makes_an_illegal_sequence(sample, bias):
     tags = sample.tags("viterbi", np.array(bias, dtype=np.float32))
@@ -78,6 +81,7 @@ def test_no_bias_makes_an_illegal_sequence(sample, bias):
                 before = tag
 
 
+@settings(max_examples=30)
 @given(sample=samples(), decode=DECODE)
 def test_no_threshold_and_no_bias_change_nothing(sample, decode):
     tags = sample.tags(decode)
@@ -97,6 +101,7 @@ def test_no_threshold_and_no_bias_change_nothing(sample, decode):
     assert (point.best(sample.logits) == sample.logits.argmax(1)).all()
 
 
+@settings(max_examples=30)
 @given(sample=samples(), temperature=st.floats(0.1, 10))
 def test_a_temperature_keeps_the_order_of_the_tags(sample, temperature):
     best = sample.logits.argmax(axis=1)

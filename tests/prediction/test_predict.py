@@ -388,6 +388,15 @@ def test_a_temperature_changes_probabilities_and_no_tag(tagger):
         assert one.probability > other.probability
 
 
+@pytest.mark.parametrize("decode", ["greedy", "viterbi"])
+def test_the_folder_of_a_model_is_decoded_as_its_run(run, decode):
+    of_run, alone = (
+        ner_dist.load_tagger(each, device="cpu", decode=decode) for each in (run.folder, run.model)
+    )
+    assert alone.decode == of_run.decode == decode
+    assert alone.decoder.is_identity
+
+
 def test_a_target_takes_a_point_of_the_curve_which_scoring_confirms(run, tmp_path, log_lines):
     curve = json.loads((run.model / "operating_curve.json").read_text())
     results = json.loads(run.results.read_text())

@@ -47,6 +47,7 @@ def whole(folder) -> bytes:
     return out.read_bytes()
 
 
+@pytest.mark.soak
 def test_two_processes_that_are_stopped_and_started_again_write_the_same_bytes(folder, whole):
     out = folder / "two.jsonl"
     words = command(folder, str(folder / "in.txt"), "-o", str(out), "--processes", "2")

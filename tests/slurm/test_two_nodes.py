@@ -8,7 +8,7 @@ from tests import small
 from tests.distributed.launching import events, results
 from tests.slurm.jobs import Jobs
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.soak]
 
 STEPS = 8
 

@@ -329,6 +329,7 @@ def test_bf16_on_a_cpu_trains_fp32_weights_to_about_the_same_losses(start, tmp_p
     assert {parameter.dtype for parameter in trainer.loop.model.parameters()} == {torch.float32}
 
 
+@pytest.mark.soak
 def test_a_compiled_encoder_trains_to_the_same_losses(start, monkeypatch):
     """Without a C++ compiler's minute: the graphs are captured and differentiated, then run as they are."""
     compile_module = torch.nn.Module.compile

@@ -231,3 +231,31 @@ def test_tensorboard_gets_the_numbers(tmp_path, log_lines):
     assert {"train/loss", "train/grad_norm", "validation/f1"} <= set(seen.Tags()["scalars"])
     losses = [(scalar.step, scalar.value) for scalar in seen.Scalars("train/loss")]
     assert losses == [(2, 0.5), (4, pytest.approx(7 / 6))]
+
+
+def test_trackio_gets_the_numbers_of_all_starts_of_a_run(tmp_path, monkeypatch, log_lines):
+    pytest.importorskip("trackio")
+    # Read when trackio is imported, which nothing but this test does.
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    from accelerate.state import AcceleratorState
+    from trackio.sqlite_storage import SQLiteStorage
+
+    from ner_dist.runtime.accelerator import start
+
+    recipe = small.recipe(tmp_path, "logging.trackers=[trackio]", "logging.every=2")
+    run = Run(tmp_path / "run")
+    run.folder.mkdir(exist_ok=True)
+    resumed = None
+    for first in (1, 5):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        accelerator = start(recipe, model_type="roberta")
+        with MetricsLogger(recipe, run, accelerator=accelerator, resumed=resumed) as record:
+            for number in range(first, first + 4):
+                record.add(step(number, loss=number))
+            resumed = record.state() | {"step": number}
+    (name,) = SQLiteStorage.get_runs("ner_dist")
+    assert resumed["trackers"] == {"trackio": name}
+    logged = [line for line in SQLiteStorage.get_logs("ner_dist", name) if "train/loss" in line]
+    steps = {line["step"]: line["train/loss"] for line in logged}
+    assert steps == {2: 0.5, 4: pytest.approx(7 / 6), 6: pytest.approx(11 / 6), 8: 2.5}
+    assert "scratch" in SQLiteStorage.get_run_config("ner_dist", name)["model"]

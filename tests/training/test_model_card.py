@@ -12,12 +12,18 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from huggingface_hub import ModelCard, parse_eval_result_entries
 
+from ner_dist.comparison.compare import compare
 from ner_dist.data.encoding import Encoded
-from ner_dist.evaluation.figures import LenientScores, SplitFigures
+from ner_dist.evaluation.figures import LenientFigures, LenientScores, RepeatsFigures, SplitFigures
 from ner_dist.evaluation.metrics import PrecisionRecallF1, TypeScores
 from ner_dist.labels import LabelSet
-from ner_dist.training.model_card import model_card, try_examples
+from ner_dist.run.directory import Run
+from ner_dist.training.card_examples import try_examples
+from ner_dist.training.card_figures import RESAMPLES, ScoredSplit
+from ner_dist.training.card_metadata import eval_results
+from ner_dist.training.model_card import model_card, write_card
 from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
 from tests import small
 from tests.encoders import make_encoder
@@ -52,46 +58,174 @@ TRIED = TriedExamples(
 )
 
 
+LINES = [
+    {"tokens": ["Anna", "Berg", "visits", "CERN"], "gold": ["B-PER", "I-PER", "O", "B-ORG"]},
+    {"tokens": ["Anna", "Berg", "slept"], "gold": ["B-PER", "I-PER", "O"]},
+    {"tokens": ["Bo", "met", "a|b"], "gold": ["B-PER", "O", "B-ORG"]},
+    {"tokens": ["Mistaken", "slept"], "gold": ["B-PER", None]},
+]
+
+
+def scored_split(folder, name, figures):
+    """A split whose last sentence was tagged wrongly."""
+    lines = [line | {"predicted": line["gold"]} for line in LINES[:-1]]
+    lines.append(LINES[-1] | {"predicted": ["B-ORG", "O"]})
+    path = folder / f"{name}.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return ScoredSplit.read(name, figures, path, types=list(LABELS.types), seed=13)
+
+
 def card(folder, *overrides, data=None, **results):
     train = TrainFigures(0.1, "mean", 10, 1, 1024, 5e-5, 10, 1.0)
     environment = Environment("one process", 1, "fp32")
     results = RunResults(2, "tiny", list(LABELS.types), train, data or {}, environment, **results)
-    return model_card(small.recipe(folder, *overrides), LABELS, results)
+    scored = [scored_split(folder, name, figures) for name, figures in results.scored().items()]
+    return model_card(small.recipe(folder, *overrides), LABELS.types, results, scored)
+
+
+def section(text, heading):
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
 def test_the_card_says_what_the_model_is_and_how_well_it_does(tmp_path):
     text = card(tmp_path, test=FIGURES)
-    front = yaml.safe_load(text.split("---")[1])
-    assert front["pipeline_tag"] == "token-classification" and front["library_name"] == "transformers"
-    assert "# tiny\n" in text and "PER, ORG" in text and "`scratch`" in text and "on synthetic." in text
-    assert "| test | 1,200 | 1,310 | 0.1235 | 0.5000 | 0.2000 | 0.9900 | 0.0300 |" in text
-    assert "strict IOB2" in text and "| validation" not in text
+    data = ModelCard(text).data
+    assert data.pipeline_tag == "token-classification" and data.library_name == "transformers"
+    assert "# tiny\n" in text and "A small encoder, trained from random weights by ner_dist " in text
+    results = section(text, "Results")
+    assert "| F1 | 0.2000 | " in results and "| loss | 0.0300 | |" in results and "validation" not in results
+    assert "| sentences | 1,200 | |" in results and "| entities | 1,310 | |" in results
+    assert "strict IOB2. Intervals (95 %) are percentiles of the bootstrap: sentences were drawn" in results
+    assert "there was one training, with seed 13." in results
 
 
-def test_the_card_says_how_many_of_the_scored_sentences_training_has_seen(tmp_path):
-    text = card(tmp_path, test=FIGURES, data={"test_in_train": 4, "validation_in_train": 2})
-    assert "4 of the 1,200 test sentences also occur in train." in text and "validation sentences" not in text
-    assert "occur in train" not in card(tmp_path, test=FIGURES, data={"test_in_train": 0})
+def test_intervals_are_those_of_a_comparison(tmp_path):
+    split = scored_split(tmp_path, "test", FIGURES)
+    other = tmp_path / "other.jsonl"
+    other.write_text((tmp_path / "test.jsonl").read_text())
+    compared = compare(tmp_path / "test.jsonl", other, out=tmp_path / "both", resamples=RESAMPLES)
+    assert split.uncertainty.models["A"] == compared.uncertainty.models["A"]
+    assert 0 <= split.uncertainty.models["A"].micro.f1.low < split.uncertainty.models["A"].micro.f1.value
+
+
+def test_examples_are_what_was_found_and_only_of_data_that_anybody_can_have(tmp_path):
+    found = section(card(tmp_path, test=FIGURES), "What it finds")
+    assert "| `PER` | `Anna Berg`, `Bo` | 900 | 0.1000 |" in found
+    assert "| `ORG` | `CERN`, `a\\|b` | 410 | 0.1000 |" in found and "Mistaken" not in found
+    text = card(tmp_path, f"data.path={tmp_path}", test=FIGURES)
+    assert "| `PER` | 900 | 0.1000 |" in text and "examples" not in section(text, "What it finds")
+    # The examples of use greet an Anna too.
+    assert "CERN" not in text and "`Bo`" not in text
+
+
+def test_the_card_says_which_sentences_repeat(tmp_path):
+    counts = {"train_sentences": 5000, "test_sentences": 1200, "test_in_train": 4, "test_duplicates": 2}
+    lines = section(card(tmp_path, test=FIGURES, data=counts), "Data")
+    assert "- train: 5,000 sentences.\n" in lines
+    assert "- test: 1,200 sentences; 2 repeated sentences left out; 4 sentences also in train." in lines
+    kept = section(card(tmp_path, "data.deduplicate=false", test=FIGURES, data=counts), "Data")
+    assert "2 repeated sentences kept;" in kept
+    whole = RepeatsFigures(0.5, 0.5, 0.4321, "", 0.9, LenientFigures(0.1, 0.1, 0.1, ""), 1202, 30_100)
+    text = card(tmp_path, test=replace(FIGURES, with_repeats=whole))
+    assert "With the repeats that were left out, test has 1,202 sentences and F1 0.4321." in text
+
+
+def test_limits_name_types_with_few_entities_and_types_that_were_left_out(tmp_path):
+    few = replace(FIGURES, per_type=FIGURES.per_type | {"ORG": TypeScores(0.1, 0.1, 0.1, 29)})
+    limits = section(card(tmp_path, "labels=[PER, ORG]", test=few), "Limits")
+    assert "Under 30 entities in test, of which a few decide the scores: `ORG`." in limits
+    assert "The data has more types: their entities were trained and scored as `O`." in limits
+    limits = section(card(tmp_path, test=FIGURES), "Limits")
+    assert "Under 30" not in limits and "more types" not in limits
 
 
 def test_a_card_before_the_figures_has_no_table_and_claims_nothing(tmp_path):
-    text = model_card(small.recipe(tmp_path), LABELS)
-    assert "| split |" not in text and 'pipeline("token-classification"' in text
-    assert "were scored" not in text
+    text = model_card(small.recipe(tmp_path), LABELS.types)
+    assert "| type |" not in text and 'pipeline("token-classification"' in text
+    assert "were scored" not in text and "It has not been scored." in text
+    assert ModelCard(text).data.eval_results is None
 
 
 def test_no_place_on_this_machine_is_on_the_card(tmp_path, monkeypatch):
     (tmp_path / "base" / "model").mkdir(parents=True)
     (tmp_path / "news.conll").touch()
-    text = card(tmp_path, f"model.name={tmp_path / 'base' / 'model'}", f"data.path={tmp_path / 'news.conll'}")
-    assert "`base`, fine-tuned" in text and "on news.conll." in text and str(tmp_path) not in text
+    places = f"model.name={tmp_path / 'base' / 'model'}", f"data.path={tmp_path / 'news.conll'}"
+    text = card(tmp_path, *places, test=FIGURES)
+    assert "`base`, fine-tuned by" in text and " on `news.conll` to find" in text
+    assert str(tmp_path) not in text
+    assert ModelCard(text).data.base_model is None and ModelCard(text).data.datasets is None
     monkeypatch.chdir(tmp_path / "base")
     text = card(tmp_path, "model.name=./model", "data.path=.")
-    assert "`base`, fine-tuned" in text and "on base." in text
+    assert "`base`, fine-tuned" in text and "on `base` to" in text
     # Gone since, and still no place to tell of.
-    assert "on x." in card(tmp_path, "data.path=/gone/x")
-    text = card(tmp_path, "model.name=FacebookAI/roberta-base", "data.path=Babelscape/multinerd")
-    assert "`FacebookAI/roberta-base`, fine-tuned" in text and "on Babelscape/multinerd." in text
+    assert "on `x` to" in card(tmp_path, "data.path=/gone/x")
+    # The name of a home folder is a user's.
+    monkeypatch.setenv("HOME", str(tmp_path / "base"))
+    assert "on `local` to" in card(tmp_path, f"data.path={tmp_path / 'base'}")
+
+
+def test_names_of_the_hub_are_links_and_metadata(tmp_path):
+    text = card(
+        tmp_path, "model.name=FacebookAI/roberta-base", "data.path=Babelscape/multinerd", test=FIGURES
+    )
+    assert "[`FacebookAI/roberta-base`](https://huggingface.co/FacebookAI/roberta-base), fine-tuned" in text
+    assert "on [`Babelscape/multinerd`](https://huggingface.co/datasets/Babelscape/multinerd) to" in text
+    data = ModelCard(text).data
+    assert (data.base_model, data.datasets) == ("FacebookAI/roberta-base", ["Babelscape/multinerd"])
+    scores = {each.metric_type: each for each in data.eval_results}
+    assert scores["f1"].metric_value == 0.2 and scores["f1"].metric_name == "F1, strict IOB2"
+    assert (scores["f1"].dataset_type, scores["f1"].dataset_split) == ("Babelscape/multinerd", "test")
+    assert scores["accuracy"].metric_value == 0.99 and scores["precision"].metric_value == 0.1235
+
+
+@pytest.mark.parametrize(
+    ("overrides", "licence", "languages", "says"),
+    [
+        (
+            ["data.path=Babelscape/multinerd"],
+            "cc-by-nc-sa-4.0",
+            10,
+            "CC BY-NC-SA 4.0, which is the licence of",
+        ),
+        (["data.path=Babelscape/multinerd", "data.language=de"], "cc-by-nc-sa-4.0", ["de"], "CC BY-NC-SA"),
+        # A copy has the licence of what it was copied from.
+        (["data.path=/data/MultiNERD_en"], "cc-by-nc-sa-4.0", 10, "CC BY-NC-SA 4.0"),
+        ([], "apache-2.0", ["en"], "Apache 2.0"),
+        (
+            ["data.path=some/data"],
+            None,
+            None,
+            "None is claimed, since ner_dist does not know that of the data",
+        ),
+        (
+            ["data.path=null", "data.sources=[{path: Babelscape/wikineural}, {path: some/data}]"],
+            None,
+            9,
+            "None is claimed",
+        ),
+    ],
+)
+def test_the_licence_is_that_of_the_data_or_none(tmp_path, overrides, licence, languages, says):
+    text = card(tmp_path, *overrides, test=FIGURES)
+    data = ModelCard(text).data
+    assert data.license == licence and says in section(text, "Licence")
+    assert len(data.language) == languages if isinstance(languages, int) else data.language == languages
+
+
+def test_results_for_leaderboards_are_of_whole_data_sets_of_the_hub(tmp_path):
+    train = TrainFigures(0.1, "mean", 10, 1, 1024, 5e-5, 10, 1.0)
+    whole = RepeatsFigures(0.5, 0.5, 0.4321, "", 0.9, LenientFigures(0.1, 0.1, 0.1, ""), 1202, 30_100)
+    figures = replace(FIGURES, with_repeats=whole)
+    results = RunResults(2, "tiny", ["PER"], train, {}, Environment("", 1, "fp32"), test=figures)
+
+    def of(*overrides):
+        recipe = small.recipe(tmp_path, "data.path=Babelscape/multinerd", *overrides)
+        return eval_results(recipe, results)
+
+    (entry,) = parse_eval_result_entries(of("data.language=en")["multinerd"])
+    assert (entry.dataset_id, entry.task_id, entry.value) == ("Babelscape/multinerd", "en", 0.4321)
+    assert of("labels=[PER]") == {} and of(f"data.path={tmp_path}") == {} and of("data.path=synthetic") == {}
+    assert of("data.split.test=0.1") == {} and of("data.corrections=a.jsonl") == {}
 
 
 @pytest.mark.parametrize(
@@ -119,6 +253,21 @@ def test_no_place_on_this_machine_is_on_the_card(tmp_path, monkeypatch):
 )
 def test_the_card_says_how_far_its_examples_give_what_was_scored(tmp_path, tried, says):
     assert says in card(tmp_path, test=FIGURES, examples=replace(TRIED, **tried))
+
+
+def test_the_folder_of_a_model_trained_on_the_hubs_data_has_its_results_for_leaderboards(tmp_path):
+    run = Run(tmp_path / "run")
+    run.predictions("test").parent.mkdir(parents=True)
+    run.model.mkdir()
+    scored_split(tmp_path, "test", FIGURES)
+    (tmp_path / "test.jsonl").rename(run.predictions("test"))
+    train = TrainFigures(0.1, "mean", 10, 1, 1024, 5e-5, 10, 1.0)
+    results = RunResults(2, "tiny", [*LABELS.types], train, {}, Environment("", 1, "fp32"), test=FIGURES)
+    recipe = small.recipe(tmp_path, "data.path=Babelscape/multinerd", "data.language=en")
+    write_card(run, recipe, LABELS.types, results)
+    written = yaml.safe_load((run.model / ".eval_results" / "multinerd.yaml").read_text())
+    assert [entry.value for entry in parse_eval_result_entries(written)] == [0.2]
+    assert ModelCard.load(run.model / "README.md").data.license == "cc-by-nc-sa-4.0"
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +302,7 @@ def short_lines(run, tokenizer):
 
 
 def test_the_example_for_words_gives_the_tags_that_were_scored(run):
-    example, _ = blocks(run)
+    _, example, _ = blocks(run)
     names = executed(example, run)
     assert len(names["tags"]) == 5
     tried = json.loads((run / "results.json").read_text())["examples"]
@@ -165,8 +314,15 @@ def test_the_example_for_words_gives_the_tags_that_were_scored(run):
         assert executed(example, run, words=line["tokens"])["tags"] == line["predicted"]
 
 
+def test_the_example_of_ner_dist_gives_the_tags_that_were_scored(run):
+    example, _, _ = blocks(run)
+    tagger = executed(example, run)["tagger"]
+    lines = short_lines(run, tagger.tokenizer)
+    assert tagger.tags([line["tokens"] for line in lines]) == [line["predicted"] for line in lines]
+
+
 def test_the_example_for_text_gives_the_entities_that_the_card_says(run):
-    _, example = blocks(run)
+    _, _, example = blocks(run)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         names = executed(example, run)
@@ -202,8 +358,11 @@ def test_the_saved_model_says_nothing_of_this_machine(tmp_path):
     overrides += ["data.files={train: news.jsonl, validation: news.jsonl, test: news.jsonl}"]
     made = small.train(small.recipe(tmp_path, *overrides))
     for path in (made / "model").iterdir():
-        assert b"secret" not in path.read_bytes().replace(b"on secret.", b""), path
-    assert "`tiny-roberta`, fine-tuned" in (made / "model" / "README.md").read_text()
+        # The last part of a path is what the card calls the data.
+        content = path.read_bytes().replace(b"`secret`", b"").replace(b": secret\n", b"")
+        assert b"secret" not in content, path
+    text = (made / "model" / "README.md").read_text()
+    assert "`tiny-roberta`, fine-tuned" in text and "Berg" not in section(text, "What it finds")
 
 
 def test_examples_that_cannot_be_tried_are_said_to_and_end_nothing(tmp_path, log_lines):

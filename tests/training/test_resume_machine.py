@@ -74,6 +74,7 @@ def equal(one, other) -> bool:
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
+@pytest.mark.soak
 def test_any_sequence_of_events_ends_as_straight_training_does(accelerator, straight):
     class Machine(RuleBasedStateMachine):
         @initialize()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
+    from ner_dist.comparison.claims import Bounds, Claim, Estimate, Figures, PairDifferences
     from ner_dist.comparison.results import Comparison
-    from ner_dist.comparison.uncertainty import Difference, Estimate, Figures, PairDifferences
     from ner_dist.evaluation.metrics import Figure
 
 _ALL = "all types"
@@ -46,7 +46,7 @@ def scores(comparison: Comparison) -> Markup:
             shift = (index - (len(models) - 1) / 2) * 0.6 / len(models)
             cells = [_f1(each[model], name) for name in names]
             for row, cell in enumerate(cells):
-                _point(axes, row + shift, cell.value, cell, index)
+                _point(axes, row + shift, cell.value, cell.widest, index)
             descriptions.append(f"{model}: {_description(dict(zip(names, cells, strict=True)))}")
         axes.locator_params(axis="x", nbins=7)
         axes.set_xlabel("F1")
@@ -69,13 +69,13 @@ def differences(comparison: Comparison, pair: PairDifferences, *, name: str) -> 
         for row, type_name in enumerate(names):
             cell = _f1(pair.figures, type_name)
             ahead = models.index(pair.better(cell)) if cell.significant else None
-            _point(axes, row, cell.difference, cell, ahead)
+            _point(axes, row, cell.difference, cell.decisive, ahead)
             shown.setdefault(better(cell, pair) or "no difference shown", []).append(type_name)
         reach = max((abs(bound) for bound in axes.get_xlim()), default=0.01) or 0.01
         axes.set_xlim(-reach, reach)
         axes.locator_params(axis="x", nbins=6)
         of, to, whole = pair.of, pair.to, pair.figures.micro.f1
-        bounds = formatting.interval(whole.low, whole.high, sign=True)
+        bounds = formatting.interval(whole.decisive.low, whole.decisive.high, sign=True)
         overall = f"{_ALL} {formatting.signed(whole.difference)} ({bounds})"
         axes.set_xlabel(f"← {to} better{_GAP}F1, {of} − {to}{_GAP}{of} better →")
         return drawn(
@@ -89,7 +89,8 @@ def differences(comparison: Comparison, pair: PairDifferences, *, name: str) -> 
 def _description(cells: dict[str, Estimate]) -> str:
     """Describe the overall F1, and the lowest and highest by type; the table of types has all figures."""
     whole = cells[_ALL]
-    text = f"{_ALL} {formatting.score(whole.value)} ({formatting.interval(whole.low, whole.high)})"
+    bounds = formatting.interval(whole.widest.low, whole.widest.high)
+    text = f"{_ALL} {formatting.score(whole.value)} ({bounds})"
     by_type = {name: cell.value for name, cell in cells.items() if name != _ALL}
     low, high = min(by_type, key=by_type.__getitem__), max(by_type, key=by_type.__getitem__)
     lowest, highest = formatting.score(by_type[low]), formatting.score(by_type[high])
@@ -107,7 +108,7 @@ def _rows(axes: Axes, names: list[str]) -> None:
         text.set_color(INK)
 
 
-def _point(axes: Axes, row: float, value: float, bounds: Estimate | Difference, model: int | None) -> None:
+def _point(axes: Axes, row: float, value: float, bounds: Bounds | Claim, model: int | None) -> None:
     """Draw a value with its interval; hollow and grey without a `model`, for insignificant differences."""
     color = MUTED if model is None else model_color(model)
     axes.plot([bounds.low, bounds.high], [row, row], color=color, linewidth=2, solid_capstyle="round")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ner_dist import formatting
-from ner_dist.errors import UserError
 from ner_dist.evaluation.operating_curve import bias_for, threshold_for
 from ner_dist.report.charts.svg import INK, NARROW, chart, drawn, model_color
 from ner_dist.report.tables import Table
@@ -72,36 +71,27 @@ def _said(name: str, points: Sequence[tuple[float, ThresholdPoint | BiasPoint]])
 
 
 def operating_table(curve: OperatingCurve) -> Table:
-    """The operating points that wanted scores choose."""
+    """The operating points that wanted scores choose, as far as the curve reaches."""
     rows = [["without", "", *_scores(curve.thresholds[0])]]
     for target in _TARGETS:
-        rows.append([f"--target-precision {target:g}", *_chosen(curve, precision=target)])
+        if any(point.precision >= target for point in curve.thresholds):
+            above = threshold_for(curve, target)
+            rows.append([f"--target-precision {target:g}", f"threshold {above.threshold:g}", *_scores(above)])
+    highest = max(curve.biases, key=lambda point: point.recall)
     for target in _TARGETS:
-        rows.append([f"--target-recall {target:g}", *_chosen(curve, recall=target)])
-    columns = ["option", "chooses", "precision", "recall", "F1"]
+        if highest.recall >= target:
+            biased = bias_for(curve, target)
+            rows.append([f"--target-recall {target:g}", f"bias {biased.bias:g}", *_scores(biased)])
+    rows.append(["highest recall", f"bias {highest.bias:g}", *_scores(highest)])
     sample = f"{formatting.counted(curve.entities, 'entity', 'entities')} in "
     sample += formatting.counted(curve.sentences, "sentence")
     return Table(
         "Operating points on the validation split",
-        columns,
+        ["option", "chooses", "precision", "recall", "F1"],
         rows,
         words=frozenset({0, 1}),
         note=f"Strict IOB2, tags chosen by {curve.decode}, {sample}.",
     )
-
-
-def _chosen(
-    curve: OperatingCurve, *, precision: float | None = None, recall: float | None = None
-) -> list[str]:
-    try:
-        if precision is not None:
-            above = threshold_for(curve, precision)
-            return [f"threshold {above.threshold:g}", *_scores(above)]
-        assert recall is not None
-        biased = bias_for(curve, recall)
-        return [f"bias {biased.bias:g}", *_scores(biased)]
-    except UserError:
-        return ["not reached", *[formatting.NOTHING] * 3]
 
 
 def _scores(point: ThresholdPoint | BiasPoint) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ner_dist import formatting
 from ner_dist.report.charts.svg import INK, MUTED, WIDE, chart, drawn, label, model_color, model_marker
-from ner_dist.report.tables import PARTS
+from ner_dist.report.tables import parts_of
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -19,9 +19,9 @@ def waterfall(comparison: Comparison, model: str, *, name: str) -> Markup:
     """The parts of the gap, as bars from the headline F1 of the first model to that of `model`."""
     gap = comparison.decomposition[model]
     models = list(comparison.runs)
-    start = gap.steps[0].f1
+    start = gap.grounds[gap.base].own
     rows, place = [], start
-    for key, title in PARTS.items():
+    for key, title in parts_of(comparison).items():
         rows.append((title, place, place + getattr(gap, key), key))
         place += getattr(gap, key)
     changes = [f"{title} {formatting.signed(end - begin)}" for title, begin, end, _ in rows]

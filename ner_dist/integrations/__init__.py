@@ -1,0 +1,1 @@
+"""Trained models as parts of other libraries' pipelines."""

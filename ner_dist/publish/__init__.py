@@ -1,0 +1,1 @@
+"""Publish a trained model on the Hugging Face hub."""

@@ -1,0 +1,1 @@
+"""An HTTP server and a page that tag texts with trained models."""
