@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ner_dist import __version__
-from ner_dist.commands import cluster, data, publish, scoring, serving, training
+from ner_dist.commands import cluster, data, publish, scoring, serving, sharing, training
 from ner_dist.errors import UserError, disk_errors, show
 from ner_dist.runtime.threads import wait_considerately
 
@@ -28,6 +28,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "launch-help": cluster.launch_help,
     "evaluate": scoring.evaluate,
     "predict": scoring.predict,
+    "export": sharing.export,
     "serve": serving.serve,
     "compare": scoring.compare,
     "report": scoring.report,

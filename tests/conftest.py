@@ -83,7 +83,7 @@ _FIRST = ("slurm", "distributed", "real_data")
 """Marks of the tests that take longest: where several workers share the tests, what comes last is short."""
 
 
-_SHARING = ("tests/slurm", "tests/distributed", "tests/integrations", "tests/serving")
+_SHARING = ("tests/slurm", "tests/distributed", "tests/integrations", "tests/prediction", "tests/serving")
 """Folders whose tests share what is dear: a Slurm cluster, the undisturbed run of each strategy, a run."""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import ner_dist
+from tests import small
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.soak
@@ -113,3 +114,29 @@ def test_launch_configs_and_scripts_are_found(installed, tmp_path):
     assert "ner_dist/shipped/launch/slurm/train.sbatch" in submitted.stdout, submitted.stderr
     missing = run(command, "train", "recipes/full.yaml", folder=tmp_path)
     assert missing.returncode == 2 and "ner-dist recipes full > full.yaml" in missing.stderr
+
+
+def test_an_exported_model_predicts_without_torch(wheel, tmp_path):
+    """The packages that an export lists, from the package index, and ner_dist without its dependencies."""
+    pytest.importorskip("onnxscript", reason="no onnxscript: pip install 'ner_dist[onnx]'")
+    from ner_dist.export.command import export
+
+    trained = small.train(small.recipe(tmp_path, "train.max_steps=3"))
+    export(str(trained), tmp_path / "onnx")
+    venv.create(tmp_path / "light", with_pip=False, symlinks=True)
+    python = tmp_path / "light" / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
+    listed = run(*install, "-r", tmp_path / "onnx" / "requirements.txt", folder=tmp_path)
+    if listed.returncode and "No matching distribution" in listed.stderr:
+        pytest.skip(f"the package index does not answer: {listed.stderr.strip().splitlines()[-1]}")
+    assert listed.returncode == 0, listed.stderr
+    done = run(*install, "--no-deps", "--no-index", wheel, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert run(python, "-c", "import torch", folder=tmp_path).returncode == 1
+    (tmp_path / "article.txt").write_text("Anna Berg visits York.\n", encoding="utf-8")
+    command = [tmp_path / "light" / "bin" / "ner-dist", "predict", tmp_path / "onnx", "article.txt"]
+    tagged = run(*command, folder=tmp_path)
+    assert tagged.returncode == 0, tagged.stderr
+    assert json.loads(tagged.stdout)["text"] == "Anna Berg visits York."
+    size = sum(file.lstat().st_size for file in (tmp_path / "light").rglob("*")) / 1e6
+    assert size < 300, f"{size:.0f} MB"

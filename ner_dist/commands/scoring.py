@@ -119,6 +119,10 @@ def predict(
         typer.Option(help="Number format to compute in; auto is that in which the run was scored."),
     ] = "auto",
     decode: DecodeOption = None,
+    backend: Annotated[
+        Literal["auto", "torch", "onnx"],
+        typer.Option(help="Refuse a model of the other kind: a run (torch), or an exported folder (onnx)."),
+    ] = "auto",
     threshold: ThresholdOption = None,
     bias: BiasOption = None,
     target_precision: TargetPrecisionOption = None,
@@ -151,6 +155,7 @@ def predict(
         text_column=text_column,
         precision=precision,
         decode=decode,
+        backend=backend,
         point=PointOptions.of(
             PerType.parse(threshold or [], "--threshold"),
             PerType.parse(bias or [], "--bias"),
@@ -158,7 +163,7 @@ def predict(
             target_recall,
         ),
     )
-    check(prediction)
+    check(prediction, processes=processes)
     if processes > 1:
         from ner_dist.runtime.launcher import launch
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ner_dist.data.padding import pad
+
 if TYPE_CHECKING:
     from ner_dist.data.annotation import Annotation
     from ner_dist.data.encoding import Encoded
@@ -67,27 +69,17 @@ def collate(
     empty = len(examples) == 0
     if empty:
         examples = np.array([int(np.argmin(encoded.lengths))])
-    starts = encoded.example_offsets[examples]
-    lengths = encoded.example_offsets[examples + 1] - starts
-    longest = int(lengths.max())
-    filled = np.arange(longest) < lengths[:, None]
-    row_starts = np.cumsum(lengths) - lengths
-    source = np.repeat(starts - row_starts, lengths) + np.arange(int(lengths.sum()))
-
-    input_ids = np.full(filled.shape, pad_id, dtype=np.int64)
-    input_ids[filled] = encoded.input_ids[source]
-    words = encoded.word_index[source]
-    owned = words >= 0 if not empty else np.zeros(len(words), dtype=bool)
-    positions = np.flatnonzero(filled)[owned]
-    words = words[owned]
+    padded = pad(encoded, examples, pad_id=pad_id)
+    labelled = slice(0, 0) if empty else slice(None)
+    positions, words = padded.positions[labelled], padded.words[labelled]
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         made = torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
         return made.pin_memory() if pin else made
 
     return Batch(
-        input_ids=tensor(input_ids),
-        attention_mask=None if filled.all() else tensor(filled),
+        input_ids=tensor(padded.input_ids),
+        attention_mask=None if padded.filled.all() else tensor(padded.filled),
         positions=tensor(positions),
         words=words,
         sources=None if annotation is None else tensor(annotation.source[words]),

@@ -22,9 +22,8 @@ from ner_dist.runtime.progress import progress
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from transformers import PreTrainedTokenizerFast
-
     from ner_dist.data.corpus import Split
+    from ner_dist.model.tokenizer import WordTokenizer
 
 # Sentences that the tokenizer's threads are given at a time; bounds the memory for its own objects.
 _CHUNK = 10_000
@@ -64,7 +63,7 @@ class Encoded:
         return np.flatnonzero(missing)
 
 
-def encode(split: Split, tokenizer: PreTrainedTokenizerFast, *, max_length: int, overlap: int) -> Encoded:
+def encode(split: Split, tokenizer: WordTokenizer, *, max_length: int, overlap: int) -> Encoded:
     """Cut a split into examples.
 
     Args:
@@ -124,7 +123,7 @@ class _Windows(NamedTuple):
     owned_end: np.ndarray
 
 
-def _tokenise(split: Split, tokenizer: PreTrainedTokenizerFast) -> Iterator[_Subwords]:
+def _tokenise(split: Split, tokenizer: WordTokenizer) -> Iterator[_Subwords]:
     with progress("tokenising", len(split.tokens)) as show:
         for first in range(0, len(split.tokens), _CHUNK):
             chunk = split.tokens[first : first + _CHUNK]

@@ -33,7 +33,8 @@ from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import check_folder, write_atomically
 from ner_dist.labels import look_up
 from ner_dist.model.encoder import load_config
-from ner_dist.model.tagger import decoding_of, load_tagging_model, temperature_of, trained_here
+from ner_dist.model.own_settings import decoding_of, temperature_of, trained_here
+from ner_dist.model.tagger import load_tagging_model
 from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
@@ -64,6 +65,7 @@ def evaluate(
     out: str | Path | None = None,
     tags: str | None = None,
     renaming: Renaming | None = None,
+    weights: str | Path | None = None,
     threshold: ByType = 0.0,
     bias: ByType = 0.0,
     target_precision: float | None = None,
@@ -86,6 +88,7 @@ def evaluate(
         tags: the tag of each of the model's ids, with commas between, or a file of them; None is what its
             config says.
         renaming: the name to use for a type of the model or of the data; None counts it as `O`.
+        weights: a folder with the same model in another form, such as an exported one; None is its own.
         threshold: entities whose calibrated probability is below become `O`: a number, or one for each type
             that a mapping names.
         bias: added to the logits of a type's tags before tags are chosen, likewise.
@@ -128,7 +131,7 @@ def evaluate(
     whole = data is None and split in recipe.data.used_splits
     with running(recipe, model_type=config.model_type) as accelerator:
         tagger, written = load_tagging_model(
-            folder, precision=precision_of(accelerator), device=accelerator.device
+            weights or folder, precision=precision_of(accelerator), device=accelerator.device
         )
         spelt = spell_model(written, folder=folder, given=tags)
         prepared = local_main_first(

@@ -6,16 +6,19 @@ spaCy finds it by the entry point `spacy_factories`, when a pipeline names it fo
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import minibatch
+
+from ner_dist.prediction.scorers import TorchScorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,9 +137,12 @@ class NerDist:
         """Save the model, so that `spacy.load` needs nothing else."""
         folder, tagger = Path(path), self.tagger
         folder.mkdir(parents=True, exist_ok=True)
-        model: Any = tagger.model.model
-        model.save_pretrained(folder)
-        tagger.tokenizer.save_pretrained(folder)
+        if isinstance(tagger.scorer, TorchScorer):
+            model, tokenizer = cast("Any", tagger.scorer.model).model, cast("Any", tagger.tokenizer)
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+        else:
+            shutil.copytree(self.model, folder, dirs_exist_ok=True)
         settings = {name: getattr(tagger, name) for name in ("precision", *_WINDOWS)}
         (folder / _SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
 

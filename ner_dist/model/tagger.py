@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ner_dist.errors import UserError
-from ner_dist.files import atomic_folder, write_atomically, write_tensors
+from ner_dist.files import atomic_folder, write_tensors
+from ner_dist.model import own_settings
 from ner_dist.model.encoder import max_length, whole_models
+from ner_dist.model.exported import ExportedModel, OnnxSession, is_exported
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from ner_dist.recipe import Decode
     from ner_dist.run.directory import Run
-
-_OWN_SETTINGS = "ner_dist"
 
 
 class TaggingModel(torch.nn.Module):
@@ -35,6 +33,19 @@ class TaggingModel(torch.nn.Module):
             return self.model(input_ids=input_ids, attention_mask=attention_mask)
 
 
+class _OnnxModel(torch.nn.Module):
+    """An exported model, called like one of transformers."""
+
+    def __init__(self, session: OnnxSession) -> None:
+        super().__init__()
+        self._session = session
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> SimpleNamespace:
+        filled = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        logits = self._session.logits(input_ids.cpu().numpy(), filled.cpu().numpy())
+        return SimpleNamespace(logits=torch.from_numpy(logits).to(input_ids.device))
+
+
 @whole_models()
 def load_tagging_model(
     folder: str | Path, *, precision: str, device: torch.device
@@ -42,12 +53,15 @@ def load_tagging_model(
     """Load a trained token-classification model and its labels by id, as written in its config.
 
     Args:
-        folder: a local folder or a hub name.
+        folder: a local folder or a hub name. An exported model computes on the CPU, in its own precision.
         precision: `fp32`, `bf16` or `fp16`.
         device: device to load it to.
     """
     from transformers import AutoModelForTokenClassification
 
+    if is_exported(folder):
+        exported = ExportedModel.open(Path(folder))
+        return TaggingModel(_OnnxModel(exported.session()), precision="fp32"), exported.tags
     try:
         model, info = AutoModelForTokenClassification.from_pretrained(
             str(folder), dtype=torch.float32, output_loading_info=True
@@ -72,43 +86,6 @@ def load_tagging_model(
     return TaggingModel(model, precision=precision).to(device), tags
 
 
-def own_settings(config: PretrainedConfig) -> dict[str, Any]:
-    """Settings of ner_dist in a saved model's config; empty if another tool wrote it.
-
-    `decode` is the recipe's `evaluation.decode`, `text` the rule by which the texts of the training were cut,
-    `temperature` the number by which logits are divided for probabilities.
-    """
-    written = getattr(config, _OWN_SETTINGS, None)
-    return written if isinstance(written, dict) else {}
-
-
-def decoding_of(config: PretrainedConfig) -> Decode:
-    """How the tags were chosen with which the model was scored."""
-    return "viterbi" if own_settings(config).get("decode") == "viterbi" else "greedy"
-
-
-def trained_here(config: PretrainedConfig) -> bool:
-    """Whether ner_dist saved the model, so that its tags are IOB2."""
-    return "decode" in own_settings(config)
-
-
-def temperature_of(config: PretrainedConfig) -> float:
-    """The number by which the logits are divided for probabilities; 1 for a model that was not calibrated."""
-    written = own_settings(config).get("temperature")
-    if isinstance(written, (int, float)) and math.isfinite(written) and written > 0:
-        return float(written)
-    return 1.0
-
-
-def save_own_settings(folder: Path, **settings: Any) -> None:
-    """Add to what `own_settings` returns for a saved model."""
-    path = folder / "config.json"
-    known = json.loads(path.read_text(encoding="utf-8"))
-    known[_OWN_SETTINGS] = dict(sorted({**known.get(_OWN_SETTINGS, {}), **settings}.items()))
-    # As transformers writes it.
-    write_atomically(path, json.dumps(known, indent=2) + "\n")
-
-
 def save_model(
     run: Run,
     *,
@@ -122,7 +99,7 @@ def save_model(
 
     `settings` are what `own_settings` returns.
     """
-    setattr(config, _OWN_SETTINGS, settings)
+    setattr(config, own_settings.KEY, settings)
     config.dtype = torch.float32
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id

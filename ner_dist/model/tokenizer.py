@@ -6,14 +6,27 @@ import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 log = logging.getLogger(__name__)
+
+
+class WordTokenizer(Protocol):
+    """What encoding words needs of a tokenizer: less than a `PreTrainedTokenizerFast` has."""
+
+    @property
+    def backend_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the library `tokenizers`, which pads and truncates nothing."""
+
+    @property
+    def pad_token_id(self) -> int | None:
+        """The id used for padding, if the tokenizer has one."""
 
 
 def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedTokenizerFast:
@@ -145,7 +158,7 @@ def _give_as_trained(tokenizer: PreTrainedTokenizerFast, name: str) -> None:
                 return
 
 
-def padding_id(tokenizer: PreTrainedTokenizerFast) -> int:
+def padding_id(tokenizer: WordTokenizer) -> int:
     """The id used for padding; 0 if there is no special token, since padding is masked out anyway."""
     return 0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
@@ -202,7 +215,7 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
     return fast
 
 
-def special_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
+def special_tokens(tokenizer: WordTokenizer) -> tuple[list[int], list[int]]:
     """The ids that the tokenizer puts before and after a sentence."""
     backend = tokenizer.backend_tokenizer
     bare = backend.encode(["a"], is_pretokenized=True, add_special_tokens=False).ids

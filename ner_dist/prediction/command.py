@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ner_dist import __version__
 from ner_dist.errors import UserError, disk_errors
 from ner_dist.evaluation.point_options import PointOptions
-from ner_dist.files import check_folder, printable
+from ner_dist.files import check_folder, printable, typed
 from ner_dist.formatting import counted
+from ner_dist.model.exported import is_exported
 from ner_dist.prediction.inputs import STDIN, check_input, files_of, items
 from ner_dist.prediction.items import Item
 from ner_dist.prediction.output_formats import OUTPUT_FORMATS, OutputFormat
@@ -23,10 +24,11 @@ from ner_dist.prediction.parts import Parts, chunks, tag_parts
 from ner_dist.run.directory import Run
 from ner_dist.runtime.precision import uses_gpu
 from ner_dist.runtime.progress import progress
-from ner_dist.runtime.ranks import PREPARATION_TIMEOUT, sharing_problems
+from ner_dist.runtime.ranks import PREPARATION_TIMEOUT, OneProcess, sharing_problems
 
 if TYPE_CHECKING:
     import torch
+    from accelerate import PartialState
 
     from ner_dist.prediction.tagger import Tagger
     from ner_dist.recipe import Decode, Precision
@@ -52,6 +54,8 @@ class Prediction:
     text_column: str | None = None
     precision: Precision = "auto"
     decode: Decode | None = None
+    backend: Literal["auto", "torch", "onnx"] = "auto"
+    """`torch` or `onnx` refuse a model of the other kind; `auto` takes either."""
     point: PointOptions = field(default_factory=PointOptions)
 
     def items(self) -> Iterator[Item]:
@@ -112,15 +116,21 @@ def output_format(output: Path | None, asked: str | None) -> str:
     return _ENDINGS[output.suffix]
 
 
-def check(prediction: Prediction) -> None:
+def check(prediction: Prediction, *, processes: int | None = None) -> None:
     """Find mistakes before the model is loaded.
 
+    Args:
+        prediction: what is to be done.
+        processes: number of processes; None is that of a launcher.
+
     Raises:
-        UserError: the input does not exist, the output exists or cannot be written, or standard input and
-            output are used with several processes.
+        UserError: the input does not exist, the output exists or cannot be written, standard input and
+            output are used with several processes, or the model is not what `backend` and `precision` say.
     """
     check_input(prediction.input)
-    output, several = prediction.output, int(os.environ.get("WORLD_SIZE", 1)) > 1
+    several = (processes or int(os.environ.get("WORLD_SIZE", 1))) > 1
+    _check_backend(prediction, several=several)
+    output = prediction.output
     if several and (output is None or prediction.input == STDIN):
         what = "several processes can neither read standard input nor write standard output"
         raise UserError(what, fix="name a file for the input, and one for the output with -o")
@@ -135,6 +145,18 @@ def check(prediction: Prediction) -> None:
     check_folder(output.parent, where="-o")
 
 
+def _check_backend(prediction: Prediction, *, several: bool) -> None:
+    where, exported = printable(prediction.model), is_exported(prediction.model)
+    if exported and prediction.backend == "torch":
+        raise UserError("is an exported model", where=where, fix="name the run, or leave --backend out")
+    if not exported and prediction.backend == "onnx":
+        fix = f"write one: ner-dist export {typed(prediction.model)} FOLDER"
+        raise UserError("is no exported model", where=where, fix=fix)
+    if exported and several:
+        fix = "leave --processes out"
+        raise UserError("an exported model predicts in one process, on all cores", where=where, fix=fix)
+
+
 def predict(prediction: Prediction) -> None:
     """Tag the input and write the result, in its order.
 
@@ -142,15 +164,7 @@ def predict(prediction: Prediction) -> None:
         UserError: see `check`; the model cannot be loaded, or an item cannot be read.
     """
     check(prediction)
-    # These imports take seconds.
-    from accelerate import PartialState
-
-    from ner_dist.runtime.cpu_kernels import speed_up
-
-    state = PartialState(cpu=not uses_gpu(), timeout=PREPARATION_TIMEOUT)
-    tagger = _load(prediction, state.device)
-    if state.device.type == "cpu":
-        speed_up(fp32=tagger.precision == "fp32")
+    state, tagger = _start(prediction)
     write = prediction.format
 
     def tag(chunk: list[Item]) -> str:
@@ -184,7 +198,23 @@ def predict(prediction: Prediction) -> None:
             log.info("written to %s", printable(prediction.output))
 
 
-def _load(prediction: Prediction, device: torch.device) -> Tagger:
+def _start(prediction: Prediction) -> tuple[PartialState | OneProcess, Tagger]:
+    """Join the other processes, and load the tagger; an exported one needs neither them nor torch."""
+    if is_exported(prediction.model):
+        return OneProcess(), _load(prediction, None)
+    # These imports take seconds.
+    from accelerate import PartialState
+
+    from ner_dist.runtime.cpu_kernels import speed_up
+
+    state = PartialState(cpu=not uses_gpu(), timeout=PREPARATION_TIMEOUT)
+    tagger = _load(prediction, state.device)
+    if state.device.type == "cpu":
+        speed_up(fp32=tagger.precision == "fp32")
+    return state, tagger
+
+
+def _load(prediction: Prediction, device: torch.device | None) -> Tagger:
     from ner_dist.prediction.tagger import load_tagger
 
     began = time.perf_counter()

@@ -9,39 +9,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ner_dist.data.batch_plan import plan_evaluation
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.encoding import encode
-from ner_dist.data.prepare import ANY_TRAINING, window_sizes
 from ner_dist.data.renaming import places
 from ner_dist.data.words import TextRule
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.errors import UserError
-from ner_dist.evaluation.forward import word_logits
 from ner_dist.evaluation.id2label import Decoder, known_labels, spell_model
 from ner_dist.evaluation.legal import LegalTags
 from ner_dist.evaluation.operating_point import ByType, OperatingPoint, operating_point
 from ner_dist.evaluation.point_options import PointOptions
-from ner_dist.files import read_json
 from ner_dist.labels import OUTSIDE, LabelSet
-from ner_dist.model.encoder import load_config
-from ner_dist.model.tagger import decoding_of, load_tagging_model, own_settings, temperature_of, trained_here
-from ner_dist.model.tokenizer import load_tokenizer, padding_id
+from ner_dist.model.exported import is_exported
+from ner_dist.model.own_settings import decoding_of, own_settings, temperature_of, trained_here
 from ner_dist.prediction.entities import Entity, TaggedItem, TaggedWords, entities_of
 from ner_dist.prediction.items import Item
-from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
-from ner_dist.recipe_file import load_recipe
-from ner_dist.run.directory import Run, predicts_iob2
-from ner_dist.runtime.precision import Device, resolve_precision
+from ner_dist.prediction.loading import load_exported, load_trained
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedTokenizerFast
+    import torch
 
     from ner_dist.data.encoding import Encoded
-
-_ANY_RECIPE = Recipe(name="tagging", output_dir=".", data=Data(path="words"), train=ANY_TRAINING)
+    from ner_dist.model.tokenizer import WordTokenizer
+    from ner_dist.prediction.scorers import Place, Scorer
+    from ner_dist.recipe import Decode, Precision
 
 
 @dataclass(frozen=True)
@@ -60,12 +53,13 @@ class Tagger:
 
     labels: LabelSet
     """The types that the model knows, with the tags that `tags` gives."""
-    model: torch.nn.Module
-    config: PretrainedConfig
-    tokenizer: PreTrainedTokenizerFast
+    scorer: Scorer
+    """The model."""
+    config: Any
+    """The model's configuration: that of transformers, or the same keys as attributes."""
+    tokenizer: WordTokenizer
     precision: str
-    """Number format of the computation: `fp32`, `bf16` or `fp16`."""
-    device: torch.device
+    """Number format of the computation: `fp32`, `bf16`, `fp16` or `int8`."""
     max_length: int
     """Longest window in subwords, special tokens included."""
     overlap: int
@@ -80,6 +74,11 @@ class Tagger:
     """Thresholds, biases and the temperature of probabilities."""
     text_rule: TextRule
     """How texts are cut into sentences of words."""
+
+    @property
+    def device(self) -> Place:
+        """Where the model computes."""
+        return self.scorer.device
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Tag sentences that are split into words already.
@@ -171,7 +170,7 @@ class Tagger:
         if not len(split.tags):
             return TaggedWords(split.tags, np.empty(0), offsets, self.labels)
         encoded = encode(split, self.tokenizer, max_length=self.max_length, overlap=self.overlap)
-        predicted, probability = self._choose(self._logits(encoded, split), encoded, offsets)
+        predicted, probability = self._choose(self._logits(encoded), encoded, offsets)
         gaps = encoded.without_subwords(len(predicted))
         self._decode(predicted, gaps, offsets)
         missing = np.zeros(len(predicted), dtype=bool)
@@ -180,14 +179,10 @@ class Tagger:
         join_entities(predicted, gaps, offsets, self.labels)
         return TaggedWords(predicted, probability, offsets, self.labels)
 
-    def _logits(self, encoded: Encoded, split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _logits(self, encoded: Encoded) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Run forward passes; yield the words of each, int [n], and their logits, float32 [n, labels]."""
         plan = plan_evaluation(encoded.lengths, encoded.sentence, batch_tokens=self.batch_tokens)
-        micro_batches, pad_id = plan.rank_micro_batches(0, 1), padding_id(self.tokenizer)
-        for batch, logits in word_logits(
-            self.model, encoded, split.tags, micro_batches, pad_id=pad_id, device=self.device
-        ):
-            yield batch.words, logits.cpu().numpy()
+        yield from self.scorer.word_logits(encoded, plan.rank_micro_batches(0, 1))
 
     def _choose(
         self, passes: Iterable[tuple[np.ndarray, np.ndarray]], encoded: Encoded, offsets: np.ndarray
@@ -245,7 +240,8 @@ def load_tagger(
     On the words of a run's own test split it gives the tags of RUN/predictions/test.jsonl.
 
     Args:
-        path: a run's directory, a folder with a model, or a hub name.
+        path: a run's directory, a folder with a model, a hub name, or a folder of `ner-dist export`, which
+            needs neither torch nor transformers.
         precision: `fp32`, `bf16` or `fp16`; `auto` is that in which a run was scored if the device has it,
             else what suits the device.
         device: such as `cpu` or `cuda:1`; None is a GPU if there is one, else the CPU.
@@ -270,41 +266,32 @@ def load_tagger(
         >>> len(tags)
         2
     """
-    run = Run(Path(path))
-    folder = str(run.model) if run.model.is_dir() else str(path)
-    recipe = load_recipe(run.recipe) if run.recipe.exists() else _ANY_RECIPE
-    recipe = recipe.model_copy(update={"model": Model(name=folder)})
-    where = torch.device(device) if device is not None else _own_device()
-    config = load_config(recipe.model)
-    settled = _precision(precision, where, run, model_type=config.model_type)
-    tokenizer = load_tokenizer(folder)
-    model, written = load_tagging_model(folder, precision=settled, device=where)
-    spelt = spell_model(written, folder=folder, given=None)
+    load = load_exported if is_exported(path) else load_trained
+    loaded = load(path, precision, device)
+    spelt = spell_model(loaded.tags, folder=loaded.folder, given=None)
     labels = known_labels(spelt, {})
-    longest, overlap = window_sizes(recipe, config, tokenizer)
     decoder = Decoder(
         spelt=spelt,
         to=places(spelt.names, {}, labels.types),
         labels=labels,
-        iob2=predicts_iob2(run) or trained_here(config),
+        iob2=loaded.iob2 or trained_here(loaded.config),
     )
-    chosen: Decode = (decode or decoding_of(config)) if decoder.is_identity else "greedy"
+    chosen: Decode = (decode or decoding_of(loaded.config)) if decoder.is_identity else "greedy"
     options = PointOptions.of(threshold, bias, target_precision, target_recall)
-    least, added = options.resolve(folder, chosen)
+    least, added = options.resolve(loaded.folder, chosen)
     return Tagger(
         labels=labels,
-        model=model.eval(),
-        config=config,
-        tokenizer=tokenizer,
-        precision=settled,
-        device=where,
-        max_length=longest,
-        overlap=overlap,
-        batch_tokens=recipe.evaluation.batch_tokens,
+        scorer=loaded.scorer,
+        config=loaded.config,
+        tokenizer=loaded.tokenizer,
+        precision=loaded.precision,
+        max_length=loaded.max_length,
+        overlap=loaded.overlap,
+        batch_tokens=loaded.batch_tokens,
         decoder=decoder,
         decode=chosen,
         point=operating_point(
-            temperature=temperature_of(config),
+            temperature=temperature_of(loaded.config),
             threshold=least,
             bias=added,
             spelt=spelt,
@@ -312,31 +299,14 @@ def load_tagger(
             known=labels.types,
             scored=labels.types,
         ),
-        text_rule=text_rule(config),
+        text_rule=text_rule(loaded.config),
     )
 
 
-def text_rule(config: PretrainedConfig) -> TextRule:
+def text_rule(config: Any) -> TextRule:
     """The rule by which texts are cut for a model: that of its training, or Unicode's words and sentences.
 
     A model that was trained on lists of words has no rule of its own.
     """
     written = own_settings(config).get("text")
     return TextRule(sentences="unicode") if written is None else TextRule.from_dict(written)
-
-
-def _own_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _precision(asked: Precision, device: torch.device, run: Run, *, model_type: str) -> str:
-    """`fp32`, `bf16` or `fp16`."""
-    here = Device.here()
-    if here.is_gpu != (device.type == "cuda"):
-        here = Device(device.type, is_gpu=False, native_bf16=False)
-    if asked == "auto":
-        environment: Any = read_json(run.results).get("environment")
-        scored: str = (environment or {}).get("precision", "")
-        if scored == "fp32" or (scored == "bf16" and here.native_bf16) or (scored == "fp16" and here.is_gpu):
-            return scored
-    return resolve_precision(asked, None, here, model_type=model_type)[0]

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +27,18 @@ T = TypeVar("T")
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 PREPARATION_TIMEOUT = timedelta(hours=6)
 _POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class OneProcess:
+    """A process on its own, as Accelerate's `PartialState` describes it, but without torch."""
+
+    process_index: int = 0
+    num_processes: int = 1
+    is_main_process: bool = True
+
+    def wait_for_everyone(self) -> None:
+        """There is nobody to wait for."""
 
 
 def is_main_process() -> bool:
@@ -72,18 +85,18 @@ def local_main_first(accelerator: Accelerator, work: Callable[[], T]) -> T:
 
 @contextmanager
 def sharing_problems(
-    accelerator: Accelerator | PartialState,
+    accelerator: Accelerator | PartialState | OneProcess,
 ) -> Iterator[Callable[[UserError | None], None]]:
     """Yield a function that raises the problem of any rank on all of them, once all have called it.
 
     The ranks have to begin the block together, and may work in it for hours before they call the function. A
     rank that waits in it still ends at a signal, which a rank in a collective does not notice.
     """
-    import torch
-
     if accelerator.num_processes == 1:
         yield _raise_first
         return
+    import torch
+
     patient = torch.distributed.new_group(backend="gloo", timeout=PREPARATION_TIMEOUT)
 
     def share(mine: UserError | None) -> None:

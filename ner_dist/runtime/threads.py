@@ -41,25 +41,34 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def choose_threads() -> str:
-    """Set the number of torch's threads; return it with the reason, as `2 threads (all 2 cores)`.
+def thread_count() -> int:
+    """OMP_NUM_THREADS if the user set that, else this process's share of the cores.
 
-    It is OMP_NUM_THREADS if the user set that, else this process's share of the cores: more threads than
-    cores slow each other down.
+    More threads than cores slow each other down.
+    """
+    return _asked() or max(1, cores() // _processes())
+
+
+def choose_threads() -> str:
+    """Set the number of torch's threads to `thread_count`; return it with the reason.
+
+    Such as `2 threads (all 2 cores)`.
     """
     import torch
 
-    asked = _asked()
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    number = asked or max(1, cores() // processes)
+    number, processes = thread_count(), _processes()
     torch.set_num_threads(number)
-    if asked is not None:
+    if _asked() is not None:
         why = "OMP_NUM_THREADS"
     elif processes > 1:
         why = f"{cores()} cores shared by {processes} processes"
     else:
         why = f"all {cores()} cores" if cores() > 1 else "the one core"
     return f"{number} thread{'s' * (number > 1)} ({why})"
+
+
+def _processes() -> int:
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
 
 
 def _asked() -> int | None:

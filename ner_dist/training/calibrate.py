@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ner_dist import formatting
 from ner_dist.evaluation.calibration import CalibrationFigures, CalibrationScores, fit_temperature, measure
 from ner_dist.evaluation.operating_curve import measure_curve, write_curve
-from ner_dist.model.tagger import save_own_settings
+from ner_dist.model.own_settings import save_own_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,118 @@
+"""Load what a tagger needs: from a run, a folder or hub name with a model, or an exported folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ner_dist.data.prepare import ANY_TRAINING, window_sizes
+from ner_dist.errors import UserError
+from ner_dist.files import printable, read_json
+from ner_dist.model.exported import ExportedModel
+from ner_dist.model.tokenizer import load_tokenizer, padding_id
+from ner_dist.prediction.scorers import OnnxScorer, Scorer, TorchScorer
+from ner_dist.recipe import Data, Model, Precision, Recipe
+from ner_dist.recipe_file import load_recipe
+from ner_dist.run.directory import Run, predicts_iob2
+from ner_dist.runtime.precision import Device, resolve_precision
+
+if TYPE_CHECKING:
+    import torch
+
+    from ner_dist.model.tokenizer import WordTokenizer
+
+_ANY_RECIPE = Recipe(name="tagging", output_dir=".", data=Data(path="words"), train=ANY_TRAINING)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that was loaded to tag with."""
+
+    folder: str
+    """The folder or hub name of the model itself."""
+    scorer: Scorer
+    config: Any
+    """The model's configuration: that of transformers, or the same keys as attributes."""
+    tokenizer: WordTokenizer
+    tags: list[str]
+    """The model's tags by id, as its config names them."""
+    precision: str
+    """Number format of the computation."""
+    max_length: int
+    """Longest window in subwords, special tokens included."""
+    overlap: int
+    """Subwords that neighbouring windows of one long sentence share."""
+    batch_tokens: int
+    """Padded subwords a forward pass holds."""
+    iob2: bool
+    """Whether the model is known to predict IOB2."""
+
+
+def load_trained(path: str | Path, precision: Precision, device: str | torch.device | None) -> Loaded:
+    """Load a model with torch; see `load_tagger`."""
+    import torch
+
+    from ner_dist.model.encoder import load_config
+    from ner_dist.model.tagger import load_tagging_model
+
+    run = Run(Path(path))
+    folder = str(run.model) if run.model.is_dir() else str(path)
+    recipe = load_recipe(run.recipe) if run.recipe.exists() else _ANY_RECIPE
+    recipe = recipe.model_copy(update={"model": Model(name=folder)})
+    own = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    where = torch.device(device) if device is not None else own
+    config = load_config(recipe.model)
+    settled = _precision(precision, where, run, model_type=config.model_type)
+    tokenizer = load_tokenizer(folder)
+    model, tags = load_tagging_model(folder, precision=settled, device=where)
+    longest, overlap = window_sizes(recipe, config, tokenizer)
+    return Loaded(
+        folder=folder,
+        scorer=TorchScorer(model.eval(), where, padding_id(tokenizer)),
+        config=config,
+        tokenizer=tokenizer,
+        tags=tags,
+        precision=settled,
+        max_length=longest,
+        overlap=overlap,
+        batch_tokens=recipe.evaluation.batch_tokens,
+        iob2=predicts_iob2(run),
+    )
+
+
+def _precision(asked: Precision, device: torch.device, run: Run, *, model_type: str) -> str:
+    """`fp32`, `bf16` or `fp16`."""
+    here = Device.here()
+    if here.is_gpu != (device.type == "cuda"):
+        here = Device(device.type, is_gpu=False, native_bf16=False)
+    if asked == "auto":
+        environment: Any = read_json(run.results).get("environment")
+        scored: str = (environment or {}).get("precision", "")
+        if scored == "fp32" or (scored == "bf16" and here.native_bf16) or (scored == "fp16" and here.is_gpu):
+            return scored
+    return resolve_precision(asked, None, here, model_type=model_type)[0]
+
+
+def load_exported(path: str | Path, precision: Precision, device: str | torch.device | None) -> Loaded:
+    """Load an exported model, without torch; see `load_tagger`."""
+    exported = ExportedModel.open(Path(path))
+    manifest, where = exported.manifest, printable(path)
+    if precision not in ("auto", manifest.precision):
+        what = f"the exported model computes in {manifest.precision}, not in {precision}"
+        raise UserError(what, where=where, fix="leave the precision at auto, or name the run")
+    if device is not None and str(device) != "cpu":
+        fix = "leave the device out, or name the run"
+        raise UserError(f"an exported model computes on the CPU, not on {device}", where=where, fix=fix)
+    return Loaded(
+        folder=str(path),
+        scorer=OnnxScorer(exported.session(), manifest.pad_id),
+        config=exported.config,
+        tokenizer=exported.tokenizer(),
+        tags=exported.tags,
+        precision=manifest.precision,
+        max_length=manifest.max_length,
+        overlap=manifest.overlap,
+        batch_tokens=manifest.batch_tokens,
+        iob2=manifest.iob2,
+    )
