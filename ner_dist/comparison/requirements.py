@@ -94,8 +94,9 @@ def _outcome(required: Requirement, uncertainty: Uncertainty) -> RequirementOutc
     low = bounds.low if pair.of == required.of else -bounds.high
     holds = required.holds(low)
     models = "recipes" if cell.recipes else "trained models"
-    sentence = (
-        f"{required.text} {'holds' if holds else 'does not hold'}: F1 of {required.of} − {required.to} is at "
-        f"least {signed(low)} by the {level(uncertainty.level)} interval of the {models}."
+    by = f"by the {level(uncertainty.level)} interval of the {models}, F1 of {required.of} − {required.to}"
+    found = (
+        f"holds: {by} is {signed(low)} or more" if holds else f"fails: {by} may be as low as {signed(low)}"
     )
+    sentence = f"The requirement {required.text} {found}."
     return RequirementOutcome(required.text, holds, low, sentence)

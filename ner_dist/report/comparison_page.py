@@ -13,6 +13,7 @@ from ner_dist.report.render import page
 from ner_dist.report.sections import error_parts, explorer_parts
 
 if TYPE_CHECKING:
+    from ner_dist.comparison.decomposition import Decomposition
     from ner_dist.comparison.left_out import LeftOutSentence
     from ner_dist.comparison.results import Comparison
 
@@ -111,6 +112,9 @@ def _keys(comparison: Comparison) -> list[dict[str, Any]]:
     bounds, level = pair.figures.micro.f1.decisive, formatting.level(comparison.uncertainty.level)
     notes = {
         "gap": f"F1, {model} − {gap.base}",
+        "label_set": _by_order(gap, "label_set"),
+        "sentences": _by_order(gap, "sentences"),
+        "gold": "where the files' gold differs",
         "model": f"{level} interval: {formatting.interval(bounds.low, bounds.high, sign=True)}",
     }
     parts = tables.parts_of(comparison)
@@ -124,6 +128,13 @@ def _keys(comparison: Comparison) -> list[dict[str, Any]]:
         }
         for key, title in named.items()
     ]
+
+
+def _by_order(gap: Decomposition, part: str) -> str:
+    """The range of a part over both orders of the changes; empty if the order changes nothing."""
+    orders = gap.orders.labels_first, gap.orders.sentences_first
+    low, high = (formatting.signed(value) for value in sorted(getattr(order, part) for order in orders))
+    return "" if low == high else f"{low} to {high}, by the order of the two"
 
 
 def _alignment(comparison: Comparison) -> dict[str, Any]:

@@ -17,10 +17,15 @@ _FEW = 3
 """Of so many models, each pair has a line of its own."""
 
 
-def ranking(comparison: Comparison) -> Table | None:
+def ranking(comparison: Comparison, *, named: bool = True) -> Table | None:
     """The models by F1 on the same ground, each with its difference to the best.
 
-    None for few models, and where the gold decides who leads, so that no model is called better.
+    Args:
+        comparison: the comparison.
+        named: whether to show the models' names after their letters.
+
+    Returns:
+        None for few models, and where the gold decides who leads, so that no model is called better.
     """
     if len(comparison.runs) <= _FEW or not comparison.verdict.lines:
         return None
@@ -33,7 +38,7 @@ def ranking(comparison: Comparison) -> Table | None:
         bounds = uncertainty.models[model].micro.f1.widest
         row = [
             str(ranks[model]),
-            names[model],
+            names[model] if named else model,
             shared_score(comparison, model, "f1"),
             formatting.interval(bounds.low, bounds.high),
         ]

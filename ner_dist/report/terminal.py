@@ -24,9 +24,10 @@ def print_tables(comparison: Comparison) -> None:
     """Print how models were trained, headline scores, scores on the same ground, the gap, the verdict."""
     # Names of models and types are text: `[/red]` and `:dog:` are not for rich to read.
     console = Console(markup=False, emoji=False)
-    gap, trained, ranked = _gap(comparison), model_tables.training(comparison), ranking(comparison)
+    gap, trained = _gap(comparison), model_tables.training(comparison)
+    ranked = ranking(comparison, named=False)
     if trained.rows:
-        console.print(rendered(trained))
+        console.print(rendered(trained, min_width=len(trained.caption) + 4))
     console.print(rendered(_own_labels(comparison)))
     console.print(rendered(_same_ground(comparison), min_width=70))
     console.print(rendered(gap, min_width=len(gap.caption) + 4))
