@@ -50,6 +50,7 @@ def compare(
     renaming: Mapping[str, str | None] | None = None,
     resamples: int = RESAMPLES,
     repair: Literal["none", "begin"] = "none",
+    split: Literal["test", "validation"] = "test",
     report: bool = True,
 ) -> Comparison:
     """Compare models: each on its own labels, all on the types and sentences they share, with error bars.
@@ -62,6 +63,7 @@ def compare(
         renaming: the name to use for a type, in all files that have it; None leaves the type out.
         resamples: number of bootstrap resamples.
         repair: `begin` has an entity begin with a gold I- that continues none.
+        split: split of the runs to compare on; files are taken as they are.
         report: whether to write report.md and report.html beside compare.json.
 
     Returns:
@@ -77,7 +79,7 @@ def compare(
         ['PER', 'LOC']
     """
     comparison = compare_models(
-        *paths, out=out, names=names, renaming=renaming, resamples=resamples, repair=repair
+        *paths, out=out, names=names, renaming=renaming, resamples=resamples, repair=repair, split=split
     )
     if report:
         write_report(comparison, Path(out))

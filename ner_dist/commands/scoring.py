@@ -210,6 +210,18 @@ def compare(
     partial: Annotated[
         bool, typer.Option("--partial", help="Compare even if that is on less than half of the sentences.")
     ] = False,
+    split: Annotated[
+        Literal["test", "validation"],
+        typer.Option(help="Split of the runs to compare on; files are taken as they are."),
+    ] = "test",
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'B >= A - 0.005'",
+            help="End with exit code 1 unless the interval of the difference in F1 is within this. May be "
+            "given several times.",
+        ),
+    ] = None,
     no_html: Annotated[bool, typer.Option("--no-html", help="Write no report.html.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -218,6 +230,7 @@ def compare(
     Of more than two runs, those whose recipes differ in nothing but train.seed are seeds of one model.
     """
     from ner_dist.comparison.compare import compare as compare_models
+    from ner_dist.comparison.requirements import Requirement
     from ner_dist.data.renaming import parse
     from ner_dist.files import printable
     from ner_dist.report.terminal import print_tables
@@ -225,6 +238,7 @@ def compare(
     from ner_dist.runtime.accelerator import set_up_logging
 
     set_up_logging()
+    requirements = [Requirement.parse(text) for text in require or []]
     comparison = compare_models(
         *runs,
         out=out,
@@ -234,14 +248,20 @@ def compare(
         repair=repair,
         seed_sd=seed_sd,
         partial=partial,
+        split=split,
+        requirements=requirements,
     )
     written = [Path(out) / "compare.json", *write_report(comparison, Path(out), html=not no_html)]
     if as_json:
         print(json.dumps(comparison.figures, indent=1))
-        return
-    print_tables(comparison)
-    for path in written:
-        print(f"written to {printable(path)}")
+    else:
+        print_tables(comparison)
+        for path in written:
+            print(f"written to {printable(path)}")
+    for each in comparison.requirements:
+        print(each.sentence, file=sys.stdout if each.holds and not as_json else sys.stderr)
+    if not all(each.holds for each in comparison.requirements):
+        sys.exit(1)
 
 
 def _named(words: list[str]) -> dict[str, str]:

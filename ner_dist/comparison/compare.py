@@ -19,21 +19,24 @@ from ner_dist.comparison.data_effects import effects
 from ner_dist.comparison.decomposition import decomposition
 from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.models import ComparedModel, models_of
+from ner_dist.comparison.requirements import check_models, outcomes
 from ner_dist.comparison.results import Comparison, Headline, ModelInfo, SharedScores
 from ner_dist.comparison.scores import mean, std
+from ner_dist.comparison.trainings import TrainingInfo, trainings
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import Findings, verdict
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
-from ner_dist.files import check_folder, printable, write_atomically
-from ner_dist.formatting import counted
+from ner_dist.files import check_folder, printable, read_json, write_atomically
+from ner_dist.formatting import counted, joined
 from ner_dist.run.directory import Run, is_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.left_out import AlignmentSummary
+    from ner_dist.comparison.requirements import Requirement
     from ner_dist.data.renaming import Renaming
     from ner_dist.data.tags import Repair
 
@@ -56,6 +59,8 @@ def compare(
     repair: Repair = "none",
     seed_sd: float | None = None,
     partial: bool = False,
+    split: str = "test",
+    requirements: Sequence[Requirement] = (),
 ) -> Comparison:
     """Compare two or more models and write compare.json; delete reports of earlier figures.
 
@@ -69,11 +74,13 @@ def compare(
         repair: repair of gold tags, as in `data.repair`.
         seed_sd: standard deviation of F1 between seeds, known from elsewhere, for models with one run each.
         partial: compare on less than half of a file's sentences too.
+        split: split of the runs whose predictions are compared, `test` or `validation`.
+        requirements: what is required of the models; whether it holds is part of the result.
 
     Raises:
         UserError: a path is missing, incomplete or holds no predictions, the models share no type or
-            sentence, less than half of the sentences are compared and not `partial`, `out` is a run, or
-            `seed_sd` is given for models of several seeds.
+            sentence, less than half of the sentences are compared and not `partial`, `out` is a run,
+            `seed_sd` is given for models of several seeds, or a requirement names another model.
     """
     out = Path(out)
     check_folder(out, where="--out", files=(COMPARED, *REPORTS))
@@ -83,7 +90,8 @@ def compare(
             where=f"--out {printable(out)}",
             fix="name another folder",
         )
-    models = models_of(paths, names, renaming=renaming, repair=repair)
+    models = models_of(paths, names, renaming=renaming, repair=repair, split=split)
+    check_models(requirements, models)
     if seed_sd is not None and any(len(model.paths) > 1 for model in models.values()):
         raise UserError(
             "the runs show how F1 varies between seeds", where="--seed-sd", fix="leave out this option"
@@ -92,11 +100,13 @@ def compare(
     aligned, alignment = align_predictions(own, {letter: model.seeds for letter, model in models.items()})
     if not partial:
         _check_share(models, alignment)
-    alignment = _note_plain_files(models, alignment)
+    alignment = replace(alignment, notes=[*alignment.notes, *_notes(models, split)])
     if repair == "none":  # else its gold is another than the run's
-        _check_headlines(models)
+        _check_headlines(models, split)
+    folders = {letter: model.runs for letter, model in models.items()}
+    trained = trainings(folders)
     findings = Findings(
-        runs={letter: _described(model) for letter, model in models.items()},
+        runs={letter: _described(model, trained[letter]) for letter, model in models.items()},
         headline={
             letter: Headline(mean(model.headline), std(model.headline)) for letter, model in models.items()
         },
@@ -107,6 +117,7 @@ def compare(
     )
     comparison = Comparison(
         runs=findings.runs,
+        split=split,
         scheme=metrics.STRICT,
         headline=findings.headline,
         alignment=alignment,
@@ -119,8 +130,10 @@ def compare(
         calibration={model: calibration(aligned, model) for model in aligned.models},
         effects=effects(aligned),
         aligned=aligned,
-        folders={letter: model.runs for letter, model in models.items()},
+        folders=folders,
+        requirements=outcomes(requirements, findings.uncertainty),
     )
+    _note_replaced(out, comparison)
     text = json.dumps(comparison.figures, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(out / COMPARED, text + "\n")
     # Reports of earlier figures would contradict the new compare.json.
@@ -129,13 +142,25 @@ def compare(
     return comparison
 
 
-def _described(model: ComparedModel) -> ModelInfo:
+def _note_replaced(out: Path, comparison: Comparison) -> None:
+    """Log which comparison of other models this one replaces in a folder."""
+    earlier = read_json(out / COMPARED).get("runs")
+    if not isinstance(earlier, dict):
+        return
+    runs = [run["paths"] for run in earlier.values() if isinstance(run, dict) and "paths" in run]
+    paths = [str(path) for own in runs if isinstance(own, list) for path in own]
+    if sorted(paths) != sorted(path for run in comparison.runs.values() for path in run.paths):
+        log.info("replaces the comparison of %s in %s", joined(paths, most=4), printable(out))
+
+
+def _described(model: ComparedModel, training: TrainingInfo | None) -> ModelInfo:
     return ModelInfo(
         name=model.name,
         paths=model.paths,
         seeds=model.seeds,
         labels=list(model.own[0].labels.types),
         sentences=len(model.own[0]),
+        training=training,
     )
 
 
@@ -159,24 +184,30 @@ def _check_share(models: dict[str, ComparedModel], alignment: AlignmentSummary) 
         )
 
 
-def _note_plain_files(models: dict[str, ComparedModel], alignment: AlignmentSummary) -> AlignmentSummary:
+def _notes(models: dict[str, ComparedModel], split: str) -> list[str]:
+    """Remarks on the ground that follow from what is compared."""
+    notes = []
     plain = [letter for letter, model in models.items() if model.runs == [None]]
-    if not plain:
-        return alignment
-    note = (
-        f"The labels of {', '.join(plain)} are the types that occur in the file: "
-        "a type that a model knows and that is nowhere in it cannot be seen."
-    )
-    return replace(alignment, notes=[*alignment.notes, note])
+    if plain:
+        notes.append(
+            f"The labels of {', '.join(plain)} are the types that occur in the file: "
+            "a type that a model knows and that is nowhere in it cannot be seen."
+        )
+    if split == "validation" and len(plain) < len(models):
+        notes.append(
+            "Runs are compared on the validation split, which chose their weights: test scores are usually "
+            "lower."
+        )
+    return notes
 
 
-def _check_headlines(models: dict[str, ComparedModel]) -> None:
+def _check_headlines(models: dict[str, ComparedModel], split: str) -> None:
     """Warn where a run's results.json disagrees with its predictions."""
     for model in models.values():
         for path, predictions, headline in zip(model.paths, model.own, model.headline, strict=True):
-            f1, published = predictions.scores.f1, headline.test.f1
+            f1, published = predictions.scores.f1, headline.of(split).f1
             if published is not None and abs(f1 - published) > 1e-9:
                 log.warning(
-                    "%s: results.json says test F1 %.4f, its predictions give %.4f: one of them was replaced",
-                    *(path, published, f1),
+                    "%s: results.json says %s F1 %.4f, its predictions give %.4f: one of them was replaced",
+                    *(path, split, published, f1),
                 )

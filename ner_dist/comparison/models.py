@@ -52,6 +52,7 @@ def models_of(
     *,
     renaming: Renaming | None = None,
     repair: Repair = "none",
+    split: str = "test",
 ) -> dict[str, ComparedModel]:
     """The models by letter, with their predictions and headline figures.
 
@@ -61,6 +62,7 @@ def models_of(
         names: names for models, by letter; the default is the recipe's or the file's name.
         renaming: new names for types.
         repair: repair of gold tags, as in `data.repair`.
+        split: the split whose predictions are read from runs.
 
     Raises:
         UserError: a path is missing, incomplete or holds no predictions, or there are fewer than two models.
@@ -74,7 +76,7 @@ def models_of(
         )
     if len(groups) > len(string.ascii_uppercase):
         raise UserError(f"{len(groups)} models are too many to compare at once", fix="name 26 or fewer")
-    read = [_read(group, repair) for group in groups]
+    read = [_read(group, repair, split) for group in groups]
     models = dict(zip(string.ascii_uppercase, read, strict=False))
     if renaming:
         known = {letter: model.own[0].labels.types for letter, model in models.items()}
@@ -142,7 +144,7 @@ def _same_but_for_seed(one: Recipe, other: Recipe) -> bool:
     return set(differing_keys(one, other)) <= {"train.seed"}
 
 
-def _read(sources: list[Run | Path], repair: Repair) -> ComparedModel:
+def _read(sources: list[Run | Path], repair: Repair, split: str) -> ComparedModel:
     source = sources[0]
     if isinstance(source, Path):
         predictions = read_file(source, repair=repair)
@@ -153,11 +155,14 @@ def _read(sources: list[Run | Path], repair: Repair) -> ComparedModel:
             runs=[None],
             seeds=[None],
             own=[predictions],
-            headline=[_headline_of_file(predictions)],
+            headline=[_headline_of_file(predictions, split)],
         )
     runs = [run for run in sources if isinstance(run, Run)]
-    results = [_results(run) for run in runs]
-    own = [read_run(run, result["labels"], repair=repair) for run, result in zip(runs, results, strict=True)]
+    results = [_results(run, split) for run in runs]
+    own = [
+        read_run(run, result["labels"], split=split, repair=repair)
+        for run, result in zip(runs, results, strict=True)
+    ]
     if all(each.seen is None for each in own):
         own[0] = with_training(own[0], runs[0])
     return ComparedModel(
@@ -170,23 +175,23 @@ def _read(sources: list[Run | Path], repair: Repair) -> ComparedModel:
     )
 
 
-def _results(run: Run) -> dict[str, Any]:
+def _results(run: Run, split: str) -> dict[str, Any]:
     """The content of results.json, checked for everything that a comparison needs."""
     result = read_results(run)
-    if result.get("test") is None:
-        fix = "train with data.splits.test set"
-        if run.predictions("test").exists():  # as `ner-dist evaluate` leaves them
-            fix = f"name {run.predictions('test')} in its place"
-        raise UserError("has no test figures", where=str(run.results), fix=fix)
+    if result.get(split) is None:
+        fix = f"train with data.splits.{split} set"
+        if run.predictions(split).exists():  # as `ner-dist evaluate` leaves them
+            fix = f"name {run.predictions(split)} in its place"
+        raise UserError(f"has no {split} figures", where=str(run.results), fix=fix)
     labels = result.get("labels")
     wanted = {
         "name": isinstance(result.get("name"), str),
         "labels": isinstance(labels, list) and all(isinstance(name, str) for name in labels),
-        "test.f1": _figure(result, "test", "f1") is not None,
+        f"{split}.f1": _figure(result, split, "f1") is not None,
     }
     for key, there in wanted.items():
         if not there:
-            fix = "name the run's predictions/test.jsonl in its place"
+            fix = f"name the run's predictions/{split}.jsonl in its place"
             raise UserError(f"holds no `{key}` that can be used", where=str(run.results), fix=fix)
     check_words([[result["name"], *result["labels"]]], lambda _: str(run.results))
     return result
@@ -212,9 +217,10 @@ def _split_figures(result: dict[str, Any], split: str) -> SplitFigures:
     )
 
 
-def _headline_of_file(predictions: Predictions) -> HeadlineFigures:
-    test = SplitFigures(loss=None, **predictions.scores.overall())
-    return HeadlineFigures(train=TrainFigures(), validation=SplitFigures(), test=test)
+def _headline_of_file(predictions: Predictions, split: str) -> HeadlineFigures:
+    figures = {"validation": SplitFigures(), "test": SplitFigures()}
+    figures[split] = SplitFigures(loss=None, **predictions.scores.overall())
+    return HeadlineFigures(train=TrainFigures(), **figures)
 
 
 def _figure(result: dict[str, Any], *path: str) -> float | None:

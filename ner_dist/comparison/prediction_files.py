@@ -45,13 +45,13 @@ _GOLD = ("gold", "true")
 _PREDICTED = ("pred", "predicted", "prediction", "predictions")
 
 
-def read_run(run: Run, types: Sequence[str], *, repair: Repair = "none") -> Predictions:
-    """Read a run's predictions on its test split; `types` are its labels, `repair` is as in `read_file`.
+def read_run(run: Run, types: Sequence[str], *, split: str = "test", repair: Repair = "none") -> Predictions:
+    """Read a run's predictions on a split; `types` are its labels, `repair` is as in `read_file`.
 
     Raises:
         UserError: there are none, or a line is invalid.
     """
-    path = run.predictions("test")
+    path = run.predictions(split)
     if not path.exists():
         raise UserError("there are no predictions", where=str(path), fix="train the run to its end")
     predictions = read_file(path, types=types, iob2=predicts_iob2(run), repair=repair)

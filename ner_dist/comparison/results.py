@@ -16,7 +16,9 @@ from ner_dist.comparison.data_effects import DataEffect
 from ner_dist.comparison.decomposition import Decomposition
 from ner_dist.comparison.error_analysis import ErrorAnalysis
 from ner_dist.comparison.left_out import AlignmentSummary
+from ner_dist.comparison.requirements import RequirementOutcome
 from ner_dist.comparison.scores import Scores
+from ner_dist.comparison.trainings import TrainingInfo
 from ner_dist.evaluation.json_form import INLINE, INTERNAL, OPTIONAL, as_json, key
 
 if TYPE_CHECKING:
@@ -38,7 +40,9 @@ class ModelInfo:
     labels: list[str]
     """Its entity types."""
     sentences: int
-    """Size of its own test split."""
+    """Size of its own split."""
+    training: TrainingInfo | None = None
+    """None for a plain file, and for a run without a recipe."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,10 @@ class HeadlineFigures:
     train: TrainFigures
     validation: SplitFigures
     test: SplitFigures
+
+    def of(self, split: str) -> SplitFigures:
+        """The scores of one of the two splits."""
+        return self.validation if split == "validation" else self.test
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,8 @@ class Comparison:
     """
 
     runs: dict[str, ModelInfo]
+    split: str
+    """The split of the runs on which models are compared: `test` or `validation`."""
     scheme: str
     headline: dict[str, Headline]
     alignment: AlignmentSummary
@@ -134,6 +144,13 @@ class Comparison:
     """Predictions of every run on the shared types and sentences."""
     folders: dict[str, list[Run | None]] = field(repr=False, metadata=INTERNAL)
     """By model: the runs on disk; None for a plain file."""
+    requirements: list[RequirementOutcome] = field(default_factory=list)
+    """What was required of the comparison."""
+
+    @property
+    def overall_lines(self) -> list[str]:
+        """The lines of the verdict on all types together: one for each pair of models, in their order."""
+        return self.verdict.lines[:: len(self.shared.types) + 1]
 
     @property
     def figures(self) -> dict[str, Any]:

@@ -173,10 +173,12 @@ def _gap(model: str, parts: Decomposition) -> str:
     if round(parts.task, 4):
         orders = parts.orders
         sides = sorted((orders.labels_first.label_set, orders.sentences_first.label_set))
+        by_order = ""
+        if round(sides[1] - sides[0], 4):
+            by_order = f"; types {signed(sides[0])} to {signed(sides[1])}, by which is changed first"
         pieces.append(
             f"{signed(parts.task)} because the task is another (types {signed(parts.label_set)}, sentences "
-            f"{signed(parts.sentences)}; types {signed(sides[0])} to {signed(sides[1])}, by which is changed "
-            "first)"
+            f"{signed(parts.sentences)}{by_order})"
         )
     if round(parts.gold, 4):
         pieces.append(f"{signed(parts.gold)} where the gold differs")

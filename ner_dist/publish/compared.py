@@ -47,10 +47,10 @@ def compared(run: Run, folder: Path) -> str:
         cells = [f"{letter}, {name}", str(len(model["labels"])), score(figures["shared"][letter]["f1"])]
         lines.append(f"| {' | '.join([*cells, interval(f1['low'], f1['high'])])} |".replace("\n", " "))
     level = 100 * figures["uncertainty"]["level"]
-    shared = figures["shared"]
+    shared, split = figures["shared"], figures.get("split", "test")
     lines += [
         "",
-        f"The same ground: {counted(shared['sentences'], 'test sentence')} and "
+        f"The same ground: {counted(shared['sentences'], f'{split} sentence')} and "
         f"{counted(len(shared['types']), 'type')} that all models have. Intervals are of {level:g} %.",
     ]
     return "\n".join(lines)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ner_dist import formatting
-from ner_dist.report import error_tables, tables
+from ner_dist.report import error_tables, model_tables, tables
 from ner_dist.report.charts import curves, forest
 from ner_dist.report.charts.waterfall import waterfall
+from ner_dist.report.ranking import ranking
 from ner_dist.report.render import page
 from ner_dist.report.sections import error_parts, explorer_parts
 
 if TYPE_CHECKING:
+    from ner_dist.comparison.decomposition import Decomposition
     from ner_dist.comparison.left_out import LeftOutSentence
     from ner_dist.comparison.results import Comparison
 
@@ -28,6 +30,8 @@ SECTIONS = {
     "sentences": "Sentences",
     "method": "Method",
 }
+_FEW_LINES = 6
+"""Differences of types that are not folded."""
 _HEADINGS = {"p_randomisation": "p of randomisation", "p_holm": "p (Holm)"}
 """The words for compare.json's p-values; `_method` puts them into the text of the method."""
 
@@ -52,7 +56,9 @@ def comparison_page(comparison: Comparison, title: str) -> str:
     }
     not_drawn = curves.not_drawn(events, (*curves.LEARNING, *curves.COST))
     own = parts["tables"] | {
-        "models": tables.models_table(comparison),
+        "ranking": ranking(comparison),
+        "models": model_tables.models_table(comparison),
+        "training": model_tables.training(comparison),
         "headline": tables.headline(comparison),
         "decomposition": tables.decomposition(comparison),
         "steps": [tables.orders(comparison), tables.grounds(comparison)],
@@ -73,14 +79,28 @@ def comparison_page(comparison: Comparison, title: str) -> str:
         "compare.html.j2",
         **parts | explorer | {"charts": charts, "tables": own},
         title=title,
+        split=comparison.split,
         sections=[(key, name) for key, name in SECTIONS.items() if not absent.get(key)],
         verdict=comparison.verdict,
+        lines=_lines(comparison),
+        requirements=comparison.requirements,
         keys=_keys(comparison),
         alignment=_alignment(comparison),
         not_drawn=not_drawn,
         effects=_effects(comparison),
         method=_method(comparison),
     )
+
+
+def _lines(comparison: Comparison) -> tuple[list[str], list[str]]:
+    """The lines of the verdict that are shown, and those that are folded: the types', unless they are few."""
+    lines, shown = comparison.verdict.lines, comparison.overall_lines
+    if len(lines) - len(shown) <= _FEW_LINES:
+        return lines, []
+    if ranking(comparison) is not None:
+        return [], lines
+    step = len(comparison.shared.types) + 1
+    return shown, [line for place, line in enumerate(lines) if place % step]
 
 
 def _keys(comparison: Comparison) -> list[dict[str, Any]]:
@@ -92,6 +112,9 @@ def _keys(comparison: Comparison) -> list[dict[str, Any]]:
     bounds, level = pair.figures.micro.f1.decisive, formatting.level(comparison.uncertainty.level)
     notes = {
         "gap": f"F1, {model} − {gap.base}",
+        "label_set": _by_order(gap, "label_set"),
+        "sentences": _by_order(gap, "sentences"),
+        "gold": "where the files' gold differs",
         "model": f"{level} interval: {formatting.interval(bounds.low, bounds.high, sign=True)}",
     }
     parts = tables.parts_of(comparison)
@@ -107,12 +130,19 @@ def _keys(comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
+def _by_order(gap: Decomposition, part: str) -> str:
+    """The range of a part over both orders of the changes; empty if the order changes nothing."""
+    orders = gap.orders.labels_first, gap.orders.sentences_first
+    low, high = (formatting.signed(value) for value in sorted(getattr(order, part) for order in orders))
+    return "" if low == high else f"{low} to {high}, by the order of the two"
+
+
 def _alignment(comparison: Comparison) -> dict[str, Any]:
     """Description of the alignment, and of sentences left out."""
     alignment, names = comparison.alignment, tables.titles(comparison.runs)
     text = (
         f"Sentences were aligned by {alignment.by}: "
-        f"{formatting.count(alignment.sentences)} are in all test sets, "
+        f"{formatting.count(alignment.sentences)} are in all {comparison.split} sets, "
         f"{formatting.count(alignment.units)} of them distinct."
     )
     alone = {names[model]: left_out for model, left_out in alignment.only_in.items() if left_out.sentences}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ner_dist.report import error_tables, tables
+from ner_dist.report import error_tables, model_tables, tables
+from ner_dist.report.ranking import ranking, shown_lines
 from ner_dist.report.tables import Table
 
 if TYPE_CHECKING:
@@ -17,7 +18,13 @@ def markdown(comparison: Comparison, *, title: str) -> str:
     verdict = comparison.verdict
     parts = [f"# {escaped(title)}", escaped(verdict.paragraph)]
     parts += [escaped(caveat) for caveat in verdict.caveats]
-    parts.append("\n".join(f"- {escaped(line)}" for line in verdict.lines))
+    parts += [escaped(each.sentence) for each in comparison.requirements]
+    parts.append("\n".join(f"- {escaped(line)}" for line in shown_lines(comparison)))
+    parts += [
+        _table(each)
+        for each in (ranking(comparison), model_tables.training(comparison))
+        if each and each.rows
+    ]
     sections = {
         "As published: own labels, own sentences": [tables.headline(comparison)],
         "Where the gap comes from": [

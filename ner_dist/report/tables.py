@@ -83,25 +83,6 @@ def place_of(runs: Mapping[str, ModelInfo]) -> str:
     return "on the same ground" if len(runs) > 1 else "on the test split"
 
 
-def models_table(comparison: Comparison) -> Table:
-    """Table of the compared models."""
-    names = titles(comparison.runs)
-    rows = []
-    for model, run in comparison.runs.items():
-        seeds = [str(seed) for seed in run.seeds if seed is not None]
-        rows.append(
-            [
-                names[model],
-                formatting.joined(run.paths, most=3),
-                ", ".join(seeds) or NOTHING,
-                f"{len(run.labels)}: {formatting.joined(run.labels, most=15)}",
-                formatting.count(run.sentences),
-            ]
-        )
-    columns = ["model", "from", "seeds", "types", "test sentences"]
-    return Table("What is compared", columns, rows, words=frozenset({0, 1, 2, 3}))
-
-
 def headline(comparison: Comparison) -> Table:
     """Headline scores: each model on its own labels and sentences."""
     rows: list[list[str]] = []
@@ -120,7 +101,7 @@ def headline(comparison: Comparison) -> Table:
             )
             cells.append(formatting.score(mean, std))
         if any(cell != NOTHING for cell in cells):
-            if (split, key) == ("test", "f1"):
+            if (split, key) == (comparison.split, "f1"):
                 strong.add(len(rows))
             rows.append([title, *cells])
     return Table(
@@ -184,23 +165,26 @@ def differences(comparison: Comparison) -> Table:
         rows,
         strong=frozenset(strong),
         words=frozenset({0, 5}),
-        note=_claim_note(comparison),
+        note=claim_note(comparison),
     )
 
 
-def _claim_note(comparison: Comparison) -> str:
+def claim_note(comparison: Comparison) -> str:
     """What the intervals and p-values of differences are about."""
     pairs = comparison.uncertainty.differences
     known = [pair for pair in pairs if pair.figures.micro.f1.recipes is not None]
     if not known:
         return (
-            "Of these trained models, over other test sentences: p is the larger of those of the bootstrap "
-            "and of approximate randomisation. About other seeds they say nothing."
+            f"Of these trained models, over other {comparison.split} sentences: p is the larger of those of "
+            "the bootstrap and of approximate randomisation. About other seeds they say nothing."
         )
     if len(known) == len(pairs):
-        return "Of the recipes, over other seeds and other test sentences."
+        return f"Of the recipes, over other seeds and other {comparison.split} sentences."
     shown = formatting.joined([f"{pair.of} − {pair.to}" for pair in known])
-    return f"Of the recipes, over other seeds and test sentences, for {shown}; else of the trained models."
+    return (
+        f"Of the recipes, over other seeds and {comparison.split} sentences, for {shown}; else of the "
+        "trained models."
+    )
 
 
 def difference_cells(comparison: Comparison, cell: Difference, pair: PairDifferences) -> list[str]:
@@ -251,7 +235,7 @@ def decomposition(comparison: Comparison) -> Table:
         strong=frozenset({len(rows) - 1}),
         ends=frozenset({len(rows) - 2}),
         note="The parts add up to the gap exactly; rounded figures may not. Label set and sentences are "
-        "means over both orders of the two changes. Intervals are for other test sentences.",
+        f"means over both orders of the two changes. Intervals are for other {comparison.split} sentences.",
     )
 
 

@@ -9,7 +9,8 @@ from rich import table as rich_table
 from rich.console import Console
 
 from ner_dist.formatting import counted, score, signed
-from ner_dist.report import tables
+from ner_dist.report import model_tables, tables
+from ner_dist.report.ranking import ranking, shown_lines
 from ner_dist.report.tables import OVERALL, Table, shared_score
 
 if TYPE_CHECKING:
@@ -20,10 +21,13 @@ _ORDER = ("precision", "recall", "f1", "accuracy", "macro_f1")
 
 
 def print_tables(comparison: Comparison) -> None:
-    """Print headline scores, scores on the same ground, the parts of the gap, and the verdict."""
+    """Print how models were trained, headline scores, scores on the same ground, the gap, the verdict."""
     # Names of models and types are text: `[/red]` and `:dog:` are not for rich to read.
     console = Console(markup=False, emoji=False)
-    gap = _gap(comparison)
+    gap, trained = _gap(comparison), model_tables.training(comparison)
+    ranked = ranking(comparison, named=False)
+    if trained.rows:
+        console.print(rendered(trained, min_width=len(trained.caption) + 4))
     console.print(rendered(_own_labels(comparison)))
     console.print(rendered(_same_ground(comparison), min_width=70))
     console.print(rendered(gap, min_width=len(gap.caption) + 4))
@@ -33,8 +37,10 @@ def print_tables(comparison: Comparison) -> None:
     console.print(comparison.verdict.paragraph, highlight=False)
     for caveat in comparison.verdict.caveats:
         console.print(f"! {caveat}", highlight=False)
-    for line in comparison.verdict.lines:
+    for line in shown_lines(comparison):
         console.print(f"- {line}", highlight=False)
+    if ranked is not None:
+        console.print(rendered(ranked))
 
 
 def rendered(table: Table, *, min_width: int | None = None) -> rich_table.Table:
@@ -66,7 +72,7 @@ def _same_ground(comparison: Comparison) -> Table:
     for key in _ORDER:
         scores = [shared_score(comparison, model, key) for model in comparison.runs]
         apart = [_difference(differences[model].overall()[key]) for model in others]
-        rows.append([f"test {OVERALL[key]}", *scores, *apart])
+        rows.append([f"{comparison.split} {OVERALL[key]}", *scores, *apart])
     for name in shared.types:
         scores = []
         for model in comparison.runs:
@@ -92,8 +98,8 @@ def _ground_note(comparison: Comparison, all_of_them: str) -> str:
     if alignment.units < alignment.sentences:
         sentences += f", {alignment.units:,} of them distinct"
     return (
-        f"Test split, {sentences}; other types count as O.{_seeds(comparison)} In brackets: "
-        f"{round(100 * comparison.uncertainty.level)} % confidence intervals; *: significant after "
+        f"{comparison.split.capitalize()} split, {sentences}; other types count as O.{_seeds(comparison)} In "
+        f"brackets: {round(100 * comparison.uncertainty.level)} % confidence intervals; *: significant after "
         "Holm's correction."
     )
 
@@ -112,7 +118,7 @@ def _gap(comparison: Comparison) -> Table:
         columns=["figure", *(f"{model} − {gap.base}" for model, gap in comparison.decomposition.items())],
         rows=[
             *([f"part {name}", *cells[::2]] for name, *cells in parts),
-            ["gap in headline test F1", *whole[1::2]],
+            [f"gap in headline {comparison.split} F1", *whole[1::2]],
         ],
         groups=(),
         note=None,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.command_line import ner_dist
-from tests.comparison.made_runs import A_LINES, A_TYPES, B_LINES, B_TYPES, tagged, write_run
+from tests.comparison.made_runs import A_LINES, A_TYPES, B_LINES, B_TYPES, seqeval_on, tagged, write_run
 from tests.distributed.launching import environment
 
 
@@ -218,3 +218,114 @@ def test_a_terminal_that_is_not_utf_8_is_told_all_the_same(here):
     env = environment() | {"PYTHONIOENCODING": "latin-1"}
     done = subprocess.run(words, env=env, capture_output=True, check=True)
     assert b"written to out/report.html" in done.stdout
+
+
+@pytest.fixture
+def validated(here):
+    """The runs, with predictions on validation in which A is right more often than on test."""
+    for run, types, said in (
+        ("a", A_TYPES, ("B-PER O O B-ANIM", "O B-LOC I-LOC", "O O", "O O")),
+        ("b", B_TYPES, ("O O O O", "O B-LOC O", "B-ORG O", "O O")),
+    ):
+        lines = tagged(types, *said)
+        f1 = float(seqeval_on(lines, types)[2])
+        rewrite(run, validation={"f1": f1, "precision": 0.25})
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        Path(run, "predictions/validation.jsonl").write_text(text)
+    return here
+
+
+def test_runs_are_compared_on_validation(validated, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert ner_dist(*compare(), "--split", "validation") == 0
+    said = capsys.readouterr()
+    assert "results.json says" not in said.err, "the headline is that of validation"
+    figures = json.loads(written()["compare.json"])
+    published = figures["headline"]["B"]["mean"]["validation"]["f1"]
+    assert figures["split"] == "validation" and figures["shared"]["A"]["f1"] == 1.0
+    assert figures["decomposition"]["B"]["grounds"]["B"]["own"] == published
+    rows = [line for line in said.out.splitlines() if "F1" in line]
+    assert any("gap in headline validation F1" in row for row in rows)
+    assert "Validation split, 4 sentences that both tagged" in said.out
+    page, short = (written()[name].decode() for name in ("report.html", "report.md"))
+    for text in (page, short):
+        assert "over other validation sentences" in text and "over other test sentences" not in text
+    assert "validation sentences</th>" in page and "**validation F1**" in short
+
+
+def test_plain_files_are_as_they_are_on_either_split(here):
+    files = [f"{run}/predictions/test.jsonl" for run in "ab"]
+    shared = []
+    for split in ("test", "validation"):
+        assert ner_dist(*compare(*files), "--no-html", "--split", split) == 0
+        figures = json.loads(written()["compare.json"])
+        assert figures["headline"]["A"]["mean"][split]["f1"] is not None
+        shared.append(figures["uncertainty"]["models"])
+    assert shared[0] == shared[1]
+
+
+def test_a_run_without_predictions_on_validation(here, refused):
+    assert refused(*compare(), "--split", "validation") == (
+        "a/results.json: has no validation figures; train with data.splits.validation set"
+    )
+    rewrite("a", validation={"f1": 0.5})
+    rewrite("b", validation={"f1": 0.5})
+    assert refused(*compare(), "--split", "validation").startswith(
+        "a/predictions/validation.jsonl: there are"
+    )
+
+
+class TestRequirements:
+    def test_what_holds_is_said(self, here, capsys):
+        assert ner_dist(*compare(), "--no-html", "--require", "B >= A - 2", "--require", "A > B - 2") == 0
+        *_, first, second = capsys.readouterr().out.splitlines()
+        assert first.startswith(
+            "The requirement B >= A - 2 holds: by the 95 % interval of the trained models,"
+        )
+        assert second.startswith("The requirement A > B - 2 holds: ") and "F1 of A − B is" in second
+
+    def test_what_fails_ends_with_1_after_everything_is_written(self, here, capsys):
+        assert ner_dist(*compare(), "--require", "A >= B + .5", "--require", "B >= A - 2") == 1
+        said = capsys.readouterr()
+        (line,) = (line for line in said.err.splitlines() if "requirement" in line)
+        assert (
+            line.startswith("The requirement A >= B + .5 fails: ") and "F1 of A − B may be as low as" in line
+        )
+        assert "The requirement B >= A - 2 holds" in said.out
+        files = written()
+        assert set(files) == {"compare.json", "report.md", "report.html"}
+        figures = json.loads(files["compare.json"])
+        assert [each["holds"] for each in figures["requirements"]] == [False, True]
+        (pair,) = figures["uncertainty"]["differences"]
+        bounds = [each["low"] for each in figures["requirements"]]
+        assert bounds == [-pair["micro"]["f1"]["high"], pair["micro"]["f1"]["low"]]
+
+    def test_figures_on_standard_output_stay_json(self, here, capsys):
+        assert ner_dist(*compare(), "--no-html", "--json", "--require", "B >= A - 2") == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["requirements"][0]["holds"] and "B >= A - 2 holds" in said.err
+
+    @pytest.mark.parametrize(
+        ("required", "said"),
+        [
+            ("B", "'B' is no requirement; write two models and what the first may lack, such as"),
+            ("B = A", "'B = A' is no requirement"),
+            ("B >= A - x", "'B >= A - x' is no requirement"),
+            ("B <= A", "'B <= A' is no requirement"),
+            ("A >= A", "'A >= A' requires a model to be better than itself"),
+            ("C >= A", "there is no model C in 'C >= A'; the models are A and B"),
+            ("B > Z - 0.1", "there is no model Z in 'B > Z - 0.1'"),
+        ],
+    )
+    def test_what_cannot_be_required(self, here, refused, required, said):
+        assert refused(*compare(), "--require", required).startswith(f"--require: {said}")
+        assert not Path("out").exists()
+
+
+def test_a_comparison_of_other_models_is_replaced_with_a_word(here, log_lines):
+    Path("c").mkdir()
+    Path("c/theirs.jsonl").write_bytes(Path("b/predictions/test.jsonl").read_bytes())
+    for paths in (("a", "b"), ("a", "b"), ("a", "c/theirs.jsonl")):
+        assert ner_dist(*compare(*paths), "--no-html") == 0
+    said = [line for line in log_lines if "replaces" in line]
+    assert said == ["replaces the comparison of a and b in out"]

@@ -90,6 +90,7 @@ def test_the_headline_is_what_each_run_says_of_itself(runs, tmp_path):
         "seeds": [None],
         "labels": B_TYPES,
         "sentences": 4,
+        "training": None,
     }
     assert comparison["runs"]["B"] == described
     assert comparison["scheme"] == "strict IOB2"

@@ -234,6 +234,16 @@ class TestWhatMayBeMissing:
         assert text.count('aria-labelledby="waterfall-') == 2
         assert Page(text).errors == []
 
+    def test_differences_of_many_types_are_folded(self, tmp_path):
+        types = tuple(f"T{i}" for i in range(7))
+        text = write_report(examples.comparison(tmp_path, types=types), tmp_path)[1].read_text()
+        verdict = text.split('id="verdict"')[1].split("</section>")[0]
+        folded = re.search(
+            r"<details>\s*<summary>7 differences by type</summary>.*?</details>", verdict, re.S
+        )[0]
+        assert folded.count("<li>") == 7
+        assert verdict.replace(folded, "").count("<li>") == 1
+
     def test_seven_models(self, tmp_path):
         """With more models than colours, no two look alike."""
         text = write_report(examples.comparison(tmp_path, models=7, number=30), tmp_path)[1].read_text()
@@ -301,6 +311,18 @@ class TestRuns:
         for path in (markdown, html):
             assert f"{mean:.4f} ± {std:.4f}" in path.read_text()
             assert "Means ± standard deviations over the runs (3 of A and 3 of B)" in path.read_text()
+
+    def test_reports_say_how_models_were_trained(self, seeds):
+        """Data, encoder, date and what differs; the seeds are not a difference."""
+        for path in seeds[1]:
+            text = re.sub(r"<[^>]+>|\|", " ", path.read_text())
+            for row in (
+                "data /nowhere/else /nowhere/else",
+                "trained 2026-01-01 2026-01-01",
+                "train.epochs 2 3",
+            ):
+                assert row in " ".join(text.split()), row
+            assert "train.seed" not in text
 
     def test_a_note_speaks_of_deviations_only_where_there_are_some(self, seeds):
         text = seeds[1][1].read_text()
