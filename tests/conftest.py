@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ __all__ = ["chromium", "opened"]
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Read when the hub's libraries are imported, which collecting the tests may do: no test talks to a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Read when trackio is imported.
+os.environ["TRACKIO_DIR"] = tempfile.mkdtemp(prefix="ner_dist-trackio-")
 
 settings.register_profile("ner_dist", deadline=None, max_examples=60)
 settings.load_profile("ner_dist")

@@ -33,7 +33,7 @@ def test_a_family_is_trained_saved_loaded_and_scored_as_it_was(name, tmp_path, l
     assert windows > len(lines) == 30
     tried = results["examples"]
     assert tried["words_as_scored"] == tried["words"] > 10
-    example, text = blocks(run)
+    _, example, text = blocks(run)
     names = executed(example, run)
     # XLNet reads as much as it is given: 512 are as good as any, and a micro-batch here holds 128.
     assert (names["tokenizer"].model_max_length, tried["longest"]) == (

@@ -233,10 +233,8 @@ def test_tensorboard_gets_the_numbers(tmp_path, log_lines):
     assert losses == [(2, 0.5), (4, pytest.approx(7 / 6))]
 
 
-def test_trackio_gets_the_numbers_of_all_starts_of_a_run(tmp_path, monkeypatch, log_lines):
+def test_trackio_gets_the_numbers_of_all_starts_of_a_run(tmp_path, log_lines):
     pytest.importorskip("trackio")
-    # Read when trackio is imported, which nothing but this test does.
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
     from accelerate.state import AcceleratorState
     from trackio.sqlite_storage import SQLiteStorage
 
