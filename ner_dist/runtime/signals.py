@@ -31,15 +31,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 def exit_on_signals() -> None:
     """End at once on a signal, with `EXIT_RESUME`: before training there is nothing to save."""
-
-    def end(number: int, frame: Any) -> None:
-        # A launcher may send another one, which would raise within what runs at exit.
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(EXIT_RESUME)
-
     for number in _SIGNALS:
-        signal.signal(number, end)
+        signal.signal(number, _end)
+
+
+def _end(number: int, frame: Any) -> None:
+    # A launcher may send another signal, which would raise within what runs at exit.
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise SystemExit(EXIT_RESUME)
 
 
 class Stopped(Exception):
@@ -85,7 +85,9 @@ class PreemptionFlag:
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                # A process that was asked to stop is about to exit.
+                about_to_exit = self.asked is not None and handler is _end
+                signal.signal(number, signal.SIG_IGN if about_to_exit else handler)
 
     def _note(self, number: int, frame: Any) -> None:
         # No logging here: the signal may arrive in the middle of a line.
