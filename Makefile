@@ -13,6 +13,8 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Nothing below needs a model hub.
 export HF_HUB_OFFLINE := 1
+# Tests start many processes: modules are compiled once, and not for each of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test soak lint format
 

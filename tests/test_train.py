@@ -480,6 +480,7 @@ def test_repeats_and_leaks_of_the_data_are_counted_in_the_results(tmp_path, log_
     assert len(lines(dropped)) == 7
 
 
+@pytest.mark.soak
 def test_a_training_leaves_torch_as_it_was_and_another_may_follow(tmp_path):
     """In a new process, as its first training."""
     code = f"""

@@ -65,6 +65,7 @@ def test_two_machines_that_agree_pass_and_leave_no_trace(preflight, tmp_path):
     assert list((tmp_path / "run").iterdir()) == []
 
 
+@pytest.mark.soak
 def test_other_code_and_another_recipe_are_named(preflight, tmp_path):
     shutil.copytree(REPOSITORY / "ner_dist", tmp_path / "other/ner_dist")
     with (tmp_path / "other/ner_dist/loop.py").open("a") as file:

@@ -94,6 +94,7 @@ def reached(folder: Path, step: int):
     return look
 
 
+@pytest.mark.soak
 def test_a_training_that_runs_and_is_then_asked_to_stop(training, tmp_path):
     process = training("evaluation.every=5")
     run = until(reached(tmp_path / "run", 12))

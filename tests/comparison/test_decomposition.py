@@ -91,11 +91,11 @@ def test_intervals_of_the_parts_agree_with_a_bootstrap_of_the_sentences():
         return whole[0], fewer
 
     gap, _ = apart(*files(np.arange(400)))
-    drawn = [apart(*files(rng.integers(0, 400, 400)))[0] for _ in range(300)]
+    drawn = [apart(*files(rng.integers(0, 400, 400)))[0] for _ in range(120)]
     for part in (*PARTS, "gap", "task"):
         low, high = gap.intervals[part].low, gap.intervals[part].high
         deviation = np.std([getattr(each, part) for each in drawn])
-        assert (high - low) / 3.92 == pytest.approx(deviation, rel=0.2, abs=1e-9), part
+        assert (high - low) / 3.92 == pytest.approx(deviation, rel=0.25, abs=1e-9), part
 
 
 @given(corpus=corpora(), types=some_types)

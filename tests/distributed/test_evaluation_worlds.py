@@ -10,7 +10,7 @@ from tests.distributed.launching import RECIPE, results
 
 pytestmark = pytest.mark.distributed
 
-WORLDS = [1, 2, 3]
+WORLDS = [1, 3]
 
 
 @pytest.fixture(scope="module")

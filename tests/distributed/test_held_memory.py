@@ -31,7 +31,7 @@ SMALL = [
         ("ddp", "bf16"),
         pytest.param("zero1", "bf16", marks=pytest.mark.soak),
         pytest.param("zero2", "fp32", marks=pytest.mark.soak),
-        ("zero3", "bf16"),
+        pytest.param("zero3", "bf16", marks=pytest.mark.soak),
     ],
 )
 def test_a_rank_holds_what_the_plan_says(server, tmp_path, name, precision):

@@ -49,12 +49,15 @@ def recipe(tmp_path_factory):
     return path
 
 
+ELSEWHERE = {"single_gpu", "ddp_bf16", "zero1_bf16", "zero3_bf16"}
+
+
 @pytest.mark.distributed
 @pytest.mark.parametrize(
     "name",
     [
         # Others of the same strategy are trained elsewhere in this folder.
-        pytest.param(name, marks=pytest.mark.soak) if name in ("zero1_bf16", "zero3_bf16") else name
+        pytest.param(name, marks=pytest.mark.soak) if name in ELSEWHERE else name
         for name in CONFIGS
         if "fp16" not in name and name != "multi_node_zero2_bf16"
     ],
@@ -90,6 +93,7 @@ def assert_refuses_fp16(text: str, name: str) -> None:
     assert "ner_dist/train.py" not in text  # no traceback of ours
 
 
+@pytest.mark.soak
 @pytest.mark.distributed
 def test_accelerate_launch_shows_why_fp16_is_refused_without_a_gpu(recipe, tmp_path):
     done = train(recipe, f"output_dir={tmp_path}/run", config="zero2_fp16", processes=2, check=False)

@@ -75,6 +75,7 @@ def test_a_mistake_is_one_line(folder):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.soak
 def test_it_works_in_a_pipe(folder):
     words = command(folder, "-")
     done = subprocess.run(words, input=LINE * 3, capture_output=True, text=True, env=environment())

@@ -110,6 +110,7 @@ def test_the_verdict_and_the_differences_are_on_the_page(page, compared):
         assert f"{abs(cell['f1']['difference']):.4f}" in text
 
 
+@pytest.mark.soak
 def test_the_same_each_time_in_any_process(compared, tmp_path):
     """The file depends neither on the clock, nor on the hash seed, nor on earlier charts."""
     paths = write_report(compared, tmp_path / "a")
@@ -253,6 +254,7 @@ class TestWhatMayBeMissing:
         assert len({look[:2] for look in looks}) == 7
         assert len({(model_color(i), model_marker(i)) for i in range(7)}) == 7
 
+    @pytest.mark.soak
     def test_charts_of_many_types_and_models_are_told_shortly_and_to_the_end(self, tmp_path):
         types = tuple(f"Type{i:02}" for i in range(40))
         text = write_report(examples.comparison(tmp_path, models=5, types=types, number=60), tmp_path)[

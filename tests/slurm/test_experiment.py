@@ -61,7 +61,8 @@ def queue(cluster):
     return cluster.run(["squeue", "--noheader", "--format=%i %T"]).stdout.split("\n")[:-1]
 
 
-@pytest.mark.parametrize("seeds", [[1], pytest.param([1, 2], marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("seeds", [[1], [1, 2]])
 def test_one_command_trains_two_models_and_compares_them(cluster, here, ner_dist_slurm, seeds):
     submitted = ner_dist_slurm("--seeds", ",".join(map(str, seeds)), "--out", "my exp")
     folder = here / "my exp"
