@@ -81,8 +81,8 @@ def _seeds(aligned: AlignedPredictions, seed_sd: float | None) -> list[str]:
     ]
     if pairs:
         parts.append(
-            f"Of three and more runs with the same seeds ({joined(pairs)}) F1 over all types is tested by pairs "
-            "and by independent runs, and the smaller p-value, after weighting, counts."
+            f"Of three and more runs with the same seeds ({joined(pairs)}) F1 over all types is tested by "
+            "pairs and by independent runs, and the smaller p-value, after weighting, counts."
         )
     if single:
         parts.append(f"There is one run of {joined(single)}, which is taken to vary as the others do.")
