@@ -112,4 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        code = main()
+    finally:
+        signals.ignore_signals()
+    sys.exit(code)

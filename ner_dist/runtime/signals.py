@@ -35,10 +35,15 @@ def exit_on_signals() -> None:
         signal.signal(number, _end)
 
 
+def ignore_signals() -> None:
+    """Ignore signals from here on, since they would raise within what runs at exit."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _end(number: int, frame: Any) -> None:
-    # A launcher may send another signal, which would raise within what runs at exit.
-    for each in _SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+    # A launcher may send another signal.
+    ignore_signals()
     raise SystemExit(EXIT_RESUME)
 
 
