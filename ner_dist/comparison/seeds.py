@@ -19,7 +19,7 @@ differences by seed vary less than s2 says, but three pairs cannot show whether 
 on F1 over all types, which decides, is tested twice: by the pairs (the variance of their differences, with
 A - 1 degrees of freedom, in place of c s2) and by independent runs, and p = min(1, 2 p_pairs,
 1.25 p_independent). Bonferroni's weights would have to satisfy 1 / 2 + 1 / 1.25 <= 1, which costs power. With
-these, equal recipes are told apart in 4 to 6.5 % of cases at a level of 5 %, whatever luck they share
+these, equal recipes are told apart in 4 to 7 % of cases at a level of 5 %, whatever luck they share
 (`benchmarks/calibration.py`; figures in benchmarks/RESULTS.md). The interval has the values that p does not
 reject. Other figures are tested by independent runs alone: corrected for many types, two tests of each would
 find too much.

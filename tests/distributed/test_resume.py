@@ -57,7 +57,7 @@ def assert_same_end(run, reference):
     [
         ("one", 3),
         ("zero2", 4),
-        *(pytest.param(name, 12, marks=pytest.mark.soak) for name in ("one", "ddp", "zero2", "zero3")),
+        *(pytest.param(name, 8, marks=pytest.mark.soak) for name in ("one", "ddp", "zero2", "zero3")),
     ],
 )
 def test_killed_at_random_moments_it_ends_as_if_nothing_had_happened(
