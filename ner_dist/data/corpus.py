@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, compress, islice
 from pathlib import PurePath
@@ -70,6 +70,12 @@ class Split:
     """int64 [W, 2]: start and end of every word in the text of its document, if there is one."""
     source: np.ndarray | None = None
     """int8 [N]: the source of every sentence, in data of several sources."""
+
+    @classmethod
+    def of_words(cls, sentences: Sequence[list[str]]) -> Split:
+        """Sentences whose tags are not known: all are 0."""
+        offsets = offsets_of(np.array([len(words) for words in sentences], dtype=np.int64))
+        return cls(list(sentences), tags=np.zeros(offsets[-1], dtype=np.int16), offsets=offsets)
 
     def __len__(self) -> int:
         """Number of sentences."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.data.batch_plan import plan_evaluation
-from ner_dist.data.corpus import Split, offsets_of
+from ner_dist.data.corpus import Split
 from ner_dist.data.encoding import encode
 from ner_dist.data.synthetic import generate
 from ner_dist.errors import UserError
@@ -63,8 +63,7 @@ def check_tokenizer(tokenizer: PlainTokenizer, tagger: Tagger, sentences: Sequen
     Raises:
         UserError: it does not.
     """
-    offsets = offsets_of(np.array([len(words) for words in sentences], dtype=np.int64))
-    split = Split(list(sentences), tags=np.zeros(offsets[-1], dtype=np.int16), offsets=offsets)
+    split = Split.of_words(sentences)
     sizes = {"max_length": tagger.max_length, "overlap": tagger.overlap}
     exported, own = encode(split, tokenizer, **sizes), encode(split, tagger.tokenizer, **sizes)
     same = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ner_dist.data.batch_plan import plan_evaluation
-from ner_dist.data.corpus import Split, offsets_of
+from ner_dist.data.corpus import Split
 from ner_dist.data.encoding import encode
 from ner_dist.data.renaming import places
 from ner_dist.data.words import TextRule
@@ -165,8 +165,8 @@ class Tagger:
 
     def predict(self, sentences: list[list[str]]) -> TaggedWords:
         """Tag sentences of words; their label ids and probabilities as arrays over all words."""
-        offsets = offsets_of(np.array([len(sentence) for sentence in sentences], dtype=np.int64))
-        split = Split(sentences, tags=np.zeros(offsets[-1], dtype=np.int16), offsets=offsets)
+        split = Split.of_words(sentences)
+        offsets = split.offsets
         if not len(split.tags):
             return TaggedWords(split.tags, np.empty(0), offsets, self.labels)
         encoded = encode(split, self.tokenizer, max_length=self.max_length, overlap=self.overlap)
