@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -57,6 +57,9 @@ class BiasPoint:
     precision: float
     recall: float
     f1: float
+
+
+AnyPoint = TypeVar("AnyPoint", ThresholdPoint, BiasPoint)
 
 
 @dataclass(frozen=True)
@@ -198,10 +201,7 @@ def threshold_for(curve: OperatingCurve, precision: float) -> ThresholdPoint:
     Raises:
         UserError: the curve does not reach it.
     """
-    for point in curve.thresholds:
-        if point.precision >= precision:
-            return point
-    raise _not_reached("precision", precision, [point.precision for point in curve.thresholds])
+    return _first_reaching("precision", precision, curve.thresholds)
 
 
 def bias_for(curve: OperatingCurve, recall: float) -> BiasPoint:
@@ -210,16 +210,18 @@ def bias_for(curve: OperatingCurve, recall: float) -> BiasPoint:
     Raises:
         UserError: the curve does not reach it.
     """
-    for point in curve.biases:
-        if point.recall >= recall:
+    return _first_reaching("recall", recall, curve.biases)
+
+
+def _first_reaching(
+    name: Literal["precision", "recall"], wanted: float, points: Sequence[AnyPoint]
+) -> AnyPoint:
+    for point in points:
+        if getattr(point, name) >= wanted:
             return point
-    raise _not_reached("recall", recall, [point.recall for point in curve.biases])
-
-
-def _not_reached(name: str, wanted: float, reached: Sequence[float]) -> UserError:
-    highest = max(reached)
+    highest = max(getattr(point, name) for point in points)
     # Rounded down: a value that is asked for has to be reached.
-    return UserError(
+    raise UserError(
         f"no {name} of {wanted:g} is reached on validation: the highest is {formatting.score(highest)}",
         where=f"--target-{name}",
         fix=f"ask for at most {int(highest * 10_000) / 10_000:g}",
