@@ -23,6 +23,7 @@ import numpy as np
 from scipy import stats
 
 from ner_dist.comparison.claims import Bounds
+from ner_dist.comparison.influence import influence_on_ratio
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.json_form import key
 from ner_dist.labels import LabelSet, look_up
@@ -186,9 +187,8 @@ def _counts(run: Predictions, labels: LabelSet) -> np.ndarray:
 
 def _score(counts: np.ndarray, ground: np.ndarray, cluster: np.ndarray, clusters: int) -> _Score:
     right, predicted, gold = counts[ground].T
-    below = max(int(predicted.sum() + gold.sum()), 1)
     f1 = float(metrics.precision_recall_f1(right.sum(), predicted.sum(), gold.sum())["f1"])
-    influence = (2 * right - f1 * (predicted + gold)) / below
+    influence = influence_on_ratio(2 * right, predicted + gold, np.ones(len(right)))
     return _Score(f1, np.bincount(cluster[ground], influence, minlength=clusters))
 
 

@@ -51,16 +51,16 @@ def _three(
 ) -> list[np.ndarray]:
     """Influences on precision, recall and F1, each of the shape of the counts, [G, runs, types]."""
     parts = ((right, predicted), (right, gold), (2 * right, predicted + gold))
-    return [_ratio(above, below, copies) for above, below in parts]
+    return [influence_on_ratio(above, below, copies) for above, below in parts]
 
 
 def _of_words(words: Grouped) -> np.ndarray:
     """Influences of a unit of each group on accuracy, float64 [G, runs, 1]."""
     rows = words.rows.astype(np.float64)[:, :, None]
-    return _ratio(rows[:, 1:], np.broadcast_to(rows[:, :1], rows[:, 1:].shape), words.copies)
+    return influence_on_ratio(rows[:, 1:], np.broadcast_to(rows[:, :1], rows[:, 1:].shape), words.copies)
 
 
-def _ratio(above: np.ndarray, below: np.ndarray, copies: np.ndarray) -> np.ndarray:
+def influence_on_ratio(above: np.ndarray, below: np.ndarray, copies: np.ndarray) -> np.ndarray:
     """Influences of units [G, ...] on a ratio of sums; 0 where the sum below is."""
     total = np.tensordot(copies, below, axes=1)
     ratio = np.tensordot(copies, above, axes=1) / np.maximum(total, 1)

@@ -28,11 +28,11 @@ def method(
     if resamples < needed:
         parts.append(f"To show a difference on any type, {needed:,} resamples are needed: these are too few.")
     if not aligned.draws_documents:
-        parts.append(independence(aligned.documents))
+        parts.append(_independence(aligned.documents))
     return " ".join([*parts, *_seeds(aligned, seed_sd)])
 
 
-def independence(documents: int | None) -> str:
+def _independence(documents: int | None) -> str:
     """What drawing sentences leaves out, as a sentence, of a test split with so many documents."""
     why = (
         "The files do not name documents"

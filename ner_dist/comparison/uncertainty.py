@@ -45,6 +45,7 @@ from ner_dist.comparison.claims import (
     Figures,
     MacroF1,
     PairDifferences,
+    Power,
     TrainedClaim,
     Uncertainty,
 )
@@ -92,33 +93,25 @@ def uncertainty(
         columns = observed[place].tolist(), low.tolist(), high.tolist()
         recipes = _recipe_bounds(runs, counted.runs[model], observed[place], level)
         models[model] = _figures(counted.names, [*map(Estimate, *columns, recipes)])
-    pairs = list(combinations(range(len(aligned.models)), 2))
-    tests = []
-    for to, of in pairs:
-        names = aligned.models[of], aligned.models[to]
-        randomised = swapped(counted, *names, resamples=resamples, seed=seed)
-        difference, apart = observed[of] - observed[to], drawn[:, of] - drawn[:, to]
-        paired = same_seeds(aligned.seeds[names[0]], aligned.seeds[names[1]])
-        spreads = runs.difference(*(counted.runs[name] for name in names), paired=paired, known=seed_sd)
-        tests.append(
-            _PairTests(
-                difference,
-                interval(apart, level),
-                p_bootstrap(apart),
-                p_randomisation(difference, randomised),
-                tested(difference, spreads, level) if spreads else None,
-                counted.occurring(*names),
-            )
+    tests = [
+        _tests_of_pair(
+            counted,
+            runs,
+            (aligned.models[of], aligned.models[to]),
+            apart=drawn[:, of] - drawn[:, to],
+            randomised=swapped(
+                counted, aligned.models[of], aligned.models[to], resamples=resamples, seed=seed
+            ),
+            paired=same_seeds(aligned.seeds[aligned.models[of]], aligned.seeds[aligned.models[to]]),
+            level=level,
+            seed_sd=seed_sd,
         )
+        for to, of in combinations(range(len(aligned.models)), 2)
+    ]
     cells = _corrected(tests, counted.names, level, only_f1=seed_sd is not None) if tests else []
     differences = [
-        PairDifferences(
-            aligned.models[of],
-            aligned.models[to],
-            _figures(counted.names, own),
-            runs.power(counted.runs[aligned.models[of]], counted.runs[aligned.models[to]], known=seed_sd),
-        )
-        for (to, of), own in zip(pairs, cells, strict=True)
+        PairDifferences(*each.pair, _figures(counted.names, own), each.power)
+        for each, own in zip(tests, cells, strict=True)
     ]
     needed = resamples_needed(sum(int(each.occurring.sum()) for each in tests), level)
     return Uncertainty(
@@ -138,6 +131,7 @@ def uncertainty(
 class _PairTests:
     """The tests of one pair of models, for each of F figures."""
 
+    pair: tuple[str, str]
     difference: np.ndarray
     bounds: np.ndarray
     """Of the trained models, float64 [2, F]."""
@@ -147,6 +141,45 @@ class _PairTests:
     """low, high and p, float64 [F] each."""
     occurring: np.ndarray
     """bool [types]: only these can be tested."""
+    power: Power | None
+
+
+def _tests_of_pair(
+    counted: UnitCounts,
+    runs: RunFigures,
+    pair: tuple[str, str],
+    *,
+    apart: np.ndarray,
+    randomised: np.ndarray,
+    paired: bool,
+    level: float,
+    seed_sd: float | None,
+) -> _PairTests:
+    """Test the first model of a pair against the second.
+
+    Args:
+        counted: the counts of all runs.
+        runs: their figures.
+        pair: the models.
+        apart: the differences in resamples, float64 [n, F].
+        randomised: the differences after swapping, float64 [n, F].
+        paired: whether the models have the same seeds.
+        level: level of the intervals.
+        seed_sd: as in `uncertainty`.
+    """
+    of, to = (counted.runs[model] for model in pair)
+    difference = runs.figures[of].mean(axis=0) - runs.figures[to].mean(axis=0)
+    spreads = runs.difference(of, to, paired=paired, known=seed_sd)
+    return _PairTests(
+        pair,
+        difference,
+        interval(apart, level),
+        p_bootstrap(apart),
+        p_randomisation(difference, randomised),
+        tested(difference, spreads, level) if spreads else None,
+        counted.occurring(*pair),
+        runs.power(of, to, known=seed_sd),
+    )
 
 
 def _recipe_bounds(runs: RunFigures, own: slice, value: np.ndarray, level: float) -> list[Bounds | None]:
