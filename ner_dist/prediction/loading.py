@@ -34,13 +34,14 @@ class Loaded:
     folder: str
     """The folder or hub name of the model itself."""
     scorer: Scorer
+    """Computes the logits."""
     config: Any
     """The model's configuration: that of transformers, or the same keys as attributes."""
     tokenizer: WordTokenizer
-    tags: list[str]
+    id2tag: list[str]
     """The model's tags by id, as its config names them."""
     precision: str
-    """Number format of the computation."""
+    """Number format of the computation: `fp32`, `bf16`, `fp16` or `int8`."""
     max_length: int
     """Longest window in subwords, special tokens included."""
     overlap: int
@@ -74,7 +75,7 @@ def load_trained(path: str | Path, precision: Precision, device: str | torch.dev
         scorer=TorchScorer(model.eval(), where, padding_id(tokenizer)),
         config=config,
         tokenizer=tokenizer,
-        tags=tags,
+        id2tag=tags,
         precision=settled,
         max_length=longest,
         overlap=overlap,
@@ -110,7 +111,7 @@ def load_exported(path: str | Path, precision: Precision, device: str | torch.de
         scorer=OnnxScorer(exported.session(), manifest.pad_id),
         config=exported.config,
         tokenizer=exported.tokenizer(),
-        tags=exported.tags,
+        id2tag=exported.tags,
         precision=manifest.precision,
         max_length=manifest.max_length,
         overlap=manifest.overlap,
