@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ner_dist import __version__
-from ner_dist.commands import cluster, data, publish, scoring, serving, sharing, training
+from ner_dist.commands import cluster, data, scoring, serving, sharing, training
 from ner_dist.errors import UserError, disk_errors, show
 from ner_dist.runtime.threads import wait_considerately
 
@@ -32,7 +32,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serving.serve,
     "compare": scoring.compare,
     "report": scoring.report,
-    "push": publish.push,
+    "push": sharing.push,
     "status": cluster.status,
     "slurm": cluster.slurm,
 }
