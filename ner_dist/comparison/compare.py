@@ -22,7 +22,8 @@ from ner_dist.comparison.models import ComparedModel, models_of
 from ner_dist.comparison.requirements import check_models, outcomes
 from ner_dist.comparison.results import Comparison, Headline, ModelInfo, SharedScores
 from ner_dist.comparison.scores import mean, std
-from ner_dist.comparison.trainings import TrainingInfo, trainings
+from ner_dist.comparison.third_models import third_models
+from ner_dist.comparison.trainings import TrainingInfo, recipes_of, trainings
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import Findings, verdict
 from ner_dist.errors import UserError
@@ -104,16 +105,22 @@ def compare(
     if repair == "none":  # else its gold is another than the run's
         _check_headlines(models, split)
     folders = {letter: model.runs for letter, model in models.items()}
-    trained = trainings(folders)
+    recipes = recipes_of(folders)
+    trained = trainings(folders, recipes)
+    described = {letter: _described(model, trained[letter]) for letter, model in models.items()}
+    measured = uncertainty(aligned, resamples=resamples, seed_sd=seed_sd)
     findings = Findings(
-        runs={letter: _described(model, trained[letter]) for letter, model in models.items()},
+        runs=described,
         headline={
             letter: Headline(mean(model.headline), std(model.headline)) for letter, model in models.items()
         },
         alignment=alignment,
         shared=_on_same_ground(aligned),
         decomposition=decomposition(own, aligned),
-        uncertainty=uncertainty(aligned, resamples=resamples, seed_sd=seed_sd),
+        uncertainty=measured,
+        third_models=third_models(
+            recipes, {letter: run.labels for letter, run in described.items()}, measured
+        ),
     )
     comparison = Comparison(
         runs=findings.runs,
@@ -123,6 +130,7 @@ def compare(
         alignment=alignment,
         shared=findings.shared,
         decomposition=findings.decomposition,
+        third_models=findings.third_models,
         renaming=dict(renaming) if renaming else None,
         uncertainty=findings.uncertainty,
         verdict=verdict(findings),

@@ -170,7 +170,11 @@ class RunFigures:
 
 
 def tested(
-    difference: np.ndarray, spreads: Sequence[Spread], level: float
+    difference: np.ndarray,
+    spreads: Sequence[Spread],
+    level: float,
+    *,
+    by_pairs: slice = slice(F1, F1 + 1),
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Interval and p-value of a difference of recipes [F], from the spreads of each test.
 
@@ -178,6 +182,7 @@ def tested(
         difference: float64 [F]
         spreads: that of independent runs, and that of pairs if there are some.
         level: level of the interval.
+        by_pairs: the figures that are tested by pairs too, where there are some.
 
     Returns:
         low, high and p, float64 [F] each.
@@ -187,9 +192,11 @@ def tested(
     p = independent.p(difference)
     if len(spreads) > 1:
         weighted = list(zip(spreads, (INDEPENDENT, PAIRS), strict=True))
-        p[F1] = min(1.0, *(weight * each.p(difference)[F1] for each, weight in weighted))
-        bounds = [each.interval(difference, 1 - (1 - level) / weight)[:, F1] for each, weight in weighted]
-        low[F1], high[F1] = max(each[0] for each in bounds), min(each[1] for each in bounds)
+        smallest = np.min([weight * each.p(difference) for each, weight in weighted], axis=0)
+        bounds = [each.interval(difference, 1 - (1 - level) / weight) for each, weight in weighted]
+        p[by_pairs] = np.minimum(smallest, 1)[by_pairs]
+        low[by_pairs] = np.max([each[0] for each in bounds], axis=0)[by_pairs]
+        high[by_pairs] = np.min([each[1] for each in bounds], axis=0)[by_pairs]
     return low, high, p
 
 
