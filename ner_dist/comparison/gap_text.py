@@ -42,7 +42,7 @@ def gap_sentence(
 
 def _of_two(model: str, parts: Decomposition, *, labels_only: bool) -> str:
     text = f"The published F1 of {model} and {parts.base} differ by {signed(parts.gap)}: "
-    whose = ", whose recipes differ in their labels only" if labels_only else ""
+    whose = " (their recipes differ in labels only)" if labels_only else ""
     pieces = [f"{signed(parts.model)} between the models on the same ground{whose}"]
     if round(parts.task, 4):
         pieces.append(f"{signed(parts.task)} because the task is another ({_by_change(parts)})")

@@ -19,18 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ner_dist.recipe_file import differing_keys
+from ner_dist.recipe_file import differ_in_labels_only
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ner_dist.comparison.claims import Uncertainty
     from ner_dist.recipe import Recipe
-
-_ASIDE = ("name", "train.seed")
-"""Keys in which models of one training and one set of labels may differ."""
-LABELS = "labels"
-"""The key of the labels in a recipe."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +81,6 @@ def third_models(
     # The model with the first one's training comes before the reverse model.
     found.sort(key=lambda each: (each.of, each.labels.to != each.to, each.third or ""))
     return found
-
-
-def differ_in_labels_only(one: Recipe, other: Recipe) -> bool:
-    """Whether two recipes are of one training on different labels."""
-    return {*differing_keys(one, other)} - {*_ASIDE} == {LABELS}
 
 
 def _same_labels(

@@ -63,6 +63,11 @@ def test_a_model_of_one_training_and_the_others_labels_parts_the_difference(comp
     assert third.labels.difference == pytest.approx(f1(comparison, "C") - f1(comparison, "A"))
     whole = third.labels.difference + third.training.difference
     assert whole == pytest.approx(comparison.decomposition["B"].model)
+    # The decomposition's interval is that of the test, over seeds where there are several.
+    gap, cell = comparison.decomposition["B"], comparison.uncertainty.differences[0].figures.micro.f1
+    assert gap.intervals_over == ("sentences" if seeds == 1 else "seeds and sentences")
+    bounds = gap.intervals["model"].low, gap.intervals["model"].high
+    assert bounds == pytest.approx((cell.decisive.low, cell.decisive.high), abs=0.01 if seeds == 1 else 0.001)
     for part in (third.labels, third.training):
         assert part.low < part.difference < part.high
     assert "because it learns fewer labels: C − A" in comparison.verdict.paragraph
@@ -97,7 +102,7 @@ def test_recipes_that_differ_in_labels_only_have_nothing_to_part(compare):
     (only,) = comparison.third_models
     assert (only.third, only.training) == (None, None)
     assert only.labels.difference == pytest.approx(comparison.decomposition["B"].model)
-    assert "whose recipes differ in their labels only" in comparison.verdict.paragraph
+    assert "(their recipes differ in labels only)" in comparison.verdict.paragraph
 
 
 def test_a_model_of_other_settings_is_no_third_model(tmp_path):

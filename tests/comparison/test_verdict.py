@@ -348,4 +348,4 @@ def test_the_reverse_model_gives_the_other_order(findings):
 def test_recipes_that_differ_in_their_labels_only_need_no_third_model(findings):
     alone = ThirdModel("B", "A", None, replace(LEARNT, of="B"), None)
     said = verdict(replace(findings, third_models=[alone])).paragraph
-    assert "+0.0042 between the models on the same ground, whose recipes differ in their labels only" in said
+    assert "+0.0042 between the models on the same ground (their recipes differ in labels only)" in said
