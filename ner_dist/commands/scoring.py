@@ -207,6 +207,14 @@ def compare(
             min=0.0, help="Standard deviation of F1 between seeds, if known, for models of one run each."
         ),
     ] = None,
+    seed_sd_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of earlier runs of several seeds, which show this deviation. May be given several "
+            "times.",
+        ),
+    ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Compare even if that is on less than half of the sentences.")
     ] = False,
@@ -218,8 +226,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="'B >= A - 0.005'",
-            help="End with exit code 1 unless the interval of the difference in F1 is within this. May be "
-            "given several times.",
+            help="End with exit code 1 unless the interval of the difference in F1 is within this, and where "
+            "whose gold is right decides who leads. May be given several times.",
         ),
     ] = None,
     no_html: Annotated[bool, typer.Option("--no-html", help="Write no report.html.")] = False,
@@ -247,6 +255,7 @@ def compare(
         renaming=parse(renamed or []),
         repair=repair,
         seed_sd=seed_sd,
+        seed_sd_from=seed_sd_from or [],
         partial=partial,
         split=split,
         requirements=requirements,

@@ -48,11 +48,14 @@ class Findings:
     @property
     def leader_depends_on_gold(self) -> bool:
         """Whether one model leads by its gold, and another by that of another file."""
-        if self.alignment.disputed is None:
-            return False
-        leaders = {max(f1, key=f1.__getitem__) for f1 in self.alignment.disputed.f1.values()}
+        return len({max(f1, key=f1.__getitem__) for f1 in self.f1_by_gold}) > 1
+
+    @property
+    def f1_by_gold(self) -> list[dict[str, float]]:
+        """F1 by model: where the gold agrees, then by the gold of each model where some differs."""
         agreed = {model: scores.f1 for model, scores in self.shared.models.items()}
-        return len(leaders | {max(agreed, key=agreed.__getitem__)}) > 1
+        disputed = self.alignment.disputed
+        return [agreed] if disputed is None else [agreed, *disputed.f1.values()]
 
 
 def verdict(findings: Findings) -> Verdict:

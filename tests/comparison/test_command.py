@@ -300,6 +300,17 @@ class TestRequirements:
         bounds = [each["low"] for each in figures["requirements"]]
         assert bounds == [-pair["micro"]["f1"]["high"], pair["micro"]["f1"]["low"]]
 
+    def test_it_is_not_judged_where_the_gold_decides_who_leads(self, here, capsys):
+        alike = [{"id": i, "tokens": [f"w{i}"], "gold": ["B-PER"], "predicted": ["B-PER"]} for i in range(9)]
+        for run, tag in (("c", "B-PER"), ("d", "B-LOC")):
+            own = [{"id": f"n{i}", "tokens": [f"n{i}"], "gold": [tag], "predicted": [tag]} for i in range(4)]
+            write_run(Path(run), ["PER", "LOC"], [*alike, *own])
+        for order in (("c", "d"), ("d", "c")):
+            assert ner_dist(*compare(*order), "--no-html", "--require", "B >= A - 0.5") == 1
+            said = capsys.readouterr().err
+            assert "B >= A - 0.5 is not judged: whose gold is right decides whether B or A leads." in said
+            assert json.loads(written()["compare.json"])["requirements"][0]["holds"] is None
+
     def test_figures_on_standard_output_stay_json(self, here, capsys):
         assert ner_dist(*compare(), "--no-html", "--json", "--require", "B >= A - 2") == 0
         said = capsys.readouterr()
