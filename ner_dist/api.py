@@ -48,6 +48,7 @@ def compare(
     *paths: str | Path,
     out: str | Path,
     names: Mapping[str, str] | None = None,
+    grouped: Mapping[str, Sequence[str | Path]] | None = None,
     renaming: Mapping[str, str | None] | None = None,
     resamples: int = RESAMPLES,
     repair: Literal["none", "begin"] = "none",
@@ -65,6 +66,8 @@ def compare(
             whose recipes differ in nothing but `train.seed` are seeds of one model.
         out: folder for compare.json, report.md and report.html.
         names: what to call models, by letter, such as `{"A": "full"}`.
+        grouped: by letter: runs or files that are seeds of one model, such as
+            `{"B": ["t1.jsonl", "t2.jsonl"]}`; the models of `paths` then have the other letters.
         renaming: the name to use for a type, in all files that have it; None leaves the type out.
         resamples: number of bootstrap resamples.
         repair: `begin` has an entity begin with a gold I- that continues none.
@@ -92,6 +95,7 @@ def compare(
         *paths,
         out=out,
         names=names,
+        grouped=grouped,
         renaming=renaming,
         resamples=resamples,
         repair=repair,

@@ -59,6 +59,7 @@ def compare(
     out: str | Path,
     resamples: int = RESAMPLES,
     names: Mapping[str, str] | None = None,
+    grouped: Mapping[str, Sequence[str | Path]] | None = None,
     renaming: Renaming | None = None,
     repair: Repair = "none",
     seed_sd: float | None = None,
@@ -75,6 +76,8 @@ def compare(
         out: folder for `compare.json`.
         resamples: number of resamples of the bootstrap and of the randomisation test.
         names: names for models, by letter.
+        grouped: by letter: runs or files that are seeds of one model. The models of `paths` then have the
+            other letters.
         renaming: new names for types, in all files that contain them; None drops a type.
         repair: repair of gold tags, as in `data.repair`.
         seed_sd: standard deviation of F1 between seeds, known from elsewhere, for models with one run each.
@@ -97,7 +100,7 @@ def compare(
             where=f"--out {printable(out)}",
             fix="name another folder",
         )
-    models = models_of(paths, names, renaming=renaming, repair=repair, split=split)
+    models = models_of(paths, names, grouped=grouped, renaming=renaming, repair=repair, split=split)
     check_models(requirements, models)
     own = {letter: model.own for letter, model in models.items()}
     aligned, alignment = align_predictions(own, {letter: model.seeds for letter, model in models.items()})
@@ -220,7 +223,7 @@ def _check_share(models: dict[str, ComparedModel], alignment: AlignmentSummary) 
 def _notes(models: dict[str, ComparedModel], split: str) -> list[str]:
     """Remarks on the ground that follow from what is compared."""
     notes = []
-    plain = [letter for letter, model in models.items() if model.runs == [None]]
+    plain = [letter for letter, model in models.items() if model.runs[0] is None]
     if plain:
         notes.append(
             f"The labels of {', '.join(plain)} are the types that occur in the file: "

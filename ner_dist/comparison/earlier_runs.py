@@ -94,6 +94,6 @@ def _warn_of_others(earlier: Sequence[Recipe], compared: Collection[Recipe]) -> 
     for what, names in there.items():
         if compared and (other := names - here[what]):
             log.warning(
-                "%s: these runs have another %s than the compared models (%s): there seeds may vary otherwise",
+                "%s: these runs have another %s than the models (%s): seeds may vary otherwise there",
                 *(_WHERE, what, ", ".join(sorted(map(printable, other)))),
             )

@@ -189,6 +189,11 @@ def _settle(findings: Findings, pair: PairDifferences) -> list[str]:
 def _caveats(findings: Findings) -> list[str]:
     """Warnings against conclusions that the figures do not support."""
     caveats = [*findings.alignment.harder]
+    if findings.alignment.copies_unknown:
+        caveats.append(
+            "The files hold no words, so it cannot be known whether some sentences are copies of others; "
+            "then the intervals would be too narrow."
+        )
     if findings.uncertainty.drawn == "documents":
         caveats.append(f"{findings.uncertainty.units:,} documents were drawn, with all their sentences.")
     else:

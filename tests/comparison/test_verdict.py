@@ -97,6 +97,7 @@ def findings() -> Findings:
             units=29504,
             only_in={"A": LeftOut(3380, [])},
             disputed=None,
+            copies_unknown=False,
             harder=[],
             notes=[],
         ),
