@@ -132,6 +132,11 @@ def differing_keys(begun: Recipe, asked: Recipe) -> list[str]:
     return [key for key in keys if not any(f"{key}.".startswith(f"{free}.") for free in _RUNTIME_ONLY_KEYS)]
 
 
+def differ_in_labels_only(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes are of one training on different labels, whatever their names and seeds."""
+    return {*differing_keys(one, other)} - {"name", "train.seed"} == {"labels"}
+
+
 class _Loader(yaml.SafeLoader):
     """YAML 1.2 scalars: `1e-5` is a number and `no` (a language code) is a string."""
 

@@ -29,6 +29,7 @@ def markdown(comparison: Comparison, *, title: str) -> str:
         "As published: own labels, own sentences": [tables.headline(comparison)],
         "Where the gap comes from": [
             tables.decomposition(comparison),
+            *([third] if (third := tables.third_models(comparison)) else []),
             tables.orders(comparison),
             tables.grounds(comparison),
         ],

@@ -11,8 +11,8 @@ import yaml
 
 from ner_dist import formatting
 from ner_dist.comparison.aligned import AlignedPredictions
-from ner_dist.comparison.alignment import by_words
 from ner_dist.comparison.calibration import Calibration, calibration
+from ner_dist.comparison.copies import by_words
 from ner_dist.comparison.error_analysis import ErrorAnalysis, errors
 from ner_dist.comparison.prediction_files import read_run
 from ner_dist.comparison.results import ModelInfo
@@ -217,7 +217,7 @@ def _alone(predictions: Predictions, name: str) -> AlignedPredictions:
         offsets=predictions.offsets,
         predicted={name: [predictions.predicted]},
         seeds={name: [None]},
-        unit=sentences if predictions.tokens is None else by_words(predictions.tokens),
+        unit=sentences if predictions.tokens is None else by_words(predictions.tokens).unit,
         tokens=predictions.tokens,
         ids=predictions.ids,
         confidence={name: [predictions.confidence]},
