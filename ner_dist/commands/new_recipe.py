@@ -20,7 +20,7 @@ from ner_dist.data.unlabelled import NO_LABEL
 from ner_dist.formatting import joined
 from ner_dist.labels import UNLABELLED
 from ner_dist.recipe import Model
-from ner_dist.recipe_file import flow
+from ner_dist.yaml_text import flow
 
 _SIZE = re.compile(r"\w+: [\d,]+ sentences with [\d,]+ words$")
 """Log lines that the table of figures repeats."""
