@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ner_dist.errors import UserError
+from ner_dist.model.model_files import cannot_load, check_files
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -43,6 +44,7 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
         UserError: there is no such tokenizer, it is not a fast one, or it has no vocabulary.
     """
     check_model_name(name)
+    check_files(name)
     tokenizer: PreTrainedTokenizerFast = _load(name, revision)
     wanted = _second_word(tokenizer)
     whole: PreTrainedTokenizerFast | None = None
@@ -102,8 +104,9 @@ def _stays(tokenizer: PreTrainedTokenizerFast, *, wanted: list[int], name: str, 
     with TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         try:
-            AutoConfig.from_pretrained(name, revision=revision).save_pretrained(folder)
-            loaded: Any = AutoTokenizer.from_pretrained(folder)
+            config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+            config.save_pretrained(folder)
+            loaded: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             return _second_given(loaded) == wanted
         # A configuration that cannot be read is reported when the model is loaded.
         except Exception:
@@ -181,20 +184,15 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
     from transformers import AutoTokenizer
 
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=revision, **options)
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            name, revision=revision, trust_remote_code=False, **options
+        )
     # Broken files raise whatever their readers raise; those in Rust raise a bare Exception.
     except Exception as error:
-        log.debug("loading the tokenizer of %s failed", name, exc_info=error)
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = lines[0].strip().rstrip(":.")
         if "tiktoken" in str(error) and any(Path(name).glob("*.model")):
             # transformers falls back to tiktoken when SentencePiece cannot read the file.
-            reason = "its *.model file is damaged, or not in SentencePiece's format"
-        raise UserError(
-            f"cannot load the tokenizer of `{name}`: {reason}",
-            where="model.name",
-            fix="name a hub model (with a network, or after `ner-dist prepare`) or a model's folder",
-        ) from None
+            error = ValueError("its *.model file is damaged, or not in SentencePiece's format")
+        raise cannot_load(name, error, what="tokenizer") from None
     if not tokenizer.is_fast:
         raise UserError(
             f"`{name}` has no fast tokenizer, which is needed to know the word of each subword",
