@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from ner_dist.errors import UserError
+from ner_dist.outside import quoted
 from ner_dist.shipped import launch_file, launch_folder
 from ner_dist.yaml_text import load, problem_of, read_bounded
 
@@ -207,7 +207,7 @@ def launch_command(
         host: the machine of rank 0, as all of them reach it.
         port: where rank 0 listens; on one machine the config decides.
     """
-    words = ["accelerate launch --config_file", shlex.quote(launch.path)]
+    words = ["accelerate launch --config_file", quoted(launch.path)]
     if machines > 1:
         if launch.machines != machines:
             words.append(f"--num_machines {machines}")
@@ -218,4 +218,4 @@ def launch_command(
             words.append(f"--main_process_port {port}")
     if launch.strategy != "one" and world != launch.processes:
         words.append(f"--num_processes {world}")
-    return " ".join([*words, "-m ner_dist.train", shlex.quote(recipe), *map(shlex.quote, overrides)])
+    return " ".join([*words, "-m ner_dist.train", *map(quoted, (recipe, *overrides))])

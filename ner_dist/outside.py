@@ -5,6 +5,7 @@ A terminal obeys escape sequences, a page marks of direction, a shell newlines. 
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shlex
@@ -31,14 +32,32 @@ def on_one_line(text: str) -> str:
 
 
 def shown_values(values: Any) -> Any:
-    """A value of JSON, with all of its texts as `shown`."""
+    """A value of JSON, with all texts but its keys as `shown`."""
     if isinstance(values, str):
         return shown(values)
     if isinstance(values, dict):
-        return {shown_values(key): shown_values(value) for key, value in values.items()}
+        return {key: shown_values(value) for key, value in values.items()}
     if isinstance(values, list | tuple):
         return [shown_values(value) for value in values]
     return values
+
+
+def in_markdown(text: str) -> str:
+    """Text on one line, with all Markdown and HTML escaped."""
+    line = html.escape(" ".join(shown(text).split()), quote=False)
+    line = re.sub(r"([\\`*\[\]|#~])", r"\\\1", line)
+    # Within a word an underscore is no markup, and names have many.
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
+
+
+def as_code(text: str) -> str:
+    """Text as code in Markdown, also in a cell of a table."""
+    line = " ".join(shown(text).split())
+    if not set(line) & set("`<>&\\"):
+        return f"`{line}`".replace("|", "\\|") if line else ""
+    # No row of backticks is safe from all texts, and a page would read HTML if the backticks failed.
+    signs = (char if char.isalnum() or char in " -_.,:/" else f"&#{ord(char)};" for char in line)
+    return f"<code>{''.join(signs)}</code>"
 
 
 def quoted(word: str) -> str:

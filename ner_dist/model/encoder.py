@@ -137,9 +137,14 @@ def load_model(
         model: PreTrainedModel = AutoModelForTokenClassification.from_config(config, trust_remote_code=False)
     else:
         check_size(at_most_known(config, vocab_size), name=settings.name, loads=True)
-        model = _pretrained(settings, config, labels)
-        _fit_vocabulary(model, settings.name, vocab_size)
-        if _is_causal(model):
+        try:
+            model = _pretrained(settings, config, labels)
+            _fit_vocabulary(model, settings.name, vocab_size)
+            causal = _is_causal(model)
+        # Sizes that contradict each other raise whatever the encoder's code raises.
+        except Exception as error:
+            raise cannot_load(settings.name, error) from None
+        if causal:
             # Nothing is generated: keys and values need not be cached.
             model.config.use_cache = False
             log.info(
@@ -196,6 +201,7 @@ def _from_pretrained(
     settings: Model, config: PretrainedConfig
 ) -> tuple[PreTrainedModel, list[str], list[str]]:
     """Load the model; also return the names of missing weights and of weights with another shape."""
+    from safetensors import SafetensorError
     from transformers import AutoModelForTokenClassification
 
     try:
@@ -209,8 +215,7 @@ def _from_pretrained(
             # The output layer of another label set is drawn, then filled by name; everything else must fit.
             ignore_mismatched_sizes=True,
         )
-    # Broken files raise whatever their readers raise.
-    except Exception as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise cannot_load(settings.name, error) from None
     return model, list(info["missing_keys"]), [str(entry[0]) for entry in info["mismatched_keys"]]
 

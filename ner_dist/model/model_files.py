@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 _JSON = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 _MOST_JSON = 1 << 28
 """Bytes of a JSON file; the largest tokenizers have 35 MB."""
+_HIGHEST_ID = 10_000_000
 _POINTER = b"version https://git-lfs"
 _COPY = "copy the file again from where the model is from"
 _HUB = "name a hub model (with a network, or after `ner-dist prepare`) or a model's folder"
@@ -38,6 +39,8 @@ def check_files(name: str) -> None:
     for path in sorted(folder.iterdir()):
         if not _is_read(path):
             continue
+        if path.is_symlink() and not path.exists():
+            raise UserError("it is a link to nothing", where=str(path), fix=_COPY)
         if path.exists() and not path.is_file():
             kind = "a folder" if path.is_dir() else "a device or a pipe"
             raise UserError(f"it is {kind}, not a file", where=str(path), fix=_COPY)
@@ -45,6 +48,44 @@ def check_files(name: str) -> None:
             raise UserError(
                 f"it holds {size / 1e9:.1f} GB, and is no JSON of a model", where=str(path), fix=_COPY
             )
+
+
+def check_vocabulary(name: str) -> None:
+    """Refuse a local tokenizer whose ids the library would make a table for that fills the memory.
+
+    Args:
+        name: a folder; of a hub name, the ids are checked by `check_ids` alone.
+
+    Raises:
+        UserError: an id is endless.
+    """
+    path = Path(name) / "tokenizer.json"
+    if not path.is_file():
+        return
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        vocabulary = known["model"]["vocab"]
+        ids = [*(vocabulary.values() if isinstance(vocabulary, dict) else ())]
+        ids += [token["id"] for token in known.get("added_tokens") or ()]
+        highest = max((number for number in ids if isinstance(number, int)), default=0)
+    # What is wrong with the file is said when the library reads it.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return
+    if highest > _HIGHEST_ID:
+        what = f"a subword has the id {highest:,}; at most {_HIGHEST_ID:,} is read"
+        raise UserError(what, where=str(path), fix=_COPY)
+
+
+def check_ids(vocabulary: dict[str, int], *, name: str) -> None:
+    """Refuse a tokenizer whose ids lie far beyond the number of its subwords, which the encoder cannot know.
+
+    Raises:
+        UserError: they do.
+    """
+    highest, size = max(vocabulary.values(), default=0), len(vocabulary)
+    if highest > 2 * size + 1_000:
+        what = f"the tokenizer of `{name}` has {size:,} subwords, with ids up to {highest:,}"
+        raise UserError(what, where="model.name", fix="copy its tokenizer.json again from its source")
 
 
 def _is_read(path: Path) -> bool:

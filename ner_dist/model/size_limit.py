@@ -19,6 +19,7 @@ VARIABLE = "NER_DIST_MAX_MODEL_GB"
 _MAX_GB = 64.0
 """GB of weights in fp32; the largest encoder, of 10.7 billion parameters, has 43."""
 _BYTES = 4
+_COPY = "copy config.json again from its source"
 _MOST = {"layers": 10_000, "labels": 100_000}
 """Transformers makes lists of these while it reads a configuration."""
 _COUNTS = {
@@ -31,7 +32,7 @@ _COUNTS = {
 
 
 def check_counts(values: Mapping[str, Any], *, name: str) -> None:
-    """Refuse a config.json that asks for endless layers or labels.
+    """Refuse a config.json that asks for endless layers or labels, or drops more than everything.
 
     Args:
         values: what config.json holds, sections included.
@@ -43,13 +44,13 @@ def check_counts(values: Mapping[str, Any], *, name: str) -> None:
     for key, value in values.items():
         if isinstance(value, dict):
             check_counts(value, name=name)
+        elif "drop" in key and isinstance(value, float) and not 0 <= value <= 1:
+            raise UserError(f"`{name}` has {key} {value} in config.json", where="model.name", fix=_COPY)
         elif (kind := _COUNTS.get(key)) and isinstance(value, int | float) and value > _MOST[kind]:
             what = (
                 f"`{name}` has {value:g} {kind} ({key} in config.json), and {_MOST[kind]:,} at most are read"
             )
-            raise UserError(
-                what, where="model.name", fix="copy config.json again from where the model is from"
-            )
+            raise UserError(what, where="model.name", fix=_COPY)
 
 
 def check_size(

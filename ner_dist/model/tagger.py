@@ -68,6 +68,7 @@ def load_tagging_model(
         model, info = AutoModelForTokenClassification.from_pretrained(
             str(folder), dtype=torch.float32, output_loading_info=True, trust_remote_code=False
         )
+        _try(model)
     # Broken files raise whatever their readers, or the model's validation of its config, raise.
     except Exception as error:
         raise cannot_load(str(folder), error, where=str(folder)) from None
@@ -83,6 +84,15 @@ def load_tagging_model(
         raise UserError("the label ids are not 0, 1, 2, …", where=f"{folder}: id2label")
     tags = [str(names[i]) for i in range(len(names))]
     return TaggingModel(model, precision=precision).to(device), tags
+
+
+@torch.no_grad()
+def _try(model: torch.nn.Module) -> None:
+    """Pass two subwords through the model: sizes may contradict each other, which loading does not notice."""
+    ids = torch.zeros(1, 2, dtype=torch.int64)
+    model.eval()
+    if not hasattr(model(input_ids=ids, attention_mask=torch.ones_like(ids)), "logits"):
+        raise ValueError("config.json asks for another output (return_dict)")
 
 
 def save_model(

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ner_dist.errors import UserError
-from ner_dist.model.model_files import cannot_load, check_files
+from ner_dist.model.model_files import cannot_load, check_files, check_ids, check_vocabulary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -45,6 +45,18 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
     """
     check_model_name(name)
     check_files(name)
+    check_vocabulary(name)
+    try:
+        return _fitting(name, revision)
+    except UserError:
+        raise
+    # A tokenizer that is loaded, but fails on words.
+    except Exception as error:
+        raise cannot_load(name, error, what="tokenizer") from None
+
+
+def _fitting(name: str, revision: str | None) -> PreTrainedTokenizerFast:
+    """The tokenizer with the option under which it splits single words as running text."""
     tokenizer: PreTrainedTokenizerFast = _load(name, revision)
     wanted = _second_word(tokenizer)
     whole: PreTrainedTokenizerFast | None = None
@@ -205,6 +217,14 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
             f"the tokenizer of `{name}` has no vocabulary",
             where="model.name",
             fix="put the model's tokenizer files (tokenizer.json, vocab.txt, …) beside its weights",
+        )
+    check_ids(tokenizer.get_vocab(), name=name)
+    longest: Any = tokenizer.model_max_length
+    if not isinstance(longest, int | float) or not longest >= 1:
+        raise UserError(
+            f"the longest input of `{name}` is {longest!r:.40} subwords",
+            where="model.name",
+            fix="correct model_max_length in its tokenizer_config.json",
         )
     # Some models ship with fixed padding and truncation, which would cut and fill every sentence.
     fast: PreTrainedTokenizerFast = tokenizer

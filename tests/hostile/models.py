@@ -24,8 +24,8 @@ COMMANDS = {
     "prepare": ("prepare", "r.yaml"),
     "plan": ("plan", "r.yaml", "--gpus", "1", "--gpu-memory", "16GiB"),
     "evaluate": ("evaluate", "model", "--data", "synthetic"),
-    "predict": ("predict", "model", "--input", "in.txt"),
-    "export": ("export", "model", "--out", "exported"),
+    "predict": ("predict", "model", "in.txt"),
+    "export": ("export", "model", "exported"),
 }
 
 
