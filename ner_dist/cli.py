@@ -12,6 +12,7 @@ import typer
 from ner_dist import __version__
 from ner_dist.commands import cluster, data, scoring, serving, sharing, training
 from ner_dist.errors import UserError, disk_errors, show
+from ner_dist.runtime.screen import shown_output
 from ner_dist.runtime.threads import wait_considerately
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -65,7 +66,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     words = sys.argv[1:] or ["--help"]
     try:
-        with disk_errors():
+        with disk_errors(), shown_output():
             app(words, standalone_mode=False)
     except UserError as error:
         sys.exit(show(error))

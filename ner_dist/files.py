@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 import os
-import shlex
 import shutil
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ner_dist.errors import UserError
+from ner_dist.outside import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ def printable(path: str | Path) -> str:
 def typed(path: str | Path) -> str:
     """A path for use in a shell command: quoted if necessary, and never mistaken for an option."""
     text = printable(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+    return quoted(f"./{text}" if text.startswith("-") else text)
 
 
 def now() -> str:

@@ -23,6 +23,7 @@ from ner_dist.commands.options import (
     ThresholdOption,
 )
 from ner_dist.errors import UserError
+from ner_dist.outside import shown
 
 
 def evaluate(
@@ -279,7 +280,7 @@ def compare(
         for path in written:
             print(f"written to {printable(path)}")
     for each in comparison.requirements:
-        print(each.sentence, file=sys.stdout if each.holds and not as_json else sys.stderr)
+        print(shown(each.sentence), file=sys.stdout if each.holds and not as_json else sys.stderr)
     if not all(each.holds for each in comparison.requirements):
         sys.exit(1)
 

@@ -7,8 +7,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.files import printable
-from ner_dist.recipe_file import differing_keys, flow, load_recipe
+from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.run.provenance import provenance_of
+from ner_dist.yaml_text import flow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -122,7 +122,7 @@ class Prepared:
     def tokenizer(self) -> PreTrainedTokenizerFast:
         from transformers import AutoTokenizer
 
-        tokenizer: Any = AutoTokenizer.from_pretrained(self.folder / "tokenizer")
+        tokenizer: Any = AutoTokenizer.from_pretrained(self.folder / "tokenizer", trust_remote_code=False)
         fast: PreTrainedTokenizerFast = tokenizer
         return fast
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rich.console import Console
 from rich.table import Table
 
 from ner_dist import formatting
@@ -39,6 +38,7 @@ from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
 from ner_dist.runtime.accelerator import precision_of, running
+from ner_dist.runtime.console import Console
 from ner_dist.runtime.ranks import local_main_first
 
 if TYPE_CHECKING:
@@ -242,8 +242,7 @@ def print_figures(figures: ModelFigures) -> None:
     for name, values, support in rows:
         cells = [formatting.score(figure) for figure in (values.precision, values.recall, values.f1)]
         table.add_row(name, *cells, support)
-    # Names of types are text: `[/red]` is not for rich to read.
-    Console(markup=False, emoji=False).print(table)
+    Console().print(table)
     loss = "" if scores.loss is None else f", loss {formatting.score(scores.loss)}"
     sentences, words = (
         formatting.counted(scores.sentences, "sentence"),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ner_dist.errors import UserError
+from ner_dist.outside import shown
 from ner_dist.runtime.precision import Device, launched_with_deepspeed, resolve_precision, uses_gpu
 from ner_dist.runtime.ranks import COLLECTIVE_TIMEOUT
 from ner_dist.runtime.threads import choose_threads, load
@@ -232,7 +233,7 @@ class _ToStandardError(_TextHandler):
 
 class _PlainLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = shown(super().format(record))
         return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
 
 
