@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ner_dist.data.corpus import Split
     from ner_dist.model.tokenizer import WordTokenizer
 
-# Sentences that the tokenizer's threads are given at a time; bounds the memory for its own objects.
-_CHUNK = 10_000
+PART = 10_000
+"""Sentences that the tokenizer's threads are given at a time, which bounds the memory for its own objects."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,34 @@ class Encoded:
 
 
 def encode(split: Split, tokenizer: WordTokenizer, *, max_length: int, overlap: int) -> Encoded:
-    """Cut a split into examples.
+    """Cut a split into examples; the arguments are those of `encode_parts`."""
+    empty = np.empty(0, np.int32)
+    parts = [Encoded(empty, np.zeros(1, np.int64), empty, empty)]
+    parts += encode_parts(split, tokenizer, max_length=max_length, overlap=overlap)
+    lengths = np.concatenate([np.diff(part.example_offsets) for part in parts])
+    return Encoded(
+        input_ids=np.concatenate([part.input_ids for part in parts]),
+        example_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        word_index=np.concatenate([part.word_index for part in parts]),
+        sentence=np.concatenate([part.sentence for part in parts]),
+    )
+
+
+def encode_parts(
+    split: Split, tokenizer: WordTokenizer, *, max_length: int, overlap: int, first: int = 0
+) -> Iterator[Encoded]:
+    """Cut a split into examples, some thousand sentences at a time.
 
     Args:
         split: the words.
         tokenizer: a fast tokenizer.
         max_length: longest example in subwords, special tokens included.
         overlap: subwords that neighbouring windows share, at most.
+        first: the sentence to begin with, a multiple of `PART`.
+
+    Yields:
+        The examples of the next `PART` sentences. Words and sentences are counted from the beginning of the
+        split, `example_offsets` from that of the part.
 
     Raises:
         UserError: max_length leaves no room for words.
@@ -79,24 +100,18 @@ def encode(split: Split, tokenizer: WordTokenizer, *, max_length: int, overlap: 
     room = max_length - len(prefix) - len(suffix)
     if room < 1:
         raise UserError(f"{max_length} subwords leave no room for words", where="data.max_length")
-    ids: list[np.ndarray] = [np.empty(0, np.int32)]
-    words: list[np.ndarray] = [np.empty(0, np.int32)]
-    lengths: list[np.ndarray] = [np.empty(0, np.int64)]
-    sentences: list[np.ndarray] = [np.empty(0, np.int32)]
-    for subwords in _tokenise(split, tokenizer):
+    for subwords in _tokenise(split, tokenizer, first):
         subwords = _shorten_words(subwords, room)
         if not prefix and not suffix:
             subwords = _fill_empty(subwords, padding_id(tokenizer))
         windows = _windows(subwords, room=room, overlap=overlap)
-        for parts, part in zip((ids, words, lengths), _write(subwords, windows, prefix, suffix), strict=True):
-            parts.append(part)
-        sentences.append((windows.sentence + subwords.first_sentence).astype(np.int32))
-    return Encoded(
-        input_ids=np.concatenate(ids),
-        example_offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
-        word_index=np.concatenate(words),
-        sentence=np.concatenate(sentences),
-    )
+        ids, words, lengths = _write(subwords, windows, prefix, suffix)
+        yield Encoded(
+            input_ids=ids,
+            example_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            word_index=words,
+            sentence=(windows.sentence + subwords.first_sentence).astype(np.int32),
+        )
 
 
 class _Subwords(NamedTuple):
@@ -123,10 +138,10 @@ class _Windows(NamedTuple):
     owned_end: np.ndarray
 
 
-def _tokenise(split: Split, tokenizer: WordTokenizer) -> Iterator[_Subwords]:
+def _tokenise(split: Split, tokenizer: WordTokenizer, start: int) -> Iterator[_Subwords]:
     with progress("tokenising", len(split.tokens)) as show:
-        for first in range(0, len(split.tokens), _CHUNK):
-            chunk = split.tokens[first : first + _CHUNK]
+        for first in range(start, len(split.tokens), PART):
+            chunk = list(split.tokens[first : first + PART])
             # Its own threads do the work; the tokenizer of transformers would add Python to every sentence.
             encodings = tokenizer.backend_tokenizer.encode_batch(
                 chunk, is_pretokenized=True, add_special_tokens=False

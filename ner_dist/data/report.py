@@ -10,14 +10,14 @@ import numpy as np
 from ner_dist.data.entities import entities_by_type, report_entities
 from ner_dist.data.labelled import label_splits
 from ner_dist.data.notes import say_again
-from ner_dist.data.prepare import DETAILS
+from ner_dist.data.prepared import DETAILS
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.formatting import counted
 from ner_dist.labels import OUTSIDE, UNLABELLED
 
 if TYPE_CHECKING:
     from ner_dist.data.labelled import LabelledSplit
-    from ner_dist.data.prepare import Prepared
+    from ner_dist.data.prepared import Prepared
     from ner_dist.labels import LabelSet
 
 log = logging.getLogger(__name__)
