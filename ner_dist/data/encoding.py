@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ner_dist.blocks import blocks_of, sentence_blocks
+from ner_dist.data.sentences import PART
 from ner_dist.errors import UserError
 from ner_dist.model.tokenizer import padding_id, special_tokens
 from ner_dist.runtime.progress import progress
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
     from ner_dist.data.corpus import Split
     from ner_dist.model.tokenizer import WordTokenizer
-
-PART = 10_000
-"""Sentences that the tokenizer's threads are given at a time, which bounds the memory for its own objects."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +48,23 @@ class Encoded:
 
     def words_per_example(self, chosen: np.ndarray | None = None) -> np.ndarray:
         """Words that each example owns, or the `chosen` ones (bool [W]) among them, int32 [E]."""
-        owned = self.word_index >= 0
-        if chosen is not None:
-            owned &= chosen[self.word_index]
-        before = np.concatenate([[0], np.cumsum(owned)])
-        result: np.ndarray = np.diff(before[self.example_offsets]).astype(np.int32)
-        return result
+        found = np.empty(len(self.example_offsets) - 1, dtype=np.int32)
+        for examples, places in sentence_blocks(self.example_offsets):
+            words = self.word_index[places]
+            owned = words >= 0
+            if chosen is not None:
+                owned &= chosen[words]
+            before = np.concatenate([[0], np.cumsum(owned)])
+            ends = self.example_offsets[examples.start : examples.stop + 1] - places.start
+            found[examples] = np.diff(before[ends])
+        return found
 
     def without_subwords(self, n_words: int) -> np.ndarray:
         """Words that no example owns, among the split's `n_words`; ascending, int64 [n]."""
         missing = np.ones(n_words, dtype=bool)
-        missing[self.word_index[self.word_index >= 0]] = False
+        for block in blocks_of(len(self.word_index)):
+            words = self.word_index[block]
+            missing[words[words >= 0]] = False
         return np.flatnonzero(missing)
 
 
@@ -90,8 +95,9 @@ def encode_parts(
         first: the sentence to begin with, a multiple of `PART`.
 
     Yields:
-        The examples of the next `PART` sentences. Words and sentences are counted from the beginning of the
-        split, `example_offsets` from that of the part.
+        The examples of the next `PART` sentences, which bounds the memory for the tokenizer's own objects.
+        Words and sentences are counted from the beginning of the split, `example_offsets` from that of the
+        part.
 
     Raises:
         UserError: max_length leaves no room for words.

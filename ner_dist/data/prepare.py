@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.checksums import fault_in
+from ner_dist.data.gathered import cache_root
 from ner_dist.data.notes import Notes, recorded
 from ner_dist.data.prepared import Prepared, load_prepared
 from ner_dist.data.prepared_files import write_prepared
@@ -125,8 +126,7 @@ def prepared_folder(
 
 def cache_folder(data: Data) -> Path:
     """Cache folder for prepared data."""
-    named = data.cache_dir or os.environ.get("NER_DIST_CACHE") or "~/.cache/ner_dist"
-    return Path(named).expanduser() / "prepared"
+    return cache_root(data) / "prepared"
 
 
 def window_limit(recipe: Recipe, config: PretrainedConfig) -> int:
@@ -184,7 +184,7 @@ def _build(
     tokenizer = _tokenizer(recipe.model, corpus)
 
     longest, overlap = window_sizes(recipe, config, tokenizer)
-    with atomic_folder(folder) as aside:
+    with atomic_folder(folder, resume=True) as aside:
         write_prepared(aside, corpus, tokenizer, notes, max_length=longest, overlap=overlap, final=folder)
 
 

@@ -13,9 +13,11 @@ import numpy as np
 from ner_dist.data.annotation import AnnotatedSource
 from ner_dist.data.corpus import Repeats
 from ner_dist.data.encoding import Encoded
+from ner_dist.data.sentences import InMemory, Sentences
 from ner_dist.labels import LabelSet
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from transformers import PreTrainedTokenizerFast
 
     from ner_dist.data.notes import Notes
@@ -49,13 +51,9 @@ class PreparedSplit:
     def n_sentences(self) -> int:
         return len(self.offsets) - 1
 
-    def tokens(self) -> list[list[str]]:
+    def tokens(self) -> Sentences:
         """The words of every sentence."""
-        import pyarrow as pa
-
-        with pa.memory_map(str(self.folder / TOKENS)) as source:
-            result: list[list[str]] = pa.ipc.open_file(source).read_all()["tokens"].to_pylist()
-            return result
+        return Sentences([InMemory(part) for part in mapped_lists(self.folder / TOKENS)])
 
     def documents(self) -> list[str] | None:
         """The document of every sentence; None if the data does not say it."""
@@ -69,14 +67,14 @@ class PreparedSplit:
             return result
 
     def words(self, index: np.ndarray) -> list[str]:
-        """Words by their indices in the split; the others stay on disk."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        with pa.memory_map(str(self.folder / TOKENS)) as source:
-            words = pc.list_flatten(pa.ipc.open_file(source).read_all()["tokens"])
-            result: list[str] = words.take(pa.array(index)).to_pylist()
-            return result
+        """Words by their indices in the split, rising; the others stay on disk."""
+        found, first = list[str](), 0
+        for part in mapped_lists(self.folder / TOKENS):
+            words = part.flatten()
+            here = index[(index >= first) & (index < first + len(words))]
+            found += words.take(here - first).to_pylist()
+            first += len(words)
+        return found
 
 
 @dataclass(frozen=True)
@@ -106,6 +104,14 @@ class Prepared:
         tokenizer: Any = AutoTokenizer.from_pretrained(self.folder / "tokenizer")
         fast: PreTrainedTokenizerFast = tokenizer
         return fast
+
+
+def mapped_lists(path: Path) -> list[pa.Array]:
+    """The record batches of an Arrow file with one column, mapped into memory."""
+    import pyarrow as pa
+
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    return [reader.get_batch(number).column(0) for number in range(reader.num_record_batches)]
 
 
 def load_prepared(folder: Path) -> Prepared:

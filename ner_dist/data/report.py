@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ner_dist.blocks import occurrences
 from ner_dist.data.entities import entities_by_type, report_entities
 from ner_dist.data.labelled import label_splits
 from ner_dist.data.notes import say_again
@@ -32,7 +33,7 @@ def log_data(data: Prepared, labels: LabelSet) -> None:
     say_notes(data)
     begins = labels.coded()[0] == 1
     for name, split in label_splits(data, labels).items():
-        entities = int(begins[split.tags[split.tags != UNLABELLED]].sum())
+        entities = int(occurrences(split.tags, len(begins))[begins].sum())
         log.info(
             "%s: %d sentences, %d words, %d entities", name, split.n_sentences, len(split.tags), entities
         )

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -144,6 +145,71 @@ def test_a_rank_whose_neighbour_has_checked_the_cache_does_not_read_it_again(cac
     flipped(folder / "train" / "tags.npy", 0.99)
     assert not prepared(settings, check=False).just_made
     assert prepared(settings).just_made
+
+
+def killed(settings, *, after: int, split: str = "train") -> None:
+    """Prepare in a process that is killed after some parts of a split; five sentences are a part."""
+    if (child := os.fork()) == 0:
+        from ner_dist.data import encoded_files, encoding, prepared_files
+
+        encoding.PART = prepared_files.PART = 5
+        encoded_files.SAVE_EVERY = 2
+        append = encoded_files.EncodedFiles.append
+
+        def deadly(self, *arguments, **more):
+            append(self, *arguments, **more)
+            if self.folder.name == split and self._parts == after:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        encoded_files.EncodedFiles.append = deadly
+        prepared(settings)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("split", "after"), [("train", 1), ("train", 5), ("validation", 1)])
+def test_a_killed_preparation_goes_on_where_it_was(tmp_path, cached, split, after, log_lines, monkeypatch):
+    settings = recipe(tmp_path)
+    killed(settings, after=after, split=split)
+    monkeypatch.setattr("ner_dist.data.encoding.PART", 5)
+    monkeypatch.setattr("ner_dist.data.prepared_files.PART", 5)
+    assert contents(prepared(settings).folder) == cached[2]
+    done = {("train", 1): None, ("train", 5): 20, ("validation", 1): 60}[split, after]
+    already = [line for line in log_lines if "tokenised already" in line]
+    assert already == ([] if done is None else [f"train: {done} sentences are tokenised already"])
+    assert [path.name for path in tmp_path.joinpath("cache").iterdir()] == ["prepared"]
+    assert len(list((tmp_path / "cache" / "prepared").iterdir())) == 2
+
+
+def test_what_was_written_of_other_words_is_not_gone_on_with(tmp_path, cached):
+    settings = recipe(tmp_path)
+    killed(settings, after=5)
+    part = next((tmp_path / "cache" / "prepared").glob(".*.part"))
+    note = part / "train" / "progress.json"
+    note.write_text(note.read_text().replace('"of": "', '"of": "x'))
+    assert contents(prepared(settings).folder) == cached[2]
+
+
+def test_a_job_goes_on_when_the_one_that_prepares_is_killed(tmp_path, cached):
+    settings = recipe(tmp_path)
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        from ner_dist.data import prepared_files
+
+        def wait(*_, **__):
+            os.write(writer, b"x")
+            signal.pause()
+
+        prepared_files.write_checksums = wait
+        prepared(settings)
+        os._exit(1)
+    os.read(reader, 1)
+    if (second := os.fork()) == 0:
+        os._exit(0 if prepared(settings).just_made else 1)
+    os.kill(child, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert os.waitstatus_to_exitcode(os.waitpid(second, 0)[1]) == 0
+    assert contents(prepared(settings).folder) == cached[2]
 
 
 def without_source(tmp_path):
