@@ -122,14 +122,19 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path, *, resume: bool = False) -> Iterator[Path]:
     """Yield an empty folder that replaces `folder` when the block ends, with everything in it synced.
 
     If the block fails, `folder` is unchanged.
+
+    Args:
+        folder: the final place.
+        resume: yield what an earlier block has left that was killed, or ended by a signal.
     """
     aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    if not resume:
+        shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True, exist_ok=resume)
     try:
         yield aside
         for path in (*aside.rglob("*"), aside):
@@ -137,8 +142,9 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
         sync(folder.parent)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+    except BaseException as error:
+        if not resume or isinstance(error, Exception):
+            shutil.rmtree(aside, ignore_errors=True)
         raise
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ner_dist.data import writers
-from ner_dist.data.corpus import Rows, label_ids
+from ner_dist.data.corpus import Rows
 from ner_dist.data.documents import Document, over_words
 from ner_dist.data.file_text import HEAD, ending_of, head_of, read_text
 from ner_dist.data.formats.form import Documents, JsonRows
 from ner_dist.data.json_text import json_lines
+from ner_dist.data.labelling import label_ids
 from ner_dist.data.notes import recorded, without_details
 from ner_dist.data.prediction_lines import is_predicted, is_tagged, predicted_document, tagged_document
 from ner_dist.data.readers import read_content

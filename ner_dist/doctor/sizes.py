@@ -15,7 +15,7 @@ from ner_dist.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.data.prepared import PreparedSplit
     from ner_dist.doctor.inspected import Inspected
     from ner_dist.recipe import Recipe
 

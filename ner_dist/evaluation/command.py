@@ -14,7 +14,8 @@ from rich.table import Table
 from ner_dist import formatting
 from ner_dist.data.annotation import annotation_of
 from ner_dist.data.labelled import LabelledSplit
-from ner_dist.data.prepare import ANY_TRAINING, Prepared, prepare
+from ner_dist.data.prepare import ANY_TRAINING, prepare
+from ner_dist.data.prepared import Prepared
 from ner_dist.data.renaming import check as check_renaming
 from ner_dist.data.renaming import guessed, new_names, places, remedy
 from ner_dist.data.report import report_without_subwords, say_notes
@@ -134,9 +135,8 @@ def evaluate(
             weights or folder, precision=precision_of(accelerator), device=accelerator.device
         )
         spelt = spell_model(written, folder=folder, given=tags)
-        prepared = local_main_first(
-            accelerator, lambda: prepare(recipe, config, splits=None if whole else [split])
-        )
+        main, splits = accelerator.is_local_main_process, None if whole else [split]
+        prepared = local_main_first(accelerator, lambda: prepare(recipe, config, splits=splits, check=main))
         say_notes(prepared)
         iob2 = tags is None and (predicts_iob2(run) or trained_here(config))
         scored = _match(spelt, prepared, split, renaming or {}, model=model, iob2=iob2)

@@ -16,7 +16,7 @@ from ner_dist.training.card_metadata import FOLDER
 from ner_dist.training.results import TriedExamples
 
 if TYPE_CHECKING:
-    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.data.prepared import PreparedSplit
     from ner_dist.labels import LabelSet
     from ner_dist.recipe import Decode
     from ner_dist.training.results import RunResults

@@ -28,7 +28,7 @@ from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
 
 if TYPE_CHECKING:
-    from ner_dist.data.prepare import Prepared
+    from ner_dist.data.prepared import Prepared
     from ner_dist.evaluation.calibration import CalibrationFigures
     from ner_dist.evaluation.evaluate import EvaluationResult
     from ner_dist.training.metrics_log import MetricsLogger
