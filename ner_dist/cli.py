@@ -12,6 +12,7 @@ import typer
 from ner_dist import __version__
 from ner_dist.commands import cluster, data, scoring, serving, sharing, training
 from ner_dist.errors import UserError, disk_errors, show
+from ner_dist.runtime.gpu import prepare_allocator
 from ner_dist.runtime.screen import shown_output
 from ner_dist.runtime.threads import wait_considerately
 
@@ -60,6 +61,7 @@ def ner_dist(
 def main() -> None:
     """Run the command line; a mistake of the user is one line and exit code 2."""
     wait_considerately()
+    prepare_allocator()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a letter of a name, or without −, shows a ? for it.
         if isinstance(stream, io.TextIOWrapper):

@@ -13,6 +13,7 @@ import torch
 from ner_dist.errors import UserError
 from ner_dist.model.head import copy_rows, draw_head, output_layer, report_head
 from ner_dist.model.model_files import cannot_load, check_files, read_config
+from ner_dist.model.padding_mask import build_masks_without_waiting
 from ner_dist.model.size_limit import at_most_known, check_counts, check_size
 from ner_dist.model.tokenizer import check_model_name
 from ner_dist.recipe import SCRATCH
@@ -158,6 +159,7 @@ def load_model(
         # The name since about transformers 5.20; the old one still works, with a warning.
         enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
         enable({"use_reentrant": False})
+    build_masks_without_waiting(model)
     return model
 
 

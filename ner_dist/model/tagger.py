@@ -14,6 +14,7 @@ from ner_dist.model import own_settings
 from ner_dist.model.encoder import max_length, whole_models
 from ner_dist.model.exported import ExportedModel, OnnxSession, is_exported
 from ner_dist.model.model_files import cannot_load, check_files
+from ner_dist.model.padding_mask import build_masks_without_waiting
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -83,6 +84,7 @@ def load_tagging_model(
     if sorted(names) != list(range(len(names))):
         raise UserError("the label ids are not 0, 1, 2, …", where=f"{folder}: id2label")
     tags = [str(names[i]) for i in range(len(names))]
+    build_masks_without_waiting(model)
     return TaggingModel(model, precision=precision).to(device), tags
 
 

@@ -16,6 +16,7 @@ from ner_dist.prediction.scorers import OnnxScorer, Scorer, TorchScorer
 from ner_dist.recipe import Data, Model, Precision, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
+from ner_dist.runtime import gpu
 from ner_dist.runtime.precision import Device, resolve_precision
 
 if TYPE_CHECKING:
@@ -63,8 +64,11 @@ def load_trained(path: str | Path, precision: Precision, device: str | torch.dev
     folder = str(run.model) if run.model.is_dir() else str(path)
     recipe = load_recipe(run.recipe) if run.recipe.exists() else _ANY_RECIPE
     recipe = recipe.model_copy(update={"model": Model(name=folder)})
+    if device is None:
+        gpu.check_usable()
     own = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     where = torch.device(device) if device is not None else own
+    gpu.set_up()
     config = load_config(recipe.model)
     settled = _precision(precision, where, config)
     tokenizer = load_tokenizer(folder)

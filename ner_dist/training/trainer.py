@@ -27,7 +27,13 @@ from ner_dist.training.loss import TaggingLoss
 from ner_dist.training.metrics_log import MetricsLogger
 from ner_dist.training.optimizer import build_optimizer
 from ner_dist.training.start_log import log_start
-from ner_dist.training.state_dict import load_weights, optimizer_scalars, restore
+from ner_dist.training.state_dict import (
+    load_weights,
+    optimizer_scalars,
+    restore,
+    set_master_weights,
+    whole_weights,
+)
 from ner_dist.training.task import Task, load_task
 
 if TYPE_CHECKING:
@@ -175,7 +181,11 @@ class Trainer:
             model.compile(dynamic=True)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, settings)
+        half_zero = describe(self.accelerator).startswith("ZeRO") and precision_of(self.accelerator) != "fp32"
+        unrounded = whole_weights(model) if half_zero else None
         model, optimizer = self.accelerator.prepare(model, optimizer)
+        if unrounded is not None:
+            set_master_weights(unrounded, accelerator=self.accelerator, model=model)
         return TrainLoop(
             settings,
             accelerator=self.accelerator,
