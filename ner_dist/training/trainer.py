@@ -15,7 +15,8 @@ from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
 from ner_dist.evaluation.metrics import standing
 from ner_dist.labels import OUTSIDE
-from ner_dist.model.encoder import load_model
+from ner_dist.model.encoder import first_position, load_model
+from ner_dist.model.packed_attention import use_packed_attention
 from ner_dist.run.provenance import write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
@@ -25,6 +26,7 @@ from ner_dist.training.checkpoints import Checkpoints
 from ner_dist.training.loop import TrainLoop
 from ner_dist.training.loss import TaggingLoss
 from ner_dist.training.metrics_log import MetricsLogger
+from ner_dist.training.micro_batches import MicroBatches
 from ner_dist.training.optimizer import build_optimizer
 from ner_dist.training.start_log import log_start
 from ner_dist.training.state_dict import load_weights, optimizer_scalars, restore
@@ -171,6 +173,8 @@ class Trainer:
         self.config = model.config
         if self.resume_from is not None:
             load_weights(model, self.resume_from)
+        if settings.packing:
+            use_packed_attention(model)
         if self.recipe.model.compile:
             model.compile(dynamic=True)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -187,7 +191,12 @@ class Trainer:
                 annotation=task.splits["train"].annotation,
                 outside=task.labels.label2id[OUTSIDE],
             ),
-            split=task.splits["train"],
+            micro_batches=MicroBatches(
+                task.splits["train"],
+                settings,
+                device=self.accelerator.device,
+                first_position=first_position(task.config),
+            ),
         )
 
     def resume(self, metrics_log: MetricsLogger) -> None:
