@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ner_dist.recipe import FixedTrain
     from ner_dist.training.loss import TaggingLoss
     from ner_dist.training.micro_batches import MicroBatches
+    from ner_dist.training.weight_copies import WeightCopies
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class TrainLoop:
         optimizer: AcceleratedOptimizer,
         loss: TaggingLoss,
         micro_batches: MicroBatches,
+        copies: WeightCopies | None = None,
     ) -> None:
         """
         Args:
@@ -94,9 +96,11 @@ class TrainLoop:
             optimizer: the prepared optimiser.
             loss: loss summed over labelled words.
             micro_batches: the training data.
+            copies: 16-bit copies of the weights to compute with, instead of autocast.
         """
         self.settings, self.accelerator, self.model, self.optimizer = settings, accelerator, model, optimizer
         self.loss = loss.to(accelerator.device)
+        self.copies = copies
         self.micro_batches, split = micro_batches, micro_batches.split
         self.lengths = split.encoded.lengths
         self.words = split.encoded.words_per_example(split.tags != UNLABELLED)
@@ -154,7 +158,7 @@ class TrainLoop:
             batch = self.micro_batches.build(plan, examples)
             torch.manual_seed(_dropout_seed(self.settings.seed, self.step, micro_batch))
             self.at_work = AtWork(step=self.step + 1, micro_batch=micro_batch, examples=examples)
-            with self._synchronise(turn == len(mine) - 1):
+            with self._synchronise(turn == len(mine) - 1), self._computing(refresh=turn == 0):
                 logits = self.model(**batch.inputs()).logits
                 loss = self.loss(batch.of_targets(logits), batch.targets, batch.sources)
                 # A step with zero weight (class weights may be 0) has no loss.
@@ -163,6 +167,17 @@ class TrainLoop:
         update = self._update()
         self.at_work = None
         return loss_sum, update
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Compute with the weights as they are now, in the training's precision."""
+        return self._computing(refresh=True)
+
+    def _computing(self, *, refresh: bool) -> AbstractContextManager[None]:
+        if self.copies is None:
+            return nullcontext()
+        if refresh:
+            self.copies.refresh()
+        return self.copies.in_use()
 
     def _synchronise(self, last: bool) -> AbstractContextManager[Any]:
         """Exchange gradients (under DeepSpeed, step) only with the last micro-batch."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
+from accelerate.utils import AutocastKwargs
 
 from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
@@ -31,6 +32,7 @@ from ner_dist.training.optimizer import build_optimizer
 from ner_dist.training.start_log import log_start
 from ner_dist.training.state_dict import load_weights, optimizer_scalars, restore
 from ner_dist.training.task import Task, load_task
+from ner_dist.training.weight_copies import WeightCopies, copies_suit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,7 +181,12 @@ class Trainer:
             model.compile(dynamic=True)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, settings)
+        copies, precision = None, precision_of(self.accelerator)
+        by_copies = copies_suit(self.accelerator, task.config.model_type, compiled=self.recipe.model.compile)
+        self.accelerator.autocast_handler = AutocastKwargs(enabled=not by_copies)
         model, optimizer = self.accelerator.prepare(model, optimizer)
+        if by_copies:
+            copies = WeightCopies(self.accelerator.unwrap_model(model), precision=precision)
         return TrainLoop(
             settings,
             accelerator=self.accelerator,
@@ -197,6 +204,7 @@ class Trainer:
                 device=self.accelerator.device,
                 first_position=first_position(task.config),
             ),
+            copies=copies,
         )
 
     def resume(self, metrics_log: MetricsLogger) -> None:
@@ -249,7 +257,8 @@ class Trainer:
     def evaluate(self, step: int, metrics_log: MetricsLogger) -> None:
         """Score the validation split after a step; keep the weights if they are the best so far."""
         metrics_log.flush()
-        figures = self.evaluate_split(self.loop.model, "validation", metrics_log).figures
+        with self.loop.computing():
+            figures = self.evaluate_split(self.loop.model, "validation", metrics_log).figures
         f1, loss = figures.f1, float("nan") if figures.loss is None else figures.loss
         # Decided on rank 0 for all ranks, which save together.
         best = on_main_rank(
