@@ -90,7 +90,7 @@ def _foretold(recipe: dict, name: str, processes: int, *, of_memory: bool) -> fl
     made = Recipe.model_validate(recipe)
     workload = workload_of(made)
     shape = shape_of_recipe(recipe)
-    settings = settle(made, subwords=workload.subwords, width=shape.hidden)
+    settings = settle(made, subwords=workload.subwords, width=shape.hidden, family=shape.model_type)
     network = Network(intra=1e9, inter=1e9, alpha=1e-5, per_machine=8)
     hardware = Hardware(processes, 1e12, find_gpu("cpu"), network)
     launch = shipped_config(CONFIGS[name][settings.precision != "fp32"])

@@ -290,6 +290,10 @@ class Train(Section):
     micro_batch_tokens: Positive = 2048
     """Padded subwords in one forward pass; at most half a step if `batch_tokens` is `auto`. Lower it if GPU
     memory runs out."""
+    packing: bool | Auto = "auto"
+    """How sentences share a forward pass. true: one after the other in a row without padding, of all lengths.
+    false: sentences of about one length, padded. auto: true for encoders that can take such rows. A run keeps
+    what it was begun with."""
     learning_rate: Rate | Auto = "auto"
     """Peak learning rate of AdamW, reached at the end of warm-up, or `auto`."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -347,6 +351,7 @@ class FixedTrain(Train):
     epochs: Positive
     batch_tokens: Positive
     learning_rate: Rate
+    packing: bool
 
 
 class Evaluation(Section):

@@ -27,7 +27,9 @@ def recipe(folder: Path, *overrides: str) -> Recipe:
 
 def fixed_train(**settings) -> FixedTrain:
     """How to train, with numbers that `auto` would have chosen unless they are given."""
-    return FixedTrain(**{"epochs": 2, "batch_tokens": 8192, "learning_rate": 5e-5} | settings)
+    return FixedTrain(
+        **{"epochs": 2, "batch_tokens": 8192, "learning_rate": 5e-5, "packing": True} | settings
+    )
 
 
 def one_process(*, precision: str = "no", **settings) -> Accelerator:

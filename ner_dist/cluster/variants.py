@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ner_dist.errors import UserError
-from ner_dist.recipe_file import differ_in_labels_only, flow, load_recipe
+from ner_dist.recipe_file import differ_in_labels_only, load_recipe
+from ner_dist.yaml_text import flow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

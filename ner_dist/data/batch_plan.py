@@ -75,13 +75,14 @@ def plan_epoch(
     """
     micro_batches = -(-batch_tokens // micro_batch_tokens)
     limit = batch_tokens // micro_batches
-    _check_fit(lengths, limit)
+    check_fit(lengths, limit)
     chance = np.random.PCG64([seed, epoch])
-    order = _falling(lengths, chance)
+    order = by_falling_length(lengths, chance)
     return Plan(order=order, bounds=_deal(_cut(lengths[order], limit), micro_batches, chance))
 
 
-def _check_fit(lengths: np.ndarray, limit: int) -> None:
+def check_fit(lengths: np.ndarray, limit: int) -> None:
+    """Refuse examples that do not fit into micro-batches of `limit` subwords."""
     if not len(lengths):
         raise UserError("there are no training examples", where="data.splits.train")
     if lengths.max() > limit:
@@ -92,7 +93,7 @@ def _check_fit(lengths: np.ndarray, limit: int) -> None:
         )
 
 
-def _falling(lengths: np.ndarray, chance: np.random.PCG64) -> np.ndarray:
+def by_falling_length(lengths: np.ndarray, chance: np.random.PCG64) -> np.ndarray:
     """Sort examples from the longest to the shortest, equal lengths in random order, int32 [E]."""
     keys = chance.random_raw(len(lengths))
     keys >>= np.uint64(32)
@@ -119,10 +120,10 @@ def _deal(cuts: np.ndarray, micro_batches: int, chance: np.random.PCG64) -> np.n
     steps = -(-count // micro_batches)
     bounds = np.zeros((steps, micro_batches, 2), dtype=np.int64)
     # The strata that are one short leave their gaps in different steps, as far as there are steps.
-    gap_steps = _shuffled(steps, chance)
+    gap_steps = shuffled(steps, chance)
     gaps = 0
     for stratum, members in enumerate(np.array_split(np.arange(count), micro_batches)):
-        places = _shuffled(steps, chance)
+        places = shuffled(steps, chance)
         if len(members) < steps:
             places = places[places != gap_steps[gaps % steps]]
             gaps += 1
@@ -132,7 +133,8 @@ def _deal(cuts: np.ndarray, micro_batches: int, chance: np.random.PCG64) -> np.n
     return np.take_along_axis(bounds, np.argsort(keys, axis=1, kind="stable")[:, :, None], axis=1)
 
 
-def _shuffled(count: int, chance: np.random.PCG64) -> np.ndarray:
+def shuffled(count: int, chance: np.random.PCG64) -> np.ndarray:
+    """The numbers from 0 to `count` - 1 in random order, int64 [count]."""
     return np.argsort(chance.random_raw(count), kind="stable")
 
 

@@ -35,6 +35,14 @@ class Batch:
     targets: torch.Tensor
     """int64 [n]: label id of each word; `UNLABELLED`, which cross-entropy leaves out, where there is none."""
 
+    def inputs(self) -> dict[str, torch.Tensor | None]:
+        """Arguments of the model."""
+        return {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
+
+    def of_targets(self, logits: torch.Tensor) -> torch.Tensor:
+        """The logits, [examples, longest, labels], that `targets` belong to, [n, labels]."""
+        return logits.flatten(0, 1)[self.positions]
+
     def to(self, device: torch.device) -> Batch:
         """Copy the batch to another device, asynchronously to the work queued there."""
         moved = {

@@ -15,6 +15,8 @@ from ner_dist.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from transformers import PretrainedConfig
+
     from ner_dist.data.prepared import PreparedSplit
     from ner_dist.doctor.inspected import Inspected
     from ner_dist.recipe import Recipe
@@ -60,7 +62,7 @@ def with_subwords(
     """
     # These imports take seconds.
     from ner_dist.data.prepare import prepare, window_limit
-    from ner_dist.model.encoder import load_config, width
+    from ner_dist.model.encoder import load_config
 
     try:
         config = load_config(recipe.model)
@@ -75,7 +77,7 @@ def with_subwords(
         for name, own in counted.items()
         if name in data.splits
     }
-    steps = _steps(recipe, data.splits["train"], width(config)) if "train" in data.splits else None
+    steps = _steps(recipe, data.splits["train"], config) if "train" in data.splits else None
     return counted | measured, steps
 
 
@@ -98,19 +100,16 @@ def _subwords(split: PreparedSplit, limit: int, unknown: int | None) -> Subwords
     )
 
 
-def _steps(recipe: Recipe, train: PreparedSplit, width: int) -> Steps:
-    from ner_dist.data.batch_plan import plan_epoch
+def _steps(recipe: Recipe, train: PreparedSplit, config: PretrainedConfig) -> Steps:
+    from ner_dist.model.encoder import width
     from ner_dist.training.auto import settle
+    from ner_dist.training.micro_batches import plan_training
 
     lengths = train.encoded.lengths
-    settings = settle(recipe, subwords=int(lengths.sum()), width=width).train
-    plan = plan_epoch(
-        lengths,
-        batch_tokens=settings.batch_tokens,
-        micro_batch_tokens=settings.micro_batch_tokens,
-        seed=settings.seed,
-        epoch=0,
-    )
+    settings = settle(
+        recipe, subwords=int(lengths.sum()), width=width(config), family=config.model_type
+    ).train
+    plan = plan_training(lengths, settings)
     padded = sum(plan.step_padded_tokens(step, lengths) for step in range(plan.n_steps))
     return Steps(
         epochs=settings.epochs,

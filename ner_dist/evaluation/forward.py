@@ -47,8 +47,7 @@ def word_logits(
     pin = device.type == "cuda"
     for examples in micro_batches:
         batch = collate(encoded, examples, tags, pad_id=pad_id, annotation=annotation, pin=pin).to(device)
-        logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-        yield batch, logits.flatten(0, 1)[batch.positions].float()
+        yield batch, batch.of_targets(model(**batch.inputs()).logits).float()
 
 
 class LossSum:

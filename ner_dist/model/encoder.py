@@ -78,9 +78,14 @@ def max_length(config: PretrainedConfig) -> int:
     """Longest input of the encoder in subwords, special tokens included, according to its configuration."""
     # XLNet uses -1 for no limit.
     positions = max(getattr(config, "max_position_embeddings", None) or 0, 0) or 512
+    return positions - first_position(config)
+
+
+def first_position(config: PretrainedConfig) -> int:
+    """Position id of the first subword of an input."""
     if config.model_type in _POSITIONS_AFTER_PADDING:
-        positions -= config.pad_token_id + 1
-    return positions
+        return int(config.pad_token_id) + 1
+    return 0
 
 
 def width(config: PretrainedConfig) -> int:

@@ -62,7 +62,7 @@ def plan(path: str, overrides: list[str], options: PlanOptions) -> None:
     recipe = load_recipe(path, overrides)
     workload = workload_of(recipe, sentences=options.sentences, words=options.words)
     shape = model_shape(recipe.model, labels=workload.labels)
-    fixed = settle(recipe, subwords=workload.subwords, width=shape.hidden)
+    fixed = settle(recipe, subwords=workload.subwords, width=shape.hidden, family=shape.model_type)
     sized = size_all(fixed, shape, workload, hardware)
     chosen = choose(sized)
     notes = remarks(chosen, fixed, shape, workload, hardware)

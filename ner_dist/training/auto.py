@@ -16,6 +16,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ner_dist.data.packed_plan import FAMILIES
+from ner_dist.errors import UserError
 from ner_dist.recipe import AUTO_KEYS as KEYS
 from ner_dist.recipe import SCRATCH, SMALLEST_STEP, FixedRecipe, FixedTrain, Train
 
@@ -58,17 +60,30 @@ def choose(*, subwords: int, width: int) -> dict[str, Any]:
 
 
 def settle(
-    recipe: Recipe, *, subwords: int, width: int, earlier: dict[str, Any] | None = None
+    recipe: Recipe, *, subwords: int, width: int, family: str, earlier: dict[str, Any] | None = None
 ) -> FixedRecipe:
-    """The recipe with a number for every `auto`.
+    """The recipe with a value for every `auto`.
 
     Args:
         recipe: as it was read.
         subwords: of the training split, special tokens included.
         width: hidden size of the encoder.
+        family: `config.model_type` of the encoder.
         earlier: values chosen when the run started; a run keeps them if the rule changes.
+
+    Raises:
+        UserError: `train.packing` asks for what the encoder cannot do.
     """
-    chosen = choose(subwords=subwords, width=width) | (earlier or {})
+    if recipe.train.packing is True and family not in FAMILIES:
+        raise UserError(
+            f"encoders of the family {family} cannot take packed rows",
+            where="train.packing",
+            fix=f"pass train.packing=auto; those that can are {', '.join(sorted(FAMILIES))}",
+        )
+    chosen = choose(subwords=subwords, width=width) | {"packing": packs(recipe, family)}
+    if earlier is not None:
+        # Runs from before there were packed rows name no packing.
+        chosen |= {"packing": False} | earlier
     asked = {name: getattr(recipe.train, name) for name in Train.model_fields}
     values = asked | {key: chosen[key] for key in automatic(recipe.train)}
     if recipe.train.batch_tokens == "auto":
@@ -78,9 +93,19 @@ def settle(
     return FixedRecipe(**parts | {"train": FixedTrain(**values)})
 
 
+def packs(recipe: Recipe, family: str) -> bool:
+    """Whether `train.packing: auto` packs. A compiled encoder is left padded rectangles, as tensors alone."""
+    return family in FAMILIES and not recipe.model.compile
+
+
 def automatic(settings: Train) -> list[str]:
-    """The `KEYS` that are set to `auto`."""
-    return [key for key in KEYS if getattr(settings, key) == "auto"]
+    """The keys that are set to `auto`: of `KEYS`, and `packing`."""
+    return [key for key in (*KEYS, "packing") if getattr(settings, key) == "auto"]
+
+
+def shown(value: float | bool) -> str:
+    """A chosen value as it is typed."""
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
 def borrowed(recipe: Recipe) -> str | None:

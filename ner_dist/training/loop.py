@@ -21,8 +21,7 @@ import numpy as np
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from ner_dist.data.batch_plan import Plan, plan_epoch, rank_micro_batches
-from ner_dist.data.collate import collate
+from ner_dist.data.batch_plan import Plan, rank_micro_batches
 from ner_dist.labels import UNLABELLED
 from ner_dist.training.optimizer import learning_rate, set_learning_rate
 
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from ner_dist.data.labelled import LabelledSplit
     from ner_dist.recipe import FixedTrain
     from ner_dist.training.loss import TaggingLoss
+    from ner_dist.training.micro_batches import MicroBatches
+    from ner_dist.training.weight_copies import WeightCopies
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class TrainLoop:
         model: torch.nn.Module,
         optimizer: AcceleratedOptimizer,
         loss: TaggingLoss,
-        split: LabelledSplit,
+        micro_batches: MicroBatches,
+        copies: WeightCopies | None = None,
     ) -> None:
         """
         Args:
@@ -93,19 +95,20 @@ class TrainLoop:
             model: the prepared model.
             optimizer: the prepared optimiser.
             loss: loss summed over labelled words.
-            split: the training data.
+            micro_batches: the training data.
+            copies: 16-bit copies of the weights to compute with, instead of autocast.
         """
         self.settings, self.accelerator, self.model, self.optimizer = settings, accelerator, model, optimizer
         self.loss = loss.to(accelerator.device)
-        self.split = split
+        self.copies = copies
+        self.micro_batches, split = micro_batches, micro_batches.split
         self.lengths = split.encoded.lengths
         self.words = split.encoded.words_per_example(split.tags != UNLABELLED)
         self.weights = _example_weights(split, loss=loss, words=self.words)
         self.step = 0
         self.at_work: AtWork | None = None
         self._since = time.perf_counter()
-        self._plan = (0, self._plan_epoch(0))
-        self.steps_per_epoch = self._plan[1].n_steps
+        self.steps_per_epoch = micro_batches.plan(0).n_steps
         self.total = settings.max_steps or settings.epochs * self.steps_per_epoch
 
     def steps(self) -> Iterator[Step]:
@@ -114,7 +117,7 @@ class TrainLoop:
         self.restart_clock()
         while self.step < self.total:
             epoch, index = divmod(self.step, self.steps_per_epoch)
-            plan = self._plan_of(epoch)
+            plan = self.micro_batches.plan(epoch)
             rate = learning_rate(self.step + 1, total=self.total, settings=self.settings)
             set_learning_rate(self.optimizer, rate)
             examples = plan.step_examples(index)
@@ -153,25 +156,29 @@ class TrainLoop:
         loss_sum = torch.zeros((), device=self.accelerator.device)
         for turn, micro_batch in enumerate(mine):
             examples = plan.micro_batch(index, micro_batch) if micro_batch >= 0 else np.empty(0, np.int64)
-            batch = collate(
-                self.split.encoded,
-                examples,
-                self.split.tags,
-                pad_id=self.split.pad_id,
-                annotation=self.split.annotation,
-                pin=self.accelerator.device.type == "cuda",
-            ).to(self.accelerator.device)
+            batch = self.micro_batches.build(plan, examples)
             _seed_dropout(self.accelerator.device, _dropout_seed(self.settings.seed, self.step, micro_batch))
             self.at_work = AtWork(step=self.step + 1, micro_batch=micro_batch, examples=examples)
-            with self._synchronise(turn == len(mine) - 1):
-                logits = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-                loss = self.loss(logits.flatten(0, 1)[batch.positions], batch.targets, batch.sources)
+            with self._synchronise(turn == len(mine) - 1), self._computing(refresh=turn == 0):
+                logits = self.model(**batch.inputs()).logits
+                loss = self.loss(batch.of_targets(logits), batch.targets, batch.sources)
                 # A step with zero weight (class weights may be 0) has no loss.
                 self.accelerator.backward(loss * (world / weight if weight else 0.0))
             loss_sum += loss.detach()
         update = self._update()
         self.at_work = None
         return loss_sum, update
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Compute with the weights as they are now, in the training's precision."""
+        return self._computing(refresh=True)
+
+    def _computing(self, *, refresh: bool) -> AbstractContextManager[None]:
+        if self.copies is None:
+            return nullcontext()
+        if refresh:
+            self.copies.refresh()
+        return self.copies.in_use()
 
     def _synchronise(self, last: bool) -> AbstractContextManager[Any]:
         """Exchange gradients (under DeepSpeed, step) only with the last micro-batch."""
@@ -198,20 +205,6 @@ class TrainLoop:
         # DDP's gradients are its buckets: allocated elsewhere, they would have to be copied into them.
         self.optimizer.zero_grad(set_to_none=not isinstance(self.model, DistributedDataParallel))
         return norm
-
-    def _plan_of(self, epoch: int) -> Plan:
-        if self._plan[0] != epoch:
-            self._plan = (epoch, self._plan_epoch(epoch))
-        return self._plan[1]
-
-    def _plan_epoch(self, epoch: int) -> Plan:
-        return plan_epoch(
-            self.lengths,
-            batch_tokens=self.settings.batch_tokens,
-            micro_batch_tokens=self.settings.micro_batch_tokens,
-            seed=self.settings.seed,
-            epoch=epoch,
-        )
 
 
 def _example_weights(split: LabelledSplit, *, loss: TaggingLoss, words: np.ndarray) -> np.ndarray:

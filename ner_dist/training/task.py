@@ -66,7 +66,7 @@ class Task:
         return width(self.config)
 
     @property
-    def chosen(self) -> dict[str, float]:
+    def chosen(self) -> dict[str, float | bool]:
         """The value of each setting that the recipe leaves to `auto`."""
         return {key: getattr(self.fixed.train, key) for key in auto.automatic(self.recipe.train)}
 
@@ -108,12 +108,15 @@ def load_task(
         recipe,
         subwords=int(splits["train"].encoded.lengths.sum()),
         width=width(config),
-        earlier=state.get("auto"),
+        family=config.model_type,
+        earlier=None if resume_from is None else state.get("auto", {}),
     )
     task = Task(recipe, fixed, config, data, labels, splits, weights)
     if task.chosen:
-        numbers = ", ".join(f"train.{key}={value:g}" for key, value in task.chosen.items())
         log.info(
-            "auto: %s, for %s subwords and an encoder of width %d", numbers, f"{task.subwords:,}", task.width
+            "auto: %s, for %s subwords and an encoder of width %d",
+            ", ".join(f"train.{key}={auto.shown(value)}" for key, value in task.chosen.items()),
+            f"{task.subwords:,}",
+            task.width,
         )
     return task

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
+from accelerate.utils import AutocastKwargs
 
 from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
 from ner_dist.evaluation.metrics import standing
 from ner_dist.labels import OUTSIDE
-from ner_dist.model.encoder import load_model
+from ner_dist.model.encoder import first_position, load_model
+from ner_dist.model.packed_attention import use_packed_attention
 from ner_dist.run.provenance import write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
@@ -25,6 +27,7 @@ from ner_dist.training.checkpoints import Checkpoints
 from ner_dist.training.loop import TrainLoop
 from ner_dist.training.loss import TaggingLoss
 from ner_dist.training.metrics_log import MetricsLogger
+from ner_dist.training.micro_batches import MicroBatches
 from ner_dist.training.optimizer import build_optimizer
 from ner_dist.training.start_log import log_start
 from ner_dist.training.state_dict import (
@@ -35,6 +38,7 @@ from ner_dist.training.state_dict import (
     whole_weights,
 )
 from ner_dist.training.task import Task, load_task
+from ner_dist.training.weight_copies import WeightCopies, copies_suit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,15 +181,22 @@ class Trainer:
         self.config = model.config
         if self.resume_from is not None:
             load_weights(model, self.resume_from)
+        if settings.packing:
+            use_packed_attention(model)
         if self.recipe.model.compile:
             model.compile(dynamic=True)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, settings)
-        half_zero = describe(self.accelerator).startswith("ZeRO") and precision_of(self.accelerator) != "fp32"
+        copies, precision = None, precision_of(self.accelerator)
+        half_zero = describe(self.accelerator).startswith("ZeRO") and precision != "fp32"
         unrounded = whole_weights(model) if half_zero else None
+        by_copies = copies_suit(self.accelerator, task.config.model_type, compiled=self.recipe.model.compile)
+        self.accelerator.autocast_handler = AutocastKwargs(enabled=not by_copies)
         model, optimizer = self.accelerator.prepare(model, optimizer)
         if unrounded is not None:
             set_master_weights(unrounded, accelerator=self.accelerator, model=model)
+        if by_copies:
+            copies = WeightCopies(self.accelerator.unwrap_model(model), precision=precision)
         return TrainLoop(
             settings,
             accelerator=self.accelerator,
@@ -197,7 +208,13 @@ class Trainer:
                 annotation=task.splits["train"].annotation,
                 outside=task.labels.label2id[OUTSIDE],
             ),
-            split=task.splits["train"],
+            micro_batches=MicroBatches(
+                task.splits["train"],
+                settings,
+                device=self.accelerator.device,
+                first_position=first_position(task.config),
+            ),
+            copies=copies,
         )
 
     def resume(self, metrics_log: MetricsLogger) -> None:
@@ -250,7 +267,8 @@ class Trainer:
     def evaluate(self, step: int, metrics_log: MetricsLogger) -> None:
         """Score the validation split after a step; keep the weights if they are the best so far."""
         metrics_log.flush()
-        figures = self.evaluate_split(self.loop.model, "validation", metrics_log).figures
+        with self.loop.computing():
+            figures = self.evaluate_split(self.loop.model, "validation", metrics_log).figures
         f1, loss = figures.f1, float("nan") if figures.loss is None else figures.loss
         # Decided on rank 0 for all ranks, which save together.
         best = on_main_rank(

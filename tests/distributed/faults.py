@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ner_dist.training import checkpoint_files, checkpoints, loop, loss, task, trainer
+from ner_dist.training import checkpoint_files, checkpoints, loop, loss, micro_batches, task, trainer
 from tests.distributed.launching import REPOSITORY
 
 Fault = tuple[str, dict[str, Any]]
@@ -91,15 +91,15 @@ def no_finite_loss_in(rank: int, *, passes: int) -> None:
 
 def break_batch(rank: int, *, of_rank: int, number: int, out_of_memory: bool = False) -> None:
     """One rank cannot make one of its batches."""
-    collate, made = loop.collate, []
+    build, made = micro_batches.MicroBatches.build, []
 
     def break_one(*all, **named):
         made.append(1)
         if rank == of_rank and len(made) == number:
             raise torch.OutOfMemoryError("a broken batch") if out_of_memory else ValueError("a broken batch")
-        return collate(*all, **named)
+        return build(*all, **named)
 
-    loop.collate = break_one
+    micro_batches.MicroBatches.build = break_one
 
 
 def note_engine(rank: int, *, out: str) -> None:

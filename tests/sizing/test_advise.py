@@ -37,7 +37,7 @@ def recipe(**changes) -> FixedRecipe:
         section, _, name = key.partition("__")
         values.setdefault(section, {})
         values[section] = values[section] | {name: value} if name else value
-    return settle(Recipe.model_validate(values), subwords=WORKLOAD.subwords, width=768)
+    return settle(Recipe.model_validate(values), subwords=WORKLOAD.subwords, width=768, family="roberta")
 
 
 def hardware(gpus: int = 8, memory: float = 40e9, gpu: str = "a100", **changes) -> Hardware:

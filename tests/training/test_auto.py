@@ -9,6 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_dist.data.packed_plan import PackedPlan
+from ner_dist.errors import UserError
 from ner_dist.recipe import SMALLEST_STEP, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.training import auto
@@ -71,11 +73,11 @@ def test_the_rates_of_known_encoders_are_those_in_use():
 
 
 def test_numbers_that_are_named_stay(recipe):
-    settled = auto.settle(recipe({"epochs": 7}), subwords=20_000, width=768).train
+    settled = auto.settle(recipe({"epochs": 7}), subwords=20_000, width=768, family="roberta").train
     assert settled.epochs == 7
     assert settled.batch_tokens == SMALLEST_STEP
     whole = {"epochs": 2, "batch_tokens": 8192, "micro_batch_tokens": 8192, "learning_rate": 1e-5}
-    settled = auto.settle(recipe(whole), subwords=20_000, width=768).train
+    settled = auto.settle(recipe(whole), subwords=20_000, width=768, family="roberta").train
     assert settled.model_dump(include=whole.keys()) == whole
 
 
@@ -83,7 +85,7 @@ def test_numbers_that_are_named_stay(recipe):
 def test_a_chosen_step_has_two_micro_batches_that_hold_the_longest_example(size, micro):
     values = {"name": "r", "output_dir": "r", "data": {"path": "x"}, "train": {"micro_batch_tokens": micro}}
     asked = Recipe.model_validate(values)
-    settled = auto.settle(asked, subwords=size, width=768).train
+    settled = auto.settle(asked, subwords=size, width=768, family="roberta").train
     assert settled.micro_batches >= 2
     assert settled.batch_tokens // settled.micro_batches >= asked.train.longest_example
 
@@ -152,7 +154,8 @@ class TestInARun:
         written = yaml.safe_load((folder / "recipe.yaml").read_text())
         assert {key: written["train"][key] for key in AUTO} == AUTO
         chosen = written["provenance"]["auto"]
-        assert chosen.keys() == AUTO.keys()
+        assert chosen.keys() == AUTO.keys() | {"packing"}
+        assert chosen.pop("packing") is True
         results = json.loads((folder / "results.json").read_text())["train"]
         assert {key: results[key] for key in AUTO} == chosen
         assert any(line.startswith(f"auto: train.epochs={chosen['epochs']}, ") for line in log_lines)
@@ -184,3 +187,45 @@ def test_short_epochs_are_not_all_scored(tmp_path, monkeypatch, every, expected)
     assert trainer.loop.steps_per_epoch == 1
     due = [step for step in range(1, 21) if trainer.evaluation_due(step)]
     assert due == expected
+
+    def test_a_run_keeps_its_plan_when_the_rule_changes(self, tiny, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(auto, "packs", lambda *_: False)
+            trainer = small.trainer(tiny)
+            with trainer.open_metrics_log() as metrics_log:
+                next(trainer.steps())
+                trainer.save_checkpoint(metrics_log)
+                trainer.checkpoints.wait()
+        assert auto.packs(tiny, "roberta")
+        resumed = small.trainer(tiny)
+        assert resumed.task.fixed.train.packing is False
+        assert not isinstance(resumed.loop.micro_batches.plan(0), PackedPlan)
+
+
+class TestPacking:
+    @pytest.fixture
+    def packs(self, recipe):
+        """Whether training an encoder of a family packs, by the recipe's `packing` and overrides."""
+
+        def packs(family: str, *overrides: str, packing: bool | str = "auto") -> bool:
+            asked = recipe({"packing": packing}, *overrides)
+            return auto.settle(asked, subwords=20_000, width=768, family=family).train.packing
+
+        return packs
+
+    def test_auto_packs_for_encoders_that_can_unless_they_are_compiled(self, packs):
+        assert packs("xlm-roberta")
+        assert not packs("deberta-v2")
+        assert not packs("roberta", "model.compile=true")
+        assert packs("roberta", "model.compile=true", packing=True)
+        assert not packs("roberta", packing=False)
+
+    def test_an_encoder_that_cannot_is_an_error_with_the_way_out(self, packs):
+        with pytest.raises(UserError, match="the family deberta-v2 cannot take packed rows") as error:
+            packs("deberta-v2", packing=True)
+        assert "train.packing=auto" in error.value.fix
+
+    @pytest.mark.parametrize("earlier", [{}, {"epochs": 3, "batch_tokens": 2048, "learning_rate": 1e-5}])
+    def test_a_run_from_before_there_were_packed_rows_goes_on_without(self, recipe, earlier):
+        settled = auto.settle(recipe(AUTO), subwords=20_000, width=768, family="roberta", earlier=earlier)
+        assert settled.train.packing is False
