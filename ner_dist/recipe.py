@@ -225,6 +225,9 @@ class Data(Reading):
     """Drop exact repeats of a sentence within a split."""
     drop_test_sentences_from_train: bool = False
     """Drop training sentences that also occur in validation or test. They are counted in any case."""
+    resample: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Seed of a draw of the training sentences with replacement (whole documents where they are known): a
+    training on another set like this one. null: train on each sentence once."""
     max_length: Annotated[int, Field(ge=8)] | None = None
     """Longest input in subwords, special tokens included. null: the longest that the model accepts."""
     window_overlap: Annotated[int, Field(ge=0)] = 64

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.cluster import slurm
-from ner_dist.cluster.variants import Third, Variant, third_variants
+from ner_dist.cluster.variants import Third, Variant, refits_of, third_variants
 from ner_dist.errors import UserError
 from ner_dist.files import check_folder
 from ner_dist.launch import LaunchConfig
@@ -124,6 +124,7 @@ def plan_experiment(
     out: str | Path,
     options: SubmitOptions,
     third: Third | None = None,
+    refits: int | None = None,
 ) -> Experiment:
     """Find out what is to be submitted, and whether it could work. Reads only.
 
@@ -132,7 +133,8 @@ def plan_experiment(
         seeds: such as `1,2,3`; None is each recipe's own.
         out: the experiment's folder.
         options: how to submit.
-        third: which third models to train, as in `third_recipes`.
+        third: which third models to train, as in `third_variants`.
+        refits: number of refits of each named recipe, on drawn training sentences.
 
     Raises:
         UserError: a recipe, an option, a script or the folder cannot be used.
@@ -155,14 +157,24 @@ def plan_experiment(
         variants += third_variants(variants, overrides, third)
     recipes = [variant.recipe for variant in variants]
     _check_names(recipes, [variant.path for variant in variants])
+    planned = [
+        (variant, variant.changes, seed, f"seed-{seed}")
+        for variant in variants
+        for seed in seed_list or [variant.recipe.train.seed]
+    ]
+    if refits is not None:
+        _check_refits(refits, seed_list)
+        # Of another seed each, so that refits vary with the seed as runs do.
+        planned += [
+            (variant, changes, draw, f"refit-{draw}")
+            for variant in variants[: len(paths)]
+            for draw, changes in enumerate(refits_of(variant, refits), start=1)
+        ]
     runs: list[PlannedRun] = []
-    for variant in variants:
-        path, recipe = variant.path, variant.recipe
-        for seed in seed_list or [recipe.train.seed]:
-            run_folder = str(folder / recipe.name / f"seed-{seed}")
-            changed = (*overrides, *variant.changes)
-            own = (*changed, f"output_dir={_as_yaml(run_folder)}", f"train.seed={seed}")
-            runs.append(PlannedRun(len(runs), recipe.name, path, seed, run_folder, own))
+    for variant, changes, seed, name in planned:
+        run_folder = str(folder / variant.recipe.name / name)
+        own = (*overrides, *changes, f"output_dir={_as_yaml(run_folder)}", f"train.seed={seed}")
+        runs.append(PlannedRun(len(runs), variant.recipe.name, variant.path, seed, run_folder, own))
     for run in runs:
         check_output(load_recipe(run.recipe, run.overrides))
     experiment = Experiment(folder, runs, recipes, options)
@@ -199,6 +211,15 @@ def _read_seeds(text: str) -> list[int]:
     if len(set(seeds)) < len(seeds):
         raise UserError("a seed is named twice", where=f"--seeds {text}")
     return seeds
+
+
+def _check_refits(number: int, seeds: list[int] | None) -> None:
+    if number < 2 or seeds is None or len(seeds) < 2:
+        raise UserError(
+            "the variance of the training set needs two refits or more, and two seeds or more beside them",
+            where="--refits",
+            fix="write --seeds 1,2,3 --refits 10",
+        )
 
 
 def _check_names(recipes: list[Recipe], paths: list[str]) -> None:

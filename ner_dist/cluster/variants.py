@@ -1,7 +1,10 @@
-"""Recipes that an experiment trains besides those that are named: third models.
+"""Recipes that an experiment trains besides those that are named: third models, and refits.
 
 If two recipes differ in their labels and in their training, the third model has the training of the first and
-the labels of the second, and the reverse model the other two (`comparison/third_models.py` says what for).
+the labels of the second, and the reverse model the other two. `comparison/third_models.py` says what for.
+
+A refit trains on sentences that are drawn from the training sentences with replacement
+(`comparison/variance.py`).
 """
 
 from __future__ import annotations
@@ -74,6 +77,21 @@ def third_variants(named: Sequence[Variant], overrides: Sequence[str], third: Th
         )
     pairs = [(named[0], second)] + ([(named[1], first)] if third == "both" else [])
     return [_with_labels(trained, labelled, overrides) for trained, labelled in pairs]
+
+
+def refits_of(variant: Variant, number: int) -> list[tuple[str, ...]]:
+    """The changes that make each refit of a recipe, which has a draw and a seed of its own.
+
+    Raises:
+        UserError: the recipe trains on a draw already.
+    """
+    if variant.recipe.data.resample is not None:
+        raise UserError(
+            "trains on a draw of its sentences already (data.resample)",
+            where=variant.path,
+            fix="set data.resample to null",
+        )
+    return [(*variant.changes, f"data.resample={draw}") for draw in range(1, number + 1)]
 
 
 def _with_labels(trained: Variant, labelled: Recipe, overrides: Sequence[str]) -> Variant:

@@ -139,6 +139,15 @@ def slurm(
             "show what other labels do to a model; `both` also trains the reverse one."
         ),
     ] = None,
+    refits: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="K",
+            help="Train each recipe K more times, on training sentences drawn with replacement, to show how "
+            "much of the chance is due to the training set.",
+        ),
+    ] = None,
     launch_config: LaunchConfigOption = None,
     nodes: Annotated[int | None, typer.Option(min=1, help="Number of nodes for each training.")] = None,
     gpus_per_node: Annotated[
@@ -178,7 +187,7 @@ def slurm(
         account=account,
         sbatch=sbatch or [],
     )
-    experiment = plan_experiment(arguments, seeds=seeds, out=out, options=options, third=third)
+    experiment = plan_experiment(arguments, seeds=seeds, out=out, options=options, third=third, refits=refits)
     if dry_run:
         print(described(experiment, None))
         return

@@ -27,6 +27,7 @@ from ner_dist.comparison.scores import mean, std
 from ner_dist.comparison.third_models import third_models
 from ner_dist.comparison.trainings import TrainingInfo, recipes_of, trainings
 from ner_dist.comparison.uncertainty import uncertainty
+from ner_dist.comparison.variance import variance_parts
 from ner_dist.comparison.verdict import Findings, verdict
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
@@ -124,6 +125,7 @@ def compare(
         shared=_on_same_ground(aligned),
         decomposition=decomposition(own, aligned),
         uncertainty=measured,
+        variance=variance_parts(aligned, own, {letter: model.refits for letter, model in models.items()}),
         third_models=third_models(
             recipes, {letter: run.labels for letter, run in described.items()}, measured
         ),
@@ -143,6 +145,7 @@ def compare(
         errors={model: errors(aligned, model) for model in aligned.models},
         calibration={model: calibration(aligned, model) for model in aligned.models},
         effects=effects(aligned),
+        variance=findings.variance,
         aligned=aligned,
         folders=folders,
         requirements=outcomes(requirements, findings.uncertainty, findings.f1_by_gold),

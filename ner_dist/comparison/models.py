@@ -1,7 +1,8 @@
 """Group runs and files into models A, B, ..., each with one run or with runs of different seeds.
 
 Runs whose recipes differ only in `train.seed` form one model: a difference between two single runs may be due
-to their seeds.
+to their seeds. Those that differ in `data.resample` too are its refits, which show how it varies with the
+training set; no figure of the model is made of them.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class ComparedModel:
     own: list[Predictions] = field(default_factory=list)
     headline: list[HeadlineFigures] = field(default_factory=list)
     """Scores that each run reports."""
+    refits: list[Predictions] = field(default_factory=list)
+    """Predictions of runs on training sets that were drawn with replacement (`data.resample`)."""
 
 
 def models_of(
@@ -82,6 +85,7 @@ def models_of(
         check_renaming(renaming, {f"{letter} has": types for letter, types in known.items()})
         for model in models.values():
             model.own = [run.rename(renaming) for run in model.own]
+            model.refits = [run.rename(renaming) for run in model.refits]
     _set_names(models, names or {})
     return models
 
@@ -137,10 +141,10 @@ def _source(path: Path) -> Run | Path:
 
 
 def _by_recipe(sources: list[Run | Path]) -> list[list[Run | Path]]:
-    groups: list[tuple[Recipe | None, dict[int | None, Run | Path]]] = []
+    groups: list[tuple[Recipe | None, dict[tuple[int | None, int | None], Run | Path]]] = []
     for source in sources:
         if isinstance(source, Path):
-            groups.append((None, {None: source}))
+            groups.append((None, {(None, None): source}))
             continue
         if not source.recipe.exists():
             raise UserError(
@@ -152,25 +156,45 @@ def _by_recipe(sources: list[Run | Path]) -> list[list[Run | Path]]:
         seed = recipe.train.seed
         runs = next((runs for other, runs in groups if other and _same_but_for_seed(other, recipe)), None)
         if runs is None:
-            groups.append((recipe, {seed: source}))
-        elif isinstance(twin := runs.get(seed), Run):
+            groups.append((recipe, {(seed, recipe.data.resample): source}))
+        elif isinstance(twin := runs.get((seed, recipe.data.resample)), Run):
             twice = source.folder.resolve() == twin.folder.resolve()
             what = "is named twice" if twice else f"has seed {seed} of {recipe.name}, as has {twin.folder}"
             raise UserError(what, where=str(source.folder), fix="name one of them")
         else:
-            runs[seed] = source
+            runs[seed, recipe.data.resample] = source
     return [list(runs.values()) for _, runs in groups]
 
 
 def _same_but_for_seed(one: Recipe, other: Recipe) -> bool:
-    return set(differing_keys(one, other)) <= {"train.seed"}
+    return set(differing_keys(one, other)) <= {"train.seed", "data.resample"}
+
+
+def _without_refits(runs: list[Run]) -> tuple[list[Run], list[Run]]:
+    """The runs of a model on all of its training sentences, and its refits.
+
+    Runs that are all on one draw are no refits: they are seeds of this draw.
+    """
+    if len(runs) == 1:
+        return runs, []
+    draws = {run: load_recipe(run.recipe).data.resample if run.recipe.exists() else None for run in runs}
+    if len({*draws.values()}) == 1:
+        return runs, []
+    whole = [run for run in runs if draws[run] is None]
+    if not whole:
+        raise UserError(
+            "the runs of one model are all on draws of its training sentences",
+            where=", ".join(printable(run.folder) for run in runs),
+            fix="name a run without data.resample too",
+        )
+    return whole, [run for run in runs if draws[run] is not None]
 
 
 def _read(sources: list[Run | Path], repair: Repair, split: str) -> ComparedModel:
     source = sources[0]
     if isinstance(source, Path):
         return _read_files([path for path in sources if isinstance(path, Path)], repair, split)
-    runs = [run for run in sources if isinstance(run, Run)]
+    runs, refits = _without_refits([run for run in sources if isinstance(run, Run)])
     results = [_results(run, split) for run in runs]
     own = [
         read_run(run, result["labels"], split=split, repair=repair)
@@ -185,6 +209,7 @@ def _read(sources: list[Run | Path], repair: Repair, split: str) -> ComparedMode
         seeds=[load_recipe(run.recipe).train.seed if run.recipe.exists() else None for run in runs],
         own=own,
         headline=[_headline(result) for result in results],
+        refits=[read_run(run, _results(run, split)["labels"], split=split, repair=repair) for run in refits],
     )
 
 

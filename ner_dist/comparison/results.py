@@ -20,6 +20,7 @@ from ner_dist.comparison.requirements import RequirementOutcome
 from ner_dist.comparison.scores import Scores
 from ner_dist.comparison.third_models import ThirdModel
 from ner_dist.comparison.trainings import TrainingInfo
+from ner_dist.comparison.variance import VarianceParts
 from ner_dist.evaluation.json_form import INLINE, INTERNAL, OPTIONAL, as_json, key
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ class Comparison:
     calibration: dict[str, Calibration | None]
     """None for a model whose probabilities are not stored."""
     effects: dict[str, DataEffect]
+    variance: dict[str, VarianceParts]
+    """By model with refits: what makes its F1 vary."""
     aligned: AlignedPredictions = field(repr=False, metadata=INTERNAL)
     """Predictions of every run on the shared types and sentences."""
     folders: dict[str, list[Run | None]] = field(repr=False, metadata=INTERNAL)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ner_dist.comparison.gap_text import gap_sentence
 from ner_dist.comparison.results import Headline, ModelInfo, SharedScores, Verdict
+from ner_dist.comparison.variance import variance_sentence
 from ner_dist.formatting import counted, joined, level, p_value, signed
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ner_dist.comparison.decomposition import Decomposition
     from ner_dist.comparison.left_out import AlignmentSummary
     from ner_dist.comparison.third_models import ThirdModel
+    from ner_dist.comparison.variance import VarianceParts
     from ner_dist.evaluation.metrics import PrecisionRecallF1
 
 FEW = 30
@@ -36,6 +38,7 @@ class Findings:
     decomposition: dict[str, Decomposition]
     uncertainty: Uncertainty
     third_models: list[ThirdModel] = field(default_factory=list)
+    variance: dict[str, VarianceParts] = field(default_factory=dict)
 
     def support(self, name: str) -> int:
         """Number of gold entities of a type, the same for all models."""
@@ -189,6 +192,7 @@ def _settle(findings: Findings, pair: PairDifferences) -> list[str]:
 def _caveats(findings: Findings) -> list[str]:
     """Warnings against conclusions that the figures do not support."""
     caveats = [*findings.alignment.harder]
+    caveats += [variance_sentence(model, parts) for model, parts in findings.variance.items()]
     if findings.alignment.copies_unknown:
         caveats.append(
             "The files hold no words, so it cannot be known whether some sentences are copies of others; "

@@ -149,6 +149,8 @@ def _key(recipe: Recipe, config: PretrainedConfig, splits: Collection[str] | Non
     from ner_dist.data.sources import source_stamp
 
     data = recipe.data.model_dump(mode="json", exclude={"cache_dir", "max_file_gb"})
+    if data["resample"] is None:  # the key of data that is not drawn is older than `resample`
+        del data["resample"]
     settings = {
         "format": _FORMAT,
         "data": data,

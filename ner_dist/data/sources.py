@@ -20,6 +20,7 @@ from ner_dist.data.entities import check_train, count_entities
 from ner_dist.data.hub import is_saved_to_disk
 from ner_dist.data.mixture import as_data, read_sources
 from ner_dist.data.one_source import SYNTHETIC, check_one_file, is_files, is_one_file, read_source
+from ner_dist.data.resampled import resampled
 from ner_dist.data.split_files import SPLITS, files_if_any, files_of, has_files, read_with
 from ner_dist.errors import UserError
 
@@ -53,6 +54,9 @@ def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:
     cleaned = clean(read.splits, data, counts=counts)
     found = {name: cleaned[name] for name in wanted}
     check_train(found, read.labels, rows=read.rows, data=data, before=read.splits)
+    if data.resample is not None and "train" in found:
+        found["train"] = resampled(found["train"], data.resample)
+        counts["train_sentences"], counts["train_words"] = len(found["train"]), len(found["train"].tags)
     count_entities(found, read.labels, counts=counts)
     return Corpus(
         splits=found,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ner_dist import formatting
 from ner_dist.report import error_tables, model_tables, tables
 from ner_dist.report.charts import curves, forest
+from ner_dist.report.charts.variance import variance
 from ner_dist.report.charts.waterfall import waterfall
 from ner_dist.report.ranking import ranking
 from ner_dist.report.render import page
@@ -25,6 +26,7 @@ SECTIONS = {
     "gap": "The gap",
     "ground": "Same ground",
     "types": "Types",
+    "variance": "Chance",
     "curves": "Training",
     "errors": "Errors",
     "calibration": "Calibration",
@@ -53,6 +55,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
             forest.differences(comparison, pair, name=f"forest-{i}")
             for i, pair in enumerate(comparison.uncertainty.differences)
         ],
+        "variance": variance(comparison),
         "learning": curves.curves(events, curves.LEARNING, models),
         "cost": curves.curves(events, curves.COST, models),
     }
@@ -72,6 +75,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
     }
     explorer = explorer_parts(comparison.aligned, tables.titles(comparison.runs))
     absent = {
+        "variance": not comparison.variance,
         "curves": not (charts["learning"] or charts["cost"] or not_drawn),
         "errors": not own["kinds"],
         "calibration": not own["kinds"],

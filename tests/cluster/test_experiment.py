@@ -35,8 +35,9 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def planned(*arguments, seeds=None, out="exp", third=None, **options):
-    return plan_experiment(arguments, seeds=seeds, out=out, options=SubmitOptions(**options), third=third)
+def planned(*arguments, seeds=None, out="exp", third=None, refits=None, **options):
+    submitted = SubmitOptions(**options)
+    return plan_experiment(arguments, seeds=seeds, out=out, options=submitted, third=third, refits=refits)
 
 
 def command(*arguments):
@@ -262,3 +263,22 @@ class TestThirdModels:
         assert "`labels: all` names no types" in refused(other, FULL, third="one")
         assert "and 3 are named" in refused(FULL, other, SUBSET, third="one")
         assert "would be the same for all models" in refused(FULL, other, "labels=[PER]", third="one")
+
+
+class TestRefits:
+    def test_each_recipe_is_trained_on_draws_of_its_sentences(self):
+        experiment = planned(FULL, SUBSET, seeds="1,2", refits=3)
+        assert [run.folder for run in experiment.runs[4:]] == [
+            f"exp/{name}/refit-{draw}" for name in ("full", "subset") for draw in (1, 2, 3)
+        ]
+        recipes = [load_recipe(run.recipe, run.overrides) for run in experiment.runs]
+        assert [recipe.data.resample for recipe in recipes] == [None] * 4 + [1, 2, 3] * 2
+        # Refits of one recipe differ in their seeds too, as runs do.
+        assert len({recipe.train.seed for recipe in recipes[4:7]}) == 3
+        assert all(run.folder in experiment.compare_command("7") for run in experiment.runs)
+
+    def test_seeds_to_compare_with_are_asked_for(self):
+        assert "and two seeds or more" in refused(FULL, SUBSET, refits=3)
+        assert "and two seeds or more" in refused(FULL, SUBSET, seeds="1", refits=3)
+        said = refused(FULL, SUBSET, "data.resample=4", seeds="1,2", refits=3)
+        assert "trains on a draw of its sentences already" in said
