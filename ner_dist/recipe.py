@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+
+def _at_most(most: int) -> AfterValidator:
+    """A check that nobody meets by accident: what is larger would fill the memory, or any other table."""
+
+    def check(value: int) -> int:
+        if value > most:
+            raise ValueError(f"{value:.3g} is more than {most:,}")
+        return value
+
+    return AfterValidator(check)
+
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 FileName = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Positive = Annotated[int, Field(gt=0, le=10**12)]
-Sentences = Annotated[int, Field(gt=0, le=10**7)]
+Positive = Annotated[int, Field(gt=0), _at_most(10**12)]
+Sentences = Annotated[int, Field(gt=0), _at_most(10**7)]
 Rate = Annotated[float, Field(gt=0)]
 Auto = Literal["auto"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -45,11 +57,11 @@ LINE_SHARE = 64
 class ScratchModel(Section):
     """Shape of the RoBERTa model that `model.name: scratch` trains from random weights."""
 
-    vocab_size: Annotated[int, Field(ge=300, le=10**7)] = 4000
+    vocab_size: Annotated[int, Field(ge=300), _at_most(10**7)] = 4000
     """Number of subwords in the byte-level BPE vocabulary, which is trained on the training split."""
     hidden_size: Positive = 128
     """Width of the hidden states; a multiple of `heads`."""
-    layers: Annotated[int, Field(gt=0, le=1000)] = 2
+    layers: Annotated[int, Field(gt=0), _at_most(1_000)] = 2
     """Number of transformer layers."""
     heads: Positive = 4
     """Number of attention heads in each layer."""
@@ -230,7 +242,7 @@ class Data(Reading):
     """Drop training sentences that also occur in validation or test. They are counted in any case."""
     max_length: Annotated[int, Field(ge=8)] | None = None
     """Longest input in subwords, special tokens included. null: the longest that the model accepts."""
-    window_overlap: Annotated[int, Field(ge=0, le=10**12)] = 64
+    window_overlap: Annotated[int, Field(ge=0), _at_most(10**12)] = 64
     """Number of subwords shared by neighbouring windows of a sentence that is too long for one input."""
     cache_dir: str | None = None
     """Folder for prepared data. null: $NER_DIST_CACHE or ~/.cache/ner_dist."""
