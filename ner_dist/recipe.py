@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+
+def _at_most(most: int) -> AfterValidator:
+    """A check that nobody meets by accident: what is larger would fill the memory, or any other table."""
+
+    def check(value: int) -> int:
+        if value > most:
+            raise ValueError(f"{value:.3g} is more than {most:,}")
+        return value
+
+    return AfterValidator(check)
+
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 FileName = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0), _at_most(10**12)]
+Sentences = Annotated[int, Field(gt=0), _at_most(10**7)]
 Rate = Annotated[float, Field(gt=0)]
 Auto = Literal["auto"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -31,6 +44,8 @@ SCRATCH = "scratch"
 """The `model.name` that trains an encoder from random weights."""
 AUTO_KEYS = ("epochs", "batch_tokens", "learning_rate")
 """The keys of `train` that may be `auto`, because a good value depends on the data set."""
+MOST_MICRO_BATCHES = 1_000_000
+"""Of one step; the plan of an epoch is a table of them."""
 SMALLEST_STEP = 1024
 """Padded subwords of the smallest step that `train.batch_tokens: auto` chooses."""
 MAX_FILE_GB = 4.0
@@ -42,11 +57,11 @@ LINE_SHARE = 64
 class ScratchModel(Section):
     """Shape of the RoBERTa model that `model.name: scratch` trains from random weights."""
 
-    vocab_size: Annotated[int, Field(ge=300)] = 4000
+    vocab_size: Annotated[int, Field(ge=300), _at_most(10**7)] = 4000
     """Number of subwords in the byte-level BPE vocabulary, which is trained on the training split."""
     hidden_size: Positive = 128
     """Width of the hidden states; a multiple of `heads`."""
-    layers: Positive = 2
+    layers: Annotated[int, Field(gt=0), _at_most(1_000)] = 2
     """Number of transformer layers."""
     heads: Positive = 4
     """Number of attention heads in each layer."""
@@ -123,11 +138,11 @@ class Synthetic(Section):
 
     seed: int = 0
     """Random seed of the corpus; another seed gives another corpus."""
-    train: Positive = 6000
+    train: Sentences = 6000
     """Number of training sentences."""
-    validation: Positive = 800
+    validation: Sentences = 800
     """Number of validation sentences."""
-    test: Positive = 1200
+    test: Sentences = 1200
     """Number of test sentences."""
 
 
@@ -230,7 +245,7 @@ class Data(Reading):
     training on another set like this one. null: train on each sentence once."""
     max_length: Annotated[int, Field(ge=8)] | None = None
     """Longest input in subwords, special tokens included. null: the longest that the model accepts."""
-    window_overlap: Annotated[int, Field(ge=0)] = 64
+    window_overlap: Annotated[int, Field(ge=0), _at_most(10**12)] = 64
     """Number of subwords shared by neighbouring windows of a sentence that is too long for one input."""
     cache_dir: str | None = None
     """Folder for prepared data. null: $NER_DIST_CACHE or ~/.cache/ner_dist."""
@@ -331,6 +346,11 @@ class Train(Section):
             raise ValueError(
                 f"micro_batch_tokens {self.micro_batch_tokens} exceeds batch_tokens {self.batch_tokens}; "
                 "lower the one or raise the other"
+            )
+        if self.batch_tokens != "auto" and self.micro_batches > MOST_MICRO_BATCHES:
+            raise ValueError(
+                f"batch_tokens make {self.micro_batches:,} micro-batches, and {MOST_MICRO_BATCHES:,} are "
+                "planned at most; raise micro_batch_tokens or lower batch_tokens"
             )
         return self
 

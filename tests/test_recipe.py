@@ -297,6 +297,32 @@ class TestHostileYaml:
         text = MINIMAL.replace("name:", "name: &n", 1)
         assert load_recipe(write(f"{text}labels: [*n]\n")).labels == [load_recipe(write(text)).name]
 
+    @pytest.mark.parametrize(
+        ("override", "what"),
+        [
+            (
+                "train.batch_tokens=1000000000000000000",
+                "`train.batch_tokens`: 1e+18 is more than 1,000,000,000,000",
+            ),
+            ("evaluation.batch_tokens=" + "9" * 40, "`evaluation.batch_tokens`: 1e+40 is more than"),
+            (
+                "train.batch_tokens=999999999999",
+                "make 488,281,250 micro-batches, and 1,000,000 are planned at most",
+            ),
+            (
+                "model.scratch.vocab_size=1000000000000",
+                "`model.scratch.vocab_size`: 1e+12 is more than 10,000,000",
+            ),
+            ("model.scratch.layers=1000000000", "`model.scratch.layers`: 1e+09 is more than 1,000"),
+            ("data.synthetic.train=1000000000000", "`data.synthetic.train`: 1e+12 is more than 10,000,000"),
+        ],
+    )
+    def test_a_size_without_end(self, write, override, what):
+        with pytest.raises(UserError) as found:
+            load_recipe(write(MINIMAL), [override])
+        assert what in str(found.value)
+        assert f"override {override}" in str(found.value)
+
     def test_a_key_that_is_given_twice(self, write, log_lines):
         assert load_recipe(write(MINIMAL), ["train.epochs=1", "train.epochs=2"]).train.epochs == 2
         assert log_lines == ["override train.epochs=1 is not used: train.epochs=2 comes after it"]
@@ -391,7 +417,7 @@ text = st.text(printable, min_size=1, max_size=12) | st.sampled_from(
     ["no", "1e5", "null", "~", "12", "1_0", "0x1f", "é"]
 )
 rate = st.floats(1e-12, 1e3, exclude_min=True)
-positive = st.integers(1, 2**40)
+positive = st.integers(1, 10**12)
 recipes = st.builds(
     recipe,
     name=st.from_regex(

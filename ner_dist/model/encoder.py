@@ -68,6 +68,8 @@ def load_config(settings: Model) -> PretrainedConfig:
             settings.name, revision=settings.revision, trust_remote_code=False
         )
         check_size(result, name=settings.name)
+        # Nobody looks at these, and not every kernel has them.
+        result.output_attentions = result.output_hidden_states = False
     # A broken config.json raises whatever the model's validation raises.
     except Exception as error:
         raise cannot_load(settings.name, error) from None

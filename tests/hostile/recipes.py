@@ -196,7 +196,8 @@ OTHERS = (
     *("a" * 300, "x" * 5_000, "[O]", "[B-PER]", "[PER, PER]", "{train: /etc/passwd}", "{train: /dev/zero}"),
     *("{PER: -1}", "{PER: .inf}", "{O: 0, PER: 0}", "{train: null}", "[{path: synthetic}]", "[{path: [}]"),
 )
-ENDLESS = {"train.max_steps": {str(2**31), str(2**63 - 1), "10", str(10**12)}}
+_LONG = {str(2**31), str(10**12), "null", "~", "1_000", "auto"}
+ENDLESS = {"train.max_steps": _LONG, "model.scratch.layers": {"1_000"}}
 """What is no mistake, but trains for a long time."""
 
 
