@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -50,8 +51,21 @@ def train(
     sys.exit(main([recipe, *(overrides or [])]))
 
 
-def prepare(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+def prepare(
+    recipe: RecipeArgument,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of threads that tokenise; all cores if not given. The result is the same.",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
     """Download and tokenise a recipe's data and model, before a job holds GPUs."""
+    if workers is not None:
+        # The tokenizer's own threads, which it starts with its first batch.
+        os.environ["RAYON_NUM_THREADS"] = str(workers)
     from ner_dist.recipe_file import load_recipe
     from ner_dist.runtime.accelerator import set_up_logging
     from ner_dist.training.inputs import fetch

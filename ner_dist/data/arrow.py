@@ -31,14 +31,17 @@ _WORDS = "text"
 _TAGS = "text or whole numbers"
 
 
-def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str] | None = None) -> Rows:
+def rows_from_table(
+    table: pa.Table, data: Data, *, file: str, columns: list[str] | None = None, first_row: int = 0
+) -> Rows:
     """Rows from an Arrow table with a list of words and a list of tags in each row.
 
     Args:
-        table: read from Parquet, or the table under a Hugging Face dataset.
+        table: some rows of a Parquet file, or of the table under a Hugging Face dataset.
         data: names the columns and the language.
         file: name of the table in messages.
         columns: names of all columns, if `table` holds only some.
+        first_row: number of rows before these.
     """
     import pyarrow.compute as pc
 
@@ -54,7 +57,7 @@ def rows_from_table(table: pa.Table, data: Data, *, file: str, columns: list[str
             raise UserError(what, where=file, fix="rename all but one")
     read = table.num_rows
     languages: Counter[str] = Counter()
-    line_numbers = np.arange(1, read + 1)
+    line_numbers = np.arange(1, read + 1) + first_row
     if data.language is not None:
         spoken = _languages(table[data.language_column], data, file)
         for item in pc.value_counts(spoken).to_pylist():

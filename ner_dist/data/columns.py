@@ -71,13 +71,29 @@ class Remarks:
             )
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What a piece of a file says of the next."""
+
+    separator: str
+    width: int
+    """Number of columns."""
+    names: tuple[str, ...] | None
+    numbered: int | None
+    """As in `Columns`."""
+    next_line: int
+    """Number of lines before the next piece, which begins behind a line end."""
+    document: str | None
+    """What the last document is called."""
+
+
 def cut(
     text: str,
     path: Path,
     *,
     separator: str | None = None,
     tags: int = -1,
-    after: Columns | None = None,
+    after: Layout | None = None,
     remarks: Remarks | None = None,
 ) -> Columns:
     """Cut a CoNLL file, or a piece of one, into columns.
@@ -88,7 +104,7 @@ def cut(
         separator: text between columns, or `tab` or `whitespace`; None means tabs if the lines contain tabs,
             and otherwise white space.
         tags: index of a tag column, which tells a word `#` from a comment; -1 is the last.
-        after: the piece before this one, which decides separator, number and names of the columns.
+        after: of the piece before this one, if there is one.
         remarks: is told what the log is to say of the file; None logs it at once.
 
     Raises:
@@ -98,7 +114,7 @@ def cut(
 
     text = with_unix_ends(text)
     stated = _GLOBAL_COLUMNS.search(text) if after is None and "global.columns" in text else None
-    cells = Cells.cut(text, separator if after is None else after.cells.separator)
+    cells = Cells.cut(text, separator if after is None else after.separator)
     first_line = 0 if after is None else after.next_line
     documents = pc.starts_with(cells.lines, START).to_numpy(zero_copy_only=False)
     comments = find_comments(cells, documents, tags)
@@ -130,7 +146,7 @@ def cut(
     marks = document_marks(
         *(cells.lines, documents, comments, path),
         first_line=first_line,
-        before=None if after is None or after.marks is None else after.marks.last,
+        before=None if after is None else after.document,
     )
     numbered = None if after is None else after.numbered
     return Columns(path, cells, at, breaks, names, marks, first_line, numbered, remarks)
@@ -158,9 +174,16 @@ class Columns:
     """Is told what the log is to say of the file; None logs it at once."""
 
     @property
-    def next_line(self) -> int:
-        """Number of lines before the next piece, which begins behind a line end."""
-        return self.first_line + len(self.cells.lines) - 1
+    def layout(self) -> Layout:
+        """What this piece says of the next."""
+        return Layout(
+            separator=self.cells.separator,
+            width=self.width,
+            names=self.names,
+            numbered=self.numbered,
+            next_line=self.first_line + len(self.cells.lines) - 1,
+            document=None if self.marks is None else self.marks.last,
+        )
 
     @property
     def width(self) -> int:
@@ -314,7 +337,7 @@ def _header(cells: Cells, line: int) -> tuple[str, ...] | None:
 
 
 def _check_widths(
-    cells: Cells, at: np.ndarray, path: Path, first_line: int, *, named: int | None, after: Columns | None
+    cells: Cells, at: np.ndarray, path: Path, first_line: int, *, named: int | None, after: Layout | None
 ) -> None:
     """Refuse a line whose number of columns differs from `# global.columns`, or from most lines."""
     if not len(at):

@@ -77,7 +77,8 @@ def _pieces(path: Path, data: Data) -> Iterator[Rows]:
         whole = cut(
             *(text, _named(path)), separator=data.separator, tags=number, after=before, remarks=remarks
         )
-        columns = before = without_ranges(whole)
+        columns = without_ranges(whole)
+        before = columns.layout
         if roles is None:
             roles = _roles(columns, data)
         tokens = _words(columns, roles)

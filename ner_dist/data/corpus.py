@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, compress, islice
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LONGEST_WORD = 1_000_000
 """Characters of a word; a tokenizer takes some hundred bytes of memory for each."""
+_SHOWN = 10
+"""Sentences that messages may quote."""
 _CUT = "see whether the words are in another column, or cut it into words"
 # Python refuses to read numbers of thousands of digits.
 _DIGITS = 20
@@ -138,6 +140,20 @@ class Rows:
     """int64 [W, 2]: start and end of every word in the text of its document, in code points."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Number of annotations that are not read, by kind, in formats with many files."""
+
+    def beginning(self) -> Rows:
+        """What messages say of the first words, without the others."""
+        sentences, words = self.offsets[:_SHOWN], slice(0, int(self.offsets[:_SHOWN][-1]))
+        return replace(
+            self,
+            tokens=self.tokens[: len(sentences) - 1],
+            tags=self.tags[words].copy(),
+            offsets=sentences,
+            line_numbers=self.line_numbers[: len(sentences) - 1],
+            word_lines=None if self.word_lines is None else self.word_lines[words].copy(),
+            documents=None,
+            chars=None if self.chars is None else self.chars[words].copy(),
+        )
 
     def origin(self) -> Places:
         """`file:line` or `file:row N` of every sentence."""

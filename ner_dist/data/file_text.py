@@ -26,7 +26,7 @@ HEAD = 1 << 16
 GZIP_MAGIC = b"\x1f\x8b"
 GIGABYTE = 10**9
 _PIECE = 1 << 20
-_PART = 1 << 24
+_PART = 1 << 23
 """Bytes of a text that are read as one piece, at least."""
 
 

@@ -39,7 +39,7 @@ class Read:
     splits: dict[str, Split]
     counts: dict[str, int | str]
     rows: dict[str, list[Rows]]
-    """Where the splits come from, for messages."""
+    """The first sentences of every file, for messages."""
 
 
 def read_source(data: Data, names: list[str]) -> Read:
@@ -70,6 +70,7 @@ def read_source(data: Data, names: list[str]) -> Read:
     for name, parts in rows.items():
         _count_rows(name, parts, data, counts)
     labels, splits, of_tags = labelled(rows, data)
+    rows = {name: [part.beginning() for part in parts] for name, parts in rows.items()}
     counts |= of_tags
     labels = correct(splits, labels, data, counts=counts)
     if cut:

@@ -6,24 +6,28 @@ JSON values, so that every format of rows is found in them too: spans as structs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.arrow import class_names, rows_from_table, stated_feature
-from ner_dist.data.file_text import check_size, most_bytes, read_bytes, too_large
+from ner_dist.data.file_text import GZIP_MAGIC, check_size, most_bytes, read_bytes, too_large
+from ner_dist.data.gathered import gathered
 from ner_dist.data.json_files import content_of_rows
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ner_dist.data.corpus import Rows
     from ner_dist.data.formats.form import Content
     from ner_dist.recipe import Data
 
 _BATCH = 1 << 10
 """Rows of a Parquet file that are read at once."""
+_BATCHES = 64
+"""Batches that become words and tags at a time."""
 _VALUE = 4
 """Bytes that a value takes in memory, at least."""
 
@@ -37,10 +41,11 @@ def read_parquet(path: Path, data: Data) -> Content:
     with parquet_errors(path):
         file = _parquet_file(path, data)
         names = file.schema_arrow.names
-        wanted = {data.tokens_column, data.tags_column, data.language_column, data.document_column}
-        plain = _has_lists(file.schema_arrow, data)
-        table = _read_bounded(file, [name for name in names if name in wanted] if plain else None, path, data)
-    return content_of_table(table, data, file=str(path), columns=names)
+        if not _has_lists(file.schema_arrow, data):
+            return content_of_table(_whole(file, path, data), data, file=str(path))
+    wanted = {data.tokens_column, data.tags_column, data.language_column, data.document_column}
+    tables = _bounded_tables(file, [name for name in names if name in wanted], path, data)
+    return _rows_of_tables(tables, data, file=str(path), columns=names)
 
 
 def first_rows_of_parquet(path: Path, number: int) -> list[dict[str, Any]]:
@@ -74,36 +79,65 @@ def _parquet_file(path: Path, data: Data | None) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # Into the memory, where a change to the file while it is read, or a gzipped one, does no harm.
+    check_size(path, data)
+    with path.open("rb") as raw:
+        zipped = raw.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    if not zipped:
+        # Not mapped into memory: a file that is cut off while it is read would end the process.
+        return pq.ParquetFile(pa.OSFile(str(path)))
     return pq.ParquetFile(pa.BufferReader(read_bytes(path, data)))
 
 
-def _read_bounded(file: Any, columns: list[str] | None, path: Path, data: Data) -> pa.Table:
-    """Read a Parquet file up to `data.max_file_gb`: one of a kilobyte may hold gigabytes.
+def _whole(file: Any, path: Path, data: Data) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.concat_tables(_bounded_tables(file, None, path, data))
+
+
+def _bounded_tables(file: Any, columns: list[str] | None, path: Path, data: Data) -> Iterator[pa.Table]:
+    """Read a Parquet file up to `data.max_file_gb`, some rows at a time: a kilobyte may hold gigabytes.
+
+    Yields:
+        At least one table.
 
     Raises:
-        UserError: it holds more.
+        UserError: it holds more, or is damaged.
     """
     import pyarrow as pa
 
-    most = most_bytes(data)
-    # One row may hold a list of a billion items, stored as one item and a count.
-    size, batches = _VALUE * _stated_values(file.metadata, columns), []
-    if size <= most:
-        size = 0
-        for batch in file.iter_batches(_BATCH, columns=columns):
-            batches.append(batch)
-            size += batch.nbytes
-            if size > most:
-                break
-    if size > most:
-        raise too_large("the table holds", path, data)
-    schema = file.schema_arrow
+    most, schema = most_bytes(data), file.schema_arrow
     if columns is not None:
         schema = pa.schema([field for field in schema if field.name in columns], metadata=schema.metadata)
-    table = pa.Table.from_batches(batches, schema=batches[0].schema if batches else schema)
-    table.validate(full=True)  # Arrow takes text that is not UTF-8 as it comes
-    return table.replace_schema_metadata(schema.metadata)
+    with parquet_errors(path):
+        # One row may hold a list of a billion items, stored as one item and a count.
+        if _VALUE * _stated_values(file.metadata, columns) > most:
+            raise too_large("the table holds", path, data)
+        size, several = 0, list[pa.Table]()
+        for batch in file.iter_batches(_BATCH, columns=columns):
+            size += batch.nbytes
+            if size > most:
+                raise too_large("the table holds", path, data)
+            table = pa.Table.from_batches([batch]).replace_schema_metadata(schema.metadata)
+            table.validate(full=True)  # Arrow takes text that is not UTF-8 as it comes
+            if len(several) == _BATCHES:
+                yield pa.concat_tables(several)
+                several = []
+            several.append(table)
+        yield pa.concat_tables(several or [schema.empty_table()])
+
+
+def _rows_of_tables(
+    tables: Iterable[pa.Table], data: Data, *, file: str, columns: list[str] | None = None
+) -> Rows:
+    """The rows of tables that follow each other in a file; the arguments are those of `content_of_table`."""
+
+    def pieces() -> Iterator[Rows]:
+        first = 0
+        for table in tables:
+            yield rows_from_table(table, data, file=file, columns=columns, first_row=first)
+            first += table.num_rows
+
+    return gathered(pieces(), data)
 
 
 def _stated_values(metadata: Any, columns: list[str] | None) -> int:
@@ -159,7 +193,9 @@ def content_of_table(table: pa.Table, data: Data, *, file: str, columns: list[st
         UserError: it holds no words and tags and no known format.
     """
     if _has_lists(table.schema, data) or not _may_hold_others(table.schema):
-        return rows_from_table(table, data, file=file, columns=columns)
+        starts = range(0, max(1, table.num_rows), _BATCH * _BATCHES)
+        tables = (table.slice(start, _BATCH * _BATCHES) for start in starts)
+        return _rows_of_tables(tables, data, file=file, columns=columns)
     names = {column: _names_in(table.schema, column) for column in table.column_names}
     rows = (
         {column: _objects(cell, names[column]) for column, cell in row.items()}

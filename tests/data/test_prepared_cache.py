@@ -181,6 +181,18 @@ def test_a_killed_preparation_goes_on_where_it_was(tmp_path, cached, split, afte
     assert len(list((tmp_path / "cache" / "prepared").iterdir())) == 2
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_number_of_threads_makes_no_difference(tmp_path, cached, workers):
+    settings = recipe(tmp_path)
+    command = [sys.executable, "-m", "ner_dist.cli", "prepare", str(tmp_path / "tiny.yaml"), *SYNTHETIC]
+    command += [f"output_dir={tmp_path / 'run'}", f"data.cache_dir={tmp_path / 'cache'}"]
+    environment = os.environ | {"TOKENIZERS_PARALLELISM": "true"}
+    subprocess.run([*command, "--workers", str(workers)], env=environment, check=True)
+    made = prepared(settings)
+    assert not made.just_made and contents(made.folder) == cached[2]
+
+
 def test_what_was_written_of_other_words_is_not_gone_on_with(tmp_path, cached):
     settings = recipe(tmp_path)
     killed(settings, after=5)
