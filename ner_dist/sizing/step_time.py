@@ -164,13 +164,14 @@ def _update_seconds(
     if launch.strategy == "one":
         return 40 * shape.parameters / rates.memory
     if launch.strategy == "ddp":
-        # Gradients are copied into the buckets and back.
-        return (40 + 16 * (world > 1)) * shape.parameters / rates.memory
+        # Gradients stay in the buckets, and are set to zero there.
+        return (40 + 4 * (world > 1)) * shape.parameters / rates.memory
     reductions = turns if launch.stage > 1 else 1
-    copies = reductions * 8 * e * shape.parameters + 2 * e * shape.parameters
+    copies = reductions * (e + 28) * shape.parameters + 2 * e * shape.parameters
     mine = shape.parameters / world
     # Allocated every time: bucket and flat copy; under stage 3 gathered weights, flat copy, gloo's copy.
-    allocated = reductions * (3 if launch.stage == 3 else 2) * e * shape.parameters / rates.fresh
+    fresh_bytes = 8 + (e if launch.stage == 3 else 0)
+    allocated = reductions * fresh_bytes * shape.parameters / rates.fresh
     if not launch.offload:
         return (copies + 40 * mine) / rates.memory + allocated
     moved = (turns * 4 + e + turns * e) * mine

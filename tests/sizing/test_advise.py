@@ -134,8 +134,9 @@ def test_bytes_of_each_strategy_in_units_of_the_parameters():
         for name, half in (("ddp", False), ("zero1", True), ("zero2", True), ("zero3", True))
     }
     units = {name: value / (shape().parameters / 2) for name, value in sent.items()}
-    assert units["ddp"] == 8 and units["zero1"] == 6 and units["zero2"] == 14
-    assert units["zero3"] == pytest.approx(3 * 4, rel=0.02)
+    # Gradients in fp32 and all-reduced, weights in 16 bits: 8 + 2, 3 * 8 + 2, 3 * (4 + 2).
+    assert units["ddp"] == 8 and units["zero1"] == 10 and units["zero2"] == 26
+    assert units["zero3"] == pytest.approx(3 * 6, rel=0.02)
 
 
 @given(
@@ -176,7 +177,7 @@ def test_a_v100_takes_fp16_and_an_a100_bf16():
 
 
 def test_sharding_is_chosen_where_nothing_else_fits():
-    chosen = choose(size_all(recipe(), shape(), WORKLOAD, hardware(memory=2.6e9)))
+    chosen = choose(size_all(recipe(), shape(), WORKLOAD, hardware(memory=2.4e9)))
     assert chosen.launch.strategy == "zero"
     assert choose(size_all(recipe(), shape(), WORKLOAD, hardware(memory=1.5e9))) is None
     notes = remarks(None, recipe(), shape(), WORKLOAD, hardware(memory=1.5e9))
