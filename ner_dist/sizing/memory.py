@@ -53,6 +53,8 @@ class Memory:
     """Of communication and the device; and what another moment needs beyond the activations."""
     host: float = 0.0
     """In the machine's main memory, for each rank."""
+    scoring: float = 0.0
+    """In all while the finished model is scored: fp32 weights on every rank. Not part of `total`."""
 
     @property
     def total(self) -> float:
@@ -91,6 +93,8 @@ def memory_of(
     tokens: int,
     on_gpu: bool = True,
     checkpointing: bool = False,
+    scored_tokens: int = 0,
+    freed: bool = True,
 ) -> Memory:
     """The peak of one rank that runs micro-batches of `tokens` padded subwords, several a step.
 
@@ -103,6 +107,8 @@ def memory_of(
         tokens: of a micro-batch.
         on_gpu: whether buffers are allocated as asked; on a CPU their pages come when touched.
         checkpointing: recompute each layer's activations in the backward pass.
+        scored_tokens: padded subwords of a forward pass of scoring.
+        freed: whether the training is freed before its model is scored at the end.
     """
     held = _HELD[launch.strategy](launch, shape, precision=precision, world=world, on_gpu=on_gpu)
     e = 2 if dtypes_of(launch, precision) == "half" else 4
@@ -112,13 +118,17 @@ def memory_of(
     more = max(held.backward + activations, fresh_gradient, held.reduction)
     throughout = held.weights + held.gradients + held.optimiser + held.always
     more = max(more, held.setup - throughout)
+    overhead = GPU_OVERHEAD if on_gpu else 0.0
+    # A forward pass without gradients holds few of its largest tensors at a time.
+    scoring = 4 * shape.parameters + 4 * scored_tokens * cost.largest_per_token + overhead
     return Memory(
         weights=held.weights,
         gradients=held.gradients,
         optimiser=held.optimiser,
         activations=activations,
-        buffers=held.always + more - activations + (GPU_OVERHEAD if on_gpu else 0.0),
+        buffers=held.always + more - activations + overhead,
         host=held.host,
+        scoring=scoring if freed else throughout + scoring,
     )
 
 

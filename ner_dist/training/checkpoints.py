@@ -128,12 +128,13 @@ class Checkpoints:
             with writing(self.best(best)), atomic_folder(self.best(best)) as aside:
                 shutil.copytree(folder.with_name(self.best(best).name), aside, dirs_exist_ok=True)
 
-    def check_space(self, parameters: int, *, checkpoints: int) -> None:
+    def check_space(self, parameters: int, *, every: int | str | None, steps: int) -> None:
         """Check before training that the disk has room for everything it saves; for rank 0.
 
         Args:
             parameters: number of parameters; weights and moments are saved in fp32.
-            checkpoints: the most that will be saved in the whole training.
+            every: the recipe's `checkpoint.every`.
+            steps: number of steps in the whole training.
 
         Raises:
             UserError: there is not even room for the best weights and the final model.
@@ -153,7 +154,9 @@ class Checkpoints:
 
         def needed(keep_last: int) -> int:
             # The oldest is removed once the newest is complete; the same holds for the best weights.
-            kept = min(keep_last + 1, checkpoints) if checkpoints else 0
+            if every is None:
+                return least + weights
+            kept = min(keep_last + 1, -(-steps // every) if isinstance(every, int) else steps)
             return least + weights + 3 * weights * kept
 
         if needed(self.keep_last) <= room:

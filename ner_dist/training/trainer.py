@@ -22,6 +22,7 @@ from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.gpu import is_out_of_memory
 from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.runtime.signals import PreemptionFlag, Stopped
+from ner_dist.training.auto import MOST_EVALUATIONS
 from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.checkpoints import Checkpoints
 from ner_dist.training.loop import TrainLoop
@@ -50,9 +51,6 @@ if TYPE_CHECKING:
     from ner_dist.training.loop import Step
 
 log = logging.getLogger(__name__)
-
-MOST_EVALUATIONS = 20
-"""Largest number of evaluations under `evaluation.every: auto`."""
 
 # Attributes that a checkpoint stores, under the same names.
 _OWN_STATE = ("best_f1", "best_loss", "best_step", "evaluations_without_gain", "evaluated_step")
@@ -95,8 +93,7 @@ class Trainer:
         self.loop = self._build_loop()
         log_start(task, self.loop, parameters=self.parameters, processes=accelerator.num_processes)
         every, steps = self.recipe.checkpoint.every, self.loop.total
-        most = 0 if every is None else -(-steps // every) if isinstance(every, int) else steps
-        on_main_rank(accelerator, lambda: checkpoints.check_space(self.parameters, checkpoints=most))
+        on_main_rank(accelerator, lambda: checkpoints.check_space(self.parameters, every=every, steps=steps))
 
     @contextmanager
     def open_metrics_log(self) -> Iterator[MetricsLogger]:
