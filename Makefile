@@ -2,7 +2,8 @@
 #
 #   PYTHON=python3.12         the Python that .venv is made with
 #   TORCH_INDEX=URL           another package index for PyTorch; on a CPU-only machine
-#                             https://download.pytorch.org/whl/cpu saves gigabytes of CUDA
+#                             https://download.pytorch.org/whl/cpu saves gigabytes of CUDA, and for V100, or
+#                             drivers older than 580, https://download.pytorch.org/whl/cu126 is needed
 #   ARGS='-k plan'            further arguments of pytest
 
 PYTHON ?= python3
@@ -16,11 +17,11 @@ export HF_HUB_OFFLINE := 1
 # Tests start many processes: modules are compiled once, and not for each of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test soak lint format
+.PHONY: help install demo test soak lint format gpu-check
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
-	@echo "targets: demo test soak lint format install"
+	@echo "targets: demo test soak lint format install gpu-check"
 
 install: .venv/.installed
 
@@ -42,6 +43,10 @@ test: install
 # What only long runs can prove.
 soak: install
 	python -m pytest -q -n 2 -m soak --durations=15 $(ARGS)
+
+# What only a GPU can show, in ten minutes; the figures are left in runs/gpu_check.
+gpu-check: install
+	python benchmarks/gpu_check.py --out runs/gpu_check $(ARGS)
 
 lint: install
 	ruff check .

@@ -395,10 +395,16 @@ class Evaluation(Section):
 class Checkpoint(Section):
     """When to save the training state."""
 
-    every: Positive | None = 500
-    """Steps between checkpoints. null: save only the best weights, so a killed run restarts from step 0."""
+    every: Positive | Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}min$")] | None = 500
+    """Steps between checkpoints, or minutes, such as `10min`. null: save only the best weights, so a killed
+    run restarts from step 0."""
     keep_last: Positive = 2
     """Number of checkpoints to keep, in addition to the best weights."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds between checkpoints, if `every` says minutes."""
+        return 60.0 * int(self.every.removesuffix("min")) if isinstance(self.every, str) else None
 
 
 class Logging(Section):

@@ -461,7 +461,7 @@ class TestRoundTrip:
                 st.sampled_from(["no", "'12'", '"a b"', "a-b", "./x", "ünï", "1.2.3"]),
             ),
             st.tuples(st.just("labels"), st.sampled_from(["all", "[PER]", "[PER, LOC]", '["1"]'])),
-            st.tuples(st.just("checkpoint.every"), st.sampled_from(["null", "~", "7"])),
+            st.tuples(st.just("checkpoint.every"), st.sampled_from(["null", "~", "7", "10min"])),
             st.tuples(st.just("overwrite"), st.sampled_from(["true", "false"])),
         )
     )

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+REDUCE_BUCKET = 250_000_000
+"""Elements, fp32, of the buffer in which DeepSpeed adds up gradients; its default is twice as many."""
+
 
 @contextmanager
 def running(recipe: Recipe, *, model_type: str) -> Iterator[Accelerator]:
@@ -237,6 +240,7 @@ def _deepspeed_plugin(recipe: Recipe, precision: str) -> Any:
         # Summing gradients with 8 or 11 significant bits would lose precision over micro-batches and ranks.
         plugin.deepspeed_config["data_types"] = {"grad_accum_dtype": "fp32"}
         plugin.deepspeed_config["communication_data_type"] = "fp32"
+    plugin.deepspeed_config["zero_optimization"]["reduce_bucket_size"] = REDUCE_BUCKET
     if not uses_gpu():
         plugin.deepspeed_config["zero_force_ds_cpu_optimizer"] = False
     return plugin

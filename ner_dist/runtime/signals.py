@@ -1,8 +1,8 @@
-"""Stop training at a signal, between two steps, on all ranks after the same step.
+"""Stop training at a signal, or save by the clock, between two steps, on all ranks after the same step.
 
 SIGTERM, SIGUSR1 (a scheduler's warning) and SIGINT (Ctrl-C) set a flag. At every step, and at every forward
 pass of an evaluation, the ranks exchange their flags; the result is read one turn later, so that no rank
-waits. A second Ctrl-C ends the process at once.
+waits. Rank 0's clock travels the same way. A second Ctrl-C ends the process at once.
 """
 
 from __future__ import annotations
@@ -52,9 +52,18 @@ class Stopped(Exception):
 
 
 class PreemptionFlag:
-    """A stop signal shared by all ranks, which must call `agreed` equally often."""
+    """A stop signal, and whether to save, shared by all ranks, which must call `agreed` equally often."""
 
-    def __init__(self, accelerator: Accelerator) -> None:
+    def __init__(self, accelerator: Accelerator, *, save_every: float | None = None) -> None:
+        """
+        Args:
+            accelerator: the process group.
+            save_every: seconds between saves by rank 0's clock; None for no such saves.
+        """
+        self.save_due = False
+        """Whether it was time to save at the previous call; the same on every rank."""
+        self._save_every = save_every if accelerator.is_main_process else None
+        self._saved_at, self._just_saved = time.monotonic(), False
         self.asked: str | None = None
         self._asked_at = 0.0
         import torch
@@ -68,19 +77,30 @@ class PreemptionFlag:
         """Whether any rank had received a stop signal by the previous call; the same on every rank."""
         if self._group is None:
             self._agreed = self._agreed or self.asked is not None
+            self.save_due = self._time_to_save()
         elif not self._agreed:
             if self._turn is not None:
-                work, flag = self._turn
+                work, flags = self._turn
                 work.wait()
-                self._agreed = bool(flag.item())
+                stop, save = flags.tolist()
+                # What was asked before a save is answered by it.
+                self._agreed, self.save_due = bool(stop), bool(save) and not self._just_saved
+                self._just_saved = False
             import torch
 
-            flag = torch.tensor(int(self.asked is not None))
+            flags = torch.tensor([int(self.asked is not None), int(self._time_to_save())])
             work = torch.distributed.all_reduce(
-                flag, torch.distributed.ReduceOp.MAX, group=self._group, async_op=True
+                flags, torch.distributed.ReduceOp.MAX, group=self._group, async_op=True
             )
-            self._turn = work, flag
+            self._turn = work, flags
         return self._agreed
+
+    def saved(self) -> None:
+        """Note, on every rank, that all is saved: the clock begins again."""
+        self._saved_at, self.save_due, self._just_saved = time.monotonic(), False, True
+
+    def _time_to_save(self) -> bool:
+        return self._save_every is not None and time.monotonic() - self._saved_at >= self._save_every
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:

@@ -8,18 +8,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
+from ner_dist.formatting import duration
 from ner_dist.launch import LaunchConfig, launch_command, shipped_configs
 from ner_dist.runtime.precision import Device, resolve_precision
+from ner_dist.sizing import devices
 from ner_dist.sizing.memory import Memory, dtypes_of, largest_micro_batch, memory_of
 from ner_dist.sizing.step_time import (
     Rates,
     StepTime,
+    host_seconds,
     micro_batch_seconds,
+    passes_of,
     rates_of,
     step_time,
     turns_of,
-    with_hooks,
 )
+from ner_dist.training.auto import MOST_EVALUATIONS
 
 if TYPE_CHECKING:
     from ner_dist.recipe import FixedRecipe
@@ -29,7 +33,9 @@ if TYPE_CHECKING:
     from ner_dist.sizing.workload import Workload
 
 WORTH_IT = 0.9
-"""A config that is more involved has to save at least this much of a simpler one's time."""
+"""A config that is more involved has to take less than this share of a simpler one's time,"""
+WORTH_SECONDS = 60.0
+"""and to save so many seconds."""
 MUCH_TO_LOAD = 64 * 2**30
 """Bytes of main memory worth a remark."""
 
@@ -72,14 +78,20 @@ class Sized:
     idle_turns: int = 0
     """Of all ranks' forward passes of a step."""
     time: StepTime | None = None
+    device_seconds: float = 0.0
+    """Seconds of a step in which the device computes."""
     words_per_second: float = 0.0
+    start_seconds: float = 0.0
+    scoring_seconds: float = 0.0
     hours: float = 0.0
+    """From the command to the results."""
+    hours_range: tuple[float, float] = (0.0, 0.0)
     steps: int = 0
 
     @property
     def seconds(self) -> float:
-        """Of a step; infinite where it cannot run."""
-        return self.time.total if self.fits and self.time is not None else math.inf
+        """Of the whole run; infinite where it cannot run."""
+        return 3600 * self.hours if self.fits and self.time is not None else math.inf
 
 
 def size_all(recipe: FixedRecipe, shape: ModelShape, workload: Workload, hardware: Hardware) -> list[Sized]:
@@ -130,7 +142,8 @@ def size(
     def memory(tokens: int) -> Memory:
         return memory_of(
             launch, shape, cost, precision=precision, world=world, tokens=tokens, on_gpu=on_gpu,
-            checkpointing=checkpointing,
+            checkpointing=checkpointing, scored_tokens=recipe.evaluation.batch_tokens,
+            freed=recipe.checkpoint.every is not None,
         )  # fmt: skip
 
     largest = largest_micro_batch(hardware.memory, memory)
@@ -141,7 +154,7 @@ def size(
         nothing,
         precision=precision,
         memory=memory(tokens),
-        fits=tokens <= largest,
+        fits=tokens <= largest and memory(tokens).scoring <= hardware.memory,
         largest=largest,
         micro_batch_tokens=tokens,
         turns=turns,
@@ -166,21 +179,42 @@ def _timed(
     # A micro-batch of the plan is cut to an equal share of the step.
     tokens = train.batch_tokens / math.ceil(train.batch_tokens / sized.micro_batch_tokens)
     micro_batch = micro_batch_seconds(shape, cost, tokens=tokens, rates=rates, checkpointing=checkpointing)
-    micro_batch = with_hooks(micro_batch, sized.launch, shape, rates=rates)
+    host = host_seconds(sized.launch, shape, cost, rates=rates, checkpointing=checkpointing)
     time = step_time(
-        sized.launch, shape, micro_batch=micro_batch, turns=sized.turns, world=sized.world,
+        sized.launch, shape, micro_batch=micro_batch, host=host, turns=sized.turns, world=sized.world,
         half=dtypes == "half",
         rates=rates, network=hardware.network,
     )  # fmt: skip
     steps_per_epoch = max(1, math.ceil(workload.subwords / train.batch_tokens))
     steps = train.max_steps or train.epochs * steps_per_epoch
+    # A forward pass is a third of a micro-batch, and no gradients are exchanged.
+    passes = passes_of(checkpointing)
+    forward = max(micro_batch, host) / passes / tokens if rates.overlap else micro_batch / passes / tokens
+    evaluations = _evaluations(recipe, steps=steps, steps_per_epoch=steps_per_epoch)
+    subwords = (evaluations + 1) * workload.validation_subwords + workload.test_subwords
+    scoring = subwords * forward / sized.world
+    start = devices.START_SECONDS + devices.DEEPSPEED_START_SECONDS * (sized.launch.strategy == "zero")
+    seconds = start + steps * time.total + scoring
+    least, most = devices.TIME_RANGE[hardware.gpu.is_gpu]
     return replace(
         sized,
         time=time,
+        device_seconds=sized.turns * micro_batch,
         steps=steps,
         words_per_second=workload.words / steps_per_epoch / time.total,
-        hours=steps * time.total / 3600,
+        start_seconds=start,
+        scoring_seconds=scoring,
+        hours=seconds / 3600,
+        hours_range=(least * seconds / 3600, most * seconds / 3600),
     )
+
+
+def _evaluations(recipe: FixedRecipe, *, steps: int, steps_per_epoch: int) -> int:
+    """Evaluations during training, the one at its end included."""
+    every = recipe.evaluation.every
+    interval = every if isinstance(every, int) else steps_per_epoch
+    number = max(1, math.ceil(steps / interval))
+    return min(number, MOST_EVALUATIONS) if every == "auto" else number
 
 
 def longest_example(recipe: FixedRecipe, shape: ModelShape, workload: Workload) -> int:
@@ -215,7 +249,9 @@ def choose(sized: list[Sized]) -> Sized | None:
     """Choose the fastest config that fits, or a simpler one (earlier in the list) that is nearly as fast."""
     best: Sized | None = None
     for candidate in sized:
-        if candidate.seconds < (math.inf if best is None else WORTH_IT * best.seconds):
+        if best is None or best.seconds == math.inf:
+            best = candidate if candidate.seconds < math.inf else best
+        elif candidate.seconds < min(WORTH_IT * best.seconds, best.seconds - WORTH_SECONDS):
             best = candidate
     return best
 
@@ -227,7 +263,7 @@ def _enough_gpus(
     enough, gpus = None, hardware.gpus // 2
     while gpus >= 1 and chosen.world > 1:
         fewer = choose(size_all(recipe, shape, workload, replace(hardware, gpus=gpus)))
-        if fewer is None or fewer.seconds > chosen.seconds / WORTH_IT:
+        if fewer is None or fewer.seconds > max(chosen.seconds / WORTH_IT, chosen.seconds + WORTH_SECONDS):
             break
         enough, gpus = fewer, gpus // 2
     return enough
@@ -250,6 +286,19 @@ def command_for(sized: Sized, recipe: FixedRecipe, *, path: str, given: list[str
     )
 
 
+def _host_bound(chosen: Sized, recipe: FixedRecipe) -> str:
+    """What a GPU that waits for its host would need."""
+    assert chosen.time is not None
+    busy = chosen.device_seconds / chosen.time.compute
+    larger = min(chosen.largest, math.ceil(recipe.train.batch_tokens / chosen.world))
+    note = f"host-bound: starting kernels takes longer than they run; a GPU computes {busy:.0%} of the time"
+    if larger > chosen.micro_batch_tokens:
+        return f"{note}; train.micro_batch_tokens={larger} fits, and makes fewer passes (over other batches)"
+    return (
+        f"{note}; fewer GPUs, or a larger train.batch_tokens (which changes what is trained), use them better"
+    )
+
+
 def why(chosen: Sized, sized: list[Sized]) -> str:
     """The reason for a choice, in half a sentence."""
     usable = [other for other in sized if other.time is not None]
@@ -257,6 +306,11 @@ def why(chosen: Sized, sized: list[Sized]) -> str:
     if simpler := [other for other in usable[: usable.index(chosen)] if not other.fits]:
         names = list(dict.fromkeys(re.sub("_(bf|fp)16$", "", other.launch.name) for other in simpler))
         reasons.append(f"{', '.join(names)} {'do' if len(names) > 1 else 'does'} not fit")
+    quickest = min(usable, key=lambda other: other.seconds)
+    if quickest.seconds < 0.995 * chosen.seconds:
+        saved = duration(chosen.seconds - quickest.seconds)
+        reasons.append(f"{quickest.launch.name} would save only {saved} of {duration(chosen.seconds)}")
+        return "; ".join(reasons)
     second = min(
         (other.seconds for other in usable if other.seconds > 1.005 * chosen.seconds), default=math.inf
     )
@@ -309,10 +363,12 @@ def remarks(
     if fewer is not None:
         notes.append(
             f"a step of {train.batch_tokens} subwords is small for {hardware.gpus} GPUs: {fewer.world} would "
-            f"take {fewer.seconds / chosen.seconds:.2f} times the time ({fewer.launch.name})"
+            f"take {fewer.seconds / chosen.seconds:.2f} times the time of the whole run ({fewer.launch.name})"
         )
     elif chosen.launch.strategy == "one" and hardware.gpus > 1:
         notes.append(f"{hardware.gpus - 1} of the {hardware.gpus} GPUs stay unused")
+    if chosen.time is not None and chosen.time.limit == "host":
+        notes.append(_host_bound(chosen, recipe))
     ranks = min(world, hardware.network.per_machine)
     if chosen.memory and chosen.memory.host:
         host = chosen.memory.host * ranks / 2**30

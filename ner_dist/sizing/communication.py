@@ -82,33 +82,34 @@ def transfers(
 
     With P parameters of e bytes (2 in 16 bits, else 4), in units of (W - 1) / W:
 
-        DDP      8 P          all-reduce of fp32 gradients, whatever the precision, with the last micro-batch
-        ZeRO-1   3 e P        all-reduce of gradients once, all-gather of weights
-        ZeRO-2   (2 t + 1) e P    DeepSpeed reduces gradients with every micro-batch, and by all-reduce
+        DDP      8 P          all-reduce of fp32 gradients with the last micro-batch
+        ZeRO-1   (8 + e) P    all-reduce of gradients once, all-gather of weights
+        ZeRO-2   (8 t + e) P  DeepSpeed reduces gradients with every micro-batch, and by all-reduce
                               (`use_multi_rank_bucket_allreduce`), where the paper (arXiv:1910.02054, section
                               7.2) has a reduce-scatter
-        ZeRO-3   t (2 or 3) e P   weights gathered once or, in a model of more than 1e9 parameters, twice for
-                              every micro-batch, and gradients scattered
+        ZeRO-3   t (4 + (1 or 2) e) P    weights gathered once or, in a model of more than 1e9 parameters,
+                              twice for every micro-batch, and gradients scattered
+
+    Gradients are added up in fp32 whatever the precision.
 
     Args:
         launch: the strategy.
         shape: the model.
-        half: weights and gradients in 16 bits, as bf16 and fp16 have them under DeepSpeed.
+        half: weights in 16 bits, as bf16 and fp16 have them under DeepSpeed.
         turns: t, micro-batches of each rank.
         gloo: as on CPUs, where a reduce-scatter is an all-reduce of which most is thrown away.
     """
-    size = shape.parameters * (2 if half else 4)
+    size, gradients = shape.parameters * (2 if half else 4), 4 * shape.parameters
     if launch.strategy == "one":
         return []
     if launch.strategy == "ddp":
-        gradients = 4 * shape.parameters
         return [Transfer("all_reduce", gradients, math.ceil(gradients / DDP_BUCKET))]
     if launch.stage < 3:
         reductions = turns if launch.stage == 2 else 1
-        return [Transfer("all_reduce", reductions * size, reductions), Transfer("all_gather", size, 1)]
+        return [Transfer("all_reduce", reductions * gradients, reductions), Transfer("all_gather", size, 1)]
     sharded = size * shape.sharded / shape.parameters
     passes = turns * (1 if shape.parameters <= LIVE_PARAMETERS else 2)
     return [
         Transfer("all_gather", passes * sharded, passes * shape.sharded_tensors),
-        Transfer("all_reduce" if gloo else "reduce_scatter", turns * size, turns),
+        Transfer("all_reduce" if gloo else "reduce_scatter", turns * gradients, turns),
     ]

@@ -43,18 +43,28 @@ GPUS = {
     )
 }
 
-MATRIX_SHARE = 0.4
-"""Share of the peak of matrix products that fine-tuning an encoder is taken to reach."""
+MATRIX_SHARE = 0.55
+"""Share of the peak that a GPU's matrix products of an encoder's size are taken to reach."""
+CPU_SHARE = 0.4
+"""The same of a CPU, everything else included."""
 MEMORY_SHARE = 0.75
 """Share of the memory bandwidth that element-wise work, such as Adam's, is taken to reach."""
 LINK_SHARE = 0.7
 """Share of a link's bandwidth that collectives are taken to reach."""
 INTER_NODE_GBPS = 25.0
 """One machine to the network, all adapters together: 200 Gbit/s."""
-KERNEL_SECONDS = 5e-6
-"""Least time between two GPU kernels started from Python."""
-KERNELS_PER_LAYER = 150
-"""Kernels of one encoder layer, forward and backward."""
+KERNEL_SECONDS = 8e-6
+"""Time of the host to start one operator of an encoder from Python: a micro-batch's passes took 10 ms without
+anything to compute, for about 1,200 of them."""
+STEP_SECONDS = 2e-3
+"""Time of the host for everything else in a step: clipping, AdamW, the next batch."""
+START_SECONDS = 25.0
+"""From the command to the first step, without the data's preparation: imports, the device, the weights."""
+DEEPSPEED_START_SECONDS = 15.0
+"""What DeepSpeed adds to that."""
+TIME_RANGE = {True: (0.7, 1.6), False: (0.9, 1.35)}
+"""What a training takes, as a multiple of what is foretold: on GPUs a guess, for nothing is measured there;
+on CPUs as in benchmarks/RESULTS.md."""
 
 
 def find_gpu(name: str) -> Gpu:

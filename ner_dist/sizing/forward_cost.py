@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
 
+_MATRIX_PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "linear", "matmul"}
+_FREE = {"detach", "device", "empty", "empty_like", "lift_fresh", "scalar_tensor", "_unsafe_view"}
+# Of dropout, which is one kernel on a GPU, the product remains.
+_FREE |= {"bernoulli_", "div_"}
+
 Dtypes = Literal["fp32", "autocast", "half"]
 """fp32 throughout; fp32 weights under 16-bit autocast; 16-bit weights, as DeepSpeed has them."""
 
@@ -38,6 +43,10 @@ class ForwardCost:
     """Bytes per subword of the largest single tensor that is saved."""
     flops_fixed: float
     flops_per_token: float
+    kernels: int
+    """Operators that compute something; on a GPU, the host starts at least one kernel for each."""
+    moved_per_token: float
+    """Bytes per subword that operators other than matrix products read and write."""
 
     def saved(self, tokens: float) -> float:
         """Bytes that are held from the forward to the backward pass over so many padded subwords."""
@@ -75,6 +84,8 @@ def forward_cost(
         largest_per_token=max(growing) / length,
         flops_fixed=flops_fixed,
         flops_per_token=(one.flops - flops_fixed) / length,
+        kernels=two.kernels,
+        moved_per_token=(two.moved - one.moved) / length,
     )
 
 
@@ -103,12 +114,35 @@ class _Run:
     saved: list[int]
     """Bytes of each storage saved for the backward pass, in the order of their making."""
     flops: float
+    kernels: int
+    moved: float
+    """Bytes read and written outside matrix products and attention."""
 
 
 def _run(model: torch.nn.Module, dtypes: Dtypes, *, rows: int, length: int) -> _Run:
     import torch
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+    from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import FlopCounterMode
+
+    class Operators(TorchDispatchMode):
+        """Counts operators that compute, and the bytes of their operands."""
+
+        def __init__(self) -> None:
+            super().__init__()  # type: ignore[no-untyped-call]
+            self.kernels, self.moved = 0, 0.0
+
+        def __torch_dispatch__(
+            self, operator: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            result = operator(*args, **(kwargs or {}))
+            name = operator.overloadpacket.__name__
+            if not operator.is_view and name not in _FREE:
+                self.kernels += 1
+                if name not in _MATRIX_PRODUCTS and "attention" not in name:
+                    operands = [one for one in (*args, result) if isinstance(one, torch.Tensor)]
+                    self.moved += sum(one.numel() * one.element_size() for one in operands)
+            return result
 
     mode, cpu = FakeTensorMode(), torch.device("cpu")
 
@@ -131,12 +165,14 @@ def _run(model: torch.nn.Module, dtypes: Dtypes, *, rows: int, length: int) -> _
     with (
         mode,
         FlopCounterMode(display=False, custom_mapping=kernels) as counter,
+        Operators() as operators,
         torch.autocast("cpu", torch.bfloat16, enabled=dtypes == "autocast"),
         torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
     ):
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         torch.func.functional_call(model, state, (), inputs)
-    return _Run([storage.nbytes() for storage in saved.values()], counter.get_total_flops())
+    sizes = [storage.nbytes() for storage in saved.values()]
+    return _Run(sizes, counter.get_total_flops(), operators.kernels, operators.moved)
 
 
 def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:

@@ -5,10 +5,10 @@ With P parameters on W ranks, in bytes (arXiv:1910.02054, section 3, completed b
 
                   weights        gradients      optimiser    communication
     one process   4 P            4 P            8 P
-    DDP           4 P            4 P            8 P          4 P: the buckets are a second copy
-    ZeRO-1        e P            4 P, in 16     12 P / W     a bucket of 5e8 elements (none in bf16), and a
-                                 bits 6 P                    flat copy of it while it is reduced
-    ZeRO-2        e P            4 P / W        12 P / W     the same, in e bytes
+    DDP           4 P            4 P            8 P          none: gradients are the buckets
+    ZeRO-1        e P            4 P, in 16     12 P / W     a bucket of 2.5e8 fp32 elements (none in bf16),
+                                 bits 6 P                    and a flat copy of it while it is reduced
+    ZeRO-2        e P            4 P / W        12 P / W     the same
     ZeRO-3        e P / W        4 P / W        12 P / W     the same; and the weights that are gathered
 
 Under autocast, DDP and one process have fp32 weights, gradients and moments whatever the precision; the
@@ -28,6 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ner_dist.runtime.accelerator import REDUCE_BUCKET
 from ner_dist.sizing.communication import LIVE_PARAMETERS
 from ner_dist.sizing.forward_cost import Dtypes, ForwardCost
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from ner_dist.launch import LaunchConfig
     from ner_dist.sizing.model_shape import ModelShape
 
-BUCKET = 500_000_000
-"""DeepSpeed's reduce_bucket_size, elements."""
 GPU_OVERHEAD = 1.0 * 2**30
 """CUDA's context, cuBLAS's and NCCL's buffers, and what the allocator cannot use: an assumption."""
 
@@ -54,6 +53,8 @@ class Memory:
     """Of communication and the device; and what another moment needs beyond the activations."""
     host: float = 0.0
     """In the machine's main memory, for each rank."""
+    scoring: float = 0.0
+    """In all while the finished model is scored: fp32 weights on every rank. Not part of `total`."""
 
     @property
     def total(self) -> float:
@@ -92,6 +93,8 @@ def memory_of(
     tokens: int,
     on_gpu: bool = True,
     checkpointing: bool = False,
+    scored_tokens: int = 0,
+    freed: bool = True,
 ) -> Memory:
     """The peak of one rank that runs micro-batches of `tokens` padded subwords, several a step.
 
@@ -104,6 +107,8 @@ def memory_of(
         tokens: of a micro-batch.
         on_gpu: whether buffers are allocated as asked; on a CPU their pages come when touched.
         checkpointing: recompute each layer's activations in the backward pass.
+        scored_tokens: padded subwords of a forward pass of scoring.
+        freed: whether the training is freed before its model is scored at the end.
     """
     held = _HELD[launch.strategy](launch, shape, precision=precision, world=world, on_gpu=on_gpu)
     e = 2 if dtypes_of(launch, precision) == "half" else 4
@@ -113,13 +118,17 @@ def memory_of(
     more = max(held.backward + activations, fresh_gradient, held.reduction)
     throughout = held.weights + held.gradients + held.optimiser + held.always
     more = max(more, held.setup - throughout)
+    overhead = GPU_OVERHEAD if on_gpu else 0.0
+    # A forward pass without gradients holds few of its largest tensors at a time.
+    scoring = 4 * shape.parameters + 4 * scored_tokens * cost.largest_per_token + overhead
     return Memory(
         weights=held.weights,
         gradients=held.gradients,
         optimiser=held.optimiser,
         activations=activations,
-        buffers=held.always + more - activations + (GPU_OVERHEAD if on_gpu else 0.0),
+        buffers=held.always + more - activations + overhead,
         host=held.host,
+        scoring=scoring if freed else throughout + scoring,
     )
 
 
@@ -157,48 +166,46 @@ def _one(launch: LaunchConfig, shape: ModelShape, *, precision: str, world: int,
 
 def _ddp(launch: LaunchConfig, shape: ModelShape, *, precision: str, world: int, on_gpu: bool) -> _Held:
     size = 4 * shape.parameters
-    return _Held(weights=size, gradients=size, optimiser=2 * size, always=size if world > 1 else 0.0)
+    return _Held(weights=size, gradients=size, optimiser=2 * size)
 
 
 def _zero(launch: LaunchConfig, shape: ModelShape, *, precision: str, world: int, on_gpu: bool) -> _Held:
     parameters, e = shape.parameters, 4 if precision == "fp32" else 2
     whole, share = e * parameters, 12 * parameters / world
-    touched = min(parameters, BUCKET)
+    touched = min(parameters, REDUCE_BUCKET)
+    bucket = 4 * REDUCE_BUCKET if on_gpu else 0.0
     if launch.stage == 1 and precision == "bf16":
         # DeepSpeed's BF16_Optimizer: 16-bit gradients, their fp32 sum, and a flat copy of that to send.
         return _Held(
-            weights=whole, gradients=whole + 4 * parameters, optimiser=share, reduction=(4 + e) * parameters
+            weights=whole, gradients=whole + 4 * parameters, optimiser=share, reduction=4 * parameters
         )
     if launch.stage == 1:
         gradients = 4 * parameters + (whole if e == 2 else 0)
-        bucket = 4 * BUCKET if on_gpu else 0.0
         return _Held(
             weights=whole, gradients=gradients, optimiser=share, always=bucket, reduction=4 * touched
         )
-    bucket = e * BUCKET if on_gpu else 0.0
-    reduction = float(e * touched * (1 if on_gpu else 2))
-    to_fp32 = 4 * min(shape.largest, parameters / world) if e == 2 else 0.0
+    reduction = float(4 * touched * (1 if on_gpu else 2))
     if launch.stage == 2:
         return _Held(
             weights=whole,
             gradients=4 * parameters / world,
             optimiser=share,
             always=bucket,
-            reduction=reduction + to_fp32,
+            reduction=reduction,
         )
     kept = e * (parameters - shape.sharded)
     sharded = e * shape.sharded / world
     gathered = e * min(shape.sharded, LIVE_PARAMETERS)
     if not on_gpu:
         # gloo has no reduce-scatter of its own: it all-reduces a copy.
-        reduction += e * touched * (1 + 1 / world)
+        reduction += 4 * touched * (1 + 1 / world)
     on_device = _Held(
         weights=kept + sharded,
         gradients=4 * parameters / world,
         optimiser=share,
         always=bucket,
         backward=gathered,
-        reduction=reduction + 4 * parameters / world * (e == 2),
+        reduction=reduction,
         # The engine moves the whole model to the device before it shards it.
         setup=whole + sharded,
     )

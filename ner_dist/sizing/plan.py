@@ -157,13 +157,25 @@ def _facts(
     rate = (
         f"{options.flops:.3g} TFLOP/s as given"
         if options.flops
-        else f"{devices.MATRIX_SHARE:.0%} of the peak TFLOP/s"
+        else f"matrix products at {_share(hardware):.0%} of the peak TFLOP/s"
     )
+    if hardware.gpu.is_gpu:
+        rate += f", {devices.KERNEL_SECONDS * 1e6:.3g} µs to start a kernel"
     between = f" and {network.inter / 1e9:.3g} GB/s between machines" if hardware.machines > 1 else ""
     links = f"links of {network.intra / 1e9:.3g} GB/s{between}"
     modelled = f"{rate}, {links}, {network.alpha * 1e6:.3g} µs a message"
     lines.append(
-        f"counted: parameters, saved activations (rows of {length}) and FLOPs of the model, {shape_source}; "
-        f"modelled: {modelled}; the time leaves evaluation out"
+        f"counted: parameters, saved activations (rows of {length}), FLOPs and kernels of the model, "
+        f"{shape_source}; modelled: {modelled}"
+    )
+    least, most = devices.TIME_RANGE[hardware.gpu.is_gpu]
+    known = "nothing is measured on GPUs" if hardware.gpu.is_gpu else "as measured on two cores"
+    lines.append(
+        f"the time includes start and scoring, not the preparation of data; expect {least:g} to {most:g} "
+        f"times as much ({known})"
     )
     return lines
+
+
+def _share(hardware: Hardware) -> float:
+    return devices.MATRIX_SHARE if hardware.gpu.is_gpu else devices.CPU_SHARE

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ner_dist.sizing.advise import Sized
 
-WIDTH = 116
+WIDTH = 128
 """Columns of the terminal; no cell is cut, whatever the number of machines."""
 
 
@@ -25,14 +25,13 @@ def print_plan(
     from ner_dist.runtime.console import Console
 
     console = Console(width=WIDTH, highlight=False)
-    caption = "GiB of one rank at its peak; micro_batch_tokens, largest and taken; share of a step that waits"
+    caption = "GiB of one rank at its peak; micro-batches in subwords; time from the command to the results"
     table = Table(
         title=title,
         caption=caption,
         box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False,
     )  # fmt: skip
-    columns = ("config", "wght", "grad", "optim", "activ", "buff", "total", "fits to", "micro")
-    for name in (*columns, "step s", "comm", "words/s", "time"):
+    for name in _COLUMNS:
         table.add_column(name, justify="left" if name == "config" else "right", no_wrap=True)
     for one in sized:
         table.add_row(*_cells(one), style="bold" if one is chosen else None)
@@ -50,6 +49,12 @@ def print_plan(
         console.print(line, soft_wrap=line.startswith("  "))
 
 
+_COLUMNS = (
+    *("config", "weights", "gradi-\nents", "opti-\nmiser", "activa-\ntions", "buffers", "total"),
+    *("largest\nmicro-\nbatch", "micro-\nbatch\ntaken", "seconds\na step", "limit", "words/s", "time"),
+)
+
+
 def _cells(one: Sized) -> list[str]:
     if one.memory is None:
         return [one.launch.name, *["-"] * 12]
@@ -59,11 +64,10 @@ def _cells(one: Sized) -> list[str]:
     cells += [f"{one.largest:,}" if one.largest else "no", f"{one.micro_batch_tokens}"]
     if one.time is None or not one.fits:
         return [*cells, "-", "-", "-", "-"]
-    share = one.time.exposed / one.time.total
     return [
         *cells,
         _seconds(one.time.total),
-        f"{share:.0%}",
+        one.time.limit,
         f"{one.words_per_second:,.0f}",
         duration(3600 * one.hours),
     ]

@@ -22,7 +22,8 @@ class PlannedModel:
 
 @dataclass(frozen=True)
 class MemoryBytes:
-    """Bytes of one rank at its peak; `host` is main memory, and not part of `total`."""
+    """Bytes of one rank at its peak. `host` is main memory, and `scoring` all that the final scoring holds:
+    neither is part of `total`."""
 
     weights: int
     gradients: int
@@ -31,6 +32,7 @@ class MemoryBytes:
     buffers: int
     total: int
     host: int
+    scoring: int
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,11 @@ class StepSeconds:
     communication: float
     exposed_communication: float
     """The part of communication that computation does not hide."""
+    host: float
+    """The host's time to start kernels; `compute` is no less."""
     step: float
+    limited_by: str
+    """`device`, `host` or `network`."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,13 @@ class PlannedConfig:
     """Sent by each rank in a step."""
     words_per_second: float
     steps: int
+    start_seconds: float
+    scoring_seconds: float
+    """Of all evaluations, and of the final scoring."""
     hours: float
+    """From the command to the results, without preparing data."""
+    hours_range: tuple[float, float]
+    """The least and the most that is to be expected."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,7 @@ def planned(sized: Sized) -> PlannedConfig | RefusedConfig:
         ranks=sized.world,
         precision=sized.precision,
         fits=sized.fits,
-        memory_bytes=MemoryBytes(*map(round, (*parts, memory.total, memory.host))),
+        memory_bytes=MemoryBytes(*map(round, (*parts, memory.total, memory.host, memory.scoring))),
         largest_micro_batch_tokens=sized.largest,
         micro_batch_tokens=sized.micro_batch_tokens,
         turns=sized.turns,
@@ -109,11 +121,16 @@ def planned(sized: Sized) -> PlannedConfig | RefusedConfig:
         sent_bytes=None if sized.time is None else round(sized.time.sent_bytes),
         words_per_second=sized.words_per_second,
         steps=sized.steps,
+        start_seconds=sized.start_seconds,
+        scoring_seconds=sized.scoring_seconds,
         hours=sized.hours,
+        hours_range=sized.hours_range,
     )
 
 
 def _seconds(time: StepTime | None) -> StepSeconds | None:
     if time is None:
         return None
-    return StepSeconds(time.compute, time.update, time.communication, time.exposed, time.total)
+    return StepSeconds(
+        *(time.compute, time.update, time.communication, time.exposed, time.host, time.total), time.limit
+    )

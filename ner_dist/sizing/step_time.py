@@ -3,8 +3,9 @@
     step = turns * micro-batch + update + exposed communication
 
 Computing. A backward pass takes twice the forward pass's matrix products (arXiv:2104.04473, section 3), and
-checkpointing runs the forward pass once more: 3 or 4 times `ForwardCost.flops`, over the rate that the device
-reaches; never less than starting its kernels takes, and running DeepSpeed's hooks on every parameter.
+about twice its kernels and bytes; checkpointing runs the forward pass once more. So it counts 3 or 4 times:
+matrix products over the rate that the device reaches, then the other operators' bytes over the memory's rate.
+It never takes less than the host takes to start its kernels, and to run DeepSpeed's hooks on every parameter.
 
 Updating. Clipping and AdamW touch memory and compute next to nothing. Bytes moved for each of P parameters:
 clipping reads the gradients, then reads and writes them (12); AdamW reads four fp32 numbers and writes three
@@ -48,8 +49,12 @@ class Rates:
     """Bytes of element-wise work."""
     fresh: float = math.inf
     """Bytes of newly allocated memory: a CPU's pages have to be mapped and cleared, a GPU's are cached."""
-    kernels: float = 0.0
-    """Seconds that starting the kernels of one encoder layer takes, forward and backward."""
+    elements: float = math.inf
+    """Bytes of the operators between matrix products; infinite where `flops` includes them."""
+    kernel: float = 0.0
+    """Seconds of the host to start one operator."""
+    step: float = 0.0
+    """Seconds of the host for the rest of a step."""
     overlap: bool = True
     """Whether communication overlaps with computation."""
     host_link: float = 12e9
@@ -70,6 +75,15 @@ class StepTime:
     """The part of communication that computation does not hide."""
     sent_bytes: float
     """By each rank."""
+    host: float = 0.0
+    """Seconds in which the host starts kernels; `compute` is no less."""
+
+    @property
+    def limit(self) -> str:
+        """What takes most of the step: `network`, `host` or `device`."""
+        if self.exposed > self.compute + self.update:
+            return "network"
+        return "host" if self.host >= self.compute > 0 else "device"
 
     @property
     def total(self) -> float:
@@ -85,11 +99,15 @@ def rates_of(gpu: Gpu, *, precision: str, flops: float | None = None) -> Rates:
         flops: operations per second that it reaches, if that is known better.
     """
     peak = 1e12 * (gpu.fp32_tflops if precision == "fp32" else gpu.half_tflops)
+    memory = 1e9 * gpu.memory_gbps * devices.MEMORY_SHARE
+    if not gpu.is_gpu:
+        return Rates(flops=flops or peak * devices.CPU_SHARE, memory=memory, overlap=False)
     return Rates(
         flops=flops or peak * devices.MATRIX_SHARE,
-        memory=1e9 * gpu.memory_gbps * devices.MEMORY_SHARE,
-        kernels=devices.KERNELS_PER_LAYER * devices.KERNEL_SECONDS if gpu.is_gpu else 0.0,
-        overlap=gpu.is_gpu,
+        memory=memory,
+        elements=math.inf if flops else memory,
+        kernel=devices.KERNEL_SECONDS,
+        step=devices.STEP_SECONDS,
     )
 
 
@@ -101,21 +119,17 @@ def passes_of(checkpointing: bool) -> int:
 def micro_batch_seconds(
     shape: ModelShape, cost: ForwardCost, *, tokens: float, rates: Rates, checkpointing: bool = False
 ) -> float:
-    """Seconds of one micro-batch's forward and backward pass."""
+    """Seconds of one micro-batch's forward and backward pass on the device."""
     passes = passes_of(checkpointing)
-    starting = shape.layers * rates.kernels * passes / 3
-    return max(passes * cost.flops(tokens) / rates.flops, starting)
+    return passes * (cost.flops(tokens) / rates.flops + tokens * cost.moved_per_token / rates.elements)
 
 
-def with_hooks(micro_batch: float, launch: LaunchConfig, shape: ModelShape, *, rates: Rates) -> float:
-    """Seconds of a micro-batch with DeepSpeed's Python around every parameter tensor.
-
-    A GPU computes meanwhile, so that the longer of the two counts; a CPU does one after the other.
-    """
+def host_seconds(
+    launch: LaunchConfig, shape: ModelShape, cost: ForwardCost, *, rates: Rates, checkpointing: bool = False
+) -> float:
+    """Seconds of the host for one micro-batch: to start kernels, and DeepSpeed's Python at every tensor."""
     hooks = HOOK_SECONDS[launch.stage] * len(shape.sizes)
-    if not rates.overlap:
-        return micro_batch + hooks
-    return max(micro_batch, shape.layers * rates.kernels + hooks)
+    return passes_of(checkpointing) * cost.kernels * rates.kernel + hooks
 
 
 def step_time(
@@ -123,6 +137,7 @@ def step_time(
     shape: ModelShape,
     *,
     micro_batch: float,
+    host: float,
     turns: int,
     world: int,
     half: bool,
@@ -134,7 +149,8 @@ def step_time(
     Args:
         launch: the strategy.
         shape: the model.
-        micro_batch: seconds of one micro-batch.
+        micro_batch: seconds of one micro-batch on the device.
+        host: seconds of one micro-batch on the host; a GPU computes meanwhile, a CPU does not.
         turns: micro-batches of each rank.
         world: number of ranks.
         half: 16-bit weights and gradients, as under DeepSpeed unless in fp32.
@@ -144,17 +160,22 @@ def step_time(
     sent = transfers(launch, shape, half=half, turns=turns, gloo=not rates.overlap)
     calls = [transfer.seconds(world, network) for transfer in sent]
     communication = sum(calls)
-    compute = turns * micro_batch
+    micro_batch = max(micro_batch, host) if rates.overlap else micro_batch + host
+    compute = turns * micro_batch + rates.step
     exposed = communication
     if rates.overlap and launch.strategy == "ddp" and sent:
-        exposed = max(communication - micro_batch * 2 / 3, communication / sent[0].calls)
+        # The gradient of the embeddings, the largest of all, comes last: nothing is left to hide it behind.
+        last = max(1 / sent[0].calls, shape.largest / shape.parameters)
+        exposed = max(communication - micro_batch * 2 / 3, communication * last)
     elif rates.overlap and launch.stage == 3:
         # The first gather has nothing to hide behind.
         exposed = max(
             communication - compute, communication / max(1, sum(transfer.calls for transfer in sent))
         )
     update = _update_seconds(launch, shape, turns=turns, world=world, half=half, rates=rates)
-    return StepTime(compute, update, communication, exposed, sum(transfer.sent(world) for transfer in sent))
+    sent_bytes = sum(transfer.sent(world) for transfer in sent)
+    on_host = turns * host + rates.step if rates.overlap else 0.0
+    return StepTime(compute, update, communication, exposed, sent_bytes, on_host)
 
 
 def _update_seconds(
@@ -164,13 +185,14 @@ def _update_seconds(
     if launch.strategy == "one":
         return 40 * shape.parameters / rates.memory
     if launch.strategy == "ddp":
-        # Gradients are copied into the buckets and back.
-        return (40 + 16 * (world > 1)) * shape.parameters / rates.memory
+        # Gradients stay in the buckets, and are set to zero there.
+        return (40 + 4 * (world > 1)) * shape.parameters / rates.memory
     reductions = turns if launch.stage > 1 else 1
-    copies = reductions * 8 * e * shape.parameters + 2 * e * shape.parameters
+    copies = reductions * (e + 28) * shape.parameters + 2 * e * shape.parameters
     mine = shape.parameters / world
     # Allocated every time: bucket and flat copy; under stage 3 gathered weights, flat copy, gloo's copy.
-    allocated = reductions * (3 if launch.stage == 3 else 2) * e * shape.parameters / rates.fresh
+    fresh_bytes = 8 + (e if launch.stage == 3 else 0)
+    allocated = reductions * fresh_bytes * shape.parameters / rates.fresh
     if not launch.offload:
         return (copies + 40 * mine) / rates.memory + allocated
     moved = (turns * 4 + e + turns * e) * mine

@@ -23,6 +23,8 @@ _SENTENCES = {True: 131_280, False: 1_339_200}
 _WORDS_PER_SENTENCE = 22.0
 _SUBWORDS_PER_WORD = {True: 1.25, False: 1.45}
 _SPECIAL = 2
+_SCORED_SHARE = 1 / 8
+"""Size of MultiNERD's validation and test splits, each, of its training split's."""
 _LABELS = 31
 
 
@@ -39,6 +41,8 @@ class Workload:
     labels: int
     source: str
     """Source of the figures, in words."""
+    validation_subwords: int = 0
+    test_subwords: int = 0
 
     @property
     def mean_length(self) -> float:
@@ -76,7 +80,13 @@ def workload_of(recipe: Recipe, *, sentences: int | None = None, words: int | No
     n_words = words or round((sentences or 0) * _WORDS_PER_SENTENCE)
     n_sentences = sentences or max(1, round(n_words / _WORDS_PER_SENTENCE))
     subwords = round(n_words * _SUBWORDS_PER_WORD[english]) + _SPECIAL * n_sentences
-    return Workload(n_sentences, n_words, subwords, longest=None, labels=learnt or _LABELS, source=source)
+    scored = {
+        f"{name}_subwords": round(_SCORED_SHARE * subwords)
+        for name in ("validation", "test")
+        if name in recipe.data.used_splits
+    }
+    labels = learnt or _LABELS
+    return Workload(n_sentences, n_words, subwords, longest=None, labels=labels, source=source, **scored)
 
 
 def _prepared(recipe: Recipe, learnt: int | None) -> Workload | None:
@@ -90,6 +100,11 @@ def _prepared(recipe: Recipe, learnt: int | None) -> Workload | None:
         return None
     lengths = np.diff(np.load(folder / "train" / "example_offsets.npy", mmap_mode="r"))
     sentences = np.load(folder / "train" / "offsets.npy", mmap_mode="r")
+    scored = {}
+    for name in ("validation", "test"):
+        path = folder / name / "example_offsets.npy"
+        if path.exists():
+            scored[f"{name}_subwords"] = int(np.load(path, mmap_mode="r")[-1])
     tags = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["tags"]
     return Workload(
         sentences=len(sentences) - 1,
@@ -98,4 +113,5 @@ def _prepared(recipe: Recipe, learnt: int | None) -> Workload | None:
         longest=int(lengths.max()),
         labels=learnt or len(tags),
         source="counted in the prepared data",
+        **scored,
     )

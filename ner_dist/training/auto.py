@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FEW_STEPS = 300
 """A training with fewer steps hardly learns, whatever the data."""
 
+MOST_EVALUATIONS = 20
+"""Largest number of evaluations under `evaluation.every: auto`."""
+
 _LARGEST_STEP = 8192
 # Subwords of a training split for which the smallest step is right: about 12,000 sentences.
 _BASE_SUBWORDS = 400_000

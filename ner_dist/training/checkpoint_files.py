@@ -26,6 +26,8 @@ from ner_dist.files import sync, write_parts, write_tensors
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ner_dist.training.host_buffer import HostBuffer
+
 SHARD_BYTES = 2 << 30
 STATE = "state.json"
 SUMS = "SHA256SUMS"
@@ -39,8 +41,16 @@ class CheckpointWriter:
     disk. The last shard is written in the background, so that a model of one shard never waits.
     """
 
-    def __init__(self, folder: Path, *, shard_bytes: int = SHARD_BYTES) -> None:
-        self.folder, self.shard_bytes = folder, shard_bytes
+    def __init__(
+        self, folder: Path, *, shard_bytes: int = SHARD_BYTES, buffer: HostBuffer | None = None
+    ) -> None:
+        """
+        Args:
+            folder: the folder that is to appear.
+            shard_bytes: size of a shard, unless one tensor is larger.
+            buffer: where to copy tensors; None for new memory each time.
+        """
+        self.folder, self.shard_bytes, self.buffer = folder, shard_bytes, buffer
         self.aside = folder.with_name(f".{folder.name}.part")
         self.error: OSError | None = None
         self.bytes = 0
@@ -57,8 +67,12 @@ class CheckpointWriter:
         if self.error is not None:
             return
         if self._shard and self._held + size > self.shard_bytes:
+            self._queued()
             self._attempt(self._write_shard)
-        self._shard[name] = tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
+        if self.buffer is None:
+            self._shard[name] = tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
+        else:
+            self._shard[name] = self.buffer.copy(tensor.detach())
         self._held += size
 
     def finish(self, state: dict[str, Any], *, then: Callable[[CheckpointWriter], None]) -> Future[None]:
@@ -73,6 +87,7 @@ class CheckpointWriter:
             self._attempt(lambda: self._complete(state))
             then(self)
 
+        self._queued()
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         job = pool.submit(rest)
         pool.shutdown(wait=False)
@@ -104,8 +119,16 @@ class CheckpointWriter:
 
     def _write_shard(self) -> None:
         name = f"tensors-{len(self._sums) + 1:05d}.safetensors"
+        if self.buffer is not None:
+            self.buffer.wait()
         self._sums[name] = write_tensors(self.aside / name, self._shard)
         self._shard, self._held = {}, 0
+        if self.buffer is not None:
+            self.buffer.clear()
+
+    def _queued(self) -> None:
+        if self.buffer is not None:
+            self.buffer.queued()
 
     def _write(self, name: str, text: str) -> None:
         self._sums[name] = write_parts(self.aside / name, [text.encode()])

@@ -25,7 +25,13 @@ from ner_dist.files import atomic_folder
 from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.run.directory import best_weights, step_checkpoints, step_of
 from ner_dist.runtime.ranks import on_main_rank
-from ner_dist.training.checkpoint_files import CheckpointReader, CheckpointWriter, find_corruption
+from ner_dist.training.checkpoint_files import (
+    SHARD_BYTES,
+    CheckpointReader,
+    CheckpointWriter,
+    find_corruption,
+)
+from ner_dist.training.host_buffer import HostBuffer
 from ner_dist.training.state_dict import tensors
 
 if TYPE_CHECKING:
@@ -46,6 +52,8 @@ class Checkpoints:
     def __init__(self, folder: Path, *, accelerator: Accelerator, keep_last: int) -> None:
         self.folder, self.accelerator, self.keep_last = folder, accelerator, keep_last
         self._job: Future[None] | None = None
+        on_gpu = accelerator.is_main_process and accelerator.device.type == "cuda"
+        self._buffer = HostBuffer(pinned=True) if on_gpu else None
         self._reports: list[dict[str, Any]] = []
         self._written = False
 
@@ -120,7 +128,7 @@ class Checkpoints:
             with writing(self.best(best)), atomic_folder(self.best(best)) as aside:
                 shutil.copytree(folder.with_name(self.best(best).name), aside, dirs_exist_ok=True)
 
-    def check_space(self, parameters: int, *, every: int | None, steps: int) -> None:
+    def check_space(self, parameters: int, *, every: int | str | None, steps: int) -> None:
         """Check before training that the disk has room for everything it saves; for rank 0.
 
         Args:
@@ -146,7 +154,9 @@ class Checkpoints:
 
         def needed(keep_last: int) -> int:
             # The oldest is removed once the newest is complete; the same holds for the best weights.
-            kept = 0 if every is None else min(keep_last + 1, -(-steps // every))
+            if every is None:
+                return least + weights
+            kept = min(keep_last + 1, -(-steps // every) if isinstance(every, int) else steps)
             return least + weights + 3 * weights * kept
 
         if needed(self.keep_last) <= room:
@@ -204,7 +214,9 @@ class Checkpoints:
     ) -> None:
         self._join()
         began = time.perf_counter()
-        writer = CheckpointWriter(folder) if self.accelerator.is_main_process else None
+        if self._buffer is not None:
+            self._buffer.reserve(min(SHARD_BYTES, _state_bytes(model, optimizer)) // 4)
+        writer = CheckpointWriter(folder, buffer=self._buffer) if self.accelerator.is_main_process else None
         # All ranks take part in gathering to the end, even if rank 0's disk fails.
         for name, tensor in tensors(self.accelerator, model, optimizer):
             if writer is not None and tensor is not None:
@@ -264,6 +276,13 @@ class Checkpoints:
         for folder in best_weights(self.folder):
             if folder not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _state_bytes(model: torch.nn.Module, optimizer: AcceleratedOptimizer | None) -> int:
+    """Bytes of the fp32 weights, and of the two moments of an optimiser."""
+    # Of a parameter, ZeRO-3 shows its part.
+    numel = sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in model.parameters())
+    return 4 * numel * (1 if optimizer is None else 3)
 
 
 def _size(number: int) -> str:

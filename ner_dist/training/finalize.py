@@ -53,6 +53,11 @@ def finalize(trainer: Trainer, metrics_log: MetricsLogger) -> None:
             fix="free disk space and repeat the command",
         )
     on_main_rank(trainer.accelerator, partial(_save_model, trainer, trainer.best_step))
+    if trainer.saved_step == trainer.loop.step:
+        # The scored model takes its place. Without a checkpoint, a signal would still have to save it.
+        trainer.checkpoints.wait()
+        trainer.loop.release()
+        trainer.released = True
     results = _results(trainer, metrics_log)
     trainer.checkpoints.wait()
     for event in trainer.checkpoints.take_events():

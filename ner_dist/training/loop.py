@@ -12,6 +12,7 @@ hence the factor W.
 
 from __future__ import annotations
 
+import gc
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -142,6 +143,15 @@ class TrainLoop:
             )
             if not self.model.training:  # a third of a millisecond, for a model that was scored meanwhile
                 self.model.train()
+
+    def release(self) -> None:
+        """Free model, gradients and optimiser state on the device. No step can follow."""
+        self.accelerator.free_memory()
+        # Whoever keeps the loop keeps none of them: an attribute that is asked for is an error from here on.
+        del self.model, self.optimizer
+        gc.collect()  # DeepSpeed's engine and its hooks refer to each other
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def restart_clock(self) -> None:
         """Restart the step timer, so that evaluation is not counted in the next step's seconds."""

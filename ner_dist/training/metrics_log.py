@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_OVERFLOWS = 50
+"""Steps in a row that fp16 may overflow, each at half the loss scale of the one before."""
+NO_LOSS_SCALE = "loss scale already at minimum"
+"""Part of what DeepSpeed raises when it has halved the loss scale as often as it can."""
+FINITE_FIX = "lower train.learning_rate, raise train.warmup_ratio, or train with precision=fp32"
+
 
 class MetricsLogger:
     """Collects steps and evaluations. All ranks make the same calls; rank 0 writes."""
@@ -59,7 +65,7 @@ class MetricsLogger:
         self.main = accelerator.is_main_process
         self.waiting: list[Step] = []
         self.epoch_loss: dict[int, tuple[float, float]] = {}
-        self.nonfinite = 0
+        self.nonfinite = self.overflows = 0
         self.began, self.seconds_before = time.perf_counter(), 0.0
         self.time_left, self.best_f1, self.total_steps = TimeLeft(), -1.0, 0
         if resumed is not None:
@@ -71,6 +77,7 @@ class MetricsLogger:
             self.best_f1 = self.best_f1 if best is None else best
             self.epoch_loss = {epoch: tuple(sums) for epoch, sums in resumed["epoch_loss"]}
             self.nonfinite, self.seconds_before = resumed["nonfinite_steps"], resumed["seconds"]
+            self.overflows = resumed.get("overflows", 0)  # older checkpoints did not count them
         self.file = run.metrics.open("a", encoding="utf-8") if self.main else None
         self.disk_full = False
         self.closing = ExitStack()
@@ -134,6 +141,7 @@ class MetricsLogger:
             "seconds": self.seconds,
             "epoch_loss": list(self.epoch_loss.items()),
             "nonfinite_steps": self.nonfinite,
+            "overflows": self.overflows,
             "evaluation_seconds": self.time_left.evaluation_seconds,
             "trackers": _tracker_ids(self.accelerator, self.settings.trackers),
         }
@@ -199,8 +207,10 @@ class MetricsLogger:
         # In fp16 an overflowing gradient only lowers the loss scale; the loss itself must stay finite.
         norm_counts = self.accelerator.mixed_precision != "fp16"
         for step, loss, norm in zip(steps, losses, norms, strict=True):
-            finite = math.isfinite(loss) and (norm is None or not norm_counts or math.isfinite(norm))
+            finite_norm = norm is None or math.isfinite(norm)
+            finite = math.isfinite(loss) and (finite_norm or not norm_counts)
             self.nonfinite = 0 if finite else self.nonfinite + 1
+            self.overflows = 0 if finite_norm else self.overflows + 1
             if not finite:
                 log.warning(
                     "step %d: loss %s, gradient norm %s: update skipped",
@@ -213,7 +223,14 @@ class MetricsLogger:
                     f"the loss or its gradient was not finite in {self.nonfinite} steps in a row, "
                     f"up to step {step.number}",
                     where=str(self.run.folder),
-                    fix="lower train.learning_rate, raise train.warmup_ratio, or train with precision=fp32",
+                    fix=FINITE_FIX,
+                )
+            if not norm_counts and self.overflows >= MOST_OVERFLOWS:
+                raise UserError(
+                    f"the gradient overflowed in fp16 in {self.overflows} steps in a row, up to step "
+                    f"{step.number}: no loss scale is left at which it does not",
+                    where=str(self.run.folder),
+                    fix=FINITE_FIX,
                 )
 
     def evaluation(

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WORTH_COMPILING = 10_000
+"""Steps from which on compiled layers, which save milliseconds of each, win back the time of compiling."""
+
 
 def log_start(task: Task, loop: TrainLoop, *, parameters: int, processes: int) -> None:
     """Log what is about to be trained.
@@ -46,6 +49,11 @@ def log_start(task: Task, loop: TrainLoop, *, parameters: int, processes: int) -
     too_few = auto.too_few_steps(task.recipe, loop.total, subwords=task.subwords, width=task.width)
     for warning in filter(None, (borrowed, too_few)):
         log.warning(warning)
+    if task.recipe.model.compile and loop.total < WORTH_COMPILING:
+        log.warning(
+            "model.compile: compiling takes about a minute in all, which %d steps will not win back",
+            loop.total,
+        )
     _warn_of_idle_passes(settings.micro_batches, settings.batch_tokens, processes)
     if task.recipe.evaluation.early_stopping and "validation" not in task.splits:
         log.warning("evaluation.early_stopping has no effect: there is no validation split")

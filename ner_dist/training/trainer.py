@@ -16,17 +16,20 @@ from ner_dist.errors import UserError
 from ner_dist.evaluation.evaluate import EvaluationResult, evaluate
 from ner_dist.evaluation.metrics import standing
 from ner_dist.labels import OUTSIDE
+from ner_dist.model.compiled import compile_layers
 from ner_dist.model.encoder import first_position, load_model
 from ner_dist.model.packed_attention import use_packed_attention
 from ner_dist.run.provenance import write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
+from ner_dist.runtime.gpu import is_out_of_memory
 from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.runtime.signals import PreemptionFlag, Stopped
+from ner_dist.training.auto import MOST_EVALUATIONS
 from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.checkpoints import Checkpoints
 from ner_dist.training.loop import TrainLoop
 from ner_dist.training.loss import TaggingLoss
-from ner_dist.training.metrics_log import MetricsLogger
+from ner_dist.training.metrics_log import FINITE_FIX, NO_LOSS_SCALE, MetricsLogger
 from ner_dist.training.micro_batches import MicroBatches
 from ner_dist.training.optimizer import build_optimizer
 from ner_dist.training.start_log import log_start
@@ -45,16 +48,13 @@ if TYPE_CHECKING:
 
     import numpy as np
     from accelerate import Accelerator
-    from transformers import PretrainedConfig
+    from transformers import PretrainedConfig, PreTrainedModel
 
     from ner_dist.recipe import Recipe
     from ner_dist.run.directory import Run
     from ner_dist.training.loop import Step
 
 log = logging.getLogger(__name__)
-
-MOST_EVALUATIONS = 20
-"""Largest number of evaluations under `evaluation.every: auto`."""
 
 # Attributes that a checkpoint stores, under the same names.
 _OWN_STATE = ("best_f1", "best_loss", "best_step", "evaluations_without_gain", "evaluated_step")
@@ -83,7 +83,7 @@ class Trainer:
         """
         self.task, self.recipe, self.run, self.accelerator = task, task.recipe, run, accelerator
         self.checkpoints, self.resume_from = checkpoints, resume_from
-        self.stop = PreemptionFlag(accelerator)
+        self.stop = PreemptionFlag(accelerator, save_every=task.recipe.checkpoint.seconds)
         self.best_f1 = -1.0
         self.best_loss: float | None = None
         """Validation loss of the best weights; None if resumed from an older version's checkpoint."""
@@ -91,6 +91,8 @@ class Trainer:
         self.evaluations_without_gain = 0
         self.evaluated_step = 0
         self.saved_step = 0
+        self.released = False
+        """Whether the loop has freed its model: the training is over and its last checkpoint is saved."""
         on_main_rank(accelerator, self._begin_directory)
         self.loop = self._build_loop()
         log_start(task, self.loop, parameters=self.parameters, processes=accelerator.num_processes)
@@ -117,15 +119,34 @@ class Trainer:
                 raise
             except Exception as error:
                 what = self._at_work()
-                if isinstance(error, torch.OutOfMemoryError):
+                if is_out_of_memory(error):
                     raise UserError(
                         f"rank {self.accelerator.process_index} ran out of GPU memory {what}",
-                        fix="set model.gradient_checkpointing=true, shard with a zero config, or start "
-                        "another run with a smaller train.micro_batch_tokens",
+                        fix=self._less_memory(),
                         everywhere=False,
+                    ) from None
+                if NO_LOSS_SCALE in str(error):
+                    raise UserError(
+                        f"no loss scale is left at which fp16 does not overflow, {what}",
+                        where=str(self.run.folder),
+                        fix=FINITE_FIX,
                     ) from None
                 log.error("rank %d failed %s: %r", self.accelerator.process_index, what, error)
                 raise
+
+    def _less_memory(self) -> str:
+        """What to do where memory ran out."""
+        if self.released:
+            return "score fewer subwords at a time: a smaller evaluation.batch_tokens"
+        if self.loop.at_work is None and self.loop.step == self.loop.total:
+            return (
+                "set checkpoint.every, with which the training is freed before the model is scored, or a "
+                "smaller evaluation.batch_tokens"
+            )
+        return (
+            "set model.gradient_checkpointing=true, shard with a zero config, or start another run with a "
+            "smaller train.micro_batch_tokens"
+        )
 
     def _at_work(self) -> str:
         work = self.loop.at_work
@@ -184,7 +205,7 @@ class Trainer:
         if settings.packing:
             use_packed_attention(model)
         if self.recipe.model.compile:
-            model.compile(dynamic=True)
+            self._compile(model)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, settings)
         copies, precision = None, precision_of(self.accelerator)
@@ -216,6 +237,16 @@ class Trainer:
             ),
             copies=copies,
         )
+
+    def _compile(self, model: PreTrainedModel) -> None:
+        if describe(self.accelerator).startswith("ZeRO-3"):
+            raise UserError(
+                "under ZeRO-3 every module gathers its weights first, which cannot be compiled",
+                where="model.compile",
+                fix="set it to false, or launch with DDP, ZeRO-1 or ZeRO-2",
+            )
+        layers = compile_layers(model)
+        log.info("compiling at first use: %s", f"{layers} layers" if layers > 1 else "the whole model")
 
     def resume(self, metrics_log: MetricsLogger) -> None:
         """Resume from the chosen checkpoint, and run the evaluation if it is still due at its step."""
@@ -314,7 +345,10 @@ class Trainer:
 
     def checkpoint_due(self, step: int) -> bool:
         every = self.recipe.checkpoint.every
-        return every is not None and (step % every == 0 or step == self.loop.total)
+        if every is None:
+            return False
+        due = step % every == 0 if isinstance(every, int) else self.stop.save_due
+        return due or step == self.loop.total
 
     def save_checkpoint(self, metrics_log: MetricsLogger) -> None:
         """Save a checkpoint of the current step, unless it is saved already."""
@@ -334,6 +368,7 @@ class Trainer:
         }
         self.checkpoints.save_step(step, model=self.loop.model, optimizer=self.loop.optimizer, state=state)
         self.saved_step = step
+        self.stop.saved()
         for event in self.checkpoints.take_events():
             metrics_log.write(event)
 

@@ -67,7 +67,7 @@ def test_one_key_or_one_section_can_be_asked_for(capsys):
     assert ner_dist("settings", "checkpoint.every") == 0
     said = capsys.readouterr().out
     assert said.startswith(
-        "checkpoint.every  (whole number > 0 or null; default 500)\n    Steps between checkpoi"
+        "checkpoint.every  (whole number > 0 or text or null; default 500)\n    Steps between checkpoi"
     )
     assert said.count("\n    ") in (1, 2) and "keep_last" not in said
     assert ner_dist("settings", "data", "--markdown") == 0

@@ -13,10 +13,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
+from ner_dist.runtime import signals
 from ner_dist.training import checkpoint_files, checkpoints, loop, loss, micro_batches, task, trainer
 from tests.distributed.launching import REPOSITORY
 
@@ -120,6 +122,13 @@ def note_engine(rank: int, *, out: str) -> None:
         return add_up(tensor, *all, **named)
 
     DeepSpeedEngine.__init__, torch.distributed.all_reduce = built, noted
+
+
+def hurry_clock(rank: int, *, of_rank: int, faster: float) -> None:
+    """One rank's clock for saves by the minute goes faster."""
+    if rank == of_rank:
+        seconds = signals.time.monotonic
+        signals.time = SimpleNamespace(monotonic=lambda: faster * seconds())
 
 
 def wait_in(rank: int, *, step: int) -> None:

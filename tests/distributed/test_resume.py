@@ -260,3 +260,23 @@ def test_a_rank_without_memory_says_what_to_change(server, tiny_recipe, tmp_path
     assert codes[1] == 2 and codes[0] in (1, 2)
     (line,) = [line for line in job.text().splitlines() if line.startswith("error: rank 1")]
     assert "ran out of GPU memory in step 3" in line and "train.micro_batch_tokens" in line
+
+
+@pytest.mark.parametrize("hurried", [0, 1])
+def test_minutes_between_checkpoints_are_counted_by_rank_0_for_all(server, tiny_recipe, tmp_path, hurried):
+    """A minute passes within any step of one rank."""
+    options = ["checkpoint.every=1min", "train.max_steps=9", "evaluation.every=100"]
+    job = server.start(
+        *(tiny_recipe, f"output_dir={tmp_path / 'run'}", *options),
+        config="cpu",
+        processes=2,
+        faults=[fault(faults.hurry_clock, of_rank=hurried, faster=1e6)],
+    )
+    assert set(job.wait()) == {0}, job.text()
+    saved = [event["step"] for event in events(tmp_path / "run", "checkpoint") if "step" in event["name"]]
+    if hurried:
+        assert saved == [9]
+    else:
+        # Asked after the first step, heard by all after the second; what was asked before a save is void.
+        assert saved[0] == 3 and saved[-1] == 9
+        assert {later - earlier for earlier, later in itertools.pairwise(saved[:-1])} <= {2, 3}

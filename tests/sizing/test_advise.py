@@ -22,6 +22,7 @@ from ner_dist.training.auto import settle
 LAUNCH = {launch.name: launch for launch in shipped_configs()}
 ZERO = ["zero1", "zero2", "zero3"]
 WORKLOAD = Workload(100_000, 2_200_000, 3_000_000, longest=None, labels=31, source="test")
+LARGE = dataclasses.replace(WORKLOAD, sentences=10_000_000, words=220_000_000, subwords=300_000_000)
 
 
 def recipe(**changes) -> FixedRecipe:
@@ -99,7 +100,8 @@ def test_checkpointing_saves_activations_and_costs_a_third_more_computation():
     slow = hardware(flops=1e12)
     one, other = (size(LAUNCH["ddp_bf16"], each, shape(), WORKLOAD, slow) for each in (plain, saving))
     assert other.memory.activations < one.memory.activations
-    assert other.time.compute == pytest.approx(one.time.compute * 4 / 3)
+    both = [each.time.compute - 2e-3 for each in (one, other)]  # the host's part of every step
+    assert both[1] == pytest.approx(both[0] * 4 / 3)
     assert other.largest > 2 * one.largest
 
 
@@ -134,8 +136,9 @@ def test_bytes_of_each_strategy_in_units_of_the_parameters():
         for name, half in (("ddp", False), ("zero1", True), ("zero2", True), ("zero3", True))
     }
     units = {name: value / (shape().parameters / 2) for name, value in sent.items()}
-    assert units["ddp"] == 8 and units["zero1"] == 6 and units["zero2"] == 14
-    assert units["zero3"] == pytest.approx(3 * 4, rel=0.02)
+    # Gradients in fp32 and all-reduced, weights in 16 bits: 8 + 2, 3 * 8 + 2, 3 * (4 + 2).
+    assert units["ddp"] == 8 and units["zero1"] == 10 and units["zero2"] == 26
+    assert units["zero3"] == pytest.approx(3 * 6, rel=0.02)
 
 
 @given(
@@ -166,7 +169,7 @@ def test_idle_ranks_are_said_with_what_to_take_instead():
 
 def test_a_v100_takes_fp16_and_an_a100_bf16():
     for gpu, precision in (("v100", "fp16"), ("a100", "bf16")):
-        sized = size_all(recipe(train__batch_tokens=65536), shape(), WORKLOAD, hardware(gpu=gpu))
+        sized = size_all(recipe(train__batch_tokens=65536), shape(), LARGE, hardware(gpu=gpu))
         chosen = choose(sized)
         assert chosen.launch.name == f"ddp_{precision}"
         refused = [one.launch.name for one in sized if one.refused]
@@ -176,7 +179,7 @@ def test_a_v100_takes_fp16_and_an_a100_bf16():
 
 
 def test_sharding_is_chosen_where_nothing_else_fits():
-    chosen = choose(size_all(recipe(), shape(), WORKLOAD, hardware(memory=2.6e9)))
+    chosen = choose(size_all(recipe(), shape(), WORKLOAD, hardware(memory=2.4e9)))
     assert chosen.launch.strategy == "zero"
     assert choose(size_all(recipe(), shape(), WORKLOAD, hardware(memory=1.5e9))) is None
     notes = remarks(None, recipe(), shape(), WORKLOAD, hardware(memory=1.5e9))
@@ -192,3 +195,45 @@ def test_commands():
     assert "--num_processes 4 -m" in command(LAUNCH["zero2_bf16"], world=4, machines=1)
     several = command(LAUNCH["multi_node_zero2_bf16"], world=32, machines=4)
     assert "--num_machines 4 --machine_rank R --main_process_ip HOST_OF_RANK_0 --num_processes 32" in several
+
+
+def test_one_gpu_is_enough_where_eight_save_less_than_a_minute():
+    fast = hardware(gpu="h200", memory=141e9)
+    small = choose(size_all(recipe(train__micro_batch_tokens=8192), shape(), WORKLOAD, fast))
+    assert small.launch.name == "single_gpu"
+    large = choose(size_all(recipe(train__batch_tokens=262_144), shape(), LARGE, fast))
+    assert large.world == 8 and large.hours < 10
+
+
+def test_host_that_is_slower_than_its_gpu_is_said_to_be():
+    """The arithmetic of docs/gpu.md for RoBERTa-base on an H200: four passes of 2,048 subwords are host-bound."""
+    roberta = shape("roberta-base")
+    words = {}
+    for tokens in (2048, 8192):
+        made = recipe(model__name="roberta-base", train__micro_batch_tokens=tokens)
+        sized = size(LAUNCH["single_gpu"], made, roberta, WORKLOAD, hardware(gpu="h200", memory=141e9))
+        notes = " ".join(remarks(sized, made, roberta, WORKLOAD, hardware(1, gpu="h200", memory=141e9)))
+        assert (sized.time.limit == "host") == ("host-bound" in notes) == (tokens == 2048)
+        words[tokens] = sized.words_per_second
+    assert words[2048] == pytest.approx(139_000, rel=0.1) and words[8192] == pytest.approx(355_000, rel=0.1)
+
+
+def test_kernels_are_counted_layer_by_layer():
+    base, distilled = (shape(name).cost("autocast", length=30, fused_attention=True) for name in (
+        "roberta-base", "distilroberta-base",
+    ))  # fmt: skip
+    a_layer = (base.kernels - distilled.kernels) / 6
+    assert 25 < a_layer < 40  # counted by a trace of the forward pass: 30
+    assert base.moved_per_token == pytest.approx(12 * 226_000 / 3, rel=0.2)
+
+
+def test_final_scoring_holds_the_whole_model_in_fp32_on_every_rank():
+    parameters = shape().parameters
+    offloaded = memory("zero3_offload_bf16", world=8, scored_tokens=8192)
+    assert offloaded.scoring > 4 * parameters + 2**30 > offloaded.weights
+    kept = memory("zero3_offload_bf16", world=8, scored_tokens=8192, freed=False)
+    assert kept.scoring > offloaded.scoring
+    # What trains need not fit when it is scored.
+    tight = hardware(memory=0.99 * offloaded.scoring)
+    sized = size(LAUNCH["zero3_offload_bf16"], recipe(data__max_length=64), shape(), WORKLOAD, tight)
+    assert sized.memory.scoring > tight.memory and not sized.fits

@@ -46,7 +46,7 @@ def test_the_table_fits_a_terminal_and_ends_with_the_command(capsys):
 
 def test_no_cell_is_cut_on_several_machines(capsys):
     _, out, _ = run(capsys, FULL, "--gpus", "16", "--gpu-memory", "40GiB", "model.name=roberta-base")
-    assert "multi_node_zero2_bf16" in out and "…" not in out
+    assert "multi_node_zero2_bf16 " in out and "…" not in out
 
 
 def test_the_command_that_is_advised_loads_the_recipe(capsys):
@@ -66,7 +66,13 @@ def test_json_holds_the_whole_plan(capsys):
     parts = zero2["memory_bytes"]
     sides = ("weights", "gradients", "optimiser", "activations", "buffers")
     assert sum(parts[name] for name in sides) == pytest.approx(parts["total"], abs=5)
-    assert zero2["hours"] == pytest.approx(zero2["steps"] * zero2["seconds"]["step"] / 3600)
+    trained = zero2["steps"] * zero2["seconds"]["step"]
+    whole = zero2["start_seconds"] + trained + zero2["scoring_seconds"]
+    assert zero2["hours"] == pytest.approx(whole / 3600)
+    assert zero2["hours_range"][0] < zero2["hours"] < zero2["hours_range"][1]
+    # Three evaluations and both final scorings of an eighth each, at a third of training's cost and on all ranks.
+    assert 0 < zero2["scoring_seconds"] < trained
+    assert zero2["seconds"]["limited_by"] in ("device", "host", "network")
     assert plan["data"]["sentences"] == 131_280 and plan["model"]["layers"] == 2
 
 

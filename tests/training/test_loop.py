@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import shutil
+import weakref
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import (
+    AlbertConfig,
+    AlbertForTokenClassification,
+    RobertaConfig,
+    RobertaForTokenClassification,
+)
 
 from ner_dist.errors import UserError
+from ner_dist.model.compiled import compile_layers
+from ner_dist.training import trainer as trainer_module
 from ner_dist.training.loss import class_weights
 from ner_dist.training.metrics_log import MetricsLogger
 from ner_dist.training.micro_batches import plan_training
@@ -379,3 +392,88 @@ def test_a_compiled_encoder_trains_to_the_same_losses(start, monkeypatch):
     assert losses(trainer.loop.steps()) == pytest.approx(expected, rel=1e-5)
     assert calls == [{"dynamic": True}]
     assert "classifier.weight" in dict(trainer.loop.model.named_parameters())
+
+
+@pytest.mark.soak
+def test_one_graph_serves_all_layers():
+    graphs = []
+    tiny = {"vocab_size": 90, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
+
+    def count(graph, inputs):
+        graphs.append(graph)
+        return graph
+
+    def layers(number):
+        config = RobertaConfig(
+            vocab_size=90,
+            hidden_size=16,
+            num_hidden_layers=number,
+            num_attention_heads=2,
+            intermediate_size=32,
+        )
+        model = RobertaForTokenClassification(config)
+        assert compile_layers(model) == number
+        for layer in model.roberta.encoder.layer:
+            layer.compile(dynamic=True, backend=count)
+        graphs.clear()
+        for size in (7, 9, 12):
+            model(input_ids=torch.randint(5, 90, (3, size)))
+        return len(graphs)
+
+    one = layers(1)
+    torch._dynamo.reset()
+    assert layers(5) == one > 0
+    shared = AlbertConfig(**tiny, num_hidden_layers=3)
+    assert compile_layers(AlbertForTokenClassification(shared)) == 1
+
+
+def test_compiling_under_zero_3_is_refused(start, monkeypatch):
+    monkeypatch.setattr(trainer_module, "describe", lambda accelerator: "ZeRO-3 + offload")
+    with pytest.raises(UserError, match=r"under ZeRO-3 .* launch with DDP, ZeRO-1 or ZeRO-2"):
+        start("model.compile=true")
+
+
+def test_compiling_for_few_steps_is_warned_of(start, log_lines, monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda *all, **named: None)
+    start("model.compile=true")
+    assert any("which 20 steps will not win back" in line for line in log_lines)
+
+
+def test_fp16_that_overflows_for_ever_ends_with_one_line(start, monkeypatch):
+    trainer = start()
+    with trainer.open_metrics_log() as metrics_log:
+        monkeypatch.setattr(trainer.accelerator.state, "_mixed_precision", "fp16")
+        assert trainer.accelerator.mixed_precision == "fp16"
+        step = next(trainer.loop.steps())
+        overflown = replace(step, grad_norm=torch.tensor(float("inf")), total=1000)
+        steps = [overflown] * 49 + [step] + [overflown] * 50
+        metrics_log.waiting = [replace(one, number=n) for n, one in enumerate(steps, start=1)]
+        with pytest.raises(UserError, match="overflowed in fp16 in 50 steps in a row, up to step 100"):
+            metrics_log.flush()
+
+
+def test_deepspeeds_own_end_of_fp16_is_the_same_line(start):
+    # Importing it takes seconds.
+    folder = Path(importlib.util.find_spec("deepspeed").origin).parent
+    raised = re.search(r'raise Exception\(\s*"(.+)"\)', (folder / "runtime/fp16/loss_scaler.py").read_text())
+    said = r"no loss scale is left at which fp16 does not overflow, after step 0, .* lower train.learning"
+    with pytest.raises(UserError, match=said), start().open_metrics_log():
+        raise Exception(raised[1])
+
+
+def test_what_to_do_when_memory_runs_out_depends_on_what_is_done(start):
+    trainer = start("train.max_steps=2")
+
+    def advice():
+        with pytest.raises(UserError) as caught, trainer.open_metrics_log():
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+        return str(caught.value)
+
+    assert "train.micro_batch_tokens" in advice()
+    list(trainer.loop.steps())
+    assert "checkpoint.every" in advice()
+    weights = [weakref.ref(one) for one in trainer.loop.model.parameters()]
+    trainer.loop.release()
+    trainer.released = True
+    assert "evaluation.batch_tokens" in advice()
+    assert [one() for one in weights] == [None] * len(weights)
