@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from ner_dist.data.batch_plan import plan_epoch
+from ner_dist.data.packed_plan import plan_packed_epoch as plan_epoch
 
 
 def main() -> None:
@@ -39,10 +39,11 @@ def main() -> None:
         epoch=0,
     )
     seconds = time.perf_counter() - began
+    cells = sum(plan.step_padded_tokens(step, lengths) for step in range(plan.n_steps))
     print(
         f"{settings.examples:,} examples, {plan.n_steps:,} steps of {plan.micro_batches} micro-batches: "
         f"{seconds:.1f} s, peak memory +{(peak_bytes() - before) / 1e6:.0f} MB, "
-        f"padding {100 * plan.padding_share(lengths):.2f} %"
+        f"padding {100 * (1 - lengths.sum(dtype=np.int64) / cells):.2f} %"
     )
 
 

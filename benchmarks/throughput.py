@@ -13,6 +13,12 @@ after a few steps that warm up. `ner_dist` is this package; the others are
     span-marker   SpanMarker's Trainer with its defaults, in an environment of its own
     flair         flair's fine-tuning of a linear tagger, in an environment of its own
 
+and, where `--peers` names them, ner_dist with parts left out
+
+    padded        padded batches of about one length instead of packed rows
+    autocast      autocast instead of 16-bit copies of the weights
+    before        both
+
 A contestant that cannot run has the reason in its row. The columns are explained in `speed_report.py`.
 """
 
@@ -28,11 +34,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import speed_report
-from contestants import CONTESTANTS, OURS, PEERS
+from contestants import CONTESTANTS, OTHERS, OURS, PEERS
 from environments import NotInstalled, last_line, python_of
 from inputs import RANDOM, Inputs, prepare
 
 from ner_dist.data.batch_plan import plan_epoch
+from ner_dist.data.packed_plan import plan_packed_epoch
 from ner_dist.errors import UserError, show
 from ner_dist.files import check_folder
 
@@ -89,7 +96,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="random", help=f"a model's folder, or one of {', '.join(RANDOM)}")
     parser.add_argument("--data", default="synthetic", help="as data.path of a recipe")
     parser.add_argument("--precision", default="fp32,bf16", help=f"some of {', '.join(PRECISIONS)}")
-    parser.add_argument("--peers", default=",".join(PEERS), help=f"some of {', '.join(PEERS)}; or none")
+    parser.add_argument("--peers", default=",".join(PEERS), help=f"some of {', '.join(OTHERS)}; or none")
     parser.add_argument("--rounds", type=_positive, default=3)
     parser.add_argument("--steps", type=_positive, default=40, help="steps of a run, warm-up left out")
     parser.add_argument("--warmup", type=_positive, default=3, help="steps that are not measured")
@@ -102,7 +109,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", help="file for every figure of every run")
     arguments = parser.parse_args()
     arguments.precision = _chosen("--precision", arguments.precision, PRECISIONS)
-    arguments.peers = [] if arguments.peers == "none" else _chosen("--peers", arguments.peers, PEERS)
+    arguments.peers = [] if arguments.peers == "none" else _chosen("--peers", arguments.peers, OTHERS)
     if arguments.json:
         check_folder(Path(arguments.json).parent, where="--json")
     return arguments
@@ -155,14 +162,17 @@ def _python(name: str) -> str | NotInstalled:
 
 def _settings(arguments: argparse.Namespace, inputs: Inputs) -> dict[str, Any]:
     """The settings of every worker."""
-    micro_batch = _micro_batch_tokens(arguments, inputs.samples["train"].subwords)
+    lengths = inputs.samples["train"].subwords
     return {
         "model": str(inputs.model),
         "data": str(inputs.folder),
         "tags": inputs.tags,
         "sentences": arguments.sentences,
-        "batch_tokens": micro_batch * arguments.micro_batches,
-        "micro_batch_tokens": micro_batch,
+        "micro_batches": arguments.micro_batches,
+        "micro_batch_tokens": {
+            packing: _micro_batch_tokens(arguments, lengths, packing=packing == "packed")
+            for packing in ("packed", "padded")
+        },
         "max_length": inputs.max_length,
         "warmup": arguments.warmup,
         # High, so that a short training learns something that the scores can show.
@@ -171,11 +181,13 @@ def _settings(arguments: argparse.Namespace, inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _micro_batch_tokens(arguments: argparse.Namespace, lengths: np.ndarray) -> int:
+def _micro_batch_tokens(arguments: argparse.Namespace, lengths: np.ndarray, *, packing: bool) -> int:
     """Our batch size in subwords that gives an epoch as many steps as the other contestants' have."""
 
+    plan = plan_packed_epoch if packing else plan_epoch
+
     def steps(tokens: int) -> int:
-        return plan_epoch(
+        return plan(
             lengths,
             batch_tokens=tokens * arguments.micro_batches,
             micro_batch_tokens=tokens,

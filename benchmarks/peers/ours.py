@@ -20,8 +20,12 @@ def measure(settings: SimpleNamespace) -> dict[str, Any]:
     from ner_dist.recipe import Recipe
     from ner_dist.run.directory import Run
     from ner_dist.runtime.accelerator import start
+    from ner_dist.training import trainer as trainer_module
     from ner_dist.training.trainer import Trainer
 
+    if not settings.copies:
+        trainer_module.copies_suit = lambda *_, **__: False
+    micro_batch = settings.micro_batch_tokens["packed" if settings.packing else "padded"]
     recipe = Recipe.model_validate(
         {
             "name": "throughput",
@@ -37,8 +41,9 @@ def measure(settings: SimpleNamespace) -> dict[str, Any]:
             "precision": settings.precision,
             "train": {
                 "epochs": 1,
-                "batch_tokens": settings.batch_tokens,
-                "micro_batch_tokens": settings.micro_batch_tokens,
+                "batch_tokens": micro_batch * settings.micro_batches,
+                "micro_batch_tokens": micro_batch,
+                "packing": settings.packing,
                 "learning_rate": settings.learning_rate,
                 "seed": settings.seed,
             },

@@ -65,6 +65,7 @@ def pack(
     plan: PackedPlan,
     pad_id: int,
     first_position: int,
+    grouped: bool = True,
     annotation: Annotation | None = None,
     pin: bool = False,
 ) -> PackedRow:
@@ -77,6 +78,7 @@ def pack(
         plan: the size of rows.
         pad_id: subword id for padding.
         first_position: position id of an example's first subword.
+        grouped: form the groups that attention needs where it has no kernel.
         annotation: what the words' sources annotate, if that is not everything.
         pin: put the tensors into page-locked memory, for asynchronous copies to a GPU.
     """
@@ -100,7 +102,11 @@ def pack(
         input_ids=row(encoded.input_ids[source], at=filled, fill=pad_id)[None],
         position_ids=row(within + first_position, at=filled, fill=first_position)[None],
         segments=Segments.of(
-            lengths, row_length=plan.row_length, longest=plan.longest, most=plan.most_examples, pin=pin
+            lengths,
+            row_length=plan.row_length,
+            longest=plan.longest,
+            most=plan.most_examples,
+            grouped=grouped,
         ),
         targets=row(tags[words], at=first, fill=UNLABELLED),
         sources=None if annotation is None else row(annotation.source[words], at=first, fill=0),

@@ -1,14 +1,16 @@
 """Attention within each sentence of a packed row, for encoders with transformers' attention interface.
 
 The sentences are taken in groups of similar lengths: a rectangle each, of which padding is masked. Only
-attention sees these rectangles; everything else in the encoder runs on the row, without padding.
+attention sees these rectangles; everything else in the encoder runs on the row, without padding. GPUs have
+kernels that take the row as it is (`varlen_kernels.py`).
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -27,12 +29,28 @@ _SIMILAR, _NEARLY = 0.75, 6
 _NOT_SEEN = torch.finfo(torch.float32).min
 
 
+class Kernel(Protocol):
+    """Computes attention within the sentences of a row; see `grouped_attention`."""
+
+    def __call__(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        segments: Segments,
+        *,
+        scale: float,
+        dropout: float = 0.0,
+        window: int | None = None,
+    ) -> torch.Tensor: ...
+
+
 @dataclass(frozen=True)
-class _Group:
-    """Sentences of similar lengths, a rectangle of [sentences, longest] slots."""
+class Rectangle:
+    """Sentences of similar lengths, as [sentences, longest] slots."""
 
     first: int
-    """Index of its first slot among those of all groups."""
+    """Index of its first slot among those of all rectangles."""
     sentences: int
     longest: int
     padding: torch.Tensor | None
@@ -40,38 +58,22 @@ class _Group:
 
 
 @dataclass(frozen=True)
-class Segments:
-    """The sentences of a row: where they begin, for kernels, and in groups, without a kernel."""
+class Groups:
+    """The sentences of a row in groups of similar lengths."""
 
-    bounds: torch.Tensor
-    """int32 [most examples + 2]: sentence i holds the subwords bounds[i]:bounds[i + 1]. The tail of padding
-    is one more sentence, and the rest are empty, so that the size is always the same."""
-    longest: int
-    """Subwords of the longest sentence of the whole training, or of the tail if that is longer."""
     slots: torch.Tensor
-    """int64 [slots]: the subword in each slot of the groups; any in those of padding."""
+    """int64 [slots]: the subword in each slot of the rectangles; any in those of padding."""
     slot_of: torch.Tensor
-    """int64 [T]: the slot of each subword; the last one, which is none of a group, for the tail."""
+    """int64 [T]: the slot of each subword; the last one, which is in no rectangle, for the tail."""
     unused: torch.Tensor
     """int64 [n]: slots of padding."""
-    groups: tuple[_Group, ...]
+    rectangles: tuple[Rectangle, ...]
 
     @classmethod
-    def of(
-        cls, lengths: np.ndarray, *, row_length: int, longest: int, most: int, pin: bool = False
-    ) -> Segments:
-        """
-        Args:
-            lengths: of the sentences in the row, descending, int [n].
-            row_length: subwords of the row, its tail of padding included.
-            longest: subwords of the longest sentence of any row.
-            most: most sentences of any row.
-            pin: put the tensors into page-locked memory.
-        """
+    def of(cls, lengths: np.ndarray, *, row_length: int) -> Groups:
+        """Group sentences of descending lengths, int [n], in a row that may have a tail of padding."""
         ends = np.cumsum(lengths)
-        bounds = np.full(most + 2, row_length, dtype=np.int32)
-        bounds[: len(lengths) + 1] = [0, *ends]
-        groups, slots, slot_of, n_slots = [], [], np.empty(row_length, dtype=np.int64), 0
+        rectangles, slots, slot_of, n_slots = [], [], np.empty(row_length, dtype=np.int64), 0
         for first, last in _similar(lengths):
             of_group, width = lengths[first:last], int(lengths[first])
             within = np.arange(width)
@@ -79,39 +81,68 @@ class Segments:
             subwords = (ends[first:last] - of_group)[:, None] + np.where(filled, within, 0)
             slot_of[ends[first] - of_group[0] : ends[last - 1]] = n_slots + np.flatnonzero(filled)
             padding = None if filled.all() else torch.from_numpy(~filled[:, None, None])
-            groups.append(_Group(n_slots, last - first, width, padding))
+            rectangles.append(Rectangle(n_slots, last - first, width, padding))
             slots.append(subwords.ravel())
             n_slots += filled.size
         slot_of[ends[-1] :] = n_slots
         used = np.zeros(n_slots, dtype=bool)
         used[slot_of[: ends[-1]]] = True
-
-        def tensor(array: np.ndarray) -> torch.Tensor:
-            made = torch.from_numpy(array)
-            return made.pin_memory() if pin else made
-
         return cls(
-            bounds=tensor(bounds),
+            slots=torch.from_numpy(np.concatenate(slots)),
+            slot_of=torch.from_numpy(slot_of),
+            unused=torch.from_numpy(np.flatnonzero(~used)),
+            rectangles=tuple(rectangles),
+        )
+
+    def to(self, device: torch.device) -> Groups:
+        """Copy to another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("slots", "slot_of", "unused")}
+        rectangles = tuple(
+            one if one.padding is None else replace(one, padding=one.padding.to(device))
+            for one in self.rectangles
+        )
+        return replace(self, rectangles=rectangles, **moved)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The sentences of a row: where they begin, for a kernel, or in groups, without one."""
+
+    bounds: torch.Tensor
+    """int32 [most examples + 2]: sentence i holds the subwords bounds[i]:bounds[i + 1]. The tail of padding
+    is one more sentence, and the rest are empty, so that the size is always the same."""
+    longest: int
+    """Subwords of the longest sentence of the whole training, or of the tail if that is longer."""
+    groups: Groups | None
+    """None if a kernel is used."""
+
+    @classmethod
+    def of(
+        cls, lengths: np.ndarray, *, row_length: int, longest: int, most: int, grouped: bool = True
+    ) -> Segments:
+        """
+        Args:
+            lengths: of the sentences in the row, descending, int [n].
+            row_length: subwords of the row, its tail of padding included.
+            longest: subwords of the longest sentence of any row.
+            most: most sentences of any row.
+            grouped: form the groups.
+        """
+        ends = np.cumsum(lengths)
+        bounds = np.full(most + 2, row_length, dtype=np.int32)
+        bounds[: len(lengths) + 1] = [0, *ends]
+        return cls(
+            bounds=torch.from_numpy(bounds),
             longest=max(longest, row_length - int(ends[-1])),
-            slots=tensor(np.concatenate(slots)),
-            slot_of=tensor(slot_of),
-            unused=tensor(np.flatnonzero(~used)),
-            groups=tuple(groups),
+            groups=Groups.of(lengths, row_length=row_length) if grouped else None,
         )
 
     def to(self, device: torch.device) -> Segments:
-        """Copy to another device, asynchronously to the work queued there."""
+        """Copy to another device, the bounds asynchronously to the work queued there."""
         if device.type == "cpu":
             return self
-        moved = {
-            name: getattr(self, name).to(device, non_blocking=True)
-            for name in ("bounds", "slots", "slot_of", "unused")
-        }
-        groups = tuple(
-            group if group.padding is None else replace(group, padding=group.padding.to(device))
-            for group in self.groups
-        )
-        return replace(self, groups=groups, **moved)
+        groups = None if self.groups is None else self.groups.to(device)
+        return replace(self, bounds=self.bounds.pin_memory().to(device, non_blocking=True), groups=groups)
 
 
 def _similar(falling: np.ndarray) -> list[tuple[int, int]]:
@@ -133,18 +164,18 @@ class _Grouped(torch.autograd.Function):
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        segments: Segments,
+        groups: Groups,
         scale: float,
         dropout: float,
         window: int | None,
     ) -> torch.Tensor:
         """Query, key, value and result are [T, heads, d]."""
-        q, k, v = (each.index_select(0, segments.slots).float() for each in (query, key, value))
+        q, k, v = (each.index_select(0, groups.slots).float() for each in (query, key, value))
         q *= scale
         n_slots, heads, size = q.shape
         out = q.new_zeros((n_slots + 1, heads, size))
         kept: list[torch.Tensor] = []
-        for group in segments.groups:
+        for group in groups.rectangles:
             one_q, one_k, one_v = (_of(each, group) for each in (q, k, v))
             scores = one_q @ one_k.mT
             if group.padding is not None:
@@ -159,17 +190,17 @@ class _Grouped(torch.autograd.Function):
             kept += (weights, used)
             _of(out, group).copy_(used @ one_v)
         ctx.save_for_backward(q, k, v, *kept)
-        ctx.segments, ctx.scale, ctx.dropout = segments, scale, dropout
-        return out.index_select(0, segments.slot_of).to(query.dtype)
+        ctx.groups, ctx.scale, ctx.dropout = groups, scale, dropout
+        return out.index_select(0, groups.slot_of).to(query.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         q, k, v, *kept = ctx.saved_tensors
-        segments, dropout = ctx.segments, ctx.dropout
-        grad = gradient.index_select(0, segments.slots).float().index_fill_(0, segments.unused, 0.0)
+        groups, dropout = ctx.groups, ctx.dropout
+        grad = gradient.index_select(0, groups.slots).float().index_fill_(0, groups.unused, 0.0)
         # The last slot is the tail's, which has no gradient.
         grads = [grad.new_zeros((len(q) + 1, *q.shape[1:])) for _ in range(3)]
-        for group in segments.groups:
+        for group in groups.rectangles:
             mask = kept.pop(0) if dropout else None
             weights, used = kept.pop(0), kept.pop(0)
             of_out = _of(grad, group)
@@ -182,11 +213,11 @@ class _Grouped(torch.autograd.Function):
             of_q.copy_(scores @ _of(k, group))
             of_k.copy_(scores.mT @ _of(q, group))
         grads[0] *= ctx.scale
-        back = (each.index_select(0, segments.slot_of).to(gradient.dtype) for each in grads)
+        back = (each.index_select(0, groups.slot_of).to(gradient.dtype) for each in grads)
         return (*back, None, None, None, None)
 
 
-def _of(slots: torch.Tensor, group: _Group) -> torch.Tensor:
+def _of(slots: torch.Tensor, group: Rectangle) -> torch.Tensor:
     """A group's part of a tensor by slot, as [sentences, heads, longest, d]."""
     part = slots[group.first : group.first + group.sentences * group.longest]
     return part.view(group.sentences, group.longest, *slots.shape[1:]).transpose(1, 2)
@@ -214,7 +245,7 @@ def grouped_attention(
         query: [T, heads, d].
         key: likewise.
         value: likewise.
-        segments: the sentences.
+        segments: the sentences, in groups.
         scale: factor on the scores.
         dropout: rate of dropout on the weights.
         window: a subword sees those fewer than this many away; None for all.
@@ -222,9 +253,10 @@ def grouped_attention(
     Returns:
         [T, heads, d], zero in the tail.
     """
+    assert segments.groups is not None
     with torch.autocast(query.device.type, enabled=False):
         result: torch.Tensor = _Grouped.apply(  # type: ignore[no-untyped-call]
-            query, key, value, segments, scale, dropout, window
+            query, key, value, segments.groups, scale, dropout, window
         )
     return result
 
@@ -236,6 +268,7 @@ def _attend(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     *,
+    kernel: Kernel = grouped_attention,
     segments: Segments | None = None,
     **settings: Any,
 ) -> tuple[torch.Tensor, None]:
@@ -245,7 +278,7 @@ def _attend(
     if segments is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
     q, k, v = (each.transpose(1, 2).squeeze(0) for each in (query, key, value))
-    out = grouped_attention(
+    out = kernel(
         q,
         k,
         v,
@@ -257,11 +290,15 @@ def _attend(
     return out[None], None
 
 
-def use_packed_attention(model: PreTrainedModel) -> None:
+def use_packed_attention(model: PreTrainedModel, kernel: Kernel = grouped_attention) -> None:
     """Let a model of one of `packed_plan.FAMILIES` take packed rows, besides padded batches.
 
+    Args:
+        model: with weights.
+        kernel: what computes attention in packed rows, for this and every model prepared before.
+
     Raises:
-        UserError: it attends to earlier subwords alone.
+        UserError: the model attends to earlier subwords alone.
     """
     if getattr(model.config, "is_decoder", False):
         raise UserError(
@@ -272,6 +309,6 @@ def use_packed_attention(model: PreTrainedModel) -> None:
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
-    AttentionInterface.register(NAME, _attend)
+    AttentionInterface.register(NAME, functools.partial(_attend, kernel=kernel))
     AttentionMaskInterface.register(NAME, sdpa_mask)
     model.set_attn_implementation(NAME)

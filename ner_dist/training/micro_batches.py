@@ -43,7 +43,13 @@ class MicroBatches:
     """Plans epochs and builds their micro-batches on a device."""
 
     def __init__(
-        self, split: LabelledSplit, settings: FixedTrain, *, device: torch.device, first_position: int
+        self,
+        split: LabelledSplit,
+        settings: FixedTrain,
+        *,
+        device: torch.device,
+        first_position: int,
+        grouped: bool = True,
     ) -> None:
         """
         Args:
@@ -51,9 +57,10 @@ class MicroBatches:
             settings: the recipe's `train`.
             device: of the model.
             first_position: position id of an example's first subword.
+            grouped: form the groups of sentences that attention needs where it has no kernel.
         """
         self.split, self.settings = split, settings
-        self.device, self.first_position = device, first_position
+        self.device, self.first_position, self.grouped = device, first_position, grouped
         self._plan = (0, plan_training(split.encoded.lengths, settings))
 
     def plan(self, epoch: int) -> Plan:
@@ -74,6 +81,7 @@ class MicroBatches:
                 plan=plan,
                 pad_id=split.pad_id,
                 first_position=self.first_position,
+                grouped=self.grouped,
                 annotation=split.annotation,
                 pin=pin,
             )

@@ -18,7 +18,8 @@ from ner_dist.evaluation.metrics import standing
 from ner_dist.labels import OUTSIDE
 from ner_dist.model.compiled import compile_layers
 from ner_dist.model.encoder import first_position, load_model
-from ner_dist.model.packed_attention import use_packed_attention
+from ner_dist.model.packed_attention import grouped_attention, use_packed_attention
+from ner_dist.model.varlen_kernels import choose_kernel
 from ner_dist.run.provenance import write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.gpu import is_out_of_memory
@@ -41,7 +42,7 @@ from ner_dist.training.state_dict import (
     whole_weights,
 )
 from ner_dist.training.task import Task, load_task
-from ner_dist.training.weight_copies import WeightCopies, copies_suit
+from ner_dist.training.weight_copies import TYPES, WeightCopies, copies_suit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -202,15 +203,18 @@ class Trainer:
         self.config = model.config
         if self.resume_from is not None:
             load_weights(model, self.resume_from)
+        precision = precision_of(self.accelerator)
+        kernel = None
         if settings.packing:
-            use_packed_attention(model)
+            kernel = choose_kernel(model.config, device=self.accelerator.device, dtype=TYPES[precision])
+            use_packed_attention(model, kernel)
         if self.recipe.model.compile:
             self._compile(model)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, settings)
-        copies, precision = None, precision_of(self.accelerator)
         half_zero = describe(self.accelerator).startswith("ZeRO") and precision != "fp32"
         unrounded = whole_weights(model) if half_zero else None
+        copies = None
         by_copies = copies_suit(self.accelerator, task.config.model_type, compiled=self.recipe.model.compile)
         self.accelerator.autocast_handler = AutocastKwargs(enabled=not by_copies)
         model, optimizer = self.accelerator.prepare(model, optimizer)
@@ -234,6 +238,7 @@ class Trainer:
                 settings,
                 device=self.accelerator.device,
                 first_position=first_position(task.config),
+                grouped=kernel is grouped_attention,
             ),
             copies=copies,
         )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from accelerate import Accelerator
 
-_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def copies_suit(accelerator: Accelerator, family: str, *, compiled: bool) -> bool:
@@ -35,7 +35,9 @@ def copies_suit(accelerator: Accelerator, family: str, *, compiled: bool) -> boo
         family: `config.model_type` of the encoder; those that are tested have copies.
         compiled: the graph of a compiled encoder holds on to its parameters.
     """
-    sixteen_bits = accelerator.mixed_precision in _TYPES and accelerator.distributed_type != "DEEPSPEED"
+    sixteen_bits = (
+        accelerator.mixed_precision in ("bf16", "fp16") and accelerator.distributed_type != "DEEPSPEED"
+    )
     return sixteen_bits and family in FAMILIES and not compiled
 
 
@@ -48,7 +50,7 @@ class WeightCopies:
             model: fp32, on its device; its embeddings will return 16 bits while copies are in use.
             precision: `bf16` or `fp16`.
         """
-        self._type, self._in_use = _TYPES[precision], False
+        self._type, self._in_use = TYPES[precision], False
         self._places: list[tuple[nn.Module, str]] = []
         self._weights: list[torch.Tensor] = []
         for module in model.modules():
