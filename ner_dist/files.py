@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -85,26 +85,31 @@ def atomic_file(path: Path) -> Iterator[TextIO]:
 
     It is written under a temporary name, synced and renamed when the block ends, or removed if it fails.
     """
-    with _aside(path) as aside, aside.open("w", encoding="utf-8") as file:
+    with _replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
 
 
+def aside(path: Path) -> Path:
+    """Where a file or folder is written until it is complete, or lies while it is removed."""
+    return path.with_name(f".{path.name}.part")
+
+
 @contextmanager
-def _aside(path: Path) -> Iterator[Path]:
+def _replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside a file, which replaces the file when the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
+    unfinished = aside(path)
     try:
-        yield aside
-        aside.replace(path)
+        yield unfinished
+        unfinished.replace(path)
     except OSError as error:
         # A full disk names no file, and the one aside is not what the user knows.
         error.filename, error.filename2 = str(path), None
         raise
     finally:
-        aside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -115,7 +120,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically; gzipped, always to the same bytes, if its name ends with `.gz`."""
-    with _aside(path) as aside, aside.open("wb") as file:
+    with _replacing(path) as unfinished, unfinished.open("wb") as file:
         file.write(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
         file.flush()
         os.fsync(file.fileno())
@@ -127,19 +132,27 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
     If the block fails, `folder` is unchanged.
     """
-    aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    unfinished = aside(folder)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
     try:
-        yield aside
-        for path in (*aside.rglob("*"), aside):
+        yield unfinished
+        for path in (*unfinished.rglob("*"), unfinished):
             sync(path)
         shutil.rmtree(folder, ignore_errors=True)
-        aside.rename(folder)
+        unfinished.rename(folder)
         sync(folder.parent)
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, or at least its name: no part of one is ever seen under it."""
+    shutil.rmtree(aside(folder), ignore_errors=True)
+    with suppress(OSError):
+        folder.rename(aside(folder))
+    shutil.rmtree(aside(folder), ignore_errors=True)
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError
-from ner_dist.files import check_folder, read_json, typed
+from ner_dist.files import aside, check_folder, read_json, typed
 from ner_dist.recipe import Recipe, as_begun
 from ner_dist.recipe_file import differing_keys, load_recipe
 
@@ -234,9 +234,20 @@ def is_run(run: Run) -> bool:
 
 
 def has_content(run: Run) -> bool:
-    """Whether the folder contains anything but lock files and files of a job that is starting."""
-    about = {*TRACES, PROBE, run.job.name}
-    return run.folder.is_dir() and any(path.name not in about for path in run.folder.iterdir())
+    """Whether the folder contains anything but what a start leaves that ends before recipe.yaml is there.
+
+    These are lock files, files of a job, an empty folder of checkpoints, and unfinished files.
+    """
+    return run.folder.is_dir() and not all(_begins_a_run(run, path) for path in run.folder.iterdir())
+
+
+def _begins_a_run(run: Run, path: Path) -> bool:
+    if path.name == run.checkpoints.name:
+        return path.is_dir() and not any(path.iterdir())
+    beginnings = {*TRACES, PROBE, run.job.name}
+    return path.name in beginnings | {
+        aside(path.with_name(name)).name for name in (*beginnings, run.recipe.name)
+    }
 
 
 def _has_progress(run: Run) -> bool:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ner_dist.errors import UserError
-from ner_dist.files import sync, write_parts, write_tensors
+from ner_dist.files import aside, sync, write_parts, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class CheckpointWriter:
 
     def __init__(self, folder: Path, *, shard_bytes: int = SHARD_BYTES) -> None:
         self.folder, self.shard_bytes = folder, shard_bytes
-        self.aside = folder.with_name(f".{folder.name}.part")
+        self.aside = aside(folder)
         self.error: OSError | None = None
         self.bytes = 0
         """Number of bytes written or to be written."""

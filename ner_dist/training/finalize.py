@@ -57,6 +57,8 @@ def finalize(trainer: Trainer, metrics_log: MetricsLogger) -> None:
     trainer.checkpoints.wait()
     for event in trainer.checkpoints.take_events():
         metrics_log.write(event)
+    tidy = partial(trainer.checkpoints.tidy, step=trainer.loop.step, best_step=trainer.best_step)
+    on_main_rank(trainer.accelerator, tidy)
     on_main_rank(trainer.accelerator, lambda: _write_results(trainer, results))
 
 

@@ -18,7 +18,7 @@ from ner_dist.labels import OUTSIDE
 from ner_dist.model.encoder import load_model
 from ner_dist.run.provenance import write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
-from ner_dist.runtime.ranks import on_main_rank
+from ner_dist.runtime.ranks import on_main_rank, without_peer
 from ner_dist.runtime.signals import PreemptionFlag, Stopped
 from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.checkpoints import Checkpoints
@@ -106,6 +106,8 @@ class Trainer:
             except (UserError, Stopped):
                 raise
             except Exception as error:
+                if without_peer(error):
+                    raise  # it did nothing wrong
                 what = self._at_work()
                 if isinstance(error, torch.OutOfMemoryError):
                     raise UserError(
