@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import torch
 
 
+_BLOCK = 1 << 22
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read the JSON object in a file; empty if it is missing or invalid."""
     try:
@@ -169,6 +172,15 @@ def write_parts(path: Path, parts: list[Any]) -> str:
         file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest()
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()
 
 
 def _header(tensors: dict[str, torch.Tensor]) -> bytes:

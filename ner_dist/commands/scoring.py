@@ -253,7 +253,7 @@ def compare(
     )
     written = [Path(out) / "compare.json", *write_report(comparison, Path(out), html=not no_html)]
     if as_json:
-        print(json.dumps(comparison.figures, indent=1))
+        print(json.dumps(comparison.figures, indent=1, allow_nan=False))
     else:
         print_tables(comparison)
         for path in written:

@@ -7,7 +7,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.files import printable
-from ner_dist.recipe_file import differing_keys, flow, load_recipe
+from ner_dist.recipe_file import differing_keys, flow
+from ner_dist.run.directory import read_recipe
 from ner_dist.run.provenance import provenance_of
 
 if TYPE_CHECKING:
@@ -45,11 +46,8 @@ def trainings(runs: Mapping[str, Sequence[Run | None]]) -> dict[str, TrainingInf
     Raises:
         UserError: a recipe cannot be read.
     """
-    recipes = {
-        model: load_recipe(own[0].recipe)
-        for model, own in runs.items()
-        if own[0] is not None and own[0].recipe.exists()
-    }
+    read = {model: read_recipe(own[0]) for model, own in runs.items() if own[0] is not None}
+    recipes = {model: recipe for model, recipe in read.items() if recipe is not None}
     pairs = combinations(recipes.values(), 2)
     differing = sorted({key for pair in pairs for key in differing_keys(*pair)} - {*_SHOWN_ELSEWHERE})
     found: dict[str, TrainingInfo | None] = dict.fromkeys(runs)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.prepare import ANY_TRAINING, window_sizes
 from ner_dist.errors import UserError
-from ner_dist.files import printable, read_json
+from ner_dist.files import printable
 from ner_dist.model.exported import ExportedModel
 from ner_dist.model.tokenizer import load_tokenizer, padding_id
 from ner_dist.prediction.scorers import OnnxScorer, Scorer, TorchScorer
 from ner_dist.recipe import Data, Model, Precision, Recipe
-from ner_dist.recipe_file import load_recipe
-from ner_dist.run.directory import Run, predicts_iob2
+from ner_dist.run.checksums import check_model
+from ner_dist.run.directory import Run, predicts_iob2, read_recipe, scored_precision
 from ner_dist.runtime.precision import Device, resolve_precision
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def load_trained(path: str | Path, precision: Precision, device: str | torch.dev
 
     run = Run(Path(path))
     folder = str(run.model) if run.model.is_dir() else str(path)
-    recipe = load_recipe(run.recipe) if run.recipe.exists() else _ANY_RECIPE
+    check_model(path)
+    recipe = read_recipe(run) or _ANY_RECIPE
     recipe = recipe.model_copy(update={"model": Model(name=folder)})
     own = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     where = torch.device(device) if device is not None else own
@@ -86,11 +87,9 @@ def _precision(asked: Precision, device: torch.device, run: Run, *, model_type: 
     here = Device.here()
     if here.is_gpu != (device.type == "cuda"):
         here = Device(device.type, is_gpu=False, native_bf16=False)
-    if asked == "auto":
-        environment: Any = read_json(run.results).get("environment")
-        scored: str = (environment or {}).get("precision", "")
-        if scored == "fp32" or (scored == "bf16" and here.native_bf16) or (scored == "fp16" and here.is_gpu):
-            return scored
+    scored = scored_precision(run)
+    if asked == "auto" and scored is not None and here.computes(scored):
+        return scored
     return resolve_precision(asked, None, here, model_type=model_type)[0]
 
 

@@ -63,6 +63,6 @@ def explorer_data(sentences: Sequence[Disagreement], titles: Mapping[str, str]) 
 def script_json(data: Any) -> Markup:
     """JSON without characters that HTML would interpret."""
     # Lone surrogates, which Python's readers let through, are written as escapes: files are UTF-8.
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
     safe = "".join(f"\\u{ord(sign):04x}" if "\ud800" <= sign <= "\udfff" else sign for sign in text)
     return Markup(safe)

@@ -5,6 +5,7 @@ RUN/metrics.jsonl        one JSON object per event
 RUN/checkpoints/         complete checkpoints only
 RUN/model/               the trained model, in Hugging Face format
 RUN/results.json         written last: a run that has it is complete
+RUN/SHA256SUMS           checksums of results, model and predictions
 RUN/slurm.json           the Slurm job that trains it, if one does
 RUN/predictions/         one JSON object per sentence
 """
@@ -13,17 +14,18 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pydantic import ValidationError
 
 from ner_dist.errors import UserError
 from ner_dist.files import aside, check_folder, read_json, typed
-from ner_dist.recipe import Recipe, as_begun
+from ner_dist.recipe import Precision, Recipe, as_begun
 from ner_dist.recipe_file import differing_keys, load_recipe
-
-if TYPE_CHECKING:
-    pass
+from ner_dist.run.checksums import SUMS, check
 
 log = logging.getLogger(__name__)
 
@@ -118,24 +120,51 @@ def find_run(path: str | Path) -> Run:
     return run
 
 
-_ANEW = "train the run again with resume=never"
-
-
 def read_results(run: Run) -> dict[str, Any]:
-    """The run's `results.json`."""
+    """The run's `results.json`.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    check(run.folder, run.results.name)
     try:
         known = json.loads(run.results.read_text(encoding="utf-8"))
+        what = None if isinstance(known, dict) else "is not a JSON object"
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot be read: {error}", where=str(run.results), fix=_ANEW) from None
-    if not isinstance(known, dict):
-        raise UserError("is not a JSON object", where=str(run.results), fix=_ANEW)
-    return known
+        what = f"cannot be read: {error}"
+    if what is not None:
+        raise UserError(what, where=str(run.results), fix=_REPEAT)
+    result: dict[str, Any] = known
+    return result
+
+
+_REPEAT = "repeat the command that trained it, which writes the file again"
+
+
+def read_recipe(run: Run) -> Recipe | None:
+    """The recipe of a run, for reading the run; None if there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return load_recipe(run.recipe) if run.recipe.exists() else None
+    except UserError as error:
+        raise UserError(error.what, where=error.where, fix=_REPEAT) from None
 
 
 def predicts_iob2(run: Run) -> bool:
     """Whether a complete run is known to have been trained on IOB2: older ones took tags as they were."""
     data = read_json(run.results).get("data")
     return isinstance(data, dict) and "train_scheme" in data
+
+
+def scored_precision(run: Run) -> Precision | None:
+    """The precision in which a complete run was scored, which its figures need; None if that is unknown."""
+    environment = read_json(run.results).get("environment")
+    known = environment.get("precision") if isinstance(environment, dict) else None
+    found: Precision | None = known if known in ("fp32", "bf16", "fp16") else None
+    return found
 
 
 @dataclass(frozen=True)
@@ -165,18 +194,46 @@ def check_output(recipe: Recipe) -> Output:
             where=f"output_dir {run.folder}",
             fix="name another output_dir",
         )
-    earlier = load_recipe(run.recipe) if run.recipe.exists() else None
-    if earlier is None and not recipe.overwrite:
-        raise UserError(
-            "holds files that are not a run of ner_dist",
-            where=f"output_dir {run.folder}",
-            fix="name another output_dir, or pass overwrite=true to move it aside",
-        )
+    try:
+        earlier: Recipe | None = _begun_with(run)
+    except UserError:
+        if not recipe.overwrite:
+            raise
+        earlier = None
     keys = [] if earlier is None else differing_keys(earlier, recipe)
     if keys and not recipe.overwrite and _has_progress(run):
         raise _another_recipe(run, keys)
     foreign = earlier is None or bool(keys)
     return Output(run, earlier, moves_aside=recipe.resume == "never" or (recipe.overwrite and foreign))
+
+
+def _begun_with(run: Run) -> Recipe:
+    """The recipe that a run was begun with; if recipe.yaml is damaged or gone, that of its newest checkpoint.
+
+    Raises:
+        UserError: neither can be read, or the folder holds no run.
+    """
+    try:
+        if run.recipe.exists():
+            return load_recipe(run.recipe)
+        damaged = UserError("is missing", where=str(run.recipe))
+    except UserError as error:
+        damaged = error
+    saved = any(step_checkpoints(run.checkpoints)) or any(best_weights(run.checkpoints))
+    if not (saved or run.recipe.exists() or (run.folder / SUMS).exists()):
+        raise UserError(
+            "holds files that are not a run of ner_dist",
+            where=f"output_dir {run.folder}",
+            fix="name another output_dir, or pass overwrite=true to move it aside",
+        )
+    for checkpoint in reversed(step_checkpoints(run.checkpoints)):
+        if known := read_json(checkpoint / "state.json").get("recipe"):
+            with suppress(ValidationError):
+                begun = Recipe.model_validate(known)
+                log.warning("%s: taking the recipe from %s", damaged, checkpoint)
+                return begun
+    fix = "copy the recipe there that it was trained with, or pass overwrite=true to move the run aside"
+    raise UserError(damaged.what, where=damaged.where, fix=fix)
 
 
 def as_its_run(recipe: Recipe, output: Output) -> Recipe:

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DIVERGED = (
+    "pass overwrite=true with a lower train.learning_rate, a higher train.warmup_ratio or precision=fp32"
+)
+"""What to do about a training whose loss is not finite any more."""
+
 
 class MetricsLogger:
     """Collects steps and evaluations. All ranks make the same calls; rank 0 writes."""
@@ -60,6 +65,8 @@ class MetricsLogger:
         self.waiting: list[Step] = []
         self.epoch_loss: dict[int, tuple[float, float]] = {}
         self.nonfinite = 0
+        self.first_nonfinite: int | None = None
+        """The first step of this start whose loss or gradient was not finite."""
         self.began, self.seconds_before = time.perf_counter(), 0.0
         self.time_left, self.best_f1, self.total_steps = TimeLeft(), -1.0, 0
         if resumed is not None:
@@ -201,6 +208,8 @@ class MetricsLogger:
         for step, loss, norm in zip(steps, losses, norms, strict=True):
             finite = math.isfinite(loss) and (norm is None or not norm_counts or math.isfinite(norm))
             self.nonfinite = 0 if finite else self.nonfinite + 1
+            if not finite and self.first_nonfinite is None:
+                self.first_nonfinite = step.number
             if not finite:
                 log.warning(
                     "step %d: loss %s, gradient norm %s: update skipped",
@@ -213,7 +222,7 @@ class MetricsLogger:
                     f"the loss or its gradient was not finite in {self.nonfinite} steps in a row, "
                     f"up to step {step.number}",
                     where=str(self.run.folder),
-                    fix="lower train.learning_rate, raise train.warmup_ratio, or train with precision=fp32",
+                    fix=DIVERGED,
                 )
 
     def evaluation(

@@ -305,6 +305,7 @@ class Trainer:
             "auto": self.task.chosen,
             "strategy": describe(self.accelerator),
             "processes": self.accelerator.num_processes,
+            "recipe": self.recipe.model_dump(mode="json"),
         }
         self.checkpoints.save_step(step, model=self.loop.model, optimizer=self.loop.optimizer, state=state)
         self.saved_step = step

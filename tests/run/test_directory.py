@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -87,9 +88,40 @@ class TestCheckOutput:
         )
         assert contents(tmp_path) == {"thesis.tex": b"all of it"}
 
-    def test_a_run_whose_recipe_cannot_be_read(self, old):
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["..holder.json.part", ".lock"],
+            [".holder.json", ".lock", ".slurm.json.part"],
+            [".holder.json", ".lock", ".recipe.yaml.part", "slurm.json", "checkpoints/"],
+        ],
+    )
+    def test_what_a_run_leaves_that_is_killed_before_its_recipe_is_there_is_free(self, tmp_path, names):
+        for name in names:
+            (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).write_text("half")
+        assert check_output(recipe(tmp_path)).earlier is None
+        (tmp_path / "checkpoints").mkdir(exist_ok=True)
+        (tmp_path / "checkpoints" / "of_another_tool").write_text("")
+        assert "holds files that are not a run of ner_dist" in refused(recipe(tmp_path))
+
+    @pytest.mark.parametrize("damage", ["damaged", "missing"])
+    def test_a_run_whose_recipe_cannot_be_read_knows_it_from_its_checkpoints(self, old, damage):
+        old.recipe.write_text("name: [\n") if damage == "damaged" else old.recipe.unlink()
+        checkpoint = old.checkpoints / "step-000004"
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "state.json").write_text(json.dumps({"step": 4}))
+        message = refused(recipe(old.folder))
+        what = ":2: not valid YAML" if damage == "damaged" else ": is missing"
+        assert message.startswith(f"{old.recipe}{what}")
+        assert "; copy the recipe there that it was trained with, or pass overwrite=true" in message
+        write_atomically(old.recipe, to_yaml(recipe(old.folder)))
+        assert not check_output(recipe(old.folder)).moves_aside, "the one remedy works"
         old.recipe.write_text("name: [\n")
-        assert "recipe.yaml:2: not valid YAML" in refused(recipe(old.folder))
+        assert check_output(recipe(old.folder, overwrite=True)).moves_aside, "the other remedy works"
+        state = {"step": 4, "recipe": recipe(old.folder).model_dump(mode="json")}
+        (checkpoint / "state.json").write_text(json.dumps(state))
+        assert check_output(recipe(old.folder)).earlier == recipe(old.folder)
+        assert "they differ in train.seed" in refused(recipe(old.folder, train={"seed": 2}))
 
     def test_overwrite_allows_but_does_not_touch(self, old):
         before = contents(old.folder)
