@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ner_dist.comparison.compare import RESAMPLES
 from ner_dist.comparison.compare import compare as compare_models
-from ner_dist.report.write import write_report
+from ner_dist.report.write import reports
 from ner_dist.train import train
 
 if TYPE_CHECKING:
@@ -78,9 +78,13 @@ def compare(
         >>> comparison.shared.types
         ['PER', 'LOC']
     """
-    comparison = compare_models(
-        *paths, out=out, names=names, renaming=renaming, resamples=resamples, repair=repair, split=split
+    return compare_models(
+        *paths,
+        out=out,
+        names=names,
+        renaming=renaming,
+        resamples=resamples,
+        repair=repair,
+        split=split,
+        pages=reports if report else (lambda _: {}),
     )
-    if report:
-        write_report(comparison, Path(out))
-    return comparison

@@ -8,12 +8,12 @@ import json
 import os
 import shlex
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ner_dist.errors import UserError
+from ner_dist.errors import UserError, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,6 +119,17 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a file atomically: readers see the old contents or the complete new ones."""
     with atomic_file(path) as file:
         file.write(text)
+
+
+def write_all(texts: dict[Path, str]) -> None:
+    """Write files that belong together: if there is no room for one, all keep their old contents."""
+    with ExitStack() as stack:
+        for path, text in texts.items():
+            file = stack.enter_context(atomic_file(path))
+            with writing(path):
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -39,7 +39,7 @@ from ner_dist.model.tagger import load_tagging_model
 from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
 from ner_dist.recipe_file import data_section
 from ner_dist.run.checksums import check_model
-from ner_dist.run.directory import Run, predicts_iob2, read_recipe, scored_precision
+from ner_dist.run.directory import Run, model_of, predicts_iob2, read_recipe, scored_precision
 from ner_dist.runtime.accelerator import precision_of, running
 from ner_dist.runtime.precision import Device
 from ner_dist.runtime.ranks import local_main_first
@@ -118,7 +118,7 @@ def evaluate(
     if out is not None:
         _check_out(Run(Path(out)))
     check_model(model)
-    folder = str(run.model) if run.model.is_dir() else model
+    folder = model_of(model)
     own = read_recipe(run)
     options = PointOptions.of(threshold, bias, target_precision, target_recall)
     recipe = Recipe(

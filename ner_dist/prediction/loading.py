@@ -14,7 +14,7 @@ from ner_dist.model.tokenizer import load_tokenizer, padding_id
 from ner_dist.prediction.scorers import OnnxScorer, Scorer, TorchScorer
 from ner_dist.recipe import Data, Model, Precision, Recipe
 from ner_dist.run.checksums import check_model
-from ner_dist.run.directory import Run, predicts_iob2, read_recipe, scored_precision
+from ner_dist.run.directory import Run, model_of, predicts_iob2, read_recipe, scored_precision
 from ner_dist.runtime.precision import Device, resolve_precision
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def load_trained(path: str | Path, precision: Precision, device: str | torch.dev
     from ner_dist.model.tagger import load_tagging_model
 
     run = Run(Path(path))
-    folder = str(run.model) if run.model.is_dir() else str(path)
+    folder = model_of(path)
     check_model(path)
     recipe = read_recipe(run) or _ANY_RECIPE
     recipe = recipe.model_copy(update={"model": Model(name=folder)})

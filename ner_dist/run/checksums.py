@@ -83,7 +83,7 @@ def check_model(model: str | Path) -> None:
         UserError: a file differs from its checksum.
     """
     path = Path(model)
-    if (path / _MODEL).is_dir():
+    if (path / _RESULTS).exists():
         check(path, _MODEL, _RESULTS)
     elif path.is_dir() and path.name == _MODEL:
         check(path.parent, _MODEL)

@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ner_dist.errors import UserError
-from ner_dist.files import aside, check_folder, read_json, typed
+from ner_dist.files import aside, check_folder, printable, read_json, typed
 from ner_dist.recipe import Precision, Recipe, as_begun
 from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.run.checksums import SUMS, check
@@ -90,8 +90,8 @@ class Run:
 
 def step_checkpoints(checkpoints: Path) -> list[Path]:
     """The periodic checkpoints in RUN/checkpoints, oldest first, without those that were set aside."""
-    folders = [folder for folder in checkpoints.glob("step-*") if folder.name.removeprefix("step-").isdigit()]
-    return sorted(folders, key=step_of)
+    folders = _folders(checkpoints, "step-")
+    return sorted((folder for folder in folders if folder.name.removeprefix("step-").isdigit()), key=step_of)
 
 
 def step_of(checkpoint: Path) -> int:
@@ -101,7 +101,15 @@ def step_of(checkpoint: Path) -> int:
 
 def best_weights(checkpoints: Path) -> list[Path]:
     """The folders of best weights in RUN/checkpoints."""
-    return list(checkpoints.glob("best-*"))
+    return _folders(checkpoints, "best-")
+
+
+def _folders(checkpoints: Path, prefix: str) -> list[Path]:
+    """The folders whose names begin so; none if RUN is renamed at this moment."""
+    try:
+        return [path for path in checkpoints.iterdir() if path.name.startswith(prefix)]
+    except OSError:
+        return []
 
 
 def find_run(path: str | Path) -> Run:
@@ -138,7 +146,7 @@ def read_results(run: Run) -> dict[str, Any]:
     return result
 
 
-_REPEAT = "repeat the command that trained it, which writes the file again"
+_REPEAT = "repeat the command that trained it, which writes it again"
 
 
 def read_recipe(run: Run) -> Recipe | None:
@@ -151,6 +159,21 @@ def read_recipe(run: Run) -> Recipe | None:
         return load_recipe(run.recipe) if run.recipe.exists() else None
     except UserError as error:
         raise UserError(error.what, where=error.where, fix=_REPEAT) from None
+
+
+def model_of(path: str | Path) -> str:
+    """The model's folder of a run; any other path or hub name as it is.
+
+    Raises:
+        UserError: the run has no model yet.
+    """
+    run = Run(Path(path))
+    if run.model.is_dir():
+        return str(run.model)
+    if is_run(run) and not (run.folder / "config.json").exists():
+        fix = _REPEAT if run.complete else "wait for its training, or train it to the end"
+        raise UserError("is a run without a model", where=printable(run.folder), fix=fix)
+    return str(path)
 
 
 def predicts_iob2(run: Run) -> bool:

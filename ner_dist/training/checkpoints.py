@@ -133,7 +133,7 @@ class Checkpoints:
         """
         run = self.folder.parent
         folders = (*self.steps(), *best_weights(self.folder), run / "model")
-        there = sum(path.stat().st_size for folder in folders for path in folder.glob("*"))
+        there = sum(path.lstat().st_size for folder in folders for path in folder.glob("*"))
         room = shutil.disk_usage(self.folder).free + there
         weights = 4 * parameters
         least = 2 * weights
