@@ -109,7 +109,8 @@ def _replacing(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     except OSError as error:
         # A full disk names no file, and the one aside is not what the user knows.
-        error.filename, error.filename2 = str(path), None
+        if error.filename in (None, str(unfinished)):
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
         unfinished.unlink(missing_ok=True)
@@ -122,7 +123,10 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_all(texts: dict[Path, str]) -> None:
-    """Write files that belong together: if there is no room for one, all keep their old contents."""
+    """Write files that belong together: if there is no room for one, all keep their old contents.
+
+    They are renamed from the last to the first.
+    """
     with ExitStack() as stack:
         for path, text in texts.items():
             file = stack.enter_context(atomic_file(path))

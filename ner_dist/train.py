@@ -40,7 +40,7 @@ def train(recipe: Recipe) -> Run:
     output = check_output(recipe)
     if not output.run.complete or recipe.resume == "never":
         check_inputs(recipe)
-    set_up_logging(main=is_main_process())
+    set_up_logging(main=is_main_process())  # for `as_its_run`, too
     log.info("ner_dist %s: %s, to be trained in %s", __version__, recipe.name, recipe.output_dir)
     recipe = as_its_run(recipe, output)
 

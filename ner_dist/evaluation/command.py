@@ -288,9 +288,10 @@ def _data(run: Run, data: str | Path | None, settings: Sequence[str]) -> Data:
     if data is not None:
         return data_section(list(settings), path=str(data))
     if not run.recipe.exists():
-        raise UserError(
-            "is no run that has data of its own", where=str(run.folder), fix="pass --data PATH to score it on"
-        )
+        fix = "pass --data PATH to score it on"
+        if run.complete:
+            fix += f"; or repeat the command that trained it, which writes {run.recipe} again"
+        raise UserError("is no run that has data of its own", where=str(run.folder), fix=fix)
     return data_section(list(settings), of=run.recipe)
 
 

@@ -156,9 +156,13 @@ def read_recipe(run: Run) -> Recipe | None:
         UserError: it is damaged.
     """
     try:
-        return load_recipe(run.recipe) if run.recipe.exists() else None
+        read = load_recipe(run.recipe) if run.recipe.exists() else None
     except UserError as error:
         raise UserError(error.what, where=error.where, fix=_REPEAT) from None
+    kept = None if read is None else _recipe_of_checkpoints(run)
+    if read is not None and kept is not None and (keys := differing_keys(read, kept)):
+        log.warning("%s differs from the recipe of its checkpoints in %s", run.recipe, ", ".join(keys[:4]))
+    return read
 
 
 def model_of(path: str | Path) -> str:
@@ -199,6 +203,8 @@ class Output:
     """The recipe of the existing run; None if there is none."""
     moves_aside: bool = False
     """Whether the existing contents have to be moved aside first."""
+    restored: str | None = None
+    """Why `earlier` is from a checkpoint: what is wrong with recipe.yaml."""
 
 
 def check_output(recipe: Recipe) -> Output:
@@ -217,8 +223,9 @@ def check_output(recipe: Recipe) -> Output:
             where=f"output_dir {run.folder}",
             fix="name another output_dir",
         )
+    restored = None
     try:
-        earlier: Recipe | None = _begun_with(run)
+        earlier, restored = _begun_with(run, recipe)
     except UserError:
         if not recipe.overwrite:
             raise
@@ -227,21 +234,28 @@ def check_output(recipe: Recipe) -> Output:
     if keys and not recipe.overwrite and _has_progress(run):
         raise _another_recipe(run, keys)
     foreign = earlier is None or bool(keys)
-    return Output(run, earlier, moves_aside=recipe.resume == "never" or (recipe.overwrite and foreign))
+    moves_aside = recipe.resume == "never" or (recipe.overwrite and foreign)
+    return Output(run, earlier, moves_aside=moves_aside, restored=restored)
 
 
-def _begun_with(run: Run) -> Recipe:
-    """The recipe that a run was begun with; if recipe.yaml is damaged or gone, that of its newest checkpoint.
+def _begun_with(run: Run, asked: Recipe) -> tuple[Recipe, str | None]:
+    """The recipe that a run was begun with; and why it is not that of recipe.yaml, which may be damaged.
 
     Raises:
-        UserError: neither can be read, or the folder holds no run.
+        UserError: it cannot be read, and no checkpoint has it; or the folder holds no run.
     """
+    kept, damaged = _recipe_of_checkpoints(run), UserError("is missing", where=str(run.recipe))
     try:
         if run.recipe.exists():
-            return load_recipe(run.recipe)
-        damaged = UserError("is missing", where=str(run.recipe))
+            read = load_recipe(run.recipe)
+            if kept is None or not differing_keys(read, asked) or differing_keys(kept, asked):
+                return read, None
+            # Cut short, a file may still be a recipe.
+            damaged = UserError("is not the recipe of its checkpoints", where=str(run.recipe))
     except UserError as error:
         damaged = error
+    if kept is not None:
+        return kept, f"{damaged.where} {damaged.what}: taking the recipe from the newest checkpoint"
     saved = any(step_checkpoints(run.checkpoints)) or any(best_weights(run.checkpoints))
     if not (saved or run.recipe.exists() or (run.folder / SUMS).exists()):
         raise UserError(
@@ -249,14 +263,16 @@ def _begun_with(run: Run) -> Recipe:
             where=f"output_dir {run.folder}",
             fix="name another output_dir, or pass overwrite=true to move it aside",
         )
-    for checkpoint in reversed(step_checkpoints(run.checkpoints)):
-        if known := read_json(checkpoint / "state.json").get("recipe"):
-            with suppress(ValidationError):
-                begun = Recipe.model_validate(known)
-                log.warning("%s: taking the recipe from %s", damaged, checkpoint)
-                return begun
     fix = "copy the recipe there that it was trained with, or pass overwrite=true to move the run aside"
     raise UserError(damaged.what, where=damaged.where, fix=fix)
+
+
+def _recipe_of_checkpoints(run: Run) -> Recipe | None:
+    """The recipe that the newest checkpoint holds; None without one, or if an older version saved it."""
+    for checkpoint in reversed(step_checkpoints(run.checkpoints)):
+        with suppress(ValidationError):
+            return Recipe.model_validate(read_json(checkpoint / "state.json").get("recipe"))
+    return None
 
 
 def as_its_run(recipe: Recipe, output: Output) -> Recipe:
@@ -266,6 +282,8 @@ def as_its_run(recipe: Recipe, output: Output) -> Recipe:
     """
     if recipe.resume == "never":
         return recipe
+    if output.restored and not output.moves_aside:
+        log.warning("%s", output.restored)
     origin, begun = output.run.recipe, output.earlier
     if not _has_progress(output.run) and recipe.resume != "auto":
         origin = Path(recipe.resume).parent.parent / origin.name

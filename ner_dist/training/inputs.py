@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import SCRATCH
+from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.run.checksums import damage
-from ner_dist.run.directory import Run, read_recipe, read_results, step_checkpoints
+from ner_dist.run.directory import Run, read_results, step_checkpoints
 from ner_dist.run.provenance import provenance_of, write_recipe
 from ner_dist.runtime.ranks import on_main_rank
 
@@ -105,10 +106,10 @@ def _is_sound(run: Run) -> bool:
 def _restore_recipe(recipe: Recipe, run: Run) -> None:
     """Write recipe.yaml again if it is damaged; where and when the run was trained is lost then."""
     try:
-        known = read_recipe(run)
+        known = load_recipe(run.recipe)
     except UserError:
         known = None
-    if known is None:
+    if known is None or differing_keys(known, recipe):
         fingerprint = read_results(run).get("data", {}).get("fingerprint", "")
         write_recipe(run, recipe, world={}, fingerprint=fingerprint)
 

@@ -90,6 +90,8 @@ READERS = {
     "predict": ["predict", "run", "text.txt", "-o", "tagged.jsonl"],
     "status": ["status", "run"],
 }
+READERS_OF = {"model": ("evaluate", "predict"), "predictions": ("compare", "report")}
+"""The commands that read the files in a folder of a run; files beside them are read by all."""
 INTERRUPTED = ("recipe.yaml", "metrics.jsonl", ".holder.json", ".lock")
 TRAIN = ["train", "tiny.yaml", "output_dir=run", "data.cache_dir=cache"]
 
@@ -157,12 +159,12 @@ def faults_of(server, put, file: str, how: str, name: str, undisturbed: dict[str
     folder = put(name)
     DAMAGES[how](folder / "run" / file, draw)
     if name == "run":
-        for reader, words in READERS.items():
-            line, trouble = problem(server, folder, words)
+        for reader in READERS_OF.get(Path(file).parts[0], READERS):
+            line, trouble = problem(server, folder, READERS[reader])
             if trouble:
                 wrong.append(f"{reader}: {trouble}")
             elif line is not None:
-                if not re.search("repeat the command that trained it|train it to the end", line):
+                if not re.search("repeat the command that trained it|train it to the end|move it away", line):
                     wrong.append(f"{reader} names no remedy: {line}")
                 if not (Path(file).name in line or "SHA256SUMS" in line):
                     wrong.append(f"{reader} names another file: {line}")

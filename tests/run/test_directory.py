@@ -13,7 +13,7 @@ import yaml
 
 from ner_dist import __version__
 from ner_dist.errors import UserError
-from ner_dist.files import check_folder, write_atomically
+from ner_dist.files import check_folder, write_all, write_atomically
 from ner_dist.recipe import Recipe
 from ner_dist.recipe_file import load_recipe, to_yaml
 from ner_dist.run import provenance
@@ -122,6 +122,10 @@ class TestCheckOutput:
         (checkpoint / "state.json").write_text(json.dumps(state))
         assert check_output(recipe(old.folder)).earlier == recipe(old.folder)
         assert "they differ in train.seed" in refused(recipe(old.folder, train={"seed": 2}))
+        old.recipe.write_text("name: tiny\noutput_dir: out\ndata: {path: elsewhere}\n")
+        assert check_output(recipe(old.folder)).earlier == recipe(old.folder), (
+            "cut short, it is a recipe still"
+        )
 
     def test_overwrite_allows_but_does_not_touch(self, old):
         before = contents(old.folder)
@@ -251,6 +255,16 @@ class TestWriteAtomically:
         monkeypatch.undo()
         write_atomically(path, "new")
         assert contents(tmp_path) == {"results.json": b"new"}
+
+    def test_files_that_belong_together_are_written_together_or_not_at_all(self, tmp_path):
+        paths = [tmp_path / name for name in ("compare.json", "report.md", "report.html")]
+        write_all(dict.fromkeys(paths, "old"))
+        paths[1].unlink()
+        paths[1].mkdir()
+        with pytest.raises(OSError, match=r"report\.md"):
+            write_all(dict.fromkeys(paths, "new"))
+        assert contents(tmp_path)["compare.json"] == b"old"
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
 
     def test_the_text_is_on_disk_before_it_gets_its_name(self, tmp_path, monkeypatch):
         path = tmp_path / "results.json"
