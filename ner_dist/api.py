@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from ner_dist.comparison.compare import RESAMPLES
 from ner_dist.comparison.compare import compare as compare_models
 from ner_dist.comparison.requirements import Requirement
-from ner_dist.report.write import write_report
+from ner_dist.report.write import reports
 from ner_dist.train import train
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def compare(
         >>> comparison.shared.types
         ['PER', 'LOC']
     """
-    comparison = compare_models(
+    return compare_models(
         *paths,
         out=out,
         names=names,
@@ -104,7 +104,5 @@ def compare(
         seed_sd_from=seed_sd_from,
         partial=partial,
         requirements=[Requirement.parse(text) for text in requirements],
+        pages=reports if report else (lambda _: {}),
     )
-    if report:
-        write_report(comparison, Path(out))
-    return comparison

@@ -7,18 +7,21 @@ import hashlib
 import json
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ner_dist.errors import UserError
+from ner_dist.errors import UserError, writing
 from ner_dist.outside import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import torch
+
+
+_BLOCK = 1 << 22
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -85,26 +88,32 @@ def atomic_file(path: Path) -> Iterator[TextIO]:
 
     It is written under a temporary name, synced and renamed when the block ends, or removed if it fails.
     """
-    with _aside(path) as aside, aside.open("w", encoding="utf-8") as file:
+    with _replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
 
 
+def aside(path: Path) -> Path:
+    """Where a file or folder is written until it is complete, or lies while it is removed."""
+    return path.with_name(f".{path.name}.part")
+
+
 @contextmanager
-def _aside(path: Path) -> Iterator[Path]:
+def _replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside a file, which replaces the file when the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
+    unfinished = aside(path)
     try:
-        yield aside
-        aside.replace(path)
+        yield unfinished
+        unfinished.replace(path)
     except OSError as error:
         # A full disk names no file, and the one aside is not what the user knows.
-        error.filename, error.filename2 = str(path), None
+        if error.filename in (None, str(unfinished)):
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
-        aside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -113,9 +122,23 @@ def write_atomically(path: Path, text: str) -> None:
         file.write(text)
 
 
+def write_all(texts: dict[Path, str]) -> None:
+    """Write files that belong together: if there is no room for one, all keep their old contents.
+
+    They are renamed from the last to the first.
+    """
+    with ExitStack() as stack:
+        for path, text in texts.items():
+            file = stack.enter_context(atomic_file(path))
+            with writing(path):
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically; gzipped, always to the same bytes, if its name ends with `.gz`."""
-    with _aside(path) as aside, aside.open("wb") as file:
+    with _replacing(path) as unfinished, unfinished.open("wb") as file:
         file.write(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
         file.flush()
         os.fsync(file.fileno())
@@ -131,21 +154,29 @@ def atomic_folder(folder: Path, *, resume: bool = False) -> Iterator[Path]:
         folder: the final place.
         resume: yield what an earlier block has left that was killed, or ended by a signal.
     """
-    aside = folder.with_name(f".{folder.name}.part")
+    unfinished = aside(folder)
     if not resume:
-        shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True, exist_ok=resume)
+        shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True, exist_ok=resume)
     try:
-        yield aside
-        for path in (*aside.rglob("*"), aside):
+        yield unfinished
+        for path in (*unfinished.rglob("*"), unfinished):
             sync(path)
         shutil.rmtree(folder, ignore_errors=True)
-        aside.rename(folder)
+        unfinished.rename(folder)
         sync(folder.parent)
     except BaseException as error:
         if not resume or isinstance(error, Exception):
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
         raise
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, or at least its name: no part of one is ever seen under it."""
+    shutil.rmtree(aside(folder), ignore_errors=True)
+    with suppress(OSError):
+        folder.rename(aside(folder))
+    shutil.rmtree(aside(folder), ignore_errors=True)
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> str:
@@ -162,6 +193,15 @@ def write_parts(path: Path, parts: list[Any]) -> str:
         file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest()
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()
 
 
 def _header(tensors: dict[str, torch.Tensor]) -> bytes:

@@ -5,6 +5,7 @@ The classes below are the keys of a recipe's YAML file, section by section; `rec
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
@@ -22,7 +23,8 @@ def _at_most(most: int) -> AfterValidator:
 
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-FileName = Annotated[str, Field(min_length=1)]
+Place = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
+"""A file or folder, in which no shell has replaced a `~`."""
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[int, Field(gt=0), _at_most(10**12)]
 Sentences = Annotated[int, Field(gt=0), _at_most(10**7)]
@@ -78,7 +80,7 @@ class ScratchModel(Section):
 class Model(Section):
     """The encoder to fine-tune."""
 
-    name: Annotated[str, Field(min_length=1)] = "roberta-base"
+    name: Place = "roberta-base"
     """Model name on the Hugging Face hub, a local folder, or `scratch` to train a small model from random
     weights."""
     revision: str | None = None
@@ -204,7 +206,7 @@ class Reading(Section):
     max_file_gb: Annotated[float, Field(gt=0)] = MAX_FILE_GB
     """Largest data file in GB, decompressed; a line may take a 64th of it. A larger one is refused before it
     fills the memory: reading a file takes several times its size."""
-    corrections: FileName | list[FileName] | None = None
+    corrections: Place | list[Place] | None = None
     """File of corrections that were accepted in the review page of `ner-dist doctor --folds`, or a list of
     such files, applied in their order. They are applied while the data is read, and the source is left as it
     is."""
@@ -432,14 +434,14 @@ class Recipe(Section):
         ('all', 'linear')
     """
 
-    name: Annotated[str, Field(min_length=1, pattern=r"^[\w.-]+$")]
-    """Name of the run: letters, digits, `_`, `.` and `-`."""
-    output_dir: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1, pattern=r"^[\w.-]*[\w-][\w.-]*$")]
+    """Name of the run: letters, digits, `_`, `.` and `-`, but not dots alone."""
+    output_dir: Place
     """Folder to write the run to."""
     overwrite: bool = False
     """If `output_dir` holds the run of another recipe, move it to `<output_dir>.old-N` instead of
     refusing."""
-    resume: Annotated[str, Field(min_length=1)] = "auto"
+    resume: Place = "auto"
     """`auto`: continue from the newest checkpoint in `output_dir`. `never`: move the existing run aside and
     start over. A checkpoint folder: start from it; if it belongs to this run, later checkpoints are set aside
     every time, so pass it once and then use `auto`."""

@@ -25,7 +25,7 @@ _WORDS = {
     "list_type": "should be a list",
     "missing": "has too few values",
     "model_type": "should hold keys of its own",
-    "string_pattern_mismatch": "may hold letters, digits, `_`, `.` and `-` only",
+    "string_pattern_mismatch": "may hold letters, digits, `_`, `.` and `-` only, and not dots alone",
     "string_too_short": "should not be empty",
     "string_type": "should be text",
     "too_long": "has too many values",

@@ -6,12 +6,13 @@ The recipe says what to train, the launch config where. `ner-dist train` does th
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
 from ner_dist import __version__
 from ner_dist.errors import UserError, disk_errors, show
-from ner_dist.runtime import signals
+from ner_dist.runtime import orphans, signals
 from ner_dist.runtime.gpu import prepare_allocator
 from ner_dist.runtime.threads import wait_considerately
 
@@ -40,7 +41,7 @@ def train(recipe: Recipe) -> Run:
     output = check_output(recipe)
     if not output.run.complete or recipe.resume == "never":
         check_inputs(recipe)
-    set_up_logging(main=is_main_process())
+    set_up_logging(main=is_main_process())  # for `as_its_run`, too
     log.info("ner_dist %s: %s, to be trained in %s", __version__, recipe.name, recipe.output_dir)
     recipe = as_its_run(recipe, output)
 
@@ -87,14 +88,14 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0
+    orphans.end_with_launcher()
     wait_considerately()
     prepare_allocator()
     from ner_dist.recipe_file import load_recipe
     from ner_dist.runtime import launcher
-    from ner_dist.runtime.ranks import is_main_process, leave
+    from ner_dist.runtime.ranks import RankLost, is_main_process, leave, without_peer
 
     signals.exit_on_signals()
-    launcher.end_with_launcher()
     try:
         # Errors that no collective call has shared belong to this rank alone.
         with disk_errors(everywhere=False):
@@ -104,6 +105,12 @@ def main(arguments: list[str] | None = None) -> int:
             launcher.leave_the_word()
             leave()
         return show(error)
+    except RankLost as lost:
+        return _without_others(lost)
+    except RuntimeError as error:
+        if not without_peer(error):
+            raise
+        return _without_others(RankLost("another rank has ended or cannot be reached"))
     except signals.Stopped as stopped:
         if is_main_process():
             print(f"{stopped}: repeat the command to resume", file=sys.stderr)
@@ -111,6 +118,13 @@ def main(arguments: list[str] | None = None) -> int:
         return signals.EXIT_RESUME
     leave()
     return 0
+
+
+def _without_others(lost: Exception) -> int:
+    """Say that another rank is gone, and end at once: whatever waits for it would never return."""
+    print(f"error: {lost}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,15 @@ class TestReading:
         )
         assert (read.checkpoint.every, read.labels, read.train.max_steps) == (None, ["PER", "LOC"], None)
 
+    def test_a_tilde_that_no_shell_has_replaced_is_the_home(self, write, monkeypatch):
+        monkeypatch.setenv("HOME", "/home/me")
+        paths = ["output_dir=~/runs/a", "model.name=~/model", "resume=~/a/checkpoints/step-000001"]
+        recipe = load_recipe(write(MINIMAL), [*paths, "data.corrections=[~/fixes.jsonl]"])
+        assert recipe.output_dir == "/home/me/runs/a" and recipe.model.name == "/home/me/model"
+        assert recipe.resume == "/home/me/a/checkpoints/step-000001"
+        assert recipe.data.corrections == ["/home/me/fixes.jsonl"]
+        assert load_recipe(write(MINIMAL), ["output_dir=a~b"]).output_dir == "a~b"
+
 
 class TestExtends:
     def test_the_child_changes_only_what_it_names(self, write):
@@ -189,7 +198,9 @@ class TestOverrides:
             ("model.revision=1234567", "`model.revision` should be text (it is 1234567); put it in quotes"),
             ("evaluation.every=never", "should be a whole number or 'auto' or 'epoch' (it is \"never\")"),
             ("precision=fp8", "`precision` should be 'auto', 'fp32', 'bf16' or 'fp16' (it is \"fp8\")"),
-            ("name=a/b", '`name` may hold letters, digits, `_`, `.` and `-` only (it is "a/b")'),
+            ("name=a/b", "`name` may hold letters, digits, `_`, `.` and `-` only, and not dots alone (it is"),
+            ("name=..", "and not dots alone (it is"),
+            ("name=/tmp", "and not dots alone (it is"),
             ("data.path=", "`data.path` should be text (it is null)"),
             ("data.path=''", '`data.path` should not be empty (it is "")'),
             ("overwrite=yes", '`overwrite` should be true or false (it is "yes")'),

@@ -84,6 +84,7 @@ def test_the_run_is_complete(finished):
         "predictions/validation.jsonl",
         "recipe.yaml",
         "results.json",
+        "SHA256SUMS",
     }
     assert model >= {
         "model/README.md",
@@ -296,6 +297,21 @@ def test_a_model_of_some_types_keeps_every_sentence(finished, tmp_path):
     for line, other in zip(found, whole, strict=True):
         assert line["gold"] == [tag if tag in kept else "O" for tag in other["gold"]]
         assert set(line["predicted"]) <= kept | {"O"}
+
+
+def test_a_run_is_scored_again_in_its_own_precision(finished):
+    _, run = finished
+    again, known = evaluate(run).scores, results(run)["test"]
+    assert results(run)["environment"]["precision"] == "fp32"
+    assert again.f1 == known["f1"] and again.loss == pytest.approx(known["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("splits", ["", "data.splits={validation: null, test: null}"])
+def test_a_diverged_training_is_an_error_that_names_the_step(tmp_path, splits):
+    settings = ["train.max_steps=3", "train.learning_rate=1.0e+30", "train.max_grad_norm=null"]
+    with pytest.raises(UserError, match=r"diverged: .* of step 3 are not finite; .* not finite in step \d;"):
+        small.train(small.recipe(tmp_path, *settings, *filter(None, [splits])))
+    assert not (tmp_path / "run" / "results.json").exists()
 
 
 def test_a_trained_model_is_fine_tuned_further(finished, tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 from ner_dist.cluster.experiment import COMPARISON, JOBS
 from ner_dist.errors import UserError
 from ner_dist.files import read_json
+from ner_dist.run.checksums import SUMS
 from ner_dist.run.directory import HOLDER, Run
 
 # Nothing below these is a run.
@@ -97,7 +98,8 @@ def _walk(folder: Path) -> Iterator[tuple[Path, set[str]]]:
 def _is_run(path: Path, names: set[str]) -> bool:
     if {HOLDER, "slurm.json"} & names:
         return True
-    return "recipe.yaml" in names and bool(names & {"metrics.jsonl", "results.json", "checkpoints"})
+    known = {"recipe.yaml", SUMS} & names
+    return bool(known) and bool(names & {"metrics.jsonl", "results.json", "checkpoints"})
 
 
 def _name(path: Path, folder: Path, *, several: bool) -> str:

@@ -32,7 +32,7 @@ def show_status(folders: list[str], *, as_json: bool) -> None:
     from ner_dist.runtime.console import Console
 
     if as_json:
-        print(json.dumps(json_form.as_json(overview(folders)), indent=1))
+        print(json.dumps(json_form.as_json(overview(folders)), indent=1, allow_nan=False))
         return
     console = Console(highlight=False)
     if not console.is_terminal:

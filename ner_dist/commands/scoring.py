@@ -253,7 +253,7 @@ def compare(
     from ner_dist.data.renaming import parse
     from ner_dist.files import printable
     from ner_dist.report.terminal import print_tables
-    from ner_dist.report.write import write_report
+    from ner_dist.report.write import reports
     from ner_dist.runtime.accelerator import set_up_logging
 
     set_up_logging()
@@ -271,14 +271,15 @@ def compare(
         partial=partial,
         split=split,
         requirements=requirements,
+        pages=lambda comparison: reports(comparison, html=not no_html),
     )
-    written = [Path(out) / "compare.json", *write_report(comparison, Path(out), html=not no_html)]
+    names = ["compare.json", "report.md", "report.html"][: 2 if no_html else 3]
     if as_json:
-        print(json.dumps(comparison.figures, indent=1))
+        print(json.dumps(comparison.figures, indent=1, allow_nan=False))
     else:
         print_tables(comparison)
-        for path in written:
-            print(f"written to {printable(path)}")
+        for name in names:
+            print(f"written to {printable(Path(out) / name)}")
     for each in comparison.requirements:
         print(shown(each.sentence), file=sys.stdout if each.holds and not as_json else sys.stderr)
     if not all(each.holds for each in comparison.requirements):

@@ -31,12 +31,12 @@ from ner_dist.comparison.variance import variance_parts
 from ner_dist.comparison.verdict import Findings, verdict
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
-from ner_dist.files import check_folder, printable, read_json, write_atomically
+from ner_dist.files import check_folder, printable, read_json, write_all
 from ner_dist.formatting import counted, joined
 from ner_dist.run.directory import Run, is_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ner_dist.comparison.aligned import AlignedPredictions
     from ner_dist.comparison.left_out import AlignmentSummary
@@ -68,8 +68,9 @@ def compare(
     partial: bool = False,
     split: str = "test",
     requirements: Sequence[Requirement] = (),
+    pages: Callable[[Comparison], dict[str, str]] = lambda _: {},
 ) -> Comparison:
-    """Compare two or more models and write compare.json; delete reports of earlier figures.
+    """Compare two or more models and write compare.json; replace reports of earlier figures.
 
     Args:
         paths: complete runs, and files of predictions. Two are models A and B; of more, runs whose recipes
@@ -86,6 +87,8 @@ def compare(
         partial: compare on less than half of a file's sentences too.
         split: split of the runs whose predictions are compared, `test` or `validation`.
         requirements: what is required of the models; whether it holds is part of the result.
+        pages: gives the reports to write beside compare.json, by name; where there is no room for them,
+            nothing is written.
 
     Raises:
         UserError: a path is missing, incomplete or holds no predictions, the models share no type or
@@ -152,9 +155,10 @@ def compare(
     )
     _note_replaced(out, comparison)
     text = json.dumps(comparison.figures, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(out / COMPARED, text + "\n")
+    reports = pages(comparison)
+    write_all({out / name: content for name, content in {COMPARED: text + "\n", **reports}.items()})
     # Reports of earlier figures would contradict the new compare.json.
-    for name in REPORTS:
+    for name in {*REPORTS} - reports.keys():
         (out / name).unlink(missing_ok=True)
     return comparison
 

@@ -21,8 +21,8 @@ from ner_dist.data.renaming import check as check_renaming
 from ner_dist.errors import UserError
 from ner_dist.files import printable
 from ner_dist.formatting import known
-from ner_dist.recipe_file import differing_keys, load_recipe
-from ner_dist.run.directory import Run, find_run, read_results
+from ner_dist.recipe_file import differing_keys
+from ner_dist.run.directory import Run, find_run, read_recipe, read_results
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,13 +146,13 @@ def _by_recipe(sources: list[Run | Path]) -> list[list[Run | Path]]:
         if isinstance(source, Path):
             groups.append((None, {(None, None): source}))
             continue
-        if not source.recipe.exists():
+        recipe = read_recipe(source)
+        if recipe is None:
             raise UserError(
                 f"has no {source.recipe.name}, which says whether two runs are seeds of one model",
                 where=str(source.folder),
                 fix="compare it with one other run, or name its predictions/test.jsonl in its place",
             )
-        recipe = load_recipe(source.recipe)
         seed = recipe.train.seed
         runs = next((runs for other, runs in groups if other and _same_but_for_seed(other, recipe)), None)
         if runs is None:
@@ -177,7 +177,8 @@ def _without_refits(runs: list[Run]) -> tuple[list[Run], list[Run]]:
     """
     if len(runs) == 1:
         return runs, []
-    draws = {run: load_recipe(run.recipe).data.resample if run.recipe.exists() else None for run in runs}
+    recipes = {run: read_recipe(run) for run in runs}
+    draws = {run: recipe.data.resample if recipe else None for run, recipe in recipes.items()}
     if len({*draws.values()}) == 1:
         return runs, []
     whole = [run for run in runs if draws[run] is None]
@@ -206,7 +207,7 @@ def _read(sources: list[Run | Path], repair: Repair, split: str) -> ComparedMode
         name=results[0]["name"],
         paths=[printable(run.folder) for run in runs],
         runs=[*runs],
-        seeds=[load_recipe(run.recipe).train.seed if run.recipe.exists() else None for run in runs],
+        seeds=[None if recipe is None else recipe.train.seed for recipe in map(read_recipe, runs)],
         own=own,
         headline=[_headline(result) for result in results],
         refits=[read_run(run, _results(run, split)["labels"], split=split, repair=repair) for run in refits],

@@ -28,6 +28,7 @@ from ner_dist.data.tags import read_tags
 from ner_dist.errors import UserError
 from ner_dist.files import printable
 from ner_dist.labels import OUTSIDE, UNLABELLED, LabelSet
+from ner_dist.run.checksums import check
 from ner_dist.run.directory import predicts_iob2
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def read_run(run: Run, types: Sequence[str], *, split: str = "test", repair: Rep
     path = run.predictions(split)
     if not path.exists():
         raise UserError("there are no predictions", where=str(path), fix="train the run to its end")
+    check(run.folder, path.relative_to(run.folder).as_posix())
     predictions = read_file(path, types=types, iob2=predicts_iob2(run), repair=repair)
     return replace(predictions, source=printable(run.folder))
 

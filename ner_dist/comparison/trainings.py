@@ -7,7 +7,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.files import printable
-from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.recipe_file import differing_keys
+from ner_dist.run.directory import read_recipe
 from ner_dist.run.provenance import provenance_of
 from ner_dist.yaml_text import flow
 
@@ -46,11 +47,8 @@ def recipes_of(runs: Mapping[str, Sequence[Run | None]]) -> dict[str, Recipe]:
     Raises:
         UserError: a recipe cannot be read.
     """
-    return {
-        model: load_recipe(own[0].recipe)
-        for model, own in runs.items()
-        if own[0] is not None and own[0].recipe.exists()
-    }
+    read = {model: read_recipe(own[0]) for model, own in runs.items() if own[0] is not None}
+    return {model: recipe for model, recipe in read.items() if recipe is not None}
 
 
 def trainings(

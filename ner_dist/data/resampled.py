@@ -68,7 +68,7 @@ def _take(split: Split, taken: np.ndarray) -> Split:
     words = np.arange(offsets[-1]) + np.repeat(split.offsets[taken] - offsets[:-1], lengths)
     places = taken.tolist()
 
-    def each(column: list[str] | None) -> list[str] | None:
+    def each(column: Sequence[str] | None) -> list[str] | None:
         return None if column is None else [column[place] for place in places]
 
     return Split(

@@ -46,7 +46,7 @@ def diagnose(recipe: Recipe, *, with_encoder: bool, out: Path | None) -> tuple[D
     if out is None:
         return found, []
     pages = {
-        DIAGNOSIS: json.dumps(as_json(found), indent=1, ensure_ascii=False) + "\n",
+        DIAGNOSIS: json.dumps(as_json(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         PAGE: diagnosis_page(found),
     }
     for name, text in pages.items():

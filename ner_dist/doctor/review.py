@@ -48,9 +48,9 @@ def write_review(
     lines = [_line(rank, suspect, split, name) for rank, suspect in enumerate(found, start=1)]
     disputed = [line for line in lines if not line["agrees"]]
     with atomic_file(out / SUSPECTS) as file:
-        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        file.writelines(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
     tasks = list(_tasks(found, split))
-    write_atomically(out / TASKS, json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")
+    write_atomically(out / TASKS, json.dumps(tasks, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     rows = disputed[:SHOWN]
     text = page(
         "review.html.j2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,10 +37,12 @@ from ner_dist.model.encoder import load_config
 from ner_dist.model.own_settings import decoding_of, temperature_of, trained_here
 from ner_dist.model.tagger import load_tagging_model
 from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
-from ner_dist.recipe_file import data_section, load_recipe
-from ner_dist.run.directory import Run, predicts_iob2
+from ner_dist.recipe_file import data_section
+from ner_dist.run.checksums import check_model
+from ner_dist.run.directory import Run, model_of, predicts_iob2, read_recipe, scored_precision
 from ner_dist.runtime.accelerator import precision_of, running
 from ner_dist.runtime.console import Console
+from ner_dist.runtime.precision import Device
 from ner_dist.runtime.ranks import local_main_first
 
 if TYPE_CHECKING:
@@ -81,7 +84,8 @@ def evaluate(
         data: a file, a folder or a hub data set; None is a run's own data.
         split: the split to score.
         settings: `data.key=value`: how the data is read, as in a recipe.
-        precision: `fp32`, `bf16` or `fp16`; `auto` is what suits the device.
+        precision: `fp32`, `bf16` or `fp16`; `auto` is that of a run's own figures, else what
+            suits the device.
         decode: `greedy` or `viterbi`, as `evaluation.decode` of a recipe; None is how the model was scored,
             or `greedy`.
         batch_tokens: padded subwords a forward pass holds; changes the speed alone.
@@ -114,7 +118,9 @@ def evaluate(
     run = Run(Path(model))
     if out is not None:
         _check_out(Run(Path(out)))
-    folder = str(run.model) if run.model.is_dir() else model
+    check_model(model)
+    folder = model_of(model)
+    own = read_recipe(run)
     options = PointOptions.of(threshold, bias, target_precision, target_recall)
     recipe = Recipe(
         name="evaluation",
@@ -122,8 +128,8 @@ def evaluate(
         model=Model(name=folder),
         data=_data(run, data, settings),
         # A run's windows are those of its training, whatever it is scored on.
-        train=load_recipe(run.recipe).train if run.recipe.exists() else ANY_TRAINING,
-        precision=precision,
+        train=ANY_TRAINING if own is None else own.train,
+        precision=_precision(precision, run),
     )
     config = load_config(recipe.model)
     decode = decode or decoding_of(config)
@@ -226,7 +232,7 @@ def _write(target: Run, labelled: LabelledSplit, evaluation: EvaluationResult, f
     path = target.predictions(figures.split)
     write_predictions(path, labelled, evaluation.predicted, confidence=evaluation.confidence)
     verify(path, figures.scores)
-    write_atomically(target.results, json.dumps(as_json(figures), indent=1) + "\n")
+    write_atomically(target.results, json.dumps(as_json(figures), indent=1, allow_nan=False) + "\n")
 
 
 def print_figures(figures: ModelFigures) -> None:
@@ -253,6 +259,19 @@ def print_figures(figures: ModelFigures) -> None:
         print(f"as published: {scores.with_repeats}")
 
 
+def _precision(asked: Precision, run: Run) -> Precision:
+    """That of a run's own figures, unless another is asked for, or the device does not have it."""
+    scored = scored_precision(run)
+    if asked != "auto" or scored is None or os.environ.get("ACCELERATE_MIXED_PRECISION") in ("bf16", "fp16"):
+        return asked
+    if Device.here().computes(scored):
+        return scored
+    log.warning(
+        "%s was scored in %s, which this device does not have: its figures may differ", run.folder, scored
+    )
+    return asked
+
+
 def _check_out(target: Run) -> None:
     """Its results and predictions would replace those of a run."""
     check_folder(target.folder, where="--out")
@@ -268,9 +287,10 @@ def _data(run: Run, data: str | Path | None, settings: Sequence[str]) -> Data:
     if data is not None:
         return data_section(list(settings), path=str(data))
     if not run.recipe.exists():
-        raise UserError(
-            "is no run that has data of its own", where=str(run.folder), fix="pass --data PATH to score it on"
-        )
+        fix = "pass --data PATH to score it on"
+        if run.complete:
+            fix += f"; or repeat the command that trained it, which writes {run.recipe} again"
+        raise UserError("is no run that has data of its own", where=str(run.folder), fix=fix)
     return data_section(list(settings), of=run.recipe)
 
 

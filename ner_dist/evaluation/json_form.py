@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,7 +23,12 @@ def key(name: str) -> dict[str, str]:
 
 
 def as_json(value: Any) -> Any:
-    """Convert to what `json.dumps` accepts: dataclasses become dictionaries, tuples lists, times ISO text."""
+    """Convert to what `json.dumps` accepts.
+
+    Dataclasses become dictionaries, tuples lists, times ISO text, and numbers that are not finite None.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if is_dataclass(value):
         written: dict[str, Any] = {}
         for field in fields(value):

@@ -155,7 +155,7 @@ def common_bias(labels: LabelSet, bias: float) -> np.ndarray:
 
 def write_curve(folder: Path, curve: OperatingCurve) -> None:
     """Write the curve into a model's folder."""
-    write_atomically(folder / FILE, json.dumps(as_json(curve), indent=1) + "\n")
+    write_atomically(folder / FILE, json.dumps(as_json(curve), indent=1, allow_nan=False) + "\n")
 
 
 def read_curve(model: str | Path) -> OperatingCurve | None:

@@ -66,7 +66,7 @@ def write_predictions(
                 seen = training.seen(form for form, _ in own_entities)
                 line["in_train"] = training.holds(tokens)
                 line["seen"] = {form: sorted(types) for form, types in seen.items()}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def verify(path: Path, figures: SplitFigures) -> None:

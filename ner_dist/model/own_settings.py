@@ -11,7 +11,7 @@ from ner_dist.files import write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ner_dist.recipe import Decode
+    from ner_dist.recipe import Decode, Precision
 
 KEY = "ner_dist"
 """The key of config.json."""
@@ -58,9 +58,11 @@ def windows_of(config: Any) -> tuple[int, int] | None:
     return None
 
 
-def precision_of(config: Any) -> str:
-    """The number format in which the model was scored; empty if it is not known."""
-    return str(own_settings(config).get("precision", ""))
+def precision_of(config: Any) -> Precision | None:
+    """The number format in which the model was scored; None if it is not known."""
+    written = own_settings(config).get("precision")
+    known: Precision | None = written if written in ("fp32", "bf16", "fp16") else None
+    return known
 
 
 def save_own_settings(folder: Path, **settings: Any) -> None:

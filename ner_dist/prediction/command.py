@@ -140,6 +140,7 @@ def check(prediction: Prediction, *, processes: int | None = None) -> None:
     if output.is_dir():
         raise UserError("is a folder", where=f"-o {printable(output)}", fix="name a file in it")
     if output.exists():
+        Parts(output).remove()  # of a command that was killed after it had written the output
         raise UserError(
             "exists already", where=f"-o {printable(output)}", fix="name another file, or delete it"
         )

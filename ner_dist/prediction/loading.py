@@ -14,8 +14,8 @@ from ner_dist.model.own_settings import precision_of, windows_of
 from ner_dist.model.tokenizer import load_tokenizer, padding_id
 from ner_dist.prediction.scorers import OnnxScorer, Scorer, TorchScorer
 from ner_dist.recipe import Data, Model, Precision, Recipe
-from ner_dist.recipe_file import load_recipe
-from ner_dist.run.directory import Run, predicts_iob2
+from ner_dist.run.checksums import check_model
+from ner_dist.run.directory import Run, model_of, predicts_iob2, read_recipe
 from ner_dist.runtime import gpu
 from ner_dist.runtime.precision import Device, resolve_precision
 
@@ -61,8 +61,9 @@ def load_trained(path: str | Path, precision: Precision, device: str | torch.dev
     from ner_dist.model.tagger import load_tagging_model
 
     run = Run(Path(path))
-    folder = str(run.model) if run.model.is_dir() else str(path)
-    recipe = load_recipe(run.recipe) if run.recipe.exists() else _ANY_RECIPE
+    folder = model_of(path)
+    check_model(path)
+    recipe = read_recipe(run) or _ANY_RECIPE
     recipe = recipe.model_copy(update={"model": Model(name=folder)})
     if device is None:
         gpu.check_usable()
@@ -93,10 +94,9 @@ def _precision(asked: Precision, device: torch.device, config: PretrainedConfig)
     here = Device.here()
     if here.is_gpu != (device.type == "cuda"):
         here = Device(device.type, is_gpu=False, native_bf16=False)
-    if asked == "auto":
-        scored = precision_of(config)
-        if scored == "fp32" or (scored == "bf16" and here.native_bf16) or (scored == "fp16" and here.is_gpu):
-            return scored
+    scored = precision_of(config)
+    if asked == "auto" and scored is not None and here.computes(scored):
+        return scored
     return resolve_precision(asked, None, here, model_type=config.model_type)[0]
 
 

@@ -85,7 +85,11 @@ class Parts:
                         shutil.copyfileobj(part, file)
                         first = False
             file.write(tail)
-        shutil.rmtree(self.folder)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder, once the output is there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def tag_parts(

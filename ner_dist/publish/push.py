@@ -14,6 +14,7 @@ from huggingface_hub.utils._validators import validate_repo_id
 from ner_dist import __version__
 from ner_dist.errors import UserError
 from ner_dist.publish.upload import CARD, uploads
+from ner_dist.run.checksums import check_model
 from ner_dist.run.directory import find_run
 from ner_dist.training.card_metadata import EXAMPLES
 
@@ -51,6 +52,7 @@ def push(
         UserError: the run is not complete, a file names a place on this machine, or the hub refuses.
     """
     run = find_run(path)
+    check_model(run.folder)
     try:
         validate_repo_id(repo)
     except hub.HFValidationError as error:

@@ -14,7 +14,7 @@ from huggingface_hub import ModelCard
 from ner_dist.errors import UserError
 from ner_dist.files import printable
 from ner_dist.publish.compared import compared
-from ner_dist.recipe_file import load_recipe
+from ner_dist.run.directory import read_recipe
 from ner_dist.training.card_metadata import EVAL_RESULTS, FOLDER, is_local, readings
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ def _card(run: Run, repo: str, comparison: Path | None) -> str:
 def _check(run: Run, files: list[Upload]) -> None:
     """Refuse files that name a place on this machine or hold a token."""
     places = {str(path) for path in (Path.home(), Path.cwd(), run.folder.resolve()) if len(path.parts) > 1}
-    if run.recipe.exists():
-        recipe = load_recipe(run.recipe)
+    if (recipe := read_recipe(run)) is not None:
         named = [recipe.output_dir, recipe.model.name, *(each.path for each in readings(recipe.data))]
         places |= {name for name in named if is_local(name) and Path(name).expanduser().is_absolute()}
     for file in files:

@@ -63,5 +63,5 @@ def explorer_data(sentences: Sequence[Disagreement], titles: Mapping[str, str]) 
 
 def script_json(data: Any) -> Markup:
     """JSON without characters that HTML would interpret, or a page obey."""
-    text = json.dumps(shown_values(data), ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(shown_values(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.translate(_ESCAPES))

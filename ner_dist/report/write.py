@@ -21,25 +21,17 @@ if TYPE_CHECKING:
 _MARKDOWN, _HTML = REPORTS
 
 
-def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> list[Path]:
-    """Write the reports of a comparison.
+def reports(comparison: Comparison, *, html: bool = True) -> dict[str, str]:
+    """The reports of a comparison by file name, for `compare` to write them.
 
     Args:
         comparison: the comparison.
-        out: folder for `report.md` and `report.html`.
-        html: whether to write `report.html`.
-
-    Returns:
-        Paths of the written files.
+        html: whether to make `report.html`.
     """
     names = list(tables.titles(comparison.runs).values())
     title = formatting.joined(names) if len(names) < 4 else "Comparison"
-    pages = {out / _MARKDOWN: markdown(comparison, title=title)}
-    if html:
-        pages[out / _HTML] = comparison_page(comparison, title)
-    for path, text in pages.items():
-        write_atomically(path, text)
-    return list(pages)
+    pages = {_MARKDOWN: markdown(comparison, title=title)}
+    return pages | ({_HTML: comparison_page(comparison, title)} if html else {})
 
 
 def write_run_report(run: Run, out: Path | None = None) -> list[Path]:

@@ -5,6 +5,7 @@ RUN/metrics.jsonl        one JSON object per event
 RUN/checkpoints/         complete checkpoints only
 RUN/model/               the trained model, in Hugging Face format
 RUN/results.json         written last: a run that has it is complete
+RUN/SHA256SUMS           checksums of results, model and predictions
 RUN/slurm.json           the Slurm job that trains it, if one does
 RUN/predictions/         one JSON object per sentence
 """
@@ -13,17 +14,18 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pydantic import ValidationError
 
 from ner_dist.errors import UserError
-from ner_dist.files import check_folder, read_json, typed
-from ner_dist.recipe import Recipe, as_begun
+from ner_dist.files import aside, check_folder, printable, read_json, typed
+from ner_dist.recipe import Precision, Recipe, as_begun
 from ner_dist.recipe_file import differing_keys, load_recipe
-
-if TYPE_CHECKING:
-    pass
+from ner_dist.run.checksums import SUMS, check
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +90,8 @@ class Run:
 
 def step_checkpoints(checkpoints: Path) -> list[Path]:
     """The periodic checkpoints in RUN/checkpoints, oldest first, without those that were set aside."""
-    folders = [folder for folder in checkpoints.glob("step-*") if folder.name.removeprefix("step-").isdigit()]
-    return sorted(folders, key=step_of)
+    folders = _folders(checkpoints, "step-")
+    return sorted((folder for folder in folders if folder.name.removeprefix("step-").isdigit()), key=step_of)
 
 
 def step_of(checkpoint: Path) -> int:
@@ -99,7 +101,15 @@ def step_of(checkpoint: Path) -> int:
 
 def best_weights(checkpoints: Path) -> list[Path]:
     """The folders of best weights in RUN/checkpoints."""
-    return list(checkpoints.glob("best-*"))
+    return _folders(checkpoints, "best-")
+
+
+def _folders(checkpoints: Path, prefix: str) -> list[Path]:
+    """The folders whose names begin so; none if RUN is renamed at this moment."""
+    try:
+        return [path for path in checkpoints.iterdir() if path.name.startswith(prefix)]
+    except OSError:
+        return []
 
 
 def find_run(path: str | Path) -> Run:
@@ -118,24 +128,70 @@ def find_run(path: str | Path) -> Run:
     return run
 
 
-_ANEW = "train the run again with resume=never"
-
-
 def read_results(run: Run) -> dict[str, Any]:
-    """The run's `results.json`."""
+    """The run's `results.json`.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    check(run.folder, run.results.name)
     try:
         known = json.loads(run.results.read_text(encoding="utf-8"))
+        what = None if isinstance(known, dict) else "is not a JSON object"
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"cannot be read: {error}", where=str(run.results), fix=_ANEW) from None
-    if not isinstance(known, dict):
-        raise UserError("is not a JSON object", where=str(run.results), fix=_ANEW)
-    return known
+        what = f"cannot be read: {error}"
+    if what is not None:
+        raise UserError(what, where=str(run.results), fix=_REPEAT)
+    result: dict[str, Any] = known
+    return result
+
+
+_REPEAT = "repeat the command that trained it, which writes it again"
+
+
+def read_recipe(run: Run) -> Recipe | None:
+    """The recipe of a run, for reading the run; None if there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        read = load_recipe(run.recipe) if run.recipe.exists() else None
+    except UserError as error:
+        raise UserError(error.what, where=error.where, fix=_REPEAT) from None
+    kept = None if read is None else _recipe_of_checkpoints(run)
+    if read is not None and kept is not None and (keys := differing_keys(read, kept)):
+        log.warning("%s differs from the recipe of its checkpoints in %s", run.recipe, ", ".join(keys[:4]))
+    return read
+
+
+def model_of(path: str | Path) -> str:
+    """The model's folder of a run; any other path or hub name as it is.
+
+    Raises:
+        UserError: the run has no model yet.
+    """
+    run = Run(Path(path))
+    if run.model.is_dir():
+        return str(run.model)
+    if is_run(run) and not (run.folder / "config.json").exists():
+        fix = _REPEAT if run.complete else "wait for its training, or train it to the end"
+        raise UserError("is a run without a model", where=printable(run.folder), fix=fix)
+    return str(path)
 
 
 def predicts_iob2(run: Run) -> bool:
     """Whether a complete run is known to have been trained on IOB2: older ones took tags as they were."""
     data = read_json(run.results).get("data")
     return isinstance(data, dict) and "train_scheme" in data
+
+
+def scored_precision(run: Run) -> Precision | None:
+    """The precision in which a complete run was scored, which its figures need; None if that is unknown."""
+    environment = read_json(run.results).get("environment")
+    known = environment.get("precision") if isinstance(environment, dict) else None
+    found: Precision | None = known if known in ("fp32", "bf16", "fp16") else None
+    return found
 
 
 @dataclass(frozen=True)
@@ -147,6 +203,8 @@ class Output:
     """The recipe of the existing run; None if there is none."""
     moves_aside: bool = False
     """Whether the existing contents have to be moved aside first."""
+    restored: str | None = None
+    """Why `earlier` is from a checkpoint: what is wrong with recipe.yaml."""
 
 
 def check_output(recipe: Recipe) -> Output:
@@ -165,18 +223,56 @@ def check_output(recipe: Recipe) -> Output:
             where=f"output_dir {run.folder}",
             fix="name another output_dir",
         )
-    earlier = load_recipe(run.recipe) if run.recipe.exists() else None
-    if earlier is None and not recipe.overwrite:
+    restored = None
+    try:
+        earlier, restored = _begun_with(run, recipe)
+    except UserError:
+        if not recipe.overwrite:
+            raise
+        earlier = None
+    keys = [] if earlier is None else differing_keys(earlier, recipe)
+    if keys and not recipe.overwrite and _has_progress(run):
+        raise _another_recipe(run, keys)
+    foreign = earlier is None or bool(keys)
+    moves_aside = recipe.resume == "never" or (recipe.overwrite and foreign)
+    return Output(run, earlier, moves_aside=moves_aside, restored=restored)
+
+
+def _begun_with(run: Run, asked: Recipe) -> tuple[Recipe, str | None]:
+    """The recipe that a run was begun with; and why it is not that of recipe.yaml, which may be damaged.
+
+    Raises:
+        UserError: it cannot be read, and no checkpoint has it; or the folder holds no run.
+    """
+    kept, damaged = _recipe_of_checkpoints(run), UserError("is missing", where=str(run.recipe))
+    try:
+        if run.recipe.exists():
+            read = load_recipe(run.recipe)
+            if kept is None or not differing_keys(read, asked) or differing_keys(kept, asked):
+                return read, None
+            # Cut short, a file may still be a recipe.
+            damaged = UserError("is not the recipe of its checkpoints", where=str(run.recipe))
+    except UserError as error:
+        damaged = error
+    if kept is not None:
+        return kept, f"{damaged.where} {damaged.what}: taking the recipe from the newest checkpoint"
+    saved = any(step_checkpoints(run.checkpoints)) or any(best_weights(run.checkpoints))
+    if not (saved or run.recipe.exists() or (run.folder / SUMS).exists()):
         raise UserError(
             "holds files that are not a run of ner_dist",
             where=f"output_dir {run.folder}",
             fix="name another output_dir, or pass overwrite=true to move it aside",
         )
-    keys = [] if earlier is None else differing_keys(earlier, recipe)
-    if keys and not recipe.overwrite and _has_progress(run):
-        raise _another_recipe(run, keys)
-    foreign = earlier is None or bool(keys)
-    return Output(run, earlier, moves_aside=recipe.resume == "never" or (recipe.overwrite and foreign))
+    fix = "copy the recipe there that it was trained with, or pass overwrite=true to move the run aside"
+    raise UserError(damaged.what, where=damaged.where, fix=fix)
+
+
+def _recipe_of_checkpoints(run: Run) -> Recipe | None:
+    """The recipe that the newest checkpoint holds; None without one, or if an older version saved it."""
+    for checkpoint in reversed(step_checkpoints(run.checkpoints)):
+        with suppress(ValidationError):
+            return Recipe.model_validate(read_json(checkpoint / "state.json").get("recipe"))
+    return None
 
 
 def as_its_run(recipe: Recipe, output: Output) -> Recipe:
@@ -186,6 +282,8 @@ def as_its_run(recipe: Recipe, output: Output) -> Recipe:
     """
     if recipe.resume == "never":
         return recipe
+    if output.restored and not output.moves_aside:
+        log.warning("%s", output.restored)
     origin, begun = output.run.recipe, output.earlier
     if not _has_progress(output.run) and recipe.resume != "auto":
         origin = Path(recipe.resume).parent.parent / origin.name
@@ -234,9 +332,20 @@ def is_run(run: Run) -> bool:
 
 
 def has_content(run: Run) -> bool:
-    """Whether the folder contains anything but lock files and files of a job that is starting."""
-    about = {*TRACES, PROBE, run.job.name}
-    return run.folder.is_dir() and any(path.name not in about for path in run.folder.iterdir())
+    """Whether the folder contains anything but what a start leaves that ends before recipe.yaml is there.
+
+    These are lock files, files of a job, an empty folder of checkpoints, and unfinished files.
+    """
+    return run.folder.is_dir() and not all(_begins_a_run(run, path) for path in run.folder.iterdir())
+
+
+def _begins_a_run(run: Run, path: Path) -> bool:
+    if path.name == run.checkpoints.name:
+        return path.is_dir() and not any(path.iterdir())
+    beginnings = {*TRACES, PROBE, run.job.name}
+    return path.name in beginnings | {
+        aside(path.with_name(name)).name for name in (*beginnings, run.recipe.name)
+    }
 
 
 def _has_progress(run: Run) -> bool:

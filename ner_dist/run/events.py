@@ -54,7 +54,8 @@ def read_events(path: Path) -> list[Event]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
+        fix = "move it away: without it, curves and times are not shown"
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path), fix=fix) from None
     # The event of a checkpoint is written when it is on disk, after later steps.
     on_the_clock = [each for line in lines if (each := as_event(line)) and each["event"] != "checkpoint"]
     kept: list[Event] = []

@@ -40,11 +40,13 @@ def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint
 
 
 def provenance_of(run: Run) -> dict[str, Any]:
-    """The provenance that the last start of the run recorded; empty if there is none."""
-    if not run.recipe.exists():
+    """The provenance that the last start of the run recorded; empty if there is none, or it is damaged."""
+    try:
+        known = yaml.safe_load(run.recipe.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
-    result: dict[str, Any] = yaml.safe_load(run.recipe.read_text(encoding="utf-8")).get("provenance", {})
-    return result
+    found = known.get("provenance") if isinstance(known, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def package_versions() -> dict[str, str]:

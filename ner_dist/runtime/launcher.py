@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,8 +32,6 @@ log = logging.getLogger(__name__)
 _STARTED_HERE = "NER_DIST_STARTED_HERE"
 _GRACE = 300
 """Seconds that ranks have to save after a signal; by default torchrun kills them after 30."""
-_ORPHANS_GRACE = 40
-"""Seconds that ranks have to save after their launcher was killed."""
 _OTHERS_WAIT = 20
 """Seconds that other ranks wait for the first rank to report an error that all ranks met."""
 
@@ -201,23 +198,6 @@ def _exit_code(error: Any) -> int:
     what = f"rank {rank} was killed by {name}{why}"
     print(f"error: {what}; repeat the command to resume from the last checkpoint", file=sys.stderr)
     return 1
-
-
-def end_with_launcher() -> None:
-    """Save and end this rank if its launcher is killed, which then cannot forward signals.
-
-    Does nothing in a process that was started in another way.
-    """
-    if _STARTED_HERE in os.environ:
-        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
-
-
-def _watch(launcher: int) -> None:
-    while os.getppid() == launcher:
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_ORPHANS_GRACE)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def leave_the_word() -> None:

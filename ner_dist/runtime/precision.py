@@ -35,6 +35,10 @@ class Device:
         native = bool(can.get("avx512_bf16") or can.get("amx_bf16") or can.get("bf16"))
         return cls("CPU", is_gpu=False, native_bf16=native)
 
+    def computes(self, precision: str) -> bool:
+        """Whether it has the number format, rather than emulating it."""
+        return {"fp32": True, "bf16": self.native_bf16, "fp16": self.is_gpu}[precision]
+
 
 def uses_gpu() -> bool:
     """Whether this process computes on a GPU: there is one, and the launch config does not forbid it."""

@@ -7,11 +7,13 @@ find a user's mistake, goes through here.
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ner_dist.errors import UserError, disk_errors
@@ -19,6 +21,7 @@ from ner_dist.errors import UserError, disk_errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import torch
     from accelerate import Accelerator, PartialState
 
 T = TypeVar("T")
@@ -27,6 +30,8 @@ T = TypeVar("T")
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 PREPARATION_TIMEOUT = timedelta(hours=6)
 _POLL_SECONDS = 0.05
+_LOST = ("gloo/transport", "Connection closed by peer", "Connection reset by peer", "remote process exited")
+"""Parts of what gloo and NCCL say when a peer is gone."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,14 @@ def sharing_problems(
 
     patient = torch.distributed.new_group(backend="gloo", timeout=PREPARATION_TIMEOUT)
 
+    neighbours = _neighbours(patient, accelerator.process_index)
+
     def share(mine: UserError | None) -> None:
         arrived = torch.distributed.barrier(group=patient, async_op=True)
         while not arrived.is_completed():
             time.sleep(_POLL_SECONDS)
+            if gone := [rank for rank, process in neighbours.items() if _has_ended(process)]:
+                raise RankLost(f"rank {gone[0]} has ended while others waited for it")
         arrived.wait()
         problems: list[UserError | None] = [None] * accelerator.num_processes
         torch.distributed.all_gather_object(problems, mine, group=patient)
@@ -112,10 +121,46 @@ def sharing_problems(
     yield share
 
 
+def _neighbours(group: torch.distributed.ProcessGroup, rank: int) -> dict[int, int]:
+    """The process of every other rank on this machine, by rank."""
+    import torch
+
+    everyone: list[tuple[str, int]] = [("", 0)] * torch.distributed.get_world_size(group)
+    torch.distributed.all_gather_object(everyone, (platform.node(), os.getpid()), group=group)
+    here = platform.node()
+    return {
+        other: process for other, (host, process) in enumerate(everyone) if host == here and other != rank
+    }
+
+
+def _has_ended(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+        # One that its parent has not waited for still has a number.
+        return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"
+    except ProcessLookupError:
+        return True
+    except OSError:  # not ours, or without /proc
+        return False
+
+
 def _raise_first(*problems: UserError | None) -> None:
     for each in problems:
         if each is not None:
             raise each
+
+
+class RankLost(Exception):
+    """Another rank has ended, and this one cannot train on without it."""
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}; repeat the command to resume from the last checkpoint"
+
+
+def without_peer(error: BaseException) -> bool:
+    """Whether a collective failed because another rank has ended, or cannot be reached any more."""
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _LOST)
 
 
 def leave() -> None:

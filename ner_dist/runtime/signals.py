@@ -47,6 +47,11 @@ def _end(number: int, frame: Any) -> None:
     raise SystemExit(EXIT_RESUME)
 
 
+def can_save() -> bool:
+    """Whether a signal makes this process save, rather than end at once."""
+    return signal.getsignal(signal.SIGTERM) not in (_end, signal.SIG_DFL, signal.SIG_IGN)
+
+
 class Stopped(Exception):
     """Training stopped at a signal, and can be resumed."""
 

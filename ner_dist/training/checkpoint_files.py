@@ -11,7 +11,6 @@ library: its writer needs a second copy of the tensors, and cannot compute a che
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ner_dist.errors import UserError
-from ner_dist.files import sync, write_parts, write_tensors
+from ner_dist.files import aside, digest, sync, write_parts, write_tensors
+from ner_dist.run.checksums import SUMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 SHARD_BYTES = 2 << 30
 STATE = "state.json"
-SUMS = "SHA256SUMS"
-_BLOCK = 1 << 22
 
 
 class CheckpointWriter:
@@ -51,7 +49,7 @@ class CheckpointWriter:
             buffer: where to copy tensors; None for new memory each time.
         """
         self.folder, self.shard_bytes, self.buffer = folder, shard_bytes, buffer
-        self.aside = folder.with_name(f".{folder.name}.part")
+        self.aside = aside(folder)
         self.error: OSError | None = None
         self.bytes = 0
         """Number of bytes written or to be written."""
@@ -109,7 +107,7 @@ class CheckpointWriter:
 
     def _complete(self, state: dict[str, Any]) -> None:
         self._write_shard()
-        self._write(STATE, json.dumps(state, indent=1))
+        self._write(STATE, json.dumps(state, indent=1, allow_nan=False))
         sums = "".join(f"{digest}  {name}\n" for name, digest in self._sums.items())
         self._write(SUMS, sums)
         sync(self.aside)
@@ -149,22 +147,14 @@ def find_corruption(folder: Path) -> str | None:
         return f"{SUMS} is cut short"
     for name, expected in sums.items():
         try:
-            digest = _digest(folder / name)
+            found = digest(folder / name)
         except FileNotFoundError:
             return f"{name} is missing"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
-        if digest != expected:
+        if found != expected:
             return f"{name} differs from its checksum"
     return None
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 class CheckpointReader:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.errors import UserError, writing
-from ner_dist.files import atomic_folder
+from ner_dist.files import aside, atomic_folder, remove_folder
 from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.run.directory import best_weights, step_checkpoints, step_of
 from ner_dist.runtime.ranks import on_main_rank
@@ -125,8 +125,8 @@ class Checkpoints:
             )
         best = CheckpointReader(folder).state["best_step"]
         if best is not None and not self.best(best).exists():
-            with writing(self.best(best)), atomic_folder(self.best(best)) as aside:
-                shutil.copytree(folder.with_name(self.best(best).name), aside, dirs_exist_ok=True)
+            with writing(self.best(best)), atomic_folder(self.best(best)) as copy:
+                shutil.copytree(folder.with_name(self.best(best).name), copy, dirs_exist_ok=True)
 
     def check_space(self, parameters: int, *, every: int | str | None, steps: int) -> None:
         """Check before training that the disk has room for everything it saves; for rank 0.
@@ -141,7 +141,7 @@ class Checkpoints:
         """
         run = self.folder.parent
         folders = (*self.steps(), *best_weights(self.folder), run / "model")
-        there = sum(path.stat().st_size for folder in folders for path in folder.glob("*"))
+        there = sum(path.lstat().st_size for folder in folders for path in folder.glob("*"))
         room = shutil.disk_usage(self.folder).free + there
         weights = 4 * parameters
         least = 2 * weights
@@ -182,17 +182,28 @@ class Checkpoints:
             if step_of(folder) > step:
                 log.info("going back: %s is kept as %s", folder, _set_aside(folder).name)
 
+    def tidy(self, *, step: int, best_step: int | None) -> None:
+        """Remove what an interrupted save or removal left; for rank 0, when nothing is being saved.
+
+        Args:
+            step: the last step.
+            best_step: the step of the best weights.
+        """
+        for folder in self.folder.glob(aside(Path("*")).name):
+            shutil.rmtree(folder, ignore_errors=True)
+        self._prune({"step": step, "best_step": best_step})
+
     def _newest(self) -> Path | None:
         for folder in reversed(self.steps()):
             problem = self._damage(folder)
             if problem is None:
                 return folder
-            aside = _set_aside(folder)
+            kept = _set_aside(folder)
             log.warning(
                 "%s is damaged (%s): going back to the checkpoint before it; it is kept as %s",
                 folder,
                 problem,
-                aside.name,
+                kept.name,
             )
         return None
 
@@ -267,7 +278,7 @@ class Checkpoints:
         """Remove all but the newest `keep_last` checkpoints, and best weights that none of them names."""
         steps = [folder for folder in self.steps() if step_of(folder) <= newest["step"]]
         for folder in steps[: -self.keep_last]:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
         named = {newest["best_step"]}
         for folder in (*steps[-self.keep_last :], *self.folder.glob("old-*-step-*")):
             with contextlib.suppress(UserError):
@@ -275,7 +286,7 @@ class Checkpoints:
         kept = {self.best(step) for step in named if step is not None}
         for folder in best_weights(self.folder):
             if folder not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_folder(folder)
 
 
 def _state_bytes(model: torch.nn.Module, optimizer: AcceleratedOptimizer | None) -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from ner_dist.data.prepare import window_sizes
 from ner_dist.data.report import count_in_entities
@@ -20,11 +23,13 @@ from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.files import typed, write_atomically
 from ner_dist.labels import look_up
 from ner_dist.model.tagger import TaggingModel, load_tagging_model, save_model
+from ner_dist.run.checksums import write_checksums
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.ranks import on_main_rank
 from ner_dist.training import card_examples, model_card
 from ner_dist.training.calibrate import calibrate, with_test
 from ner_dist.training.checkpoint_files import CheckpointReader
+from ner_dist.training.metrics_log import FINITE_FIX
 from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
 
 if TYPE_CHECKING:
@@ -52,7 +57,7 @@ def finalize(trainer: Trainer, metrics_log: MetricsLogger) -> None:
             where=str(trainer.run.checkpoints),
             fix="free disk space and repeat the command",
         )
-    on_main_rank(trainer.accelerator, partial(_save_model, trainer, trainer.best_step))
+    on_main_rank(trainer.accelerator, partial(_save_model, trainer, trainer.best_step, metrics_log))
     if trainer.saved_step == trainer.loop.step:
         # The scored model takes its place. Without a checkpoint, a signal would still have to save it.
         trainer.checkpoints.wait()
@@ -62,14 +67,21 @@ def finalize(trainer: Trainer, metrics_log: MetricsLogger) -> None:
     trainer.checkpoints.wait()
     for event in trainer.checkpoints.take_events():
         metrics_log.write(event)
+    tidy = partial(trainer.checkpoints.tidy, step=trainer.loop.step, best_step=trainer.best_step)
+    on_main_rank(trainer.accelerator, tidy)
     on_main_rank(trainer.accelerator, lambda: _write_results(trainer, results))
 
 
-def _save_model(trainer: Trainer, best_step: int) -> None:
+def _save_model(trainer: Trainer, best_step: int, metrics_log: MetricsLogger) -> None:
+    weights = CheckpointReader(trainer.checkpoints.best(best_step)).weights()
+    if not all(bool(torch.isfinite(weight).all()) for weight in weights.values()):
+        raise _diverged(trainer, metrics_log, "the weights")
+    if metrics_log.nonfinite and not trainer.task.splits.keys() & {"validation", "test"}:
+        raise _diverged(trainer, metrics_log, "the losses")  # nothing is scored that would show it
     with writing(trainer.run.model):
         save_model(
             trainer.run,
-            weights=CheckpointReader(trainer.checkpoints.best(best_step)).weights(),
+            weights=weights,
             config=trainer.config,
             tokenizer=trainer.task.data.tokenizer,
             card=model_card.model_card(trainer.recipe, trainer.task.labels.types),
@@ -96,7 +108,9 @@ def _own_settings(trainer: Trainer) -> dict[str, Any]:
 
 def _write_results(trainer: Trainer, results: RunResults) -> None:
     model_card.write_card(trainer.run, trainer.recipe, trainer.task.labels.types, results)
-    write_atomically(trainer.run.results, json.dumps(as_json(results), indent=1) + "\n")
+    text = json.dumps(as_json(results), indent=1, allow_nan=False) + "\n"
+    write_checksums(trainer.run.folder, text)
+    write_atomically(trainer.run.results, text)
     log.info("results in %s, model in %s", trainer.run.results, trainer.run.model)
     run = typed(trainer.run.folder)
     log.info("a page of its curves, scores and errors: ner-dist report %s", run)
@@ -171,6 +185,8 @@ def _final_scores(
         evaluation = trainer.evaluate_split(
             tagger, split, metrics_log, with_predictions=True, keep=keeper.keep
         )
+        if not math.isfinite(evaluation.loss):
+            raise _diverged(trainer, metrics_log, "the logits of the weights")
         on_main_rank(trainer.accelerator, partial(_write_predictions, trainer, split, evaluation))
         published = with_repeats(
             evaluation, trainer.task.splits[split].prepared, gold_of=lambda tags, _: look_up(projection, tags)
@@ -183,6 +199,17 @@ def _final_scores(
         examples = partial(_try_examples, trainer, split, tagger, evaluation)
     tried = None if examples is None else on_main_rank(trainer.accelerator, examples)
     return scores, calibration, tried
+
+
+def _diverged(trainer: Trainer, metrics_log: MetricsLogger, what: str) -> UserError:
+    """The error for a training that ends with numbers that are not finite, which JSON does not have."""
+    first = metrics_log.first_nonfinite
+    since = "" if first is None else f"; the loss of the training was first not finite in step {first}"
+    return UserError(
+        f"the training diverged: {what} of step {trainer.best_step} are not finite{since}",
+        where=str(trainer.run.folder),
+        fix=FINITE_FIX,
+    )
 
 
 def _calibrate(

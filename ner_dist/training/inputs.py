@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 from ner_dist.recipe import SCRATCH
+from ner_dist.recipe_file import differing_keys, load_recipe
+from ner_dist.run.checksums import damage
 from ner_dist.run.directory import Run, read_results, step_checkpoints
-from ner_dist.run.provenance import provenance_of
+from ner_dist.run.provenance import provenance_of, write_recipe
 from ner_dist.runtime.ranks import on_main_rank
 
 if TYPE_CHECKING:
@@ -69,18 +71,47 @@ def has_changed(data: Data, *, fingerprint: str, stamp: str | None) -> bool:
 
 
 def already_complete(recipe: Recipe, run: Run, accelerator: Accelerator) -> bool:
-    """Whether the run is already complete.
+    """Whether the run is already complete, and undamaged.
 
     Raises:
-        UserError: the run is complete, but its data has changed since.
+        UserError: the run is complete, but its data has changed since, or it is damaged and cannot be
+            finished again.
     """
-    if not on_main_rank(accelerator, lambda: run.complete):
+    if not on_main_rank(accelerator, lambda: run.complete and _is_sound(run)):
         return False
     on_main_rank(accelerator, lambda: _check_data_of_results(recipe, run))
+    on_main_rank(accelerator, lambda: _restore_recipe(recipe, run))
     f1 = read_results(run).get("test", {}).get("f1")
     scored = "" if f1 is None else f", test F1 {f1:.4f}"
     log.info("%s holds this run, complete%s; resume=never trains it again", run.folder, scored)
     return True
+
+
+def _is_sound(run: Run) -> bool:
+    """Whether a complete run is undamaged; one that is not is finished again from its last checkpoint."""
+    found = damage(run.folder)
+    if found is None:
+        try:
+            read_results(run)
+        except UserError as error:
+            found = error
+    if found is None:
+        return True
+    if not step_checkpoints(run.checkpoints):
+        raise found
+    log.warning("%s %s: finishing the run again from its last checkpoint", found.where, found.what)
+    return False
+
+
+def _restore_recipe(recipe: Recipe, run: Run) -> None:
+    """Write recipe.yaml again if it is damaged; where and when the run was trained is lost then."""
+    try:
+        known = load_recipe(run.recipe)
+    except UserError:
+        known = None
+    if known is None or differing_keys(known, recipe):
+        fingerprint = read_results(run).get("data", {}).get("fingerprint", "")
+        write_recipe(run, recipe, world={}, fingerprint=fingerprint)
 
 
 def _check_data_of_results(recipe: Recipe, run: Run) -> None:

@@ -39,7 +39,10 @@ MOST_OVERFLOWS = 50
 """Steps in a row that fp16 may overflow, each at half the loss scale of the one before."""
 NO_LOSS_SCALE = "loss scale already at minimum"
 """Part of what DeepSpeed raises when it has halved the loss scale as often as it can."""
-FINITE_FIX = "lower train.learning_rate, raise train.warmup_ratio, or train with precision=fp32"
+FINITE_FIX = (
+    "pass overwrite=true with a lower train.learning_rate, a higher train.warmup_ratio or precision=fp32"
+)
+"""What to do about a training whose loss is not finite any more."""
 
 
 class MetricsLogger:
@@ -66,6 +69,8 @@ class MetricsLogger:
         self.waiting: list[Step] = []
         self.epoch_loss: dict[int, tuple[float, float]] = {}
         self.nonfinite = self.overflows = 0
+        self.first_nonfinite: int | None = None
+        """The first step of this start whose loss or gradient was not finite."""
         self.began, self.seconds_before = time.perf_counter(), 0.0
         self.time_left, self.best_f1, self.total_steps = TimeLeft(), -1.0, 0
         if resumed is not None:
@@ -211,6 +216,8 @@ class MetricsLogger:
             finite = math.isfinite(loss) and (finite_norm or not norm_counts)
             self.nonfinite = 0 if finite else self.nonfinite + 1
             self.overflows = 0 if finite_norm else self.overflows + 1
+            if not finite and self.first_nonfinite is None:
+                self.first_nonfinite = step.number
             if not finite:
                 log.warning(
                     "step %d: loss %s, gradient norm %s: update skipped",

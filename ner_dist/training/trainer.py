@@ -23,7 +23,7 @@ from ner_dist.model.varlen_kernels import choose_kernel
 from ner_dist.run.provenance import write_recipe
 from ner_dist.runtime.accelerator import describe, precision_of
 from ner_dist.runtime.gpu import is_out_of_memory
-from ner_dist.runtime.ranks import on_main_rank
+from ner_dist.runtime.ranks import on_main_rank, without_peer
 from ner_dist.runtime.signals import PreemptionFlag, Stopped
 from ner_dist.training.auto import MOST_EVALUATIONS
 from ner_dist.training.checkpoint_files import CheckpointReader
@@ -119,6 +119,8 @@ class Trainer:
             except (UserError, Stopped):
                 raise
             except Exception as error:
+                if without_peer(error):
+                    raise  # it did nothing wrong
                 what = self._at_work()
                 if is_out_of_memory(error):
                     raise UserError(
@@ -370,6 +372,7 @@ class Trainer:
             "auto": self.task.chosen,
             "strategy": describe(self.accelerator),
             "processes": self.accelerator.num_processes,
+            "recipe": self.recipe.model_dump(mode="json"),
         }
         self.checkpoints.save_step(step, model=self.loop.model, optimizer=self.loop.optimizer, state=state)
         self.saved_step = step

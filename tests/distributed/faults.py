@@ -144,9 +144,10 @@ def wait_in(rank: int, *, step: int) -> None:
     loop.TrainLoop._update = wait
 
 
-def wait_in_preparation(rank: int) -> None:
-    """Stay in the preparation of the data until the rank is killed."""
-    task.prepare = lambda *all: (print("preparing", flush=True), time.sleep(60))
+def wait_in_preparation(rank: int, *, seconds: float = 60.0) -> None:
+    """Stay in the preparation of the data, by default until the rank is killed."""
+    prepare = task.prepare
+    task.prepare = lambda *all: (print("preparing", flush=True), time.sleep(seconds), prepare(*all))[2]
 
 
 def count_held_tensors(rank: int, *, out: str) -> None:
@@ -169,3 +170,52 @@ def count_held_tensors(rank: int, *, out: str) -> None:
         held._count = noted
 
     trainer.Trainer.__init__ = counting
+
+
+_CHANGES = (
+    "os.rename",
+    "os.remove",
+    "os.mkdir",
+    "os.rmdir",
+    "os.symlink",
+    "os.link",
+    "os.truncate",
+    "shutil.rmtree",
+)
+
+
+def watch_changes(rank: int, *, folder: str, note: str | None = None, kill_before: int | None = None) -> None:
+    """See every change of the file system below a folder, before it is made.
+
+    Args:
+        rank: of the process.
+        folder: outside of which changes do not count.
+        note: file that gets a line for each change.
+        kill_before: number of the change, from 1, at which the process is killed.
+    """
+    seen = 0
+
+    def watch(event: str, given: tuple) -> None:
+        nonlocal seen
+        if event == "open":
+            _, mode, flags = given
+            writes = any(letter in mode for letter in "wax+") if isinstance(mode, str) else flags & 3
+            if not writes:
+                return
+        elif event not in _CHANGES:
+            return
+        # Within `shutil.rmtree` a name is relative to an open folder.
+        path = Path(os.fsdecode(given[0]) if not isinstance(given[0], int) else "")
+        inside = event in ("os.remove", "os.rmdir") and not path.is_absolute()
+        where = str(Path.cwd() / path)
+        if where == note or not (inside or where.startswith(folder + os.sep)):
+            return
+        seen += 1
+        if note is not None:
+            os.write(notes, f"{event} {where.removeprefix(folder)}\n".encode())
+        if seen == kill_before:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if note is not None:
+        notes = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    sys.addaudithook(watch)

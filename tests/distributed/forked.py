@@ -49,6 +49,13 @@ def child(rank, request):
         if request["score"]:
             evaluate(**request["score"])
             code = 0
+        elif request["command"]:
+            from ner_dist.cli import main as command
+
+            os.chdir(request["folder"])
+            sys.argv = ["ner-dist", *request["command"]]
+            command()
+            code = 0
         else:
             code = main(request["arguments"])
     except SystemExit as exit:
@@ -181,6 +188,10 @@ class Server:
         """Start `evaluate` with some settings, in a launch config's processes."""
         return self._fork(config, processes, score=settings)
 
+    def command(self, folder: Path, *words: str, faults: Sequence[Fault] = ()) -> Job:
+        """Start `ner-dist WORDS` in a folder."""
+        return self._fork(None, 1, command=list(words), folder=str(folder), faults=list(faults))
+
     def _fork(
         self,
         config: str | None,
@@ -189,12 +200,16 @@ class Server:
         arguments: Sequence[str] = (),
         faults: Sequence[Fault] = (),
         score: dict[str, Any] | None = None,
+        command: Sequence[str] = (),
+        folder: str = ".",
     ) -> Job:
         self.jobs += 1
         log = self.folder / f"job-{self.jobs}.log"
         request = {
             "arguments": arguments,
             "score": score,
+            "command": command,
+            "folder": folder,
             "world": processes,
             "environment": launch_environment(config, processes) if config else {},
             "log": str(log),

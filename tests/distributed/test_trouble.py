@@ -252,6 +252,22 @@ def test_a_second_ctrl_c_ends_at_once(server, recipe, tmp_path):
     assert job.wait(10) == [-signal.SIGINT]
 
 
+@pytest.mark.parametrize(
+    ("slow", "when"),
+    [
+        (fault(faults.wait_in_preparation, seconds=1.0), "preparing"),
+        (fault(faults.slow_steps_and_saves), "step 2/"),
+    ],
+)
+def test_without_one_of_its_ranks_a_training_ends_with_one_line(server, recipe, tmp_path, slow, when):
+    job = server.start(recipe, f"output_dir={tmp_path / 'run'}", config="cpu", processes=2, faults=[slow])
+    job.wait_for(when)
+    job.send(signal.SIGKILL, 1)
+    assert job.wait(30) == [1, -9]
+    line = error_line(job.text())
+    assert line.endswith("; repeat the command to resume from the last checkpoint")
+
+
 def test_metrics_tell_of_saves_and_of_going_on(server, recipe, killed):
     assert server.start(recipe, f"output_dir={killed}").wait() == [0]
     saves = events(killed, "checkpoint")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ner_dist.comparison.compare import compare
 from ner_dist.comparison.results import Comparison
+from ner_dist.files import write_all
+from ner_dist.report.write import reports
 from ner_dist.run.directory import Run
 
 TYPES = ("PER", "ORG", "LOC", "DIS")
@@ -56,6 +58,13 @@ def tagged(made: list[dict], *, errors: float, seed: int, types: tuple[str, ...]
                 predicted[i] = dice.choice(["O", *(f"B-{name}" for name in types)])
         said.append(sentence | {"predicted": predicted})
     return said
+
+
+def write_report(comparison: Comparison, out: Path, *, html: bool = True) -> list[Path]:
+    """Write the reports of a comparison, as `ner-dist compare` does; return their paths."""
+    pages = {out / name: text for name, text in reports(comparison, html=html).items()}
+    write_all(pages)
+    return list(pages)
 
 
 def write(

@@ -11,9 +11,10 @@ import pytest
 from ner_dist.comparison.compare import compare
 from ner_dist.comparison.disagreements import Disagreement, disagreements
 from ner_dist.report.error_tables import KINDS
-from ner_dist.report.write import write_report, write_run_report
+from ner_dist.report.write import write_run_report
 from tests.browser import opening
 from tests.report import examples
+from tests.report.examples import write_report
 
 pytestmark = pytest.mark.browser
 

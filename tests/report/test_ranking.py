@@ -10,8 +10,8 @@ import pytest
 from ner_dist.comparison.compare import compare
 from ner_dist.report.ranking import ranking, tied
 from ner_dist.report.terminal import print_tables
-from ner_dist.report.write import write_report
 from tests.report import examples
+from tests.report.examples import write_report
 
 
 @pytest.fixture(scope="module")

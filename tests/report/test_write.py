@@ -16,8 +16,8 @@ from ner_dist.errors import UserError
 from ner_dist.report.charts import curves
 from ner_dist.report.charts.confusion import matrix
 from ner_dist.report.charts.svg import model_color, model_marker
-from ner_dist.report.write import write_report
 from tests.report import examples
+from tests.report.examples import write_report
 
 VOID = {"meta", "link", "input", "br", "hr", "img"}
 
@@ -118,7 +118,7 @@ def test_the_same_each_time_in_any_process(compared, tmp_path):
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
     code = (
         "import sys; from pathlib import Path; from tests.report import examples;"
-        "from ner_dist.report.write import write_report; folder = Path(sys.argv[1]);"
+        "from tests.report.examples import write_report; folder = Path(sys.argv[1]);"
         "write_report(examples.comparison(folder, number=40), folder)"
     )
     folder = tmp_path / "other"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import yaml
 
 from ner_dist import __version__
 from ner_dist.errors import UserError
-from ner_dist.files import check_folder, write_atomically
+from ner_dist.files import check_folder, write_all, write_atomically
 from ner_dist.recipe import Recipe
 from ner_dist.recipe_file import load_recipe, to_yaml
 from ner_dist.run import provenance
@@ -87,9 +88,44 @@ class TestCheckOutput:
         )
         assert contents(tmp_path) == {"thesis.tex": b"all of it"}
 
-    def test_a_run_whose_recipe_cannot_be_read(self, old):
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["..holder.json.part", ".lock"],
+            [".holder.json", ".lock", ".slurm.json.part"],
+            [".holder.json", ".lock", ".recipe.yaml.part", "slurm.json", "checkpoints/"],
+        ],
+    )
+    def test_what_a_run_leaves_that_is_killed_before_its_recipe_is_there_is_free(self, tmp_path, names):
+        for name in names:
+            (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).write_text("half")
+        assert check_output(recipe(tmp_path)).earlier is None
+        (tmp_path / "checkpoints").mkdir(exist_ok=True)
+        (tmp_path / "checkpoints" / "of_another_tool").write_text("")
+        assert "holds files that are not a run of ner_dist" in refused(recipe(tmp_path))
+
+    @pytest.mark.parametrize("damage", ["damaged", "missing"])
+    def test_a_run_whose_recipe_cannot_be_read_knows_it_from_its_checkpoints(self, old, damage):
+        old.recipe.write_text("name: [\n") if damage == "damaged" else old.recipe.unlink()
+        checkpoint = old.checkpoints / "step-000004"
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "state.json").write_text(json.dumps({"step": 4}))
+        message = refused(recipe(old.folder))
+        what = ":2: not valid YAML" if damage == "damaged" else ": is missing"
+        assert message.startswith(f"{old.recipe}{what}")
+        assert "; copy the recipe there that it was trained with, or pass overwrite=true" in message
+        write_atomically(old.recipe, to_yaml(recipe(old.folder)))
+        assert not check_output(recipe(old.folder)).moves_aside, "the one remedy works"
         old.recipe.write_text("name: [\n")
-        assert "recipe.yaml:2: not valid YAML" in refused(recipe(old.folder))
+        assert check_output(recipe(old.folder, overwrite=True)).moves_aside, "the other remedy works"
+        state = {"step": 4, "recipe": recipe(old.folder).model_dump(mode="json")}
+        (checkpoint / "state.json").write_text(json.dumps(state))
+        assert check_output(recipe(old.folder)).earlier == recipe(old.folder)
+        assert "they differ in train.seed" in refused(recipe(old.folder, train={"seed": 2}))
+        old.recipe.write_text("name: tiny\noutput_dir: out\ndata: {path: elsewhere}\n")
+        assert check_output(recipe(old.folder)).earlier == recipe(old.folder), (
+            "cut short, it is a recipe still"
+        )
 
     def test_overwrite_allows_but_does_not_touch(self, old):
         before = contents(old.folder)
@@ -219,6 +255,16 @@ class TestWriteAtomically:
         monkeypatch.undo()
         write_atomically(path, "new")
         assert contents(tmp_path) == {"results.json": b"new"}
+
+    def test_files_that_belong_together_are_written_together_or_not_at_all(self, tmp_path):
+        paths = [tmp_path / name for name in ("compare.json", "report.md", "report.html")]
+        write_all(dict.fromkeys(paths, "old"))
+        paths[1].unlink()
+        paths[1].mkdir()
+        with pytest.raises(OSError, match=r"report\.md"):
+            write_all(dict.fromkeys(paths, "new"))
+        assert contents(tmp_path)["compare.json"] == b"old"
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
 
     def test_the_text_is_on_disk_before_it_gets_its_name(self, tmp_path, monkeypatch):
         path = tmp_path / "results.json"

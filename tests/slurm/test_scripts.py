@@ -57,6 +57,19 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments, complaint, 
     assert line.startswith("error: ") and complaint in line
 
 
+@pytest.mark.parametrize("words", [["seed=1/tiny.yaml"], ["seed=1/tiny.yaml", "train.epochs=2"]])
+def test_a_recipe_may_have_an_equals_sign_in_its_path(words, tmp_path):
+    (tmp_path / "seed=1").mkdir()
+    (tmp_path / "seed=1" / "tiny.yaml").write_text("")
+    function = "/^read_arguments()/,/^}/p"
+    script = f"recipe='' settings=(); source <(sed -n '{function}' {LAUNCH / 'slurm/train.sbatch'})"
+    shown = 'read_arguments "$@"; printf "%s\\n" "$recipe" "${settings[@]}"'
+    done = subprocess.run(
+        ["bash", "-c", f"{script}; {shown}", "bash", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.split() == words
+
+
 @pytest.mark.parametrize(
     ("processes", "gpus", "capability", "config"),
     [
