@@ -246,7 +246,8 @@ def compare(
 ) -> None:
     """Compare models: each on its own labels, all on the types and sentences they share, with error bars.
 
-    Of more than two runs, those whose recipes differ in nothing but train.seed are seeds of one model.
+    Of more than two runs, those whose recipes differ in nothing but train.seed are seeds of one model, and
+    those that differ in data.resample too are its refits, which show how it varies with the training set.
     """
     from ner_dist.comparison.compare import compare as compare_models
     from ner_dist.comparison.requirements import Requirement

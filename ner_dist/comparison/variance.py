@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ner_dist.comparison.predictions import Predictions
 
 LEVEL, DRAWS, SEED = 0.95, 20_000, 13
+# Differences of variances up to this size are due to rounding.
+_NOTHING = 1e-12
 _F1 = 2
 """The place of F1 over all types in `UnitCounts.names`."""
 
@@ -127,26 +129,27 @@ def _parts(figures: np.ndarray, refits: np.ndarray, covariance: np.ndarray, unit
         "refits": (float(refits.var(ddof=1)), len(refits) - 1),
     }
     rng = np.random.default_rng(SEED)
-    drawn = {
+    scaled = {
         name: variance * degrees / rng.chisquare(degrees, DRAWS)
         for name, (variance, degrees) in measured.items()
     }
     parts = {
-        "test_sentences": (measured["test_sentences"][0], drawn["test_sentences"]),
-        "seeds": (measured["seeds"][0], drawn["seeds"]),
+        "test_sentences": (measured["test_sentences"][0], scaled["test_sentences"]),
+        "seeds": (measured["seeds"][0], scaled["seeds"]),
         "training_set": (
             max(measured["refits"][0] - measured["seeds"][0], 0.0),
-            np.maximum(drawn["refits"] - drawn["seeds"], 0),
+            np.maximum(scaled["refits"] - scaled["seeds"], 0),
         ),
     }
-    names = list(parts)
-    shares = np.bincount(np.argmax([draws for _, draws in parts.values()], axis=0), minlength=3) / DRAWS
-    likeliest = int(shares.argmax())
+    draws = np.stack([draws for _, draws in parts.values()])
+    # A part that is as large as another, but for rounding, is not the largest.
+    largest = (draws > np.sort(draws, axis=0)[-2] + _NOTHING).mean(axis=1)
+    likeliest = int(largest.argmax())
     return VarianceParts(
         runs=n,
         refits=len(refits),
-        **{name: _deviation(variance, draws) for name, (variance, draws) in parts.items()},
-        largest=names[likeliest] if shares[likeliest] >= LEVEL else None,
+        **{name: _deviation(variance, drawn) for name, (variance, drawn) in parts.items()},
+        largest=list(parts)[likeliest] if largest[likeliest] >= LEVEL else None,
     )
 
 
@@ -172,4 +175,4 @@ def variance_sentence(model: str, parts: VarianceParts) -> str:
     )
     if parts.largest is None:
         return f"{text}: which of the three is the largest, these runs cannot tell."
-    return f"{text}: {NAMES[parts.largest]} matters most."
+    return f"{text}: most is due to {NAMES[parts.largest]}."

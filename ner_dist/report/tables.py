@@ -256,29 +256,25 @@ def _intervals_over(comparison: Comparison) -> str:
 
 def third_models(comparison: Comparison) -> Table | None:
     """The models' parts of the gaps by what third models show; None if there are none."""
-    rows, ends = [], []
-    for each in comparison.third_models:
-        if each.training is None or each.third is None:
-            continue
+    parted = [each for each in comparison.third_models if each.training is not None]
+    rows = []
+    for each in parted:
         for what, part in (("labels", each.labels), ("training", each.training)):
-            rows.append(
-                [
-                    f"{each.of} − {each.to}, by {each.third}",
-                    f"{'other labels' if what == 'labels' else 'other training'}: {part.of} − {part.to}",
-                    formatting.signed(part.difference),
-                    formatting.interval(part.low, part.high, sign=True),
-                    "yes" if part.significant else _NOT_SHOWN,
-                ]
-            )
-        ends.append(len(rows) - 1)
+            if part is not None:
+                title = f"other {what}: {part.of} − {part.to}"
+                if len(parted) > 1:
+                    title += f", of {each.of} − {each.to} by {each.third}"
+                bounds = formatting.interval(part.low, part.high, sign=True)
+                shown = "yes" if part.significant else _NOT_SHOWN
+                rows.append([title, formatting.signed(part.difference), bounds, shown])
     if not rows:
         return None
     return Table(
         "The models' part of the gap: what other labels do to a model, and what another training does",
-        ["gap", "part", "F1", "interval", "shown"],
+        ["part", "F1", "interval", "shown"],
         rows,
-        ends=frozenset(ends),
-        words=frozenset({0, 1, 4}),
+        ends=frozenset(range(1, len(rows), 2)),
+        words=frozenset({0, 3}),
         note="A third model has the training (data, encoder, settings) of one model and the labels of the "
         f"other. {claim_note(comparison)}",
     )

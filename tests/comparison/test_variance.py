@@ -97,6 +97,8 @@ def test_the_largest_is_named_only_where_the_runs_can_tell():
     rng = np.random.default_rng(6)
     few = [simulated(rng, runs=3, refits=3, **KNOWN).largest for _ in range(50)]
     assert few.count(None) > 45
+    none = simulated(rng, runs=3, refits=3, sentences=0.0, seeds=0.0, training=0.0)
+    assert none.largest is None
     clear = {"sentences": 0.004, "seeds": 0.005, "training": 0.05}
     many = [simulated(rng, runs=10, refits=20, **clear).largest for _ in range(20)]
     assert many.count("training_set") == 20

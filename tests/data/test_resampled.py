@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from ner_dist.data.corpus import Split, offsets_of
+from ner_dist.data.prepare import prepared_folder
 from ner_dist.data.resampled import resampled
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
+from ner_dist.model.encoder import load_config
 from ner_dist.recipe import Data
+from tests.small import recipe
 
 
 def split(number: int, *, documents: int | None = None) -> Split:
@@ -71,3 +74,11 @@ def test_only_train_is_drawn_after_repeats_were_dropped():
     assert {*found} < words and len({*found}) < len(found)
     assert drawn.counts["train_sentences"] == len(found)
     assert drawn.fingerprint != plain.fingerprint and drawn.labels == plain.labels
+
+
+def test_each_draw_is_prepared_once(tmp_path):
+    folders = set()
+    for draw in ("null", "1", "2"):
+        settings = recipe(tmp_path, f"data.resample={draw}", f"data.cache_dir={tmp_path}")
+        folders.add(prepared_folder(settings, load_config(settings.model)))
+    assert len(folders) == 3
