@@ -35,6 +35,7 @@ _SPELLINGS = {
 }
 BARE = "TYPE"
 _BLANK = r"[\s\u200b-\u200d\u2060\ufeff]"
+_LAST_TYPE = np.iinfo(np.int16).max
 _AROUND = re.compile(rf"\A{_BLANK}+|{_BLANK}+\Z")
 _BETWEEN_TWO = (";", ",", "|", "/", "+", "&", None)  # None is white space
 # Labels of words that are none, in taggers that were trained on padding and on all subwords.
@@ -127,6 +128,9 @@ def spell(tags: Sequence[str], *, words: np.ndarray | None = None) -> Spelt:
             trimmed[i] |= bool(match["blank"])
         letters.add(letter)
         parts[i] = _PARTS.get(letter, INSIDE)
+        if len(names) > _LAST_TYPE:
+            what = f"more than {_LAST_TYPE:,} entity types, of which this is one"
+            raise NotATag(i, what, "see whether data.tags_column is the column of tags")
         types[i] = names.setdefault(name, len(names))
     _check_types(names, types)
     return Spelt(

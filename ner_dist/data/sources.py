@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -129,10 +130,13 @@ def source_stamp(data: Data) -> str:
         files = []
     files = [*files, *(path for path in correction_files(data) if path.is_file())]
     for path in files:
-        digest.update(f"{path.name}\n".encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        digest.update(os.fsencode(f"{path.name}\n"))
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise UserError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
     return digest.hexdigest()
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LONGEST_LEARNT = 1_000
+"""Characters of a word from which subwords are learnt."""
+
 
 class WordTokenizer(Protocol):
     """What encoding words needs of a tokenizer: less than a `PreTrainedTokenizerFast` has."""
@@ -266,6 +269,8 @@ def train_tokenizer(
         special_tokens=["<s>", "<pad>", "</s>", "<unk>", AddedToken("<mask>", lstrip=True)],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )
-    backend.train_from_iterator((" ".join(words) for words in sentences), trainer)
+    # The trainer's time grows with the square of a word's length; the end of an endless word teaches nothing.
+    texts = (" ".join(word[:_LONGEST_LEARNT] for word in words) for words in sentences)
+    backend.train_from_iterator(texts, trainer)
     # The class puts <s> and </s> around a sentence.
     return RobertaTokenizerFast(tokenizer_object=backend, model_max_length=max_length, add_prefix_space=True)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import struct
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
+from ner_dist.recipe import Data
 from tests.data.hostile import seeds
 from tests.data.hostile.reading import check, read
 
@@ -264,3 +269,28 @@ def test_types_that_no_id_can_tell_apart(tmp_path):
     path.write_text(seeds.lines(*({"tokens": ["a"], "ner_tags": [f"B-T{i}"]} for i in range(16_384))))
     with pytest.raises(UserError, match="16,384 entity types, and 16,383 at most"):
         raise read(path)
+
+
+def test_types_without_end(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text(seeds.lines(*({"tokens": ["a"], "ner_tags": [f"B-T{i}"]} for i in range(40_000))))
+    with pytest.raises(UserError, match=":32769: more than 32,767 entity types, of which this is one"):
+        raise read(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes are Linux's")
+def test_a_name_that_is_not_utf_8(tmp_path):
+    path = tmp_path / os.fsdecode(b"train-\xff.jsonl")
+    path.write_text(seeds.TEXTS["rows.jsonl"])
+    sound = read(tmp_path)
+    assert not isinstance(sound, UserError)
+    assert len(source_stamp(Data(path=str(tmp_path)))) == 64
+    path.write_text(seeds.TEXTS["rows.jsonl"] + "5\n")
+    assert "5 is not a JSON object" in str(read(tmp_path))
+    assert str(read(tmp_path)).isprintable()
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="/proc is Linux's")
+def test_a_file_that_fails_while_it_is_read():
+    with pytest.raises(UserError, match="/proc/self/mem: the file cannot be read: Input/output error"):
+        source_stamp(Data(path="/proc/self/mem", format="jsonl"))
