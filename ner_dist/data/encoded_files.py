@@ -36,7 +36,7 @@ class EncodedFiles:
         Args:
             folder: where they lie.
             final: what it will be called, for messages.
-            of: fingerprint of the words; files of others are begun again.
+            of: names the words and the tokenizer; files of others are begun again.
         """
         self.folder, self.final, self._of = folder, final, of
         self.sentences = 0

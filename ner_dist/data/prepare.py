@@ -86,10 +86,12 @@ def _replacing(folder: Path) -> Iterator[None]:
     Raises:
         UserError: it cannot be moved, or the data cannot be prepared again, which leaves it where it was.
     """
+    aside = folder.with_name(f".{folder.name}.damaged")
     if not os.path.lexists(folder):
         yield
+        _remove(aside)  # a process that was killed here leaves it
         return
-    fault, aside = fault_in(folder), folder.with_name(f".{folder.name}.damaged")
+    fault = fault_in(folder)
     log.warning("%s: %s: preparing the data again", folder, fault)
     try:
         _remove(aside)

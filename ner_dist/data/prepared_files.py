@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import xxhash
 
 from ner_dist.data.checksums import write_checksums
 from ner_dist.data.encoded_files import NOTE, EncodedFiles
 from ner_dist.data.encoding import encode_parts
 from ner_dist.data.notes import Notes, without_details
-from ner_dist.data.prepared import DETAILS, DOCUMENTS, META, TOKENS
+from ner_dist.data.prepared import ARRAYS, DETAILS, DOCUMENTS, META, TOKENS
 from ner_dist.data.sentences import PART, Sentences
 from ner_dist.errors import writing
 from ner_dist.model.tokenizer import padding_id
@@ -55,14 +56,16 @@ def write_prepared(
     Raises:
         OSError: the disk is full; it names the file.
     """
+    _clear(folder, splits=list(corpus.splits))
     with writing(final / "tokenizer"):
         tokenizer.save_pretrained(folder / "tokenizer")
     counts = dict(corpus.counts)
+    of = f"{corpus.fingerprint} {xxhash.xxh3_128_hexdigest(tokenizer.backend_tokenizer.to_str().encode())}"
     for name, split in corpus.splits.items():
         log.info("tokenising %s: %d sentences", name, len(split))
         (folder / name).mkdir(exist_ok=True)
         _write_words(folder / name, split, final / name)
-        with EncodedFiles(folder / name, final=final / name, of=corpus.fingerprint) as files:
+        with EncodedFiles(folder / name, final=final / name, of=of) as files:
             if files.sentences:
                 log.info("%s: %d sentences are tokenised already", name, files.sentences)
             for part in encode_parts(
@@ -90,6 +93,14 @@ def write_prepared(
     with writing(final / META):
         (folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
     write_checksums(folder, final=final)
+
+
+def _clear(folder: Path, *, splits: list[str]) -> None:
+    """Remove what an earlier process has left, but for subwords with a note of the words they are of."""
+    kept = {NOTE, *(f"{name}.npy" for name in ARRAYS)}
+    for path in [path for path in folder.rglob("*") if not path.is_dir()]:
+        if path.parent.parent != folder or path.parent.name not in splits or path.name not in kept:
+            path.unlink()
 
 
 def _write_words(folder: Path, split: Split, final: Path) -> None:

@@ -199,6 +199,8 @@ def test_what_was_written_of_other_words_is_not_gone_on_with(tmp_path, cached):
     part = next((tmp_path / "cache" / "prepared").glob(".*.part"))
     note = part / "train" / "progress.json"
     note.write_text(note.read_text().replace('"of": "', '"of": "x'))
+    (part / "train" / "repeat_of.npy").touch()
+    (part / "details.txt").touch()
     assert contents(prepared(settings).folder) == cached[2]
 
 
