@@ -206,7 +206,7 @@ def test_one_gpu_is_enough_where_eight_save_less_than_a_minute():
 
 
 def test_host_that_is_slower_than_its_gpu_is_said_to_be():
-    """The arithmetic of docs/gpu.md for RoBERTa-base on an H200: four passes of 2,048 subwords are host-bound."""
+    """The arithmetic of docs/gpu.md for RoBERTa-base on an H200: passes of 2,048 subwords are host-bound."""
     roberta = shape("roberta-base")
     words = {}
     for tokens in (2048, 8192):
