@@ -25,7 +25,7 @@ from ner_dist.model.encoder import load_config
 from ner_dist.recipe import Recipe
 from ner_dist.run.directory import Run
 from ner_dist.runtime.accelerator import describe, start
-from ner_dist.training.checkpoint_files import CheckpointReader, damage
+from ner_dist.training.checkpoint_files import CheckpointReader, find_corruption
 from ner_dist.training.checkpoints import Checkpoints
 from ner_dist.training.state_dict import restore
 from ner_dist.training.task import load_task
@@ -100,7 +100,7 @@ def _shared_folder(recipe: Recipe) -> Path:
 
 def _load(trainer: Trainer, folder: Path) -> dict[str, float]:
     began = time.perf_counter()
-    assert damage(folder) is None
+    assert find_corruption(folder) is None
     checked = time.perf_counter()
     saved = CheckpointReader(folder)
     restore(

@@ -73,8 +73,7 @@ class Bench:
                 "cache_dir": str(self.out / "cache"),
             },
             "precision": precision or ("fp32" if self.smoke else "bf16"),
-            "train": {"epochs": 50, "batch_tokens": 1024, "micro_batch_tokens": 256, "learning_rate": 5e-5}
-            | train,
+            "train": _TRAIN | train,
             "checkpoint": {"every": None},
         }
         return _Training(Recipe.model_validate(values))
@@ -134,9 +133,8 @@ def plans_of_cudnn(bench: Bench) -> tuple[str, Any]:
         torch.backends.cuda.enable_cudnn_sdp(cudnn)
         taken = []
         for more in range(6):
-            q = torch.randn(
-                rows + more, 12, 20 + more, 64, device="cuda", dtype=torch.bfloat16, requires_grad=True
-            )
+            shape = (rows + more, 12, 20 + more, 64)
+            q = torch.randn(shape, device="cuda", dtype=torch.bfloat16, requires_grad=True)
             bench.synchronise()
             began = time.perf_counter()
             torch.nn.functional.scaled_dot_product_attention(q, q, q).sum().backward()

@@ -101,6 +101,28 @@ def test_wrong_arguments_are_told_on_one_line(arguments, message):
     assert len(error) == 1 and message in error[0] and "Traceback" not in done.stderr
 
 
+def test_what_a_cpu_can_show_of_the_check_for_gpus(tmp_path):
+    """`make gpu-check ARGS=--smoke`: no check fails, and each leaves its figures."""
+    command = [sys.executable, str(BENCHMARKS / "gpu_check.py"), "--smoke", f"--out={tmp_path}"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    results = json.loads((tmp_path / "gpu_check.json").read_text())
+    passed = {name for name, result in results.items() if result["verdict"] == "PASS"}
+    assert {"waits", "same_gradient_on_any_world", "overflow_leaves_weights", "copies_arrive"} <= passed
+    assert results["training"]["found"][0]["words/s"] > 0 and results["variants"]["found"]
+    assert {name for name, result in results.items() if result["verdict"] == "SKIP"} == {
+        *("plans_of_cudnn", "repeats_by_length", "training_is_freed", "tests_of_the_repository")
+    }
+
+
+def test_simulation_agrees_with_what_two_processes_were_measured_at():
+    command = [sys.executable, str(BENCHMARKS / "scale.py"), "--check"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    deviations = [float(line.split("|")[4].strip(" %")) for line in done.stdout.splitlines()[2:]]
+    assert len(deviations) == 6 and max(map(abs, deviations)) < 10
+
+
 def test_comparison_measures_time_memory_and_the_gain():
     command = [sys.executable, str(BENCHMARKS / "comparison.py"), "--sentences=400", "--types=4", "--runs=2"]
     done = subprocess.run(

@@ -42,6 +42,18 @@ KNOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "roberta-large": ("roberta", _LARGE | _ROBERTA | {"vocab_size": 50265}),
     "xlm-roberta-base": ("xlm-roberta", _BASE | _ROBERTA | {"vocab_size": 250002}),
     "xlm-roberta-large": ("xlm-roberta", _LARGE | _ROBERTA | {"vocab_size": 250002}),
+    "facebook/xlm-roberta-xl": ("xlm-roberta-xl", _ROBERTA | {"vocab_size": 250880}),
+    "facebook/xlm-roberta-xxl": (
+        "xlm-roberta-xl",
+        _ROBERTA
+        | {
+            "vocab_size": 250880,
+            "hidden_size": 4096,
+            "num_hidden_layers": 48,
+            "num_attention_heads": 32,
+            "intermediate_size": 16384,
+        },
+    ),
     "microsoft/deberta-v3-base": ("deberta-v2", _BASE | _DEBERTA),
     "microsoft/deberta-v3-large": ("deberta-v2", _LARGE | _DEBERTA),
     "answerdotai/ModernBERT-base": ("modernbert", {}),

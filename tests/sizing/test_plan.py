@@ -70,7 +70,7 @@ def test_json_holds_the_whole_plan(capsys):
     whole = zero2["start_seconds"] + trained + zero2["scoring_seconds"]
     assert zero2["hours"] == pytest.approx(whole / 3600)
     assert zero2["hours_range"][0] < zero2["hours"] < zero2["hours_range"][1]
-    # Three evaluations and both final scorings of an eighth each, at a third of training's cost.
+    # Evaluations and both final scorings of an eighth each, at a third of training's cost, on all ranks.
     assert 0 < zero2["scoring_seconds"] < trained
     assert zero2["seconds"]["limited_by"] in ("device", "host", "network")
     assert plan["data"]["sentences"] == 131_280 and plan["model"]["layers"] == 2
