@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ner_dist.comparison.compare import RESAMPLES
 from ner_dist.comparison.compare import compare as compare_models
+from ner_dist.comparison.requirements import Requirement
 from ner_dist.report.write import write_report
 from ner_dist.train import train
 
@@ -47,10 +48,15 @@ def compare(
     *paths: str | Path,
     out: str | Path,
     names: Mapping[str, str] | None = None,
+    grouped: Mapping[str, Sequence[str | Path]] | None = None,
     renaming: Mapping[str, str | None] | None = None,
     resamples: int = RESAMPLES,
     repair: Literal["none", "begin"] = "none",
     split: Literal["test", "validation"] = "test",
+    seed_sd: float | None = None,
+    seed_sd_from: Sequence[str | Path] = (),
+    partial: bool = False,
+    requirements: Sequence[str] = (),
     report: bool = True,
 ) -> Comparison:
     """Compare models: each on its own labels, all on the types and sentences they share, with error bars.
@@ -60,17 +66,24 @@ def compare(
             whose recipes differ in nothing but `train.seed` are seeds of one model.
         out: folder for compare.json, report.md and report.html.
         names: what to call models, by letter, such as `{"A": "full"}`.
+        grouped: by letter: runs or files that are seeds of one model, such as
+            `{"B": ["t1.jsonl", "t2.jsonl"]}`; the models of `paths` then have the other letters.
         renaming: the name to use for a type, in all files that have it; None leaves the type out.
         resamples: number of bootstrap resamples.
         repair: `begin` has an entity begin with a gold I- that continues none.
         split: split of the runs to compare on; files are taken as they are.
+        seed_sd: standard deviation of F1 between seeds, known from elsewhere, for models with one run each.
+        seed_sd_from: folders of earlier runs of several seeds, which show this standard deviation.
+        partial: compare on less than half of a file's sentences too.
+        requirements: such as `B >= A - 0.005`: whether each holds is in `requirements` of the result.
         report: whether to write report.md and report.html beside compare.json.
 
     Returns:
         The comparison; its `figures` are what compare.json holds.
 
     Raises:
-        UserError: a path is no complete run or file of predictions, or the models share no type or sentence.
+        UserError: a path is no complete run or file of predictions, the models share no type or sentence, or
+            an option does not fit them.
 
     Example:
         >>> import ner_dist
@@ -79,7 +92,18 @@ def compare(
         ['PER', 'LOC']
     """
     comparison = compare_models(
-        *paths, out=out, names=names, renaming=renaming, resamples=resamples, repair=repair, split=split
+        *paths,
+        out=out,
+        names=names,
+        grouped=grouped,
+        renaming=renaming,
+        resamples=resamples,
+        repair=repair,
+        split=split,
+        seed_sd=seed_sd,
+        seed_sd_from=seed_sd_from,
+        partial=partial,
+        requirements=[Requirement.parse(text) for text in requirements],
     )
     if report:
         write_report(comparison, Path(out))

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from ner_dist import __version__
-from ner_dist.commands import cluster, data, publish, scoring, serving, sharing, training
+from ner_dist.commands import cluster, data, scoring, serving, sharing, training
 from ner_dist.errors import UserError, disk_errors, show
+from ner_dist.runtime.gpu import prepare_allocator
+from ner_dist.runtime.screen import shown_output
 from ner_dist.runtime.threads import wait_considerately
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -32,7 +34,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serving.serve,
     "compare": scoring.compare,
     "report": scoring.report,
-    "push": publish.push,
+    "push": sharing.push,
     "status": cluster.status,
     "slurm": cluster.slurm,
 }
@@ -59,13 +61,14 @@ def ner_dist(
 def main() -> None:
     """Run the command line; a mistake of the user is one line and exit code 2."""
     wait_considerately()
+    prepare_allocator()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a letter of a name, or without −, shows a ? for it.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     words = sys.argv[1:] or ["--help"]
     try:
-        with disk_errors():
+        with disk_errors(), shown_output():
             app(words, standalone_mode=False)
     except UserError as error:
         sys.exit(show(error))

@@ -14,6 +14,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ner_dist.outside import on_one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -43,18 +45,19 @@ class UserError(Exception):
         self, what: str, *, where: str | None = None, fix: str | None = None, everywhere: bool = True
     ) -> None:
         self.what, self.where, self.fix, self.everywhere = what, where, fix, everywhere
-        text = f"{where}: {what}" if where else what
+        text = f"{_shortened(where)}: {_shortened(what)}" if where else _shortened(what)
         if fix:
-            text = f"{text}; {fix}"
-        super().__init__(_shown(" ".join(text.split())))
+            text = f"{text}; {_shortened(fix)}"
+        super().__init__(on_one_line(" ".join(text.split())))
 
 
-def _shown(text: str) -> str:
-    """Text without control characters, marks of direction and halves of characters: a terminal obeys them."""
-    if text.isprintable():
-        return text
-    escaped = (char.encode("unicode_escape").decode("ascii") for char in text)
-    return "".join(char if char.isprintable() else code for char, code in zip(text, escaped, strict=True))
+_LONGEST = 1_000
+"""Characters of a part of an error; a key or a name from outside can have millions."""
+
+
+def _shortened(text: str) -> str:
+    cut = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:cut]} … {text[-cut:]}"
 
 
 _MAKE_ROOM = "free disk space and repeat the command: what was saved is still there"

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 import os
-import shlex
 import shutil
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ner_dist.errors import UserError
+from ner_dist.outside import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ def printable(path: str | Path) -> str:
 def typed(path: str | Path) -> str:
     """A path for use in a shell command: quoted if necessary, and never mistaken for an option."""
     text = printable(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+    return quoted(f"./{text}" if text.startswith("-") else text)
 
 
 def now() -> str:
@@ -122,14 +122,19 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path, *, resume: bool = False) -> Iterator[Path]:
     """Yield an empty folder that replaces `folder` when the block ends, with everything in it synced.
 
     If the block fails, `folder` is unchanged.
+
+    Args:
+        folder: the final place.
+        resume: yield what an earlier block has left that was killed, or ended by a signal.
     """
     aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    if not resume:
+        shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True, exist_ok=resume)
     try:
         yield aside
         for path in (*aside.rglob("*"), aside):
@@ -137,8 +142,9 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
         sync(folder.parent)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+    except BaseException as error:
+        if not resume or isinstance(error, Exception):
+            shutil.rmtree(aside, ignore_errors=True)
         raise
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from ner_dist.blocks import BLOCK, sentence_blocks, taken
 from ner_dist.errors import UserError
 
 OUTSIDE = "O"
@@ -152,8 +153,7 @@ def look_up(table: np.ndarray, tags: np.ndarray) -> np.ndarray:
     """`table[tags]`, a label id for each label id; `UNLABELLED` stays."""
     labelled = tags != UNLABELLED
     if labelled.all():
-        result: np.ndarray = table[tags]
-        return result
+        return taken(table, tags)
     return np.where(labelled, table[np.where(labelled, tags, 0)], UNLABELLED).astype(table.dtype)
 
 
@@ -190,6 +190,14 @@ def extract_spans(tags: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, st
         labels: what the ids mean.
         strict: the scheme.
     """
+    if len(tags) > BLOCK and len(offsets) > 2:
+        parts = []
+        for sentences, words in sentence_blocks(offsets):
+            own = offsets[sentences.start : sentences.stop + 1] - words.start
+            part = extract_spans(tags[words], own, labels, strict=strict)
+            parts.append(Spans(part.type, part.start + words.start, part.end + words.start))
+        columns = ([getattr(part, name) for part in parts] for name in ("type", "start", "end"))
+        return Spans(*map(np.concatenate, columns))
     kept = tags != UNLABELLED
     if not kept.all():
         at = np.flatnonzero(kept)

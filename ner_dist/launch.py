@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +9,9 @@ from typing import Any, Literal
 import yaml
 
 from ner_dist.errors import UserError
+from ner_dist.outside import quoted
 from ner_dist.shipped import launch_file, launch_folder
+from ner_dist.yaml_text import load, problem_of, read_bounded
 
 Strategy = Literal["one", "ddp", "zero"]
 _STRATEGIES: dict[str, Strategy] = {"NO": "one", "MULTI_GPU": "ddp", "DEEPSPEED": "zero"}
@@ -56,7 +57,7 @@ class LaunchConfig:
         path = launch_file(path)
         values = _read_yaml(path)
         kind = values.get("distributed_type")
-        if kind not in _STRATEGIES:
+        if not isinstance(kind, str) or kind not in _STRATEGIES:
             raise UserError(
                 f"distributed_type is {kind}, and ner_dist trains under {', '.join(_STRATEGIES)}",
                 where=f"launch config {path}",
@@ -67,6 +68,10 @@ class LaunchConfig:
         zero = zero if isinstance(zero, dict) else {}
         offloads = [zero.get(f"offload_{part}_device") for part in ("optimizer", "param")]
         precision = values.get("mixed_precision")
+        for name in ("num_machines", "num_processes", "main_process_port"):
+            _check_number(values, name, path)
+        if strategy == "zero":
+            _check_number(zero, "zero_stage", path)
         return cls(
             path,
             strategy,
@@ -117,17 +122,30 @@ class LaunchConfig:
         )
 
 
+def _check_number(values: dict[str, Any], name: str, path: str | Path) -> None:
+    """Refuse a value that is there and is no whole number."""
+    value = values.get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise UserError(
+            f"{name} is {value!r:.60}, not a whole number",
+            where=f"launch config {path}",
+            fix="compare it with the configs in launch/",
+        )
+
+
 def _read_yaml(path: str | Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = load(read_bounded(Path(path)))
     except OSError as error:
         raise UserError(
             f"cannot be read: {error.strerror}",
             where=f"launch config {path}",
             fix="name a file of launch/, such as launch/ddp_bf16.yaml",
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"is not YAML: {error}", where=f"launch config {path}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        what, line = problem_of(error) if isinstance(error, yaml.YAMLError) else (str(error), None)
+        where = f"launch config {path}" + (f":{line}" if line else "")
+        raise UserError(f"is not YAML: {what}", where=where) from None
     return values if isinstance(values, dict) else {}
 
 
@@ -189,7 +207,7 @@ def launch_command(
         host: the machine of rank 0, as all of them reach it.
         port: where rank 0 listens; on one machine the config decides.
     """
-    words = ["accelerate launch --config_file", shlex.quote(launch.path)]
+    words = ["accelerate launch --config_file", quoted(launch.path)]
     if machines > 1:
         if launch.machines != machines:
             words.append(f"--num_machines {machines}")
@@ -200,4 +218,4 @@ def launch_command(
             words.append(f"--main_process_port {port}")
     if launch.strategy != "one" and world != launch.processes:
         words.append(f"--num_processes {world}")
-    return " ".join([*words, "-m ner_dist.train", shlex.quote(recipe), *map(shlex.quote, overrides)])
+    return " ".join([*words, "-m ner_dist.train", *map(quoted, (recipe, *overrides))])

@@ -318,6 +318,9 @@ class Train(Section):
     """Stop with an error after this many consecutive steps whose loss or gradient is not finite."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 13
     """Random seed for the order of sentences, dropout and new weights."""
+    deterministic: bool = False
+    """Use only kernels that repeat bit for bit. On a GPU the fast ones do so up to a length of 128 subwords;
+    these do so at any length, more slowly. CPUs repeat in any case."""
 
     @model_validator(mode="after")
     def _micro_batch_fits_batch(self) -> Train:

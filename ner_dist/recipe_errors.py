@@ -50,7 +50,10 @@ def as_user_error(error: ValidationError, *, origin: dict[str, str], recipe: str
     first = about[0]
     where = _where(key, first, origin) or recipe
     if first["type"] == "extra_forbidden":
-        return UserError(f"unknown key `{key}`", where=where, fix=nearest_key(key))
+        name = str(first["loc"][-1])
+        flat = "." in name and key in known_keys()
+        advice = as_nested(key) if flat else nearest_key(key)
+        return UserError(f"unknown key `{key}`", where=where, fix=advice)
     if first["type"] == "missing" and ".".join(map(str, first["loc"])) == key:
         return UserError(f"key `{key}` is missing", where=recipe, fix=f"add it or pass {key}=VALUE")
     if first["type"] == "missing" and isinstance(first["loc"][-1], str):  # of a section in a list
@@ -79,7 +82,7 @@ def _key_of(problem: Any) -> str:
 
 def _where(key: str, problem: Any, origin: dict[str, str]) -> str | None:
     parts = [str(part) for part in problem["loc"]]
-    places = [".".join(parts), f"{key}.{parts[-1]}", key, *ancestors(key)]
+    places = [".".join(parts), f"{key}.{parts[-1] if parts else ''}", key, *ancestors(key)]
     if problem["type"] == "value_error":
         # A check of a section's keys against each other names them; an override is the likelier mistake.
         named = [f"{key}.{word}" for word in problem["msg"].split()]
@@ -109,9 +112,17 @@ def _fix(key: str, problem: Any) -> str | None:
     return None
 
 
+def as_nested(key: str) -> str:
+    """Advice for a dotted key in a recipe file, which only the command line takes."""
+    *sections, leaf = key.split(".")
+    return f"write it nested: {': {'.join(sections)}: {{{leaf}: …{'}' * len(sections)}"
+
+
 def nearest_key(key: str) -> str:
     """Advice for an unknown key: the most similar known key, or else a list of the keys."""
     section, _, leaf = re.sub(r"\.\d+\.", "[].", key).rpartition(".")
+    while section and not _keys_in(section):  # in a file, a key may hold dots of its own
+        section = section.rpartition(".")[0]
     siblings = _keys_in(section)
     leaves: dict[str, str] = {}
     for name in (*(f"{section}.{leaf}" for leaf in siblings), *known_keys()):

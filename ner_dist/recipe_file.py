@@ -9,8 +9,8 @@ or a value out of range is a `UserError` that names key and location (`recipe_er
 
 from __future__ import annotations
 
-import json
-import re
+import logging
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -18,9 +18,13 @@ import yaml
 from pydantic import ValidationError
 
 from ner_dist.errors import UserError
+from ner_dist.outside import shown
 from ner_dist.recipe import AUTO_KEYS, Data, Recipe, as_begun
 from ner_dist.recipe_errors import ancestors, as_user_error
 from ner_dist.shipped import shipped_recipes
+from ner_dist.yaml_text import dump, parsed, problem_of, read_bounded
+
+log = logging.getLogger(__name__)
 
 # Keys that may differ between two starts of one run: where it writes, what it reports, how fast it scores.
 _RUNTIME_ONLY_KEYS = (
@@ -56,8 +60,7 @@ def load_recipe(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
     """
     values, origin, tuned = _read_with_parents(Path(path), seen=())
     values.pop("provenance", None)
-    for text in overrides:
-        values = _override(values, origin, text)
+    values = _overridden(values, origin, overrides)
     recipe = _validated(values, origin, recipe=_relative(Path(path).resolve()))
     recipe._other_data = {
         key: data
@@ -90,34 +93,20 @@ def bare_recipe(path: str, overrides: list[str]) -> Recipe:
     """
     values: dict[str, Any] = {"name": "data", "output_dir": ".", "data": {"path": path}}
     origin: dict[str, str] = {}
-    for text in overrides:
-        values = _override(values, origin, text)
+    values = _overridden(values, origin, overrides)
     return _validated(values, origin, recipe="the command line")
 
 
 def to_yaml(recipe: Recipe, **extra: Any) -> str:
     """The recipe with every default written out, and `extra` top-level keys, as YAML."""
     values = recipe.model_dump(mode="json") | extra
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return dump(values, width=110)
 
 
 def values_as_yaml(path: Path) -> str:
     """The keys that a recipe and what it extends set, merged, as YAML without defaults."""
     values, _, _ = _read_with_parents(path, seen=())
-    style: dict[str, Any] = {"default_flow_style": None, "sort_keys": False, "width": 110}
-    result: str = yaml.dump(values, Dumper=_Dumper, allow_unicode=True, **style)
-    return result
-
-
-def flow(value: Any) -> str:
-    """A value as YAML on one line."""
-    style: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": 10**9}
-    text: str = yaml.dump([value], Dumper=_Dumper, allow_unicode=True, **style).strip()[1:-1]
-    if re.search("[\n\x85\u2028\u2029]", text):
-        # YAML folds ends of lines inside its quotes. JSON, which is YAML too, escapes them, or is helped to.
-        text = json.dumps(value, ensure_ascii=False)
-        text = re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda match: f"\\u{ord(match[0]):04x}", text)
-    return text
+    return dump(values, default_flow_style=None, width=110)
 
 
 def differing_keys(begun: Recipe, asked: Recipe) -> list[str]:
@@ -132,33 +121,14 @@ def differing_keys(begun: Recipe, asked: Recipe) -> list[str]:
     return [key for key in keys if not any(f"{key}.".startswith(f"{free}.") for free in _RUNTIME_ONLY_KEYS)]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 scalars: `1e-5` is a number and `no` (a language code) is a string."""
+def differ_in_labels_only(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes are of one training on different labels, whatever their names and seeds."""
+    return {*differing_keys(one, other)} - {"name", "train.seed"} == {"labels"}
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag.rsplit(":", 1)[1] not in ("bool", "float")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|false)$", re.I), list("tTfF"))
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes a text that either version of YAML would read as something else."""
-
-
-for _side in (_Loader, _Dumper):
-    _side.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?(\d+\.\d*([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.(inf|nan))$"),
-        list("-+.0123456789"),
-    )
-
-
-_MOST_NODES = 100_000
-"""Values of a recipe; a few hundred bytes of aliases to aliases stand for billions."""
-_LONGEST = 1 << 20
-"""Characters of a recipe."""
+_MOST_PARENTS = 50
+_DEEPEST = 20
+"""Sections in sections of an override; there are three."""
 _TUNED = tuple(f"train.{key}" for key in AUTO_KEYS)
 """Keys whose numbers are chosen for one data set."""
 
@@ -183,6 +153,7 @@ def _read_with_parents(
     if parent is not None:
         if not isinstance(parent, str):
             raise UserError("`extends` must be the name of one file", where=origin["extends"])
+        _check_parent(path.parent / parent, where=origin["extends"], generations=len(seen))
         base, base_origin, tuned = _read_with_parents(path.parent / parent, seen=(*seen, path))
     merged = _merge(base, values)
     data = _at(merged, "data.path")
@@ -190,11 +161,18 @@ def _read_with_parents(
     return merged, base_origin | origin, tuned | here
 
 
+def _check_parent(parent: Path, *, where: str, generations: int) -> None:
+    """Refuse what a recipe cannot extend: a device or a pipe, and more parents than anybody follows."""
+    if parent.exists() and not (parent.is_file() or parent.is_dir()):
+        raise UserError(f"`extends`: {parent} is no file", where=where, fix="name a YAML file")
+    if generations >= _MOST_PARENTS:
+        raise UserError(f"the recipe extends more than {_MOST_PARENTS} others", where=where)
+
+
 def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     shown = _relative(path)
     try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(_LONGEST + 1)
+        root, values = parsed(read_bounded(path))
     except FileNotFoundError:
         raise UserError("there is no such recipe", where=shown, fix=_recipes_nearby(path)) from None
     except OSError as error:
@@ -204,61 +182,14 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         raise UserError("the recipe is not UTF-8", where=f"{shown}:{line}") from None
     except ValueError:  # a NUL in the name
         raise UserError("there is no such recipe", where=shown) from None
-    if len(text) > _LONGEST:
-        raise UserError(f"holds more than {_LONGEST:,} characters, and is no recipe", where=shown)
-    try:
-        root, values = _parsed(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{shown}:{mark.line + 1}" if mark else shown
-        raise UserError(f"not valid YAML: {getattr(error, 'problem', error)}", where=where) from None
+        problem, at = problem_of(error)
+        raise UserError(f"not valid YAML: {problem}", where=f"{shown}:{at}" if at else shown) from None
     if not isinstance(values, dict):
         raise UserError("a recipe is a mapping of keys to values", where=shown)
     origin: dict[str, str] = {}
     _note_lines(root, "", shown, origin)
     return values, origin
-
-
-def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
-    """The tree of a YAML text, and its value.
-
-    Raises:
-        yaml.YAMLError: it is not valid, or would be endless.
-    """
-    try:
-        root = yaml.compose(text, Loader=_Loader)
-        if root is None:
-            return None, None
-        if _size(root, {}, ()) > _MOST_NODES:
-            raise yaml.YAMLError(f"its aliases stand for more than {_MOST_NODES:,} values")
-        loader = _Loader("")
-        return root, loader.construct_document(root)
-    except RecursionError:
-        raise yaml.YAMLError("its values are nested too deeply") from None
-    except (ValueError, LookupError, AttributeError, TypeError) as error:
-        # A number of thousands of digits, the 31st of June, or `!!bool foo`.
-        raise yaml.YAMLError(f"a value that is not what it is marked as ({error})") from None
-
-
-def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int:
-    """The number of values in a tree, every alias counted as the values it stands for.
-
-    Args:
-        node: the root of the tree.
-        known: sizes of trees that were counted before, by `id`.
-        above: `id` of the nodes that hold this one.
-
-    Raises:
-        yaml.YAMLError: the tree holds itself.
-    """
-    if id(node) in above:
-        raise yaml.MarkedYAMLError(problem="an alias stands for itself", problem_mark=node.start_mark)
-    if id(node) not in known:
-        inside = node.value if isinstance(node, yaml.SequenceNode) else ()
-        if isinstance(node, yaml.MappingNode):
-            inside = [part for pair in node.value for part in pair]
-        known[id(node)] = 1 + sum(_size(part, known, (*above, id(node))) for part in inside)
-    return known[id(node)]
 
 
 def _note_lines(node: yaml.Node | None, prefix: str, shown: str, origin: dict[str, str]) -> None:
@@ -280,17 +211,28 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _overridden(values: dict[str, Any], origin: dict[str, str], overrides: Sequence[str]) -> dict[str, Any]:
+    """The values with all overrides on top; of two of one key the last counts, and the log says so."""
+    last = {text.partition("=")[0]: text for text in overrides}
+    for text in overrides:
+        values = _override(values, origin, text)
+        if (other := last[text.partition("=")[0]]) != text:
+            log.warning("override %s is not used: %s comes after it", shown(text), shown(other))
+    return values
+
+
 def _override(values: dict[str, Any], origin: dict[str, str], text: str) -> dict[str, Any]:
     """The values with one override on top; its keys are noted in `origin`."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"`{text}` is not an override", fix="write dotted.key=value, such as train.epochs=1")
     where = f"override {text}"
+    if key.count(".") > _DEEPEST:
+        raise UserError(f"unknown key `{key}`", where=where, fix="`ner-dist settings` lists all keys")
     try:
-        root, tree = _parsed(value)
+        root, tree = parsed(value)
     except yaml.YAMLError as error:
-        problem = getattr(error, "problem", error)
-        raise UserError(f"the value is not valid YAML: {problem}", where=where) from None
+        raise UserError(f"the value is not valid YAML: {problem_of(error)[0]}", where=where) from None
     _note_lines(root, f"{key}.", where, {})  # which refuses a key that is there twice
     for name in reversed(key.split(".")):
         tree = {name: tree}

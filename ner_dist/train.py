@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ner_dist import __version__
 from ner_dist.errors import UserError, disk_errors, show
 from ner_dist.runtime import signals
+from ner_dist.runtime.gpu import prepare_allocator
 from ner_dist.runtime.threads import wait_considerately
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"usage: {usage}")
         return 0
     wait_considerately()
+    prepare_allocator()
     from ner_dist.recipe_file import load_recipe
     from ner_dist.runtime import launcher
     from ner_dist.runtime.ranks import is_main_process, leave

@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(items):
     import torch
 
     for item in items:
-        if "gpu" in item.keywords and not torch.cuda.is_available():
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA GPU"))
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in _FIRST])
 

@@ -92,8 +92,11 @@ def test_a_comparison_writes_what_the_command_writes(runs, tmp_path):
     assert comparison.figures == json.loads((tmp_path / "compare.json").read_text())
     assert comparison.figures["runs"]["A"]["name"] == "all of them"
     assert {path.name for path in tmp_path.iterdir()} == {"compare.json", "report.md", "report.html"}
-    ner_dist.compare(*pair, out=tmp_path, resamples=100, report=False)
+    options = {"seed_sd": 0.01, "partial": True, "requirements": ["B >= A - 1", "A > B + 1"]}
+    comparison = ner_dist.compare(*pair, out=tmp_path, resamples=100, report=False, **options)
     assert {path.name for path in tmp_path.iterdir()} == {"compare.json"}
+    assert [each.holds for each in comparison.requirements] == [True, False]
+    assert comparison.uncertainty.seed_spread.sd == 0.01
 
 
 @pytest.mark.parametrize("name", ["full", "subset"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -270,13 +271,17 @@ class TestHostileYaml:
         ("value", "what"),
         [
             ("[" * 100_000, "nested too deeply"),
-            ("9" * 5000, "not what it is marked as"),
-            ("!!bool foo", "not what it is marked as"),
-            ("2001-13-45", "not what it is marked as"),
+            ("9" * 5000, "is read as a whole number, and is none"),
+            ("0x" + "f" * 200, "a whole number of more than 100 digits"),
+            ("{epochs: 0b_}", "`(train.)?epochs`: `0b_` is read as a whole number, and is none"),
+            ("!!bool foo", "`foo` is read as a true or false, and is none"),
+            ("2001-13-45", "is read as a date, and is none"),
+            ('"\\ud800"', "half of a surrogate pair"),
+            ('{"\\ud800": 1}', "half of a surrogate pair"),
             ("&a [*a]", "an alias stands for itself"),
             ("{a: 1, b: 2, a: 3}", "key `train.a` appears twice"),
         ],
-        ids=["deep", "digits", "tag", "date", "recursion", "twice"],
+        ids=["deep", "digits", "hex", "binary", "tag", "date", "half", "half a key", "recursion", "twice"],
     )
     def test_a_value(self, write, value, what):
         with pytest.raises(UserError, match=rf"recipe.yaml(:4)?: .*{what}"):
@@ -291,6 +296,37 @@ class TestHostileYaml:
     def test_aliases_that_are_meant(self, write):
         text = MINIMAL.replace("name:", "name: &n", 1)
         assert load_recipe(write(f"{text}labels: [*n]\n")).labels == [load_recipe(write(text)).name]
+
+    def test_a_key_that_is_given_twice(self, write, log_lines):
+        assert load_recipe(write(MINIMAL), ["train.epochs=1", "train.epochs=2"]).train.epochs == 2
+        assert log_lines == ["override train.epochs=1 is not used: train.epochs=2 comes after it"]
+
+    def test_a_dotted_key_in_a_file(self, write):
+        with pytest.raises(UserError, match=r"`train.epochs`; write it nested: train: {epochs: …}"):
+            load_recipe(write(f"{MINIMAL}train.epochs: 1\n"))
+        with pytest.raises(UserError, match=r"write it nested: data: {synthetic: {seed: …}}"):
+            load_recipe(write(f"{MINIMAL}data.synthetic.seed: 1\n"))
+
+    @pytest.mark.parametrize("parent", ["/dev/zero", "/dev/stdin", "pipe"])
+    def test_a_parent_that_is_no_file(self, write, tmp_path, parent):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(UserError, match=r"recipe.yaml:4: `extends`: .* is no file"):
+            load_recipe(write(f"{MINIMAL}extends: {parent}\n"))
+
+    def test_parents_without_end(self, write):
+        for number in range(60):
+            write(f"extends: p{number + 1}.yaml\n", f"p{number}.yaml")
+        with pytest.raises(UserError, match="extends more than 50 others"):
+            load_recipe(write("extends: p0.yaml\n"))
+
+    def test_sections_without_end(self, write):
+        with pytest.raises(UserError, match=r"unknown key `a\.a"):
+            load_recipe(write(MINIMAL), ["a." * 5_000 + "a=1"])
+
+    def test_an_error_is_never_endless(self, write):
+        with pytest.raises(UserError) as found:
+            load_recipe(write(MINIMAL), ["x" * 100_000 + "=1"])
+        assert len(str(found.value)) < 4_000
 
     def test_a_file_without_end(self):
         with pytest.raises(UserError, match="holds more than 1,048,576 characters"):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.cluster import slurm
+from ner_dist.cluster.variants import Third, Variant, third_variants
 from ner_dist.errors import UserError
 from ner_dist.files import check_folder
 from ner_dist.launch import LaunchConfig
@@ -117,7 +118,12 @@ class Experiment:
 
 
 def plan_experiment(
-    arguments: Sequence[str], *, seeds: str | None, out: str | Path, options: SubmitOptions
+    arguments: Sequence[str],
+    *,
+    seeds: str | None,
+    out: str | Path,
+    options: SubmitOptions,
+    third: Third | None = None,
 ) -> Experiment:
     """Find out what is to be submitted, and whether it could work. Reads only.
 
@@ -126,6 +132,7 @@ def plan_experiment(
         seeds: such as `1,2,3`; None is each recipe's own.
         out: the experiment's folder.
         options: how to submit.
+        third: which third models to train, as in `third_recipes`.
 
     Raises:
         UserError: a recipe, an option, a script or the folder cannot be used.
@@ -143,13 +150,18 @@ def plan_experiment(
         if given := [text for text in overrides if text.startswith(f"{name}=")]:
             raise UserError(f"`{given[0]}` contradicts {option}", fix=f"leave it to {option}")
     check_folder(folder, where="--out")
-    recipes = [load_recipe(path, overrides) for path in paths]
-    _check_names(recipes, paths)
+    variants = [Variant(path, (), load_recipe(path, overrides)) for path in paths]
+    if third is not None:
+        variants += third_variants(variants, overrides, third)
+    recipes = [variant.recipe for variant in variants]
+    _check_names(recipes, [variant.path for variant in variants])
     runs: list[PlannedRun] = []
-    for path, recipe in zip(paths, recipes, strict=True):
+    for variant in variants:
+        path, recipe = variant.path, variant.recipe
         for seed in seed_list or [recipe.train.seed]:
             run_folder = str(folder / recipe.name / f"seed-{seed}")
-            own = (*overrides, f"output_dir={_as_yaml(run_folder)}", f"train.seed={seed}")
+            changed = (*overrides, *variant.changes)
+            own = (*changed, f"output_dir={_as_yaml(run_folder)}", f"train.seed={seed}")
             runs.append(PlannedRun(len(runs), recipe.name, path, seed, run_folder, own))
     for run in runs:
         check_output(load_recipe(run.recipe, run.overrides))

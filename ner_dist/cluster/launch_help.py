@@ -6,12 +6,12 @@ The output can be pasted into a shell: everything but the commands is a comment.
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 from ner_dist.launch import LaunchConfig, launch_command, shipped_config
+from ner_dist.outside import on_one_line, quoted
 from ner_dist.recipe_file import load_recipe
 
 if TYPE_CHECKING:
@@ -140,8 +140,9 @@ def _summary(where: Where, launch: LaunchConfig, notes: list[str]) -> str:
     machines = "1 machine" if len(where.hosts) == 1 else f"{len(where.hosts)} machines"
     kind = "GPU" if where.gpus else "CPU process"
     plural = "" if where.processes == 1 else "es" if kind.endswith("s") else "s"
-    first = f"# {machines} of {where.processes} {kind}{plural}: {where.world} in all, by {launch.path}"
-    return "\n".join([first, *(f"# Note: {note}." for note in notes)])
+    config = on_one_line(launch.path)
+    first = f"# {machines} of {where.processes} {kind}{plural}: {where.world} in all, by {config}"
+    return "\n".join([first, *(f"# Note: {on_one_line(note)}." for note in notes)])
 
 
 def _conditions(where: Where, recipe: Recipe) -> str:
@@ -152,7 +153,7 @@ def _conditions(where: Where, recipe: Recipe) -> str:
     return f"""\
 # Must be equal on all machines: the folder and the code in it, the Python environment, the recipe, the
 # launch config, and every word of the commands but the machine's own rank.
-# Must be the same folder on all: output_dir ({recipe.output_dir}), on a disk that they share.
+# Must be the same folder on all: output_dir ({on_one_line(recipe.output_dir)}), on a disk that they share.
 # All must reach {first} on port {where.port}, and each other on any port. Another job there: --port.
 #
 # With several networks, name the interface that leads to the others, on each machine before the commands:
@@ -188,7 +189,7 @@ def _commands(
         host=host,
         port=where.port,
     )
-    return [f"{group} {shlex.join(words)}", training]
+    return [f"{group} {' '.join(map(quoted, words))}", training]
 
 
 def _elsewhere(launch: LaunchConfig, recipe: str, overrides: list[str], where: Where) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
+from ner_dist.files import read_json
 from ner_dist.launch import LaunchConfig
 from ner_dist.model.encoder import load_config
 from ner_dist.recipe_file import differing_keys
@@ -77,6 +77,7 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Node:
         model_type=encoder.model_type,
     )
     data = prepared_folder(recipe, encoder)
+    fingerprint = _fingerprint(data)
     return Node(
         host=platform.node(),
         recipe=recipe,
@@ -89,10 +90,10 @@ def inspect(recipe: Recipe, config: LaunchConfig, *, gpus: int) -> Node:
             "code": _code_digest(),
             "launch config": _digest(Path(config.path).read_bytes()),
             "data": data.name[:_DIGEST_LENGTH],
-            "prepared data": _fingerprint(data),
+            "prepared data": fingerprint,
         },
         precision=f"{precision}: {why}",
-        prepared=(data / "meta.json").exists(),
+        prepared=bool(fingerprint),
     )
 
 
@@ -144,9 +145,10 @@ def _digest(content: bytes) -> str:
 
 
 def _fingerprint(prepared: Path) -> str:
-    """Digest of the prepared data; empty if the data is not prepared."""
-    meta = prepared / "meta.json"
-    if not meta.exists():
+    """Digest of the prepared data; empty if the data is not prepared, or damaged."""
+    from ner_dist.data.checksums import fault_in
+    from ner_dist.data.prepared import META
+
+    if fault_in(prepared) is not None:
         return ""
-    result: str = json.loads(meta.read_text(encoding="utf-8"))["fingerprint"][:_DIGEST_LENGTH]
-    return result
+    return str(read_json(prepared / META)["fingerprint"])[:_DIGEST_LENGTH]

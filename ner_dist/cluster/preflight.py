@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.cluster.rendezvous import NodeGroup
 from ner_dist.errors import EXIT_USER_ERROR, UserError, show
+from ner_dist.runtime.screen import shown_output
 
 if TYPE_CHECKING:
     from ner_dist.cluster.node import Node
@@ -179,14 +180,15 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         return show(error)
     try:
-        preflight(
-            options.recipe,
-            options.settings,
-            launch_config=options.launch_config,
-            per_machine=options.processes_per_node,
-            gpus=options.gpus_per_node,
-            machines=machines,
-        )
+        with shown_output():
+            preflight(
+                options.recipe,
+                options.settings,
+                launch_config=options.launch_config,
+                per_machine=options.processes_per_node,
+                gpus=options.gpus_per_node,
+                machines=machines,
+            )
     except UserError as error:
         code = show(error) if machines.rank == 0 else EXIT_USER_ERROR
     machines.leave()

@@ -29,7 +29,7 @@ def show_status(folders: list[str], *, as_json: bool) -> None:
     Raises:
         UserError: a folder is none, or holds no run.
     """
-    from rich.console import Console
+    from ner_dist.runtime.console import Console
 
     if as_json:
         print(json.dumps(json_form.as_json(overview(folders)), indent=1))

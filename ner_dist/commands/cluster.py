@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -132,6 +132,13 @@ def slurm(
             help="Seeds to train each recipe with, e.g. 1,2,3; the recipe's own train.seed if not given."
         ),
     ] = None,
+    third: Annotated[
+        Literal["one", "both"] | None,
+        typer.Option(
+            help="Train a third model too, with the first recipe's training and the second one's labels, to "
+            "show what other labels do to a model; `both` also trains the reverse one."
+        ),
+    ] = None,
     launch_config: LaunchConfigOption = None,
     nodes: Annotated[int | None, typer.Option(min=1, help="Number of nodes for each training.")] = None,
     gpus_per_node: Annotated[
@@ -171,7 +178,7 @@ def slurm(
         account=account,
         sbatch=sbatch or [],
     )
-    experiment = plan_experiment(arguments, seeds=seeds, out=out, options=options)
+    experiment = plan_experiment(arguments, seeds=seeds, out=out, options=options, third=third)
     if dry_run:
         print(described(experiment, None))
         return

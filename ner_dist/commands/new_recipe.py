@@ -7,7 +7,6 @@ training would raise. If a key of the recipe fixes the error, the key is tried a
 from __future__ import annotations
 
 import re
-import shlex
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from ner_dist.data.split_files import SPLITS
 from ner_dist.data.unlabelled import NO_LABEL
 from ner_dist.formatting import joined
 from ner_dist.labels import UNLABELLED
+from ner_dist.outside import on_one_line, quoted
 from ner_dist.recipe import Model
-from ner_dist.recipe_file import flow
+from ner_dist.yaml_text import flow
 
 _SIZE = re.compile(r"\w+: [\d,]+ sentences with [\d,]+ words$")
 """Log lines that the table of figures repeats."""
@@ -45,8 +45,8 @@ def new_recipe(
     explored = explore(path, settings)
     name, common = _name(path), explored.types[:2]
     named = [] if model == Model().name else ["--model", model]
-    typed = " ".join(["ner-dist new", *map(shlex.quote, (path, *settings, *named))])
-    command = f"ner-dist train {shlex.quote(file)}"
+    typed = " ".join(["ner-dist new", *map(quoted, (path, *settings, *named))])
+    command = f"ner-dist train {quoted(file)}"
     head = [
         _short(f"Written by `{typed}`."),
         "Edit it as you like, then run",
@@ -84,7 +84,7 @@ def new_recipe(
         "logging:",
         _line("  trackers", [], "[tensorboard], [wandb], [mlflow] or [trackio] also log the metrics"),
     ]
-    comment = "\n".join(f"# {line}".rstrip() for line in head)
+    comment = "\n".join(on_one_line(f"# {line}".rstrip()) for line in head)
     return "\n".join([comment, *body, ""])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +23,7 @@ from ner_dist.commands.options import (
     ThresholdOption,
 )
 from ner_dist.errors import UserError
+from ner_dist.outside import shown
 
 
 def evaluate(
@@ -179,11 +181,20 @@ def predict(
 
 
 def compare(
-    runs: Annotated[
-        list[str],
-        typer.Argument(metavar="RUN_A RUN_B [RUN]...", help="Runs, or files of predictions (JSONL, CoNLL)."),
-    ],
     out: Annotated[str, typer.Option(help="Folder to write compare.json, report.md and report.html to.")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN_A RUN_B [RUN]...", help="Runs, or files of predictions (JSONL, CoNLL)."),
+    ] = None,
+    grouped: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--runs",
+            metavar="B=FILE,FILE",
+            help="Files of predictions (or runs) that are seeds of one model, by its letter; other arguments "
+            "have the other letters. May be given several times.",
+        ),
+    ] = None,
     resamples: Annotated[
         int, typer.Option(min=100, help="Number of bootstrap resamples behind every interval.")
     ] = 10_000,
@@ -207,6 +218,14 @@ def compare(
             min=0.0, help="Standard deviation of F1 between seeds, if known, for models of one run each."
         ),
     ] = None,
+    seed_sd_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of earlier runs of several seeds, which show this deviation. May be given several "
+            "times.",
+        ),
+    ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Compare even if that is on less than half of the sentences.")
     ] = False,
@@ -218,8 +237,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="'B >= A - 0.005'",
-            help="End with exit code 1 unless the interval of the difference in F1 is within this. May be "
-            "given several times.",
+            help="End with exit code 1 unless the interval of the difference in F1 is within this, and where "
+            "whose gold is right decides who leads. May be given several times.",
         ),
     ] = None,
     no_html: Annotated[bool, typer.Option("--no-html", help="Write no report.html.")] = False,
@@ -240,13 +259,15 @@ def compare(
     set_up_logging()
     requirements = [Requirement.parse(text) for text in require or []]
     comparison = compare_models(
-        *runs,
+        *(runs or []),
         out=out,
+        grouped=_grouped(grouped or []),
         resamples=resamples,
         names=_named(names or []),
         renaming=parse(renamed or []),
         repair=repair,
         seed_sd=seed_sd,
+        seed_sd_from=seed_sd_from or [],
         partial=partial,
         split=split,
         requirements=requirements,
@@ -259,9 +280,23 @@ def compare(
         for path in written:
             print(f"written to {printable(path)}")
     for each in comparison.requirements:
-        print(each.sentence, file=sys.stdout if each.holds and not as_json else sys.stderr)
+        print(shown(each.sentence), file=sys.stdout if each.holds and not as_json else sys.stderr)
     if not all(each.holds for each in comparison.requirements):
         sys.exit(1)
+
+
+def _grouped(words: list[str]) -> dict[str, list[str]]:
+    """The paths of `--runs A=a1.jsonl,a2.jsonl`, by letter."""
+    groups: dict[str, list[str]] = {}
+    for word in words:
+        letter, equals, paths = word.partition("=")
+        if not (equals and re.fullmatch("[A-Z]", letter) and all(paths.split(","))):
+            fix = "write --runs A=a.jsonl,b.jsonl"
+            raise UserError(f"'{word}' is not LETTER=PATH,PATH", where="--runs", fix=fix)
+        if letter in groups:
+            raise UserError(f"{letter} is named twice", where="--runs", fix="list its runs in one option")
+        groups[letter] = paths.split(",")
+    return groups
 
 
 def _named(words: list[str]) -> dict[str, str]:

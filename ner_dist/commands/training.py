@@ -103,9 +103,12 @@ def recipes(
 
 def _print_file(text: str) -> None:
     """Print what is to become a file: in UTF-8, whatever the terminal shows."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")
-    print(text, end="")
+    from ner_dist.runtime.screen import unchanged_output
+
+    output = unchanged_output()
+    if isinstance(output, io.TextIOWrapper):
+        output.reconfigure(encoding="utf-8")
+    print(text, end="", file=output)
 
 
 def settings(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist.comparison.alignment import align, by_words, without_words
+from ner_dist.comparison.alignment import align
+from ner_dist.comparison.copies import Copies, by_words, without_words
 from ner_dist.comparison.left_out import AlignmentSummary, differing_gold, disputed_gold, harder, left_out
 from ner_dist.comparison.matching import Outcome, outcome
 from ner_dist.comparison.scores import Scores, scores_of
@@ -197,14 +198,15 @@ def align_predictions(
     # If any file holds the words, they decide which sentences are copies, whatever the order of the models.
     tokens = next((run.tokens for run in taken if run.tokens is not None), None)
     whole = runs[0][1].take(places["agreed"][0], runs[0][1].labels)
-    unit, notes = _units(whole, taken, tokens)
+    copies = _copies(whole, taken, tokens)
+    notes = [copies.note] if copies.note else []
     aligned = AlignedPredictions(
         labels=labels,
         gold=_labelled_everywhere(taken),
         offsets=taken[0].offsets,
         predicted=predicted,
         seeds=seeds,
-        unit=unit,
+        unit=copies.unit,
         document=_documents(taken),
         places=_grouped(by_model, places["agreed"]),
         disputed=_grouped(by_model, places["disputed"]),
@@ -223,6 +225,7 @@ def align_predictions(
         units=aligned.units,
         only_in=left_out(own, alignment),
         disputed=disputed,
+        copies_unknown=copies.unknown,
         harder=harder(own, alignment, labels),
         notes=[*alignment.notes, *notes],
     )
@@ -237,15 +240,12 @@ def _labelled_everywhere(taken: list[Predictions]) -> np.ndarray:
     return gold
 
 
-def _units(
-    whole: Predictions, taken: list[Predictions], tokens: list[list[str]] | None
-) -> tuple[np.ndarray, list[str]]:
-    """Units of the shared sentences, int64 [N], with notes; `whole` holds them with all gold tags of A."""
+def _copies(whole: Predictions, taken: list[Predictions], tokens: list[list[str]] | None) -> Copies:
+    """Copies among the shared sentences; `whole` holds them with all gold tags of A."""
     if tokens is not None:
-        return by_words(tokens), []
+        return by_words(tokens)
     flat = [taken[0].gold, *(run.predicted for run in taken)]
-    unit, note = without_words(whole, flat, whole.offsets)
-    return unit, [note]
+    return without_words(whole, flat, whole.offsets)
 
 
 def _documents(taken: list[Predictions]) -> np.ndarray | None:

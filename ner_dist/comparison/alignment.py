@@ -11,7 +11,7 @@ long common subsequence (`lcs.py`).
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -221,68 +221,3 @@ def _in_all(pairs: list[Pairs], sentences: int) -> list[np.ndarray]:
             row[own] = others
     shared = np.flatnonzero((places >= 0).all(axis=0))
     return [shared, *places[:, shared]]
-
-
-TELLING_WORDS, TELLING_ENTITY_WORDS = 20, 4
-"""Least numbers of words, and of words in entities, with which a gold sequence hardly ever belongs to two
-different sentences."""
-FEWEST_TELLING = 20
-"""Least number of such gold sequences from which it is decided whether a file holds its sentences twice."""
-DOUBLED_SHARE = 0.9
-"""Least share of them that has to occur exactly twice."""
-
-
-def by_words(tokens: list[list[str]]) -> np.ndarray:
-    """Number the distinct sentences, from 0 in order of appearance; int64 [N]."""
-    number: dict[str, int] = {}
-    return np.array([number.setdefault(key, len(number)) for key in map(sentence_key, tokens)], np.int64)
-
-
-def without_words(
-    first: Predictions, flat: Sequence[np.ndarray], offsets: np.ndarray
-) -> tuple[np.ndarray, str]:
-    """Number the distinct sentences if the words are unknown; explain the result in a sentence.
-
-    If the file apparently holds its sentences twice, sentences with equal gold and predicted tags are paired
-    as copies. Which of several equal ones form a pair does not matter: pairs of equal counts resample alike.
-
-    Args:
-        first: the sentences with all their gold tags, [N].
-        flat: int [W] each: the gold tags and the predicted tags of every run, on the shared types.
-        offsets: int64 [N+1]: of `flat`.
-
-    Returns:
-        int64 [N], and the explanation.
-    """
-    twice, telling = _doubled(first)
-    if telling < FEWEST_TELLING or twice < DOUBLED_SHARE * telling:
-        return np.arange(len(first)), (
-            "The words are not known, so every sentence counts as distinct; were some copies, the intervals "
-            "would be too narrow."
-        )
-    units = np.empty(len(first), dtype=np.int64)
-    single: dict[bytes, int] = {}
-    number = 0
-    rows = np.stack(flat, axis=1)
-    for sentence, (start, end) in enumerate(pairwise(offsets.tolist())):
-        key = rows[start:end].tobytes()
-        if key in single:
-            units[sentence] = single.pop(key)
-        else:
-            units[sentence] = single[key] = number
-            number += 1
-    return units, (
-        f"Of {telling:,} distinct long gold sequences {twice:,} occur exactly twice, so the file holds its "
-        f"sentences twice. Those that are equal in every tag were paired as copies: {len(first):,} "
-        f"sentences, {number:,} distinct."
-    )
-
-
-def _doubled(file: Predictions) -> tuple[int, int]:
-    """Number of distinct long gold sequences that occur exactly twice, and of all of them."""
-    is_entity = np.concatenate([[0], np.cumsum(file.gold != file.labels.label2id["O"])])
-    entity_words = np.diff(is_entity[file.offsets])
-    telling = (np.diff(file.offsets) >= TELLING_WORDS) & (entity_words >= TELLING_ENTITY_WORDS)
-    sequences = gold_sequences(file, file.labels)
-    counts = Counter(sequences[i] for i in np.flatnonzero(telling))
-    return sum(count == 2 for count in counts.values()), len(counts)

@@ -112,6 +112,18 @@ class Figures(Generic[Figure]):
 
 
 @dataclass(frozen=True)
+class SeedSpread:
+    """How F1 varies between runs of one recipe, known from elsewhere."""
+
+    sd: float
+    """Standard deviation between seeds."""
+    degrees: int | None = None
+    """Degrees of freedom of the variance; None if it is taken as known exactly."""
+    runs: int | None = None
+    """Number of earlier runs that show it; None if the user gave it."""
+
+
+@dataclass(frozen=True)
 class Power:
     """How many runs of each model would show a difference of F1 in 80 % of cases."""
 
@@ -155,6 +167,8 @@ class Uncertainty:
     models: dict[str, Figures[Estimate]]
     differences: list[PairDifferences]
     """Of later models to earlier ones."""
+    seed_spread: SeedSpread | None = field(default=None, metadata=OPTIONAL)
+    """What is known of seeds from elsewhere, for models with one run each."""
 
     @property
     def ranks(self) -> dict[str, int]:

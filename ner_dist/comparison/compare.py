@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING
 
 from ner_dist.comparison.aligned import align_predictions
 from ner_dist.comparison.calibration import calibration
+from ner_dist.comparison.claims import SeedSpread
 from ner_dist.comparison.data_effects import effects
 from ner_dist.comparison.decomposition import decomposition
+from ner_dist.comparison.earlier_runs import earlier_spread
 from ner_dist.comparison.error_analysis import errors
 from ner_dist.comparison.models import ComparedModel, models_of
 from ner_dist.comparison.requirements import check_models, outcomes
 from ner_dist.comparison.results import Comparison, Headline, ModelInfo, SharedScores
 from ner_dist.comparison.scores import mean, std
-from ner_dist.comparison.trainings import TrainingInfo, trainings
+from ner_dist.comparison.third_models import third_models
+from ner_dist.comparison.trainings import TrainingInfo, recipes_of, trainings
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import Findings, verdict
 from ner_dist.errors import UserError
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from ner_dist.comparison.requirements import Requirement
     from ner_dist.data.renaming import Renaming
     from ner_dist.data.tags import Repair
+    from ner_dist.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +59,11 @@ def compare(
     out: str | Path,
     resamples: int = RESAMPLES,
     names: Mapping[str, str] | None = None,
+    grouped: Mapping[str, Sequence[str | Path]] | None = None,
     renaming: Renaming | None = None,
     repair: Repair = "none",
     seed_sd: float | None = None,
+    seed_sd_from: Sequence[str | Path] = (),
     partial: bool = False,
     split: str = "test",
     requirements: Sequence[Requirement] = (),
@@ -70,9 +76,12 @@ def compare(
         out: folder for `compare.json`.
         resamples: number of resamples of the bootstrap and of the randomisation test.
         names: names for models, by letter.
+        grouped: by letter: runs or files that are seeds of one model. The models of `paths` then have the
+            other letters.
         renaming: new names for types, in all files that contain them; None drops a type.
         repair: repair of gold tags, as in `data.repair`.
         seed_sd: standard deviation of F1 between seeds, known from elsewhere, for models with one run each.
+        seed_sd_from: folders of earlier runs of several seeds, which show this standard deviation.
         partial: compare on less than half of a file's sentences too.
         split: split of the runs whose predictions are compared, `test` or `validation`.
         requirements: what is required of the models; whether it holds is part of the result.
@@ -80,7 +89,8 @@ def compare(
     Raises:
         UserError: a path is missing, incomplete or holds no predictions, the models share no type or
             sentence, less than half of the sentences are compared and not `partial`, `out` is a run,
-            `seed_sd` is given for models of several seeds, or a requirement names another model.
+            `seed_sd` or `seed_sd_from` is given for models of several seeds, or a requirement names another
+            model.
     """
     out = Path(out)
     check_folder(out, where="--out", files=(COMPARED, *REPORTS))
@@ -90,12 +100,8 @@ def compare(
             where=f"--out {printable(out)}",
             fix="name another folder",
         )
-    models = models_of(paths, names, renaming=renaming, repair=repair, split=split)
+    models = models_of(paths, names, grouped=grouped, renaming=renaming, repair=repair, split=split)
     check_models(requirements, models)
-    if seed_sd is not None and any(len(model.paths) > 1 for model in models.values()):
-        raise UserError(
-            "the runs show how F1 varies between seeds", where="--seed-sd", fix="leave out this option"
-        )
     own = {letter: model.own for letter, model in models.items()}
     aligned, alignment = align_predictions(own, {letter: model.seeds for letter, model in models.items()})
     if not partial:
@@ -104,16 +110,23 @@ def compare(
     if repair == "none":  # else its gold is another than the run's
         _check_headlines(models, split)
     folders = {letter: model.runs for letter, model in models.items()}
-    trained = trainings(folders)
+    recipes = recipes_of(folders)
+    trained = trainings(folders, recipes)
+    described = {letter: _described(model, trained[letter]) for letter, model in models.items()}
+    spread = _seed_spread(seed_sd, seed_sd_from, split, recipes, models)
+    measured = uncertainty(aligned, resamples=resamples, known=spread)
     findings = Findings(
-        runs={letter: _described(model, trained[letter]) for letter, model in models.items()},
+        runs=described,
         headline={
             letter: Headline(mean(model.headline), std(model.headline)) for letter, model in models.items()
         },
         alignment=alignment,
         shared=_on_same_ground(aligned),
         decomposition=decomposition(own, aligned),
-        uncertainty=uncertainty(aligned, resamples=resamples, seed_sd=seed_sd),
+        uncertainty=measured,
+        third_models=third_models(
+            recipes, {letter: run.labels for letter, run in described.items()}, measured
+        ),
     )
     comparison = Comparison(
         runs=findings.runs,
@@ -123,6 +136,7 @@ def compare(
         alignment=alignment,
         shared=findings.shared,
         decomposition=findings.decomposition,
+        third_models=findings.third_models,
         renaming=dict(renaming) if renaming else None,
         uncertainty=findings.uncertainty,
         verdict=verdict(findings),
@@ -131,7 +145,7 @@ def compare(
         effects=effects(aligned),
         aligned=aligned,
         folders=folders,
-        requirements=outcomes(requirements, findings.uncertainty),
+        requirements=outcomes(requirements, findings.uncertainty, findings.f1_by_gold),
     )
     _note_replaced(out, comparison)
     text = json.dumps(comparison.figures, indent=1, ensure_ascii=False, allow_nan=False)
@@ -140,6 +154,28 @@ def compare(
     for name in REPORTS:
         (out / name).unlink(missing_ok=True)
     return comparison
+
+
+def _seed_spread(
+    seed_sd: float | None,
+    folders: Sequence[str | Path],
+    split: str,
+    recipes: Mapping[str, Recipe],
+    models: Mapping[str, ComparedModel],
+) -> SeedSpread | None:
+    """What is known of seeds besides what the compared runs show."""
+    if seed_sd is None and not folders:
+        return None
+    option = "--seed-sd" if seed_sd is not None else "--seed-sd-from"
+    if any(len(model.paths) > 1 for model in models.values()):
+        raise UserError(
+            "the runs show how F1 varies between seeds", where=option, fix="leave out this option"
+        )
+    if seed_sd is None:
+        return earlier_spread(folders, split, [*recipes.values()])
+    if folders:
+        raise UserError("contradicts --seed-sd", where="--seed-sd-from", fix="leave out one of the two")
+    return SeedSpread(seed_sd)
 
 
 def _note_replaced(out: Path, comparison: Comparison) -> None:
@@ -187,7 +223,7 @@ def _check_share(models: dict[str, ComparedModel], alignment: AlignmentSummary) 
 def _notes(models: dict[str, ComparedModel], split: str) -> list[str]:
     """Remarks on the ground that follow from what is compared."""
     notes = []
-    plain = [letter for letter, model in models.items() if model.runs == [None]]
+    plain = [letter for letter, model in models.items() if model.runs[0] is None]
     if plain:
         notes.append(
             f"The labels of {', '.join(plain)} are the types that occur in the file: "

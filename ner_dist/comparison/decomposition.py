@@ -10,8 +10,11 @@ out last.
 
     gap = label set + sentences + gold + model
 
-holds exactly. Intervals are for other test sentences, by the delta method as in `influence.py`: the influence
-of a sentence on a part is the sum of its influences on the scores that the part is made of, on both models.
+holds exactly. Every part is a quantity of one model less the same of the other, such as its published F1 less
+that on the shared ground. Intervals are for other test sentences, by the delta method as in `influence.py`:
+the influence of a sentence on a part is the sum of its influences on the scores that the part is made of.
+Where a model has several runs, they are for other seeds too: runs and sentences are crossed, as in
+`seeds.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from scipy import stats
 
 from ner_dist.comparison.claims import Bounds
 from ner_dist.comparison.influence import influence_on_ratio
+from ner_dist.comparison.seeds import RunFigures, same_seeds, tested
+from ner_dist.comparison.unit_counts import by_seed
 from ner_dist.evaluation import metrics
 from ner_dist.evaluation.json_form import key
 from ner_dist.labels import LabelSet, look_up
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 PARTS = ("label_set", "sentences", "gold", "model")
 """The parts of a gap, in the order in which they are shown."""
 LEVEL = 0.95
+SENTENCES, SEEDS_AND_SENTENCES = "sentences", "seeds and sentences"
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,9 @@ class Decomposition:
     task: float
     """`label_set` + `sentences`, which no order changes."""
     intervals: dict[str, Bounds]
-    """By part, `gap` and `task` too: over other test sentences."""
+    """By part, `gap` and `task` too."""
+    intervals_over: str
+    """What they cover: `sentences`, or `seeds and sentences` if a model has several runs."""
     orders: Orders
     grounds: dict[str, Grounds]
     """By model."""
@@ -91,27 +99,25 @@ class Decomposition:
 
 @dataclass(frozen=True)
 class _Score:
-    """An F1, with the influence of every sentence on it."""
+    """A figure of a model's runs, with the influence of every sentence on it."""
 
-    f1: float
+    values: np.ndarray
+    """float64 [runs]"""
     influence: np.ndarray
-    """float64 [clusters]"""
-
-    def __add__(self, other: _Score) -> _Score:
-        return _Score(self.f1 + other.f1, self.influence + other.influence)
-
-    def __sub__(self, other: _Score) -> _Score:
-        return _Score(self.f1 - other.f1, self.influence - other.influence)
-
-    def halved(self) -> _Score:
-        return _Score(self.f1 / 2, self.influence / 2)
+    """float64 [runs, clusters]"""
 
     @property
-    def bounds(self) -> Bounds:
-        n = np.count_nonzero(self.influence)
-        error = np.sqrt((self.influence**2).sum() * n / max(n - 1, 1))
-        reach = stats.norm.ppf((1 + LEVEL) / 2) * error
-        return Bounds(float(self.f1 - reach), float(self.f1 + reach))
+    def mean(self) -> float:
+        return float(self.values.mean())
+
+    def __add__(self, other: _Score) -> _Score:
+        return _Score(self.values + other.values, self.influence + other.influence)
+
+    def __sub__(self, other: _Score) -> _Score:
+        return _Score(self.values - other.values, self.influence - other.influence)
+
+    def halved(self) -> _Score:
+        return _Score(self.values / 2, self.influence / 2)
 
 
 def decomposition(own: dict[str, list[Predictions]], aligned: AlignedPredictions) -> dict[str, Decomposition]:
@@ -119,7 +125,14 @@ def decomposition(own: dict[str, list[Predictions]], aligned: AlignedPredictions
     first, *others = aligned.models
     clusters = _Clusters(own, aligned)
     scored = {model: _scores(own[model], aligned, model, clusters) for model in aligned.models}
-    return {model: _gap(first, scored[first], model, scored[model]) for model in others}
+    return {
+        model: _gap(
+            (first, model),
+            (scored[first], scored[model]),
+            paired=same_seeds(aligned.seeds[first], aligned.seeds[model]),
+        )
+        for model in others
+    }
 
 
 class _Clusters:
@@ -149,9 +162,10 @@ class _Clusters:
 def _scores(
     own: list[Predictions], aligned: AlignedPredictions, model: str, clusters: _Clusters
 ) -> dict[str, _Score]:
-    """A model's mean F1 over its runs by the names of `Grounds`."""
-    summed: dict[str, list[_Score]] = {}
-    for number, run in enumerate(own):
+    """A model's F1 by the names of `Grounds`; its runs are in the order of their seeds."""
+    scored: dict[str, list[_Score]] = {}
+    for number in by_seed(aligned, model):
+        run = own[number]
         cluster = clusters.of(model, number, len(run))
         agreed = np.zeros(len(run), dtype=bool)
         agreed[aligned.places[model][number]] = True
@@ -167,12 +181,12 @@ def _scores(
             ("shared", projected, shared),
             ("agreed", projected, agreed),
         ):
-            summed.setdefault(name, []).append(_score(counts, ground, cluster, clusters.number))
+            scored.setdefault(name, []).append(_score(counts, ground, cluster, clusters.number))
     return {
         name: _Score(
-            float(np.mean([each.f1 for each in runs])), np.mean([each.influence for each in runs], axis=0)
+            np.concatenate([each.values for each in runs]), np.concatenate([each.influence for each in runs])
         )
-        for name, runs in summed.items()
+        for name, runs in scored.items()
     }
 
 
@@ -186,33 +200,86 @@ def _counts(run: Predictions, labels: LabelSet) -> np.ndarray:
 
 
 def _score(counts: np.ndarray, ground: np.ndarray, cluster: np.ndarray, clusters: int) -> _Score:
+    """The F1 of one run on some of its sentences."""
     right, predicted, gold = counts[ground].T
     f1 = float(metrics.precision_recall_f1(right.sum(), predicted.sum(), gold.sum())["f1"])
     influence = influence_on_ratio(2 * right, predicted + gold, np.ones(len(right)))
-    return _Score(f1, np.bincount(cluster[ground], influence, minlength=clusters))
+    return _Score(np.array([f1]), np.bincount(cluster[ground], influence, minlength=clusters)[None])
 
 
-def _gap(a: str, of_a: dict[str, _Score], b: str, of_b: dict[str, _Score]) -> Decomposition:
+def _parts(scores: dict[str, _Score]) -> dict[str, _Score]:
+    """What a model adds to each part of its gap to another model."""
+
     def change(before: str, after: str) -> _Score:
-        return (of_a[after] - of_a[before]) + (of_b[before] - of_b[after])
+        return scores[before] - scores[after]
 
     labels = change("own", "shared_types"), change("shared_sentences", "shared")
     sentences = change("shared_types", "shared"), change("own", "shared_sentences")
-    parts = {
-        "gap": of_b["own"] - of_a["own"],
+    return {
+        "gap": scores["own"],
         "label_set": (labels[0] + labels[1]).halved(),
         "sentences": (sentences[0] + sentences[1]).halved(),
         "gold": change("shared", "agreed"),
-        "model": of_b["agreed"] - of_a["agreed"],
+        "model": scores["agreed"],
         "task": change("own", "shared"),
+    } | {
+        f"{name} of order {order}": each
+        for name, by_order in (("label_set", labels), ("sentences", sentences))
+        for order, each in enumerate(by_order)
     }
+
+
+def _gap(
+    models: tuple[str, str], scores: tuple[dict[str, _Score], dict[str, _Score]], *, paired: bool
+) -> Decomposition:
+    """The gap of the second model to the first."""
+    before, after = map(_parts, scores)
+    found = {name: part.mean - before[name].mean for name, part in after.items()}
+    names = ("gap", *PARTS, "task")
+    several = any(len(part["gap"].values) > 1 for part in (before, after))
+    bounds = _over_seeds if several else _over_sentences
+    intervals = bounds([before[name] for name in names], [after[name] for name in names], paired=paired)
+    orders = (Order(*(found[f"{name} of order {order}"] for name in PARTS[:2])) for order in range(2))
     return Decomposition(
-        base=a,
-        **{name: part.f1 for name, part in parts.items()},
-        intervals={name: part.bounds for name, part in parts.items()},
-        orders=Orders(*(Order(one.f1, two.f1) for one, two in zip(labels, sentences, strict=True))),
+        base=models[0],
+        **{name: found[name] for name in names},
+        intervals=dict(zip(names, intervals, strict=True)),
+        intervals_over=SEEDS_AND_SENTENCES if several else SENTENCES,
+        orders=Orders(*orders),
         grounds={
-            model: Grounds(**{name: score.f1 for name, score in scores.items()})
-            for model, scores in ((a, of_a), (b, of_b))
+            model: Grounds(**{name: score.mean for name, score in own.items()})
+            for model, own in zip(models, scores, strict=True)
         },
     )
+
+
+def _over_sentences(before: list[_Score], after: list[_Score], *, paired: bool) -> list[Bounds]:
+    """Intervals of the differences of two single runs."""
+    found = []
+    for one, other in zip(before, after, strict=True):
+        reach = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt(_covariance(other.influence - one.influence)[0, 0])
+        difference = other.mean - one.mean
+        found.append(Bounds(float(difference - reach), float(difference + reach)))
+    return found
+
+
+def _over_seeds(before: list[_Score], after: list[_Score], *, paired: bool) -> list[Bounds]:
+    """Intervals of the differences of the means of runs, over other seeds too."""
+    both = list(zip(after, before, strict=True))
+    runs = RunFigures(
+        np.stack([np.concatenate([each.values for each in pair]) for pair in both], axis=1),
+        np.stack([_covariance(np.concatenate([each.influence for each in pair])) for pair in both]),
+        units=before[0].influence.shape[1],
+    )
+    number = len(after[0].values)
+    spreads = runs.difference(slice(0, number), slice(number, number + len(before[0].values)), paired=paired)
+    difference = np.array([one.mean - other.mean for one, other in both])
+    low, high, _ = tested(difference, spreads, LEVEL, by_pairs=slice(None))
+    return [*map(Bounds, low.tolist(), high.tolist())]
+
+
+def _covariance(influence: np.ndarray) -> np.ndarray:
+    """Covariance between runs from influences [runs, clusters], float64 [runs, runs]."""
+    n = np.count_nonzero(influence.any(axis=0))
+    result: np.ndarray = influence @ influence.T * (n / max(n - 1, 1))
+    return result

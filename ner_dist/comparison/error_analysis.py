@@ -5,15 +5,16 @@ All counts are of entities on the same ground, in strict IOB2, summed over the m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ner_dist.comparison.aligned import NO_TRAINING, NO_WORDS
 from ner_dist.comparison.buckets import Bucket, by_entity_length, by_seen, by_sentence_length
-from ner_dist.comparison.matching import KINDS, MISSED, SPURIOUS
+from ner_dist.comparison.matching import KINDS, MISSED, SPURIOUS, outcome
 from ner_dist.comparison.muc import muc
+from ner_dist.evaluation.json_form import OPTIONAL
 from ner_dist.evaluation.metrics import PrecisionRecallF1
 from ner_dist.labels import OUTSIDE
 
@@ -43,6 +44,8 @@ class ErrorAnalysis:
     exact: PrecisionRecallF1[float]
     partial: PrecisionRecallF1[float]
     type: PrecisionRecallF1[float]
+    lenient: dict[str, PrecisionRecallF1[float]] | None = field(metadata=OPTIONAL)
+    """The four measures if an I- that continues nothing is read as an entity; None if there is none."""
     kinds: dict[str, int]
     """Number of entities of each of `matching.KINDS`."""
     kinds_per_type: dict[str, dict[str, int]]
@@ -64,6 +67,7 @@ def errors(aligned: AlignedPredictions, model: str) -> ErrorAnalysis:
     return ErrorAnalysis(
         runs=len(outcomes),
         **muc(per_type.sum(axis=0)),
+        lenient=_lenient(aligned, model),
         kinds=_named(per_type.sum(axis=0)),
         kinds_per_type={name: _named(per_type[i]) for i, name in enumerate(types)},
         confusion=Confusion([*types, OUTSIDE], _confusion(outcomes, len(types)).tolist()),
@@ -72,6 +76,19 @@ def errors(aligned: AlignedPredictions, model: str) -> ErrorAnalysis:
         by_seen=None if why else by_seen(outcomes, aligned, aligned.seen[model]),
         by_seen_why=why,
     )
+
+
+def _lenient(aligned: AlignedPredictions, model: str) -> dict[str, PrecisionRecallF1[float]] | None:
+    found = [
+        outcome(aligned.gold, tags, aligned.offsets, aligned.labels, strict=False)
+        for tags in aligned.predicted[model]
+    ]
+    same = all(
+        len(one.gold.start) == len(other.gold.start)
+        and len(one.predicted.start) == len(other.predicted.start)
+        for one, other in zip(found, aligned.outcomes[model], strict=True)
+    )
+    return None if same else muc(np.sum([each.kinds() for each in found], axis=0))
 
 
 def _named(counts: np.ndarray) -> dict[str, int]:

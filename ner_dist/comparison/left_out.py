@@ -74,6 +74,8 @@ class AlignmentSummary:
     """By model."""
     disputed: DisputedGold | None
     """None if the gold tags of all shared sentences agree."""
+    copies_unknown: bool
+    """Whether it is unknown which sentences are copies: no file has words, and nothing else tells."""
     harder: list[str]
     """Remarks on sentences that a file leaves out, and that another model gets wrong more often."""
     notes: list[str]

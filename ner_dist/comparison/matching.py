@@ -51,17 +51,20 @@ class Outcome:
         return gold, self.partner[gold]
 
 
-def outcome(gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels: LabelSet) -> Outcome:
-    """Match the entities of predicted tags with those of gold tags, in strict IOB2.
+def outcome(
+    gold: np.ndarray, predicted: np.ndarray, offsets: np.ndarray, labels: LabelSet, *, strict: bool = True
+) -> Outcome:
+    """Match the entities of predicted tags with those of gold tags.
 
     Args:
         gold: label ids, int [W].
         predicted: label ids, int [W].
         offsets: int64 [N+1]: first words of the sentences.
         labels: the label set of the ids.
+        strict: whether entities are those of strict IOB2, or an I- that continues nothing begins one too.
     """
-    of_gold = extract_spans(gold, offsets, labels, strict=True)
-    of_predicted = extract_spans(predicted, offsets, labels, strict=True)
+    of_gold = extract_spans(gold, offsets, labels, strict=strict)
+    of_predicted = extract_spans(predicted, offsets, labels, strict=strict)
     left, right = _overlapping(of_gold, of_predicted)
     same_words = (of_gold.start[left] == of_predicted.start[right]) & (
         of_gold.end[left] == of_predicted.end[right]

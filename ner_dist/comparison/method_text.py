@@ -10,10 +10,11 @@ from ner_dist.formatting import joined
 
 if TYPE_CHECKING:
     from ner_dist.comparison.aligned import AlignedPredictions
+    from ner_dist.comparison.claims import SeedSpread
 
 
 def method(
-    aligned: AlignedPredictions, *, resamples: int, needed: int, level: float, seed_sd: float | None
+    aligned: AlignedPredictions, *, resamples: int, needed: int, level: float, known: SeedSpread | None
 ) -> str:
     """Describe how intervals and p-values were computed.
 
@@ -22,14 +23,14 @@ def method(
         resamples: number of resamples.
         needed: the fewest with which a difference on a type can be significant.
         level: level of the intervals.
-        seed_sd: standard deviation of F1 between seeds, if it was given.
+        known: how F1 varies between seeds, if that is known from elsewhere.
     """
     parts = [_sentences(aligned, resamples=resamples, level=level)]
     if resamples < needed:
         parts.append(f"To show a difference on any type, {needed:,} resamples are needed: these are too few.")
     if not aligned.draws_documents:
         parts.append(_independence(aligned.documents))
-    return " ".join([*parts, *_seeds(aligned, seed_sd)])
+    return " ".join([*parts, *_seeds(aligned, known)])
 
 
 def _independence(documents: int | None) -> str:
@@ -59,12 +60,13 @@ def _sentences(aligned: AlignedPredictions, *, resamples: int, level: float) -> 
     )
 
 
-def _seeds(aligned: AlignedPredictions, seed_sd: float | None) -> list[str]:
+def _seeds(aligned: AlignedPredictions, known: SeedSpread | None) -> list[str]:
     several = [model for model, runs in aligned.predicted.items() if len(runs) > 1]
     single = [model for model in aligned.models if model not in several]
-    if seed_sd is not None:
+    if known is not None:
+        by = "as given" if known.runs is None else f"as between {known.runs} earlier runs"
         return [
-            f"Recipes: F1 is taken to vary between seeds with a standard deviation of {seed_sd:g}, as given, "
+            f"Recipes: F1 is taken to vary between seeds with a standard deviation of {known.sd:.2g}, {by}, "
             "besides its variation with the sentences."
         ]
     if not several:

@@ -50,6 +50,7 @@ def models_of(
     paths: Sequence[str | Path],
     names: Mapping[str, str] | None = None,
     *,
+    grouped: Mapping[str, Sequence[str | Path]] | None = None,
     renaming: Renaming | None = None,
     repair: Repair = "none",
     split: str = "test",
@@ -59,6 +60,8 @@ def models_of(
     Args:
         paths: runs and plain files of predictions. Two are models A and B; of more, runs whose recipes differ
             only in `train.seed` form one model, and letters follow the first run of each.
+        grouped: by letter: runs or files that are seeds of one model. The models of `paths` then have the
+            other letters.
         names: names for models, by letter; the default is the recipe's or the file's name.
         renaming: new names for types.
         repair: repair of gold tags, as in `data.repair`.
@@ -67,17 +70,13 @@ def models_of(
     Raises:
         UserError: a path is missing, incomplete or holds no predictions, or there are fewer than two models.
     """
-    sources = _sources(paths)
-    groups = [[source] for source in sources] if len(sources) == 2 else _by_recipe(sources)
+    groups = _groups(paths, grouped or {})
     if len(groups) < 2:
         raise UserError(
             f"the runs are of one model: they differ in train.seed only ({', '.join(map(str, paths))})",
             fix="name runs of two recipes, or two runs to compare two seeds",
         )
-    if len(groups) > len(string.ascii_uppercase):
-        raise UserError(f"{len(groups)} models are too many to compare at once", fix="name 26 or fewer")
-    read = [_read(group, repair, split) for group in groups]
-    models = dict(zip(string.ascii_uppercase, read, strict=False))
+    models = {letter: _read(group, repair, split) for letter, group in groups.items()}
     if renaming:
         known = {letter: model.own[0].labels.types for letter, model in models.items()}
         check_renaming(renaming, {f"{letter} has": types for letter, types in known.items()})
@@ -87,13 +86,36 @@ def models_of(
     return models
 
 
-def _sources(paths: Sequence[str | Path]) -> list[Run | Path]:
-    """The runs, and the paths of plain files; one error names all runs that are not complete."""
-    if len(paths) < 2:
+def _groups(
+    paths: Sequence[str | Path], grouped: Mapping[str, Sequence[str | Path]]
+) -> dict[str, list[Run | Path]]:
+    """The runs and files of each model, by letter."""
+    if len(paths) + len(grouped) < 2:
         raise UserError(
             "a comparison is of two runs or more",
             fix="name the output directories of trainings, or files of predictions",
         )
+    sources = _sources(paths)
+    rest = [[source] for source in sources] if len(sources) == (1 if grouped else 2) else _by_recipe(sources)
+    if len(rest) + len(grouped) > len(string.ascii_uppercase):
+        number = len(rest) + len(grouped)
+        raise UserError(f"{number} models are too many to compare at once", fix="name 26 or fewer")
+    given = {letter: _sources(own) for letter, own in grouped.items()}
+    free = [letter for letter in string.ascii_uppercase if letter not in given]
+    groups = {**given, **dict(zip(free, rest, strict=False))}
+    letters = string.ascii_uppercase[: len(groups)]
+    for letter, own in given.items():
+        if letter not in letters:
+            fix = f"the letters of {len(groups)} models are {', '.join(letters)}"
+            raise UserError(f"'{letter}' names no model", where="--runs", fix=fix)
+        if len({type(source) for source in own}) > 1:
+            fix = "name the runs' predictions/test.jsonl"
+            raise UserError(f"runs and files are named for {letter}", where="--runs", fix=fix)
+    return {letter: groups[letter] for letter in sorted(groups)}
+
+
+def _sources(paths: Sequence[str | Path]) -> list[Run | Path]:
+    """The runs, and the paths of plain files; one error names all runs that are not complete."""
     sources = [_source(Path(path)) for path in paths]
     unfinished = [str(run.folder) for run in sources if isinstance(run, Run) and not run.complete]
     if len(unfinished) > 1:
@@ -147,16 +169,7 @@ def _same_but_for_seed(one: Recipe, other: Recipe) -> bool:
 def _read(sources: list[Run | Path], repair: Repair, split: str) -> ComparedModel:
     source = sources[0]
     if isinstance(source, Path):
-        predictions = read_file(source, repair=repair)
-        name = printable(source.name.removesuffix(".gz"))
-        return ComparedModel(
-            name=name.removesuffix(Path(name).suffix),
-            paths=[printable(source)],
-            runs=[None],
-            seeds=[None],
-            own=[predictions],
-            headline=[_headline_of_file(predictions, split)],
-        )
+        return _read_files([path for path in sources if isinstance(path, Path)], repair, split)
     runs = [run for run in sources if isinstance(run, Run)]
     results = [_results(run, split) for run in runs]
     own = [
@@ -172,6 +185,24 @@ def _read(sources: list[Run | Path], repair: Repair, split: str) -> ComparedMode
         seeds=[load_recipe(run.recipe).train.seed if run.recipe.exists() else None for run in runs],
         own=own,
         headline=[_headline(result) for result in results],
+    )
+
+
+def _read_files(files: list[Path], repair: Repair, split: str) -> ComparedModel:
+    """One model of plain files, each of another seed."""
+    own = [read_file(file, repair=repair) for file in files]
+    if len(own) > 1:
+        # A type that one seed never predicts is one of the model's all the same.
+        types = dict.fromkeys(name for each in own for name in each.labels.types)
+        own = [read_file(file, types=list(types), repair=repair) for file in files]
+    name = printable(files[0].name.removesuffix(".gz"))
+    return ComparedModel(
+        name=name.removesuffix(Path(name).suffix),
+        paths=[*map(printable, files)],
+        runs=[None] * len(files),
+        seeds=[None] * len(files),
+        own=own,
+        headline=[_headline_of_file(each, split) for each in own],
     )
 
 

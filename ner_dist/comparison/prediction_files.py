@@ -17,12 +17,13 @@ import numpy as np
 
 from ner_dist.comparison.predictions import Predictions
 from ner_dist.data.column_roles import word_column
+from ner_dist.data.conll import read_columns
 from ner_dist.data.corpus import check_words, rows_from_lists
 from ner_dist.data.file_text import read_text
 from ner_dist.data.json_text import json_lines
 from ner_dist.data.notation import OUT
 from ner_dist.data.prediction_lines import check_same_length, list_of, probabilities_of
-from ner_dist.data.readers import format_by_ending, read_columns
+from ner_dist.data.readers import format_by_ending
 from ner_dist.data.tags import read_tags
 from ner_dist.errors import UserError
 from ner_dist.files import printable

@@ -1,7 +1,8 @@
 """Requirements that a comparison is to meet, such as `B >= A - 0.005`.
 
 A requirement is about F1 on the same ground. It holds if the whole interval of the difference meets it: of
-the recipes where other seeds are known, else of the trained models.
+the recipes where other seeds are known, else of the trained models. Where the files' gold differs and decides
+which of the two models leads, it is not judged.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ner_dist.errors import UserError
 from ner_dist.formatting import joined, level, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ner_dist.comparison.claims import Uncertainty
 
@@ -60,7 +61,8 @@ class RequirementOutcome:
     """Whether a comparison meets a requirement."""
 
     required: str
-    holds: bool
+    holds: bool | None
+    """None where it is not judged: whose gold is right decides which model leads."""
     low: float
     """Lower bound of the interval of the difference that is required."""
     sentence: str
@@ -82,16 +84,33 @@ def check_models(requirements: Sequence[Requirement], models: Collection[str]) -
                 )
 
 
-def outcomes(requirements: Sequence[Requirement], uncertainty: Uncertainty) -> list[RequirementOutcome]:
-    """Compare each requirement with the interval of its difference."""
-    return [_outcome(each, uncertainty) for each in requirements]
+def outcomes(
+    requirements: Sequence[Requirement], uncertainty: Uncertainty, f1_by_gold: Sequence[Mapping[str, float]]
+) -> list[RequirementOutcome]:
+    """Compare each requirement with the interval of its difference.
+
+    Args:
+        requirements: what is required.
+        uncertainty: the differences of each two models.
+        f1_by_gold: F1 by model, by each gold that there is.
+    """
+    return [_outcome(each, uncertainty, f1_by_gold) for each in requirements]
 
 
-def _outcome(required: Requirement, uncertainty: Uncertainty) -> RequirementOutcome:
+def _outcome(
+    required: Requirement, uncertainty: Uncertainty, f1_by_gold: Sequence[Mapping[str, float]]
+) -> RequirementOutcome:
     pair = next(each for each in uncertainty.differences if {each.of, each.to} == {required.of, required.to})
     cell = pair.figures.micro.f1
     bounds = cell.decisive
     low = bounds.low if pair.of == required.of else -bounds.high
+    leads = {f1[required.of] > f1[required.to] for f1 in f1_by_gold if f1[required.of] != f1[required.to]}
+    if len(leads) > 1:
+        sentence = (
+            f"The requirement {required.text} is not judged: whose gold is right decides whether "
+            f"{required.of} or {required.to} leads."
+        )
+        return RequirementOutcome(required.text, None, low, sentence)
     holds = required.holds(low)
     models = "recipes" if cell.recipes else "trained models"
     by = f"by the {level(uncertainty.level)} interval of the {models}, F1 of {required.of} − {required.to}"

@@ -18,6 +18,7 @@ from ner_dist.comparison.error_analysis import ErrorAnalysis
 from ner_dist.comparison.left_out import AlignmentSummary
 from ner_dist.comparison.requirements import RequirementOutcome
 from ner_dist.comparison.scores import Scores
+from ner_dist.comparison.third_models import ThirdModel
 from ner_dist.comparison.trainings import TrainingInfo
 from ner_dist.evaluation.json_form import INLINE, INTERNAL, OPTIONAL, as_json, key
 
@@ -132,6 +133,8 @@ class Comparison:
     shared: SharedScores
     decomposition: dict[str, Decomposition]
     """By model, except the first: its gap to the first."""
+    third_models: list[ThirdModel]
+    """What parts the differences of further models to the first, in labels and training."""
     renaming: dict[str, str | None] | None = field(metadata=OPTIONAL | key("map"))
     """New names of types."""
     uncertainty: Uncertainty

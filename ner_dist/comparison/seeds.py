@@ -38,6 +38,8 @@ from ner_dist.comparison.claims import Power
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ner_dist.comparison.claims import SeedSpread
+
 PAIRS, INDEPENDENT = 2.0, 1.25
 """Weights of the p-values of F1 for runs of the same seeds."""
 FEWEST_PAIRS = 3
@@ -91,14 +93,16 @@ class RunFigures:
         own = self.covariance[:, runs, runs]
         return self._spread(between, n - 1, np.maximum(own.mean(axis=(1, 2)) - self._noise(own) / n, 0))
 
-    def difference(self, of: slice, to: slice, *, paired: bool, known: float | None = None) -> list[Spread]:
+    def difference(
+        self, of: slice, to: slice, *, paired: bool, known: SeedSpread | None = None
+    ) -> list[Spread]:
         """Spreads of the difference of two models' means, by each test that can be made.
 
         Args:
             of: runs of one model.
             to: runs of the other.
             paired: whether run i of one has the seed of run i of the other.
-            known: standard deviation between seeds, where the runs show none.
+            known: how F1 varies between seeds, where the runs do not show it.
 
         Returns:
             That of independent runs, and that of pairs if there are three; none if nothing is known of seeds.
@@ -114,7 +118,7 @@ class RunFigures:
             spreads.append(self._spread(of_pairs, len(one) - 1, added))
         return spreads
 
-    def power(self, of: slice, to: slice, *, known: float | None = None) -> Power | None:
+    def power(self, of: slice, to: slice, *, known: SeedSpread | None = None) -> Power | None:
         """How many independent runs of each model would show their difference of F1, or one of 0.01.
 
         The smaller of the two, and no less than 0.001. The variances are taken as they were found.
@@ -133,7 +137,7 @@ class RunFigures:
         return Power(gap, None)
 
     def _pooled(
-        self, of: slice, to: slice, known: float | None
+        self, of: slice, to: slice, known: SeedSpread | None
     ) -> tuple[np.ndarray, float, np.ndarray] | None:
         """Variance between runs of one model with its degrees of freedom, and what sentences add.
 
@@ -145,7 +149,10 @@ class RunFigures:
         weights[of], weights[to] = 1 / numbers[0], -1 / numbers[1]
         sentences = np.einsum("r,frs,s->f", weights, self.covariance, weights)
         if not degrees:
-            return None if known is None else (np.full(len(sentences), known**2), np.inf, sentences)
+            if known is None:
+                return None
+            freedom = np.inf if known.degrees is None else known.degrees
+            return np.full(len(sentences), known.sd**2), freedom, sentences
         squares, noise = np.zeros(len(sentences)), np.zeros(len(sentences))
         for runs, number in zip((of, to), numbers, strict=True):
             squares += self.figures[runs].var(axis=0) * number
@@ -170,7 +177,11 @@ class RunFigures:
 
 
 def tested(
-    difference: np.ndarray, spreads: Sequence[Spread], level: float
+    difference: np.ndarray,
+    spreads: Sequence[Spread],
+    level: float,
+    *,
+    by_pairs: slice = slice(F1, F1 + 1),
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Interval and p-value of a difference of recipes [F], from the spreads of each test.
 
@@ -178,6 +189,7 @@ def tested(
         difference: float64 [F]
         spreads: that of independent runs, and that of pairs if there are some.
         level: level of the interval.
+        by_pairs: the figures that are tested by pairs too, where there are some.
 
     Returns:
         low, high and p, float64 [F] each.
@@ -187,9 +199,11 @@ def tested(
     p = independent.p(difference)
     if len(spreads) > 1:
         weighted = list(zip(spreads, (INDEPENDENT, PAIRS), strict=True))
-        p[F1] = min(1.0, *(weight * each.p(difference)[F1] for each, weight in weighted))
-        bounds = [each.interval(difference, 1 - (1 - level) / weight)[:, F1] for each, weight in weighted]
-        low[F1], high[F1] = max(each[0] for each in bounds), min(each[1] for each in bounds)
+        smallest = np.min([weight * each.p(difference) for each, weight in weighted], axis=0)
+        bounds = [each.interval(difference, 1 - (1 - level) / weight) for each, weight in weighted]
+        p[by_pairs] = np.minimum(smallest, 1)[by_pairs]
+        low[by_pairs] = np.max([each[0] for each in bounds], axis=0)[by_pairs]
+        high[by_pairs] = np.min([each[1] for each in bounds], axis=0)[by_pairs]
     return low, high, p
 
 

@@ -7,8 +7,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from ner_dist.files import printable
-from ner_dist.recipe_file import differing_keys, flow, load_recipe
+from ner_dist.recipe_file import differing_keys, load_recipe
 from ner_dist.run.provenance import provenance_of
+from ner_dist.yaml_text import flow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,8 +37,8 @@ class TrainingInfo:
     """Values as YAML, by dotted key, of the settings in which the models' recipes differ."""
 
 
-def trainings(runs: Mapping[str, Sequence[Run | None]]) -> dict[str, TrainingInfo | None]:
-    """The training of each model; None for a plain file and for a run without a recipe.
+def recipes_of(runs: Mapping[str, Sequence[Run | None]]) -> dict[str, Recipe]:
+    """The recipe of each model; a plain file and a run without a recipe have none.
 
     Args:
         runs: by model: its runs, which differ in their seed only; None for a plain file.
@@ -45,11 +46,22 @@ def trainings(runs: Mapping[str, Sequence[Run | None]]) -> dict[str, TrainingInf
     Raises:
         UserError: a recipe cannot be read.
     """
-    recipes = {
+    return {
         model: load_recipe(own[0].recipe)
         for model, own in runs.items()
         if own[0] is not None and own[0].recipe.exists()
     }
+
+
+def trainings(
+    runs: Mapping[str, Sequence[Run | None]], recipes: Mapping[str, Recipe]
+) -> dict[str, TrainingInfo | None]:
+    """The training of each model; None for one without a recipe.
+
+    Args:
+        runs: as in `recipes_of`.
+        recipes: as from there.
+    """
     pairs = combinations(recipes.values(), 2)
     differing = sorted({key for pair in pairs for key in differing_keys(*pair)} - {*_SHOWN_ELSEWHERE})
     found: dict[str, TrainingInfo | None] = dict.fromkeys(runs)

@@ -46,6 +46,7 @@ from ner_dist.comparison.claims import (
     MacroF1,
     PairDifferences,
     Power,
+    SeedSpread,
     TrainedClaim,
     Uncertainty,
 )
@@ -71,7 +72,7 @@ def uncertainty(
     resamples: int = 10_000,
     level: float = 0.95,
     seed: int = 13,
-    seed_sd: float | None = None,
+    known: SeedSpread | None = None,
 ) -> Uncertainty:
     """Intervals of each model's figures; intervals and p-values of the differences of each two models.
 
@@ -81,7 +82,7 @@ def uncertainty(
         resamples: number of resamples of the bootstrap, and of the randomisation test of each pair.
         level: level of each single interval; differences are significant below p = 1 - level.
         seed: seed of the resampling.
-        seed_sd: standard deviation of F1 between seeds, for models with one run each.
+        known: how F1 varies between seeds, for models with one run each.
     """
     counted = UnitCounts.of(aligned)
     observed = counted.means(counted.observed)
@@ -104,11 +105,11 @@ def uncertainty(
             ),
             paired=same_seeds(aligned.seeds[aligned.models[of]], aligned.seeds[aligned.models[to]]),
             level=level,
-            seed_sd=seed_sd,
+            known=known,
         )
         for to, of in combinations(range(len(aligned.models)), 2)
     ]
-    cells = _corrected(tests, counted.names, level, only_f1=seed_sd is not None) if tests else []
+    cells = _corrected(tests, counted.names, level, only_f1=known is not None) if tests else []
     differences = [
         PairDifferences(*each.pair, _figures(counted.names, own), each.power)
         for each, own in zip(tests, cells, strict=True)
@@ -121,9 +122,10 @@ def uncertainty(
         drawn="documents" if aligned.draws_documents else "sentences",
         units=int(aligned.drawn.max(initial=-1)) + 1,
         seed=seed,
-        method=method(aligned, resamples=resamples, needed=needed, level=level, seed_sd=seed_sd),
+        method=method(aligned, resamples=resamples, needed=needed, level=level, known=known),
         models=models,
         differences=differences,
+        seed_spread=known,
     )
 
 
@@ -153,7 +155,7 @@ def _tests_of_pair(
     randomised: np.ndarray,
     paired: bool,
     level: float,
-    seed_sd: float | None,
+    known: SeedSpread | None,
 ) -> _PairTests:
     """Test the first model of a pair against the second.
 
@@ -165,11 +167,11 @@ def _tests_of_pair(
         randomised: the differences after swapping, float64 [n, F].
         paired: whether the models have the same seeds.
         level: level of the intervals.
-        seed_sd: as in `uncertainty`.
+        known: as in `uncertainty`.
     """
     of, to = (counted.runs[model] for model in pair)
     difference = runs.figures[of].mean(axis=0) - runs.figures[to].mean(axis=0)
-    spreads = runs.difference(of, to, paired=paired, known=seed_sd)
+    spreads = runs.difference(of, to, paired=paired, known=known)
     return _PairTests(
         pair,
         difference,
@@ -178,7 +180,7 @@ def _tests_of_pair(
         p_randomisation(difference, randomised),
         tested(difference, spreads, level) if spreads else None,
         counted.occurring(*pair),
-        runs.power(of, to, known=seed_sd),
+        runs.power(of, to, known=known),
     )
 
 

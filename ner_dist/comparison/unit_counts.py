@@ -87,7 +87,7 @@ class UnitCounts:
         drawn = aligned.drawn
         order = np.argsort(drawn, kind="stable")
         starts = np.unique(drawn[order], return_index=True)[1]
-        runs = [(model, run) for model in aligned.models for run in _by_seed(aligned, model)]
+        runs = [(model, run) for model in aligned.models for run in by_seed(aligned, model)]
 
         def by_unit(of_sentences: np.ndarray) -> np.ndarray:
             return np.add.reduceat(of_sentences[order], starts, axis=0)
@@ -159,7 +159,7 @@ class UnitCounts:
         return result
 
 
-def _by_seed(aligned: AlignedPredictions, model: str) -> list[int]:
+def by_seed(aligned: AlignedPredictions, model: str) -> list[int]:
     """The indices of a model's runs in the order of their seeds, so that equal seeds are paired."""
     seeds = aligned.seeds[model]
     return sorted(range(len(seeds)), key=lambda run: -1 if (seed := seeds[run]) is None else seed)

@@ -7,16 +7,18 @@ test finds no difference, the text says "no difference is shown": this does not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ner_dist.comparison.gap_text import gap_sentence
 from ner_dist.comparison.results import Headline, ModelInfo, SharedScores, Verdict
-from ner_dist.formatting import counted, joined, p_value, signed
+from ner_dist.formatting import counted, joined, level, p_value, signed
 
 if TYPE_CHECKING:
     from ner_dist.comparison.claims import Claim, Difference, PairDifferences, Uncertainty
     from ner_dist.comparison.decomposition import Decomposition
     from ner_dist.comparison.left_out import AlignmentSummary
+    from ner_dist.comparison.third_models import ThirdModel
     from ner_dist.evaluation.metrics import PrecisionRecallF1
 
 FEW = 30
@@ -33,6 +35,7 @@ class Findings:
     shared: SharedScores
     decomposition: dict[str, Decomposition]
     uncertainty: Uncertainty
+    third_models: list[ThirdModel] = field(default_factory=list)
 
     def support(self, name: str) -> int:
         """Number of gold entities of a type, the same for all models."""
@@ -45,11 +48,14 @@ class Findings:
     @property
     def leader_depends_on_gold(self) -> bool:
         """Whether one model leads by its gold, and another by that of another file."""
-        if self.alignment.disputed is None:
-            return False
-        leaders = {max(f1, key=f1.__getitem__) for f1 in self.alignment.disputed.f1.values()}
+        return len({max(f1, key=f1.__getitem__) for f1 in self.f1_by_gold}) > 1
+
+    @property
+    def f1_by_gold(self) -> list[dict[str, float]]:
+        """F1 by model: where the gold agrees, then by the gold of each model where some differs."""
         agreed = {model: scores.f1 for model, scores in self.shared.models.items()}
-        return len(leaders | {max(agreed, key=agreed.__getitem__)}) > 1
+        disputed = self.alignment.disputed
+        return [agreed] if disputed is None else [agreed, *disputed.f1.values()]
 
 
 def verdict(findings: Findings) -> Verdict:
@@ -60,7 +66,9 @@ def verdict(findings: Findings) -> Verdict:
         sentences += [_leads(findings, pairs[0]), *_chance(findings, pairs[0])]
     else:
         sentences += [_ranking(findings)]
-    sentences += [_gap(model, parts) for model, parts in findings.decomposition.items()]
+    types = {model: len(run.labels) for model, run in findings.runs.items()}
+    percent = level(findings.uncertainty.level)
+    sentences.append(gap_sentence(findings.decomposition, findings.third_models, types, percent=percent))
     if len(pairs) == 1:
         sentences += _settle(findings, pairs[0])
     lines = [line for pair in pairs for line in _lines(findings, pair)]
@@ -165,26 +173,6 @@ def _seeds_known(findings: Findings) -> bool:
     return all(pair.figures.micro.f1.recipes is not None for pair in pairs)
 
 
-def _gap(model: str, parts: Decomposition) -> str:
-    """Where the gap of the published figures comes from."""
-    other = parts.base
-    text = f"The published F1 of {model} and {other} differ by {signed(parts.gap)}: "
-    pieces = [f"{signed(parts.model)} between the models on the same ground"]
-    if round(parts.task, 4):
-        orders = parts.orders
-        sides = sorted((orders.labels_first.label_set, orders.sentences_first.label_set))
-        by_order = ""
-        if round(sides[1] - sides[0], 4):
-            by_order = f"; types {signed(sides[0])} to {signed(sides[1])}, by which is changed first"
-        pieces.append(
-            f"{signed(parts.task)} because the task is another (types {signed(parts.label_set)}, sentences "
-            f"{signed(parts.sentences)}{by_order})"
-        )
-    if round(parts.gold, 4):
-        pieces.append(f"{signed(parts.gold)} where the gold differs")
-    return f"{text}{joined(pieces)}."
-
-
 def _settle(findings: Findings, pair: PairDifferences) -> list[str]:
     """What would settle a question that is open."""
     cell, power = pair.figures.micro.f1, pair.power
@@ -201,6 +189,11 @@ def _settle(findings: Findings, pair: PairDifferences) -> list[str]:
 def _caveats(findings: Findings) -> list[str]:
     """Warnings against conclusions that the figures do not support."""
     caveats = [*findings.alignment.harder]
+    if findings.alignment.copies_unknown:
+        caveats.append(
+            "The files hold no words, so it cannot be known whether some sentences are copies of others; "
+            "then the intervals would be too narrow."
+        )
     if findings.uncertainty.drawn == "documents":
         caveats.append(f"{findings.uncertainty.units:,} documents were drawn, with all their sentences.")
     else:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.data.cells import SAMPLE
-from ner_dist.data.columns import Columns, attribute_of
+from ner_dist.data.columns import Columns, Remarks, attribute_of
 from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES, are_tags, is_outside, is_prefixed, type_in
 from ner_dist.errors import UserError
 
@@ -49,15 +49,16 @@ def without_ranges(columns: Columns) -> Columns:
     """Drop CoNLL-U's ranges (`3-4`), whose words follow, and its empty nodes (`3.1`)."""
     import pyarrow.compute as pc
 
-    number = _id_column(columns)
+    later = columns.first_line > 0
+    number = columns.numbered if later else _id_column(columns)
     if number is None:
         return columns
     ids = columns.cells.take(columns.at, number)
-    if not pc.all(pc.match_substring_regex(ids, _ID)).as_py():
+    if not later and not pc.all(pc.match_substring_regex(ids, _ID)).as_py():
         return columns
     skipped = pc.match_substring_regex(ids, _NO_WORD).to_numpy(zero_copy_only=False)
-    kept = columns.keep(~skipped)
-    if columns.names is None:
+    kept = replace(columns.keep(~skipped), numbered=number)
+    if columns.names is None and not later:
         called = any(suffix in (".conllu", ".conllup") for suffix in columns.path.suffixes)
         if not _is_numbering(kept, number) and not (called and columns.width == len(_CONLLU)):
             return columns
@@ -65,12 +66,11 @@ def without_ranges(columns: Columns) -> Columns:
             kept = replace(kept, names=(*_CONLLU, *("?" * (columns.width - len(_CONLLU)))))
     if skipped.any():
         ranges = int(pc.sum(pc.match_substring(ids, "-")).as_py())
-        log.info(
-            "%s: skipped ranges (3-4), keeping their words: %d; skipped empty nodes (3.1): %d",
-            columns.path,
-            ranges,
-            int(skipped.sum()) - ranges,
-        )
+        remarks = Remarks() if columns.remarks is None else columns.remarks
+        remarks.ranges += ranges
+        remarks.empty_nodes += int(skipped.sum()) - ranges
+        if columns.remarks is None:
+            remarks.log(columns.path)
     return kept
 
 

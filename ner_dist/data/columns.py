@@ -38,8 +38,49 @@ _MOST_COLUMNS = 1_000
 _GLOBAL_COLUMNS = re.compile(r"^#\s*global\.columns\s*=\s*(.+)$", flags=re.MULTILINE)
 
 
-def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) -> Columns:
-    """Cut a CoNLL file into columns.
+@dataclass
+class Remarks:
+    """What the log says of a file once all its pieces are read."""
+
+    comments: int = 0
+    first_comment: int = 0
+    """Its line, from 1."""
+    ranges: int = 0
+    """Ranges of CoNLL-U, whose words follow."""
+    empty_nodes: int = 0
+    trimmed: int = 0
+    """Words without the spaces around them."""
+    spaced: int = 0
+    """Words with a space in them."""
+    words: int = 0
+
+    def log(self, path: Path) -> None:
+        if self.comments:
+            skipped = counted(self.comments, "comment line")
+            log.info("%s: skipped %s, the first at line %d", path, skipped, self.first_comment)
+        if self.ranges or self.empty_nodes:
+            what = "%s: skipped ranges (3-4), keeping their words: %d; skipped empty nodes (3.1): %d"
+            log.info(what, path, self.ranges, self.empty_nodes)
+        if self.trimmed:
+            log.info("%s: stripped the spaces around %s", path, counted(self.trimmed, "word"))
+        if 2 * self.spaced > self.words:
+            log.warning(
+                "%s: %d of %d words contain a space; if white space separates the columns, "
+                "set data.separator=whitespace",
+                *(path, self.spaced, self.words),
+            )
+
+
+def cut(
+    text: str,
+    path: Path,
+    *,
+    separator: str | None = None,
+    tags: int = -1,
+    after: Columns | None = None,
+    remarks: Remarks | None = None,
+) -> Columns:
+    """Cut a CoNLL file, or a piece of one, into columns.
 
     Args:
         text: contents of the file.
@@ -47,6 +88,8 @@ def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) 
         separator: text between columns, or `tab` or `whitespace`; None means tabs if the lines contain tabs,
             and otherwise white space.
         tags: index of a tag column, which tells a word `#` from a comment; -1 is the last.
+        after: the piece before this one, which decides separator, number and names of the columns.
+        remarks: is told what the log is to say of the file; None logs it at once.
 
     Raises:
         UserError: a line has a different number of columns.
@@ -54,33 +97,43 @@ def cut(text: str, path: Path, *, separator: str | None = None, tags: int = -1) 
     import pyarrow.compute as pc
 
     text = with_unix_ends(text)
-    stated = _GLOBAL_COLUMNS.search(text) if "global.columns" in text else None
-    cells = Cells.cut(text, separator)
+    stated = _GLOBAL_COLUMNS.search(text) if after is None and "global.columns" in text else None
+    cells = Cells.cut(text, separator if after is None else after.cells.separator)
+    first_line = 0 if after is None else after.next_line
     documents = pc.starts_with(cells.lines, START).to_numpy(zero_copy_only=False)
     comments = find_comments(cells, documents, tags)
     at = np.flatnonzero(cells.filled & ~documents & ~comments)
+    own = Remarks() if remarks is None else remarks
     if comments.any():
-        skipped = counted(int(comments.sum()), "comment line")
-        log.info("%s: skipped %s, the first at line %d", path, skipped, int(np.argmax(comments)) + 1)
-    names = tuple(stated[1].split()) if stated else None
-    _check_widths(cells, at, path, named=len(names) if names else None)
-    if len(at) and cells.widths[at[0]] > _MOST_COLUMNS:
+        own.first_comment = own.first_comment or first_line + int(np.argmax(comments)) + 1
+        own.comments += int(comments.sum())
+    if remarks is None:
+        own.log(path)
+    names = tuple(stated[1].split()) if stated else None if after is None else after.names
+    _check_widths(cells, at, path, first_line, named=len(names) if stated and names else None, after=after)
+    if after is None and len(at) and cells.widths[at[0]] > _MOST_COLUMNS:
         what = f"{cells.widths[at[0]]:,} columns in {cells.quote(int(at[0]))}"
         fix = "write a line for every word, or set data.format if this is no CoNLL file"
         raise UserError(what, where=f"{path}:{at[0] + 1}", fix=fix)
-    header = _header(cells, int(at[0])) if len(at) else None
+    header = _header(cells, int(at[0])) if len(at) and after is None else None
     if header is not None:
         log.info("%s:%d: header: %s", path, at[0] + 1, ", ".join(header))
         names, at = names or header, at[1:]
     breaks = np.cumsum(~cells.filled | documents | starting_sentences(cells, comments))[at]
-    if header is not None and header[-1] == "MISC" and len(at):
+    if names is not None and names[-1] == "MISC" and (header or after) and len(at):
         # HIPE (https://hipe-eval.github.io) ends its sentences so, and has no empty lines.
         ends = pc.match_substring(cells.take(at, -1), "EndOfSentence").to_numpy(zero_copy_only=False)
         breaks[1:] += np.cumsum(ends)[:-1]
-    if len(at) > _NO_SENTENCE and breaks[0] == breaks[-1]:
+    if after is None and len(at) > _NO_SENTENCE and breaks[0] == breaks[-1]:
         what = "all %d words were read as one sentence; put an empty line after each sentence"
         log.warning(f"%s: {what}", path, len(at))
-    return Columns(path, cells, at, breaks, names, document_marks(cells.lines, documents, comments, path))
+    marks = document_marks(
+        *(cells.lines, documents, comments, path),
+        first_line=first_line,
+        before=None if after is None or after.marks is None else after.marks.last,
+    )
+    numbered = None if after is None else after.numbered
+    return Columns(path, cells, at, breaks, names, marks, first_line, numbered, remarks)
 
 
 @dataclass(frozen=True)
@@ -97,6 +150,17 @@ class Columns:
     """Names of the columns, if the file has them."""
     marks: DocumentMarks | None = None
     """Where documents begin, if the file says so."""
+    first_line: int = 0
+    """Number of lines of the file before this piece of it."""
+    numbered: int | None = None
+    """The column with the ids of words, if ranges and empty nodes are left out by them."""
+    remarks: Remarks | None = None
+    """Is told what the log is to say of the file; None logs it at once."""
+
+    @property
+    def next_line(self) -> int:
+        """Number of lines before the next piece, which begins behind a line end."""
+        return self.first_line + len(self.cells.lines) - 1
 
     @property
     def width(self) -> int:
@@ -165,8 +229,8 @@ class Columns:
             values=ids_from_text(values),
             offsets=self.offsets,
             file=str(self.path),
-            line_numbers=self.at[self.starts] + 1,
-            word_lines=self.at + 1,
+            line_numbers=self.at[self.starts] + self.first_line + 1,
+            word_lines=self.at + self.first_line + 1,
             read=len(self.starts),
             documents=self._documents(documents),
         )
@@ -190,7 +254,7 @@ class Columns:
             raise UserError(what, where=self.place(0), fix=fix)
 
     def place(self, word: int) -> str:
-        return f"{self.path}:{self.at[word] + 1}"
+        return f"{self.path}:{self.first_line + self.at[word] + 1}"
 
     def quote(self, word: int) -> str:
         return self.cells.quote(int(self.at[word]))
@@ -201,19 +265,14 @@ class Columns:
         return encoded.indices.to_numpy().astype(np.int64), tuple(encoded.dictionary.to_pylist())
 
     def _report_blanks(self, codes: np.ndarray, words: np.ndarray, vocabulary: tuple[str, ...]) -> None:
+        remarks = Remarks() if self.remarks is None else self.remarks
         trimmed = np.array([word != cell for word, cell in zip(words, vocabulary, strict=True)], dtype=bool)
-        if trimmed.any():
-            stripped = counted(int(trimmed[codes].sum()), "word")
-            log.info("%s: stripped the spaces around %s", self.path, stripped)
         several = np.array([" " in word for word in words], dtype=bool)
-        if several.any() and 2 * several[codes].sum() > len(codes):
-            log.warning(
-                "%s: %d of %d words contain a space; if white space separates the columns, "
-                "set data.separator=whitespace",
-                self.path,
-                several[codes].sum(),
-                len(codes),
-            )
+        remarks.trimmed += int(trimmed[codes].sum())
+        remarks.spaced += int(several[codes].sum())
+        remarks.words += len(codes)
+        if self.remarks is None:
+            remarks.log(self.path)
 
     def _check_lengths(self, codes: np.ndarray, words: np.ndarray) -> None:
         code = next((code for code, word in enumerate(words) if len(word) > LONGEST_WORD), None)
@@ -254,19 +313,23 @@ def _header(cells: Cells, line: int) -> tuple[str, ...] | None:
     return found if named and not any(map(is_tag, found)) else None
 
 
-def _check_widths(cells: Cells, at: np.ndarray, path: Path, *, named: int | None) -> None:
+def _check_widths(
+    cells: Cells, at: np.ndarray, path: Path, first_line: int, *, named: int | None, after: Columns | None
+) -> None:
     """Refuse a line whose number of columns differs from `# global.columns`, or from most lines."""
     if not len(at):
         return
     widths = cells.widths[at]
     counts = np.bincount(widths)
     # Of two widths that are as frequent, that of the first line.
-    usual = named or int(widths[0] if counts[widths[0]] == counts.max() else counts.argmax())
+    known = named or (after.width if after is not None else 0)
+    usual = known or int(widths[0] if counts[widths[0]] == counts.max() else counts.argmax())
     differ = np.flatnonzero(widths != usual)
     if not len(differ):
         return
     word = int(differ[0])
-    others = "named in global.columns" if named else f"in the {'lines before' if word else 'other lines'}"
+    before = word > 0 or first_line > 0
+    others = "named in global.columns" if named else f"in the {'lines before' if before else 'other lines'}"
     if cells.separator == "\t":
         fix = "fix the line: tabs separate the columns; if white space does, set data.separator=whitespace"
     elif cells.separator == WHITE_SPACE:
@@ -275,4 +338,4 @@ def _check_widths(cells: Cells, at: np.ndarray, path: Path, *, named: int | None
         fix = "fix the line, or set data.separator"
     columns = f"{widths[word]} column{'s' * int(widths[word] > 1)}"
     what = f"{columns} in {cells.quote(int(at[word]))}, {usual} {others}"
-    raise UserError(what, where=f"{path}:{at[word] + 1}", fix=fix)
+    raise UserError(what, where=f"{path}:{first_line + at[word] + 1}", fix=fix)

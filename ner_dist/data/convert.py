@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ner_dist.data import writers
-from ner_dist.data.corpus import Rows, label_ids
+from ner_dist.data.corpus import Rows
 from ner_dist.data.documents import Document, over_words
 from ner_dist.data.file_text import HEAD, ending_of, head_of, read_text
 from ner_dist.data.formats.form import Documents, JsonRows
 from ner_dist.data.json_text import json_lines
+from ner_dist.data.labelling import label_ids
 from ner_dist.data.notes import recorded, without_details
 from ner_dist.data.prediction_lines import is_predicted, is_tagged, predicted_document, tagged_document
 from ner_dist.data.readers import read_content
+from ner_dist.data.words import Range, TextRule
 from ner_dist.errors import UserError, writing
 from ner_dist.files import write_bytes
 from ner_dist.formatting import counted
@@ -140,6 +143,7 @@ def _write(
     says = f"{target}: {counted(len(documents.documents), 'document')}, {counted(spans, 'span')}"
     if kind in _SPANS_ONLY:
         _count_unlabelled(documents)
+        _count_other_words(documents)
     with writing(target):
         if kind in ("jsonl", "conll"):
             rows = documents.rows(data)
@@ -162,3 +166,20 @@ def _count_unlabelled(documents: Documents) -> None:
     if count:
         says = "%s: %s without a label cannot be told from O in this format; jsonl, conll and spacy can"
         log.warning(says, documents.file, counted(count, "word"))
+
+
+def _count_other_words(documents: Documents) -> None:
+    """Warn about texts that will be cut into other words than those of the source."""
+    given = [
+        (document.text, document.words) for document in documents.documents if document.words is not None
+    ]
+    others = sum(not _is_cut_so(TextRule(), text, words) for text, words in given)
+    if others:
+        blanks = all(_is_cut_so(TextRule(words="whitespace"), text, words) for text, words in given)
+        fix = "read it with data.words=whitespace" if blanks else "jsonl, conll and spacy keep the words"
+        says = "%s: the words are not written in this format, and %s would be cut otherwise; %s"
+        log.warning(says, documents.file, counted(others, "text"), fix)
+
+
+def _is_cut_so(rule: TextRule, text: str, words: Iterable[Range]) -> bool:
+    return rule.word_ranges(text) == list(words)

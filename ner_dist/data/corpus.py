@@ -1,4 +1,4 @@
-"""The rows of one file, the splits of a corpus, and the conversion of tags to label ids.
+"""The rows of one file, as read, and the splits of a corpus.
 
 Words are stored by sentence, tags in one flat array with offsets. So millions of words are checked, mapped
 and counted as whole columns; no Python loop runs over words.
@@ -8,36 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, compress, islice
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ner_dist.data.tags import Tags, read_tags, spell_labels
-from ner_dist.data.unlabelled import NO_CODE, without_no_label
+from ner_dist.blocks import blocks_of
+from ner_dist.data.places import Places
+from ner_dist.data.sentences import PART, Sentences
+from ner_dist.data.unlabelled import without_no_label
 from ner_dist.errors import UserError
-from ner_dist.labels import MULTINERD_TYPES, LabelSet
 
 if TYPE_CHECKING:
     from ner_dist.data.annotation import AnnotatedSource
-    from ner_dist.recipe import Data
-
-log = logging.getLogger(__name__)
-
+    from ner_dist.labels import LabelSet
 
 LONGEST_WORD = 1_000_000
 """Characters of a word; a tokenizer takes some hundred bytes of memory for each."""
 _CUT = "see whether the words are in another column, or cut it into words"
 # Python refuses to read numbers of thousands of digits.
 _DIGITS = 20
-_MOST_TYPES = (np.iinfo(np.int16).max - 1) // 2
-"""Entity types whose labels, two for each and O, have ids in int16."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +48,13 @@ class Repeats:
 class Split:
     """One split of a corpus."""
 
-    tokens: list[list[str]]
-    """The words of every sentence."""
+    tokens: Sequence[list[str]]
+    """The words of every sentence; `Sentences`, but for some that are made in memory."""
     tags: np.ndarray
     """int16 [W]: label id of every word, sentence after sentence; `labels.UNLABELLED` where there is none."""
     offsets: np.ndarray
     """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
-    origin: list[str] | None = None
+    origin: Sequence[str] | None = None
     """Location of every sentence: `file:line`."""
     repeats: Repeats | None = None
     """What was dropped from a held-out split, if anything was."""
@@ -88,10 +82,10 @@ class Split:
         lengths = np.diff(self.offsets)
         words = np.repeat(chosen, lengths)
         return Split(
-            tokens=list(compress(self.tokens, chosen)),
+            tokens=Sentences.of(self.tokens).keep(chosen),
             tags=self.tags[words],
             offsets=offsets_of(lengths[chosen]),
-            origin=None if self.origin is None else list(compress(self.origin, chosen)),
+            origin=None if self.origin is None else Places.of(self.origin).keep(chosen),
             documents=None if self.documents is None else list(compress(self.documents, chosen)),
             chars=None if self.chars is None else self.chars[words],
             source=None if self.source is None else self.source[chosen],
@@ -118,20 +112,20 @@ class Corpus:
 class Rows:
     """The sentences of one file, in its order, after the language filter."""
 
-    tokens: list[list[str]]
+    tokens: Sequence[list[str]]
     tags: np.ndarray
-    """int64 [W]: index into `values` of every word's tag; -1 for a word without a label."""
+    """int [W]: index into `values` of every word's tag; -1 for a word without a label."""
     values: tuple[str, ...] | tuple[int, ...]
     """The distinct tags as the file writes them: all text (`B-PER`) or all ids."""
     offsets: np.ndarray
     """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
     file: str
     line_numbers: np.ndarray
-    """int64 [N]: line or row of every sentence (its first word's line in CoNLL files), from 1."""
+    """int [N]: line or row of every sentence (its first word's line in CoNLL files), from 1."""
     place_prefix: str = ""
     """Prefix of `line_numbers` in messages: empty for lines, `row ` for rows."""
     word_lines: np.ndarray | None = None
-    """int64 [W]: line of every word, from 1, in formats with one word per line."""
+    """int [W]: line of every word, from 1, in formats with one word per line."""
     names: tuple[str, ...] | None = None
     """The tag of each id, if the file states it."""
     read: int = 0
@@ -145,9 +139,10 @@ class Rows:
     left_out: Counter[str] = field(default_factory=Counter)
     """Number of annotations that are not read, by kind, in formats with many files."""
 
-    def origin(self) -> list[str]:
+    def origin(self) -> Places:
         """`file:line` or `file:row N` of every sentence."""
-        return [f"{self.file}:{self.place_prefix}{number}" for number in self.line_numbers.tolist()]
+        prefix = np.zeros(len(self.line_numbers), dtype=np.int32)
+        return Places([f"{self.file}:{self.place_prefix}"], prefix, self.line_numbers)
 
     def place_of_tag(self, code: int) -> str:
         """Location of the first tag `values[code]`."""
@@ -269,127 +264,23 @@ def missing_column(column: str, key: str, there: Iterable[str], where: str) -> U
     )
 
 
-def labelled(
-    rows: dict[str, list[Rows]], data: Data
-) -> tuple[LabelSet, dict[str, Split], dict[str, int | str]]:
-    """The label set of a data set, its splits, and counts about its tags.
-
-    The counts, as `<split>_<name>`: `scheme` (of all its files), `stray_i`
-    entities that begin with an I- where the scheme has B-, `stray_i_words` in them; `words_without_label` if
-    there are any.
-
-    Args:
-        rows: by split, the rows of its files.
-        data: label names, and the treatment of stray I- tags.
-
-    Raises:
-        UserError: a tag cannot be understood or is none of `data.label_names`, or ids have no names.
-    """
-    labels, flat = label_ids([part for parts in rows.values() for part in parts], data)
-    if len(labels.types) > _MOST_TYPES:
-        where = next(part.file for parts in rows.values() for part in parts)
-        what = f"{len(labels.types):,} entity types, and {_MOST_TYPES:,} at most can be told apart"
-        raise UserError(what, where=where, fix="see whether data.tags_column is the column of tags")
-    left, splits, counts = iter(flat), {}, dict[str, int | str]()
-    for name, parts in rows.items():
-        tags = list(islice(left, len(parts)))
-        splits[name] = to_split(parts, tags, labels)
-        counts[f"{name}_scheme"] = ", ".join(dict.fromkeys(part.scheme for part in tags))
-        counts[f"{name}_stray_i"] = sum(part.stray for part in tags)
-        counts[f"{name}_stray_i_words"] = sum(part.stray_words for part in tags)
-        if unlabelled := sum(int((part.tags == NO_CODE).sum()) for part in parts):
-            counts[f"{name}_words_without_label"] = unlabelled
-    return labels, splits, counts
-
-
-def label_ids(rows: list[Rows], data: Data) -> tuple[LabelSet, list[Tags]]:
-    """The label set of the rows of all splits, and their tags in IOB2.
-
-    Ids are named by `data.label_names`, else by the data itself, else, for a path called MultiNERD, by
-    MultiNERD's order. Without ids, types come in MultiNERD's order if they are all MultiNERD's, else sorted.
-
-    Raises:
-        UserError: a tag cannot be understood or is none of `data.label_names`, or ids have no names.
-    """
-    numbered = [part for part in rows if part.values and isinstance(part.values[0], int)]
-    written = [part for part in rows if part.values and isinstance(part.values[0], str)]
-    if numbered and written:
-        raise UserError(f"tags are ids here but text in {written[0].file}", where=numbered[0].file)
-    if numbered or data.label_names is not None:
-        names, where = _names_of_ids(numbered, data)
-        spelt = spell_labels(names, where=where)
-        rows = [replace(part, values=_ids_of(part, names), names=names) for part in rows]
-        tags = read_tags(rows, stated=names, where=where, repair=data.repair)
-        if spelt.as_written:
-            return LabelSet.from_tags(names, where=where), tags
-        return LabelSet.from_types(spelt.names), tags
-    tags = read_tags(rows, repair=data.repair)
-    types = {name for part in tags for name in part.names}
-    known = types <= set(MULTINERD_TYPES)
-    ordered = [name for name in MULTINERD_TYPES if name in types] if known else sorted(types)
-    return LabelSet.from_types(ordered), tags
-
-
-def _ids_of(part: Rows, names: tuple[str, ...]) -> tuple[int, ...]:
-    """Map the distinct tags of a file to indices into all tag names."""
-    place = {name.strip(): index for index, name in enumerate(names)}
-    ids = []
-    for code, value in enumerate(part.values):
-        if isinstance(value, int):
-            index, what = value, f"tag id {value} is not in the range 0 to {len(names) - 1}"
-        else:
-            index = place.get(str(value).strip(), -1)
-            what = f"tag `{value!s:.60}` is not among the {len(names)} tags of data.label_names"
-        if not 0 <= index < len(names):
-            raise UserError(what, where=part.place_of_tag(code), fix="fix the tag or data.label_names")
-        ids.append(index)
-    return tuple(ids)
-
-
-def _names_of_ids(rows: list[Rows], data: Data) -> tuple[tuple[str, ...], str]:
-    if data.label_names is not None:
-        return tuple(data.label_names), "data.label_names"
-    stated = {part.names: part.file for part in rows if part.names is not None}
-    if len(stated) > 1:
-        first, second = list(stated.values())[:2]
-        raise UserError(f"tag ids have different names in {first}", where=second, fix="set data.label_names")
-    if stated:
-        return next(iter(stated.items()))
-    if "multinerd" in PurePath(data.path).name.lower():
-        return LabelSet.from_types(MULTINERD_TYPES).tags, rows[0].file
-    raise UserError(
-        "tags are numbers without names",
-        where=rows[0].place(0),
-        fix="set data.label_names to the tag of each id, from 0",
-    )
-
-
-def to_split(rows: list[Rows], tags: list[Tags], labels: LabelSet) -> Split:
-    """Join the rows of a split's files, in order, with their tags.
-
-    Documents, and offsets in their texts, are kept if every file has them.
-    """
-    lengths = np.concatenate([np.diff(part.offsets) for part in rows])
-    documents = [part.documents for part in rows if part.documents is not None]
-    chars = [part.chars for part in rows if part.chars is not None]
-    if documents and len(documents) < len(rows):
-        without = next(part.file for part in rows if part.documents is None)
-        log.info("%s does not name documents, other files do: documents are not kept", without)
-    return Split(
-        tokens=list(chain.from_iterable(part.tokens for part in rows)),
-        tags=np.concatenate([part.ids(labels) for part in tags]),
-        offsets=offsets_of(lengths),
-        origin=list(chain.from_iterable(part.origin() for part in rows)),
-        documents=list(chain.from_iterable(documents)) if len(documents) == len(rows) else None,
-        chars=np.concatenate(chars) if len(chars) == len(rows) else None,
-    )
-
-
 def fingerprint(splits: dict[str, Split], labels: LabelSet) -> str:
     """Hexadecimal sha256 of the splits' names, words and tags, and of the label set."""
     digest = hashlib.sha256(json.dumps(labels.tags).encode())
     for name in sorted(splits):
         digest.update(name.encode())
-        digest.update(json.dumps(splits[name].tokens).encode())
-        digest.update(splits[name].tags.astype("<i2").tobytes())
+        for text in _as_json(splits[name].tokens):
+            digest.update(text.encode())
+        for block in blocks_of(len(splits[name].tags)):
+            digest.update(splits[name].tags[block].astype("<i2").tobytes())
     return digest.hexdigest()
+
+
+def _as_json(sentences: Iterable[list[str]]) -> Iterator[str]:
+    """The text of `json.dumps(sentences)`, in pieces."""
+    left, before = iter(sentences), ""
+    yield "["
+    while some := list(islice(left, PART)):
+        yield before + json.dumps(some)[1:-1]
+        before = ", "
+    yield "]"

@@ -33,15 +33,29 @@ class DocumentMarks:
     lines: np.ndarray
     """int64 [D]: rising, from 0."""
     ids: list[str]
+    before: str | None = None
+    """What the document before the first mark is called, if the file has said it."""
+
+    @property
+    def last(self) -> str | None:
+        """What the last document is called."""
+        return self.ids[-1] if self.ids else self.before
 
     def of(self, lines: np.ndarray, path: Path) -> list[str]:
         """The document of every line; one of its own for what stands before the first mark."""
         mark = np.searchsorted(self.lines, lines, side="right") - 1
-        return [self.ids[at] if at >= 0 else f"{path.name}:1" for at in mark.tolist()]
+        before = self.before or f"{path.name}:1"
+        return [self.ids[at] if at >= 0 else before for at in mark.tolist()]
 
 
 def document_marks(
-    lines: pa.Array, starts: np.ndarray, comments: np.ndarray, path: Path
+    lines: pa.Array,
+    starts: np.ndarray,
+    comments: np.ndarray,
+    path: Path,
+    *,
+    first_line: int = 0,
+    before: str | None = None,
 ) -> DocumentMarks | None:
     """Find the marks of documents; None if there are none.
 
@@ -50,6 +64,8 @@ def document_marks(
         starts: bool [lines], those with `-DOCSTART-`.
         comments: bool [lines].
         path: the file. Only its name is used, so that ids are the same wherever the data lies.
+        first_line: number of lines of the file before these.
+        before: what the document of the lines before is called.
     """
     import pyarrow.compute as pc
 
@@ -58,9 +74,11 @@ def document_marks(
     found: dict[int, str] = {}
     for line in said[telling.astype(bool)].tolist():
         if match := _COMMENT.fullmatch(lines[line].as_py()):
-            found[line] = match["id"] or match["name"] or f"{path.name}:{line + 1}"
+            found[line] = match["id"] or match["name"] or f"{path.name}:{first_line + line + 1}"
     for line in np.flatnonzero(starts).tolist():
         match = _NAMED_START.fullmatch(lines[line].as_py())
-        found[line] = match["id"] if match else f"{path.name}:{line + 1}"
+        found[line] = match["id"] if match else f"{path.name}:{first_line + line + 1}"
     marks = sorted(found)
-    return DocumentMarks(np.array(marks, dtype=np.int64), [found[line] for line in marks]) if marks else None
+    if not marks and before is None:
+        return None
+    return DocumentMarks(np.array(marks, dtype=np.int64), [found[line] for line in marks], before)

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ner_dist.blocks import sentence_blocks
 from ner_dist.data.corpus import Repeats
+from ner_dist.data.sentences import Sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from ner_dist.data.corpus import Split
     from ner_dist.recipe import Data
@@ -38,31 +40,48 @@ def first_occurrence(split: Split) -> np.ndarray:
 
     Each of several sources annotates a sentence in its own way, so that only those of one are the same.
     """
-    first: dict[Hashable, int] = {}
-    keys: Iterable[Hashable] = map(sentence_key, split.tokens)
-    if split.source is not None:
-        keys = zip(split.source.tolist(), keys, strict=True)
-    found = (first.setdefault(key, index) for index, key in enumerate(keys))
-    return np.fromiter(found, np.int64, count=len(split))
+    return _first_equal(Sentences.of(split.tokens).keys(), split.source)
+
+
+def _first_equal(keys: np.ndarray, source: np.ndarray | None = None) -> np.ndarray:
+    """For each key, uint64 [N, 2], the first equal one of its source, int [N]; int64 [N]."""
+    columns = [keys[:, 0], keys[:, 1], *([] if source is None else [source])]
+    order = np.lexsort(columns)  # stable: the first of equal ones stays the first
+    new = np.ones(len(keys), dtype=bool)
+    new[1:] = np.any([column[order[1:]] != column[order[:-1]] for column in columns], axis=0)
+    first = np.empty(len(keys), dtype=np.int64)
+    first[order] = order[np.maximum.accumulate(np.where(new, np.arange(len(keys)), 0))]
+    return first
 
 
 def with_other_tags(split: Split, first: np.ndarray) -> int:
     """Number of repeats whose tags differ from those of the first occurrence."""
     repeats = np.flatnonzero(first != np.arange(len(first)))
+    ends = np.cumsum(np.append(0, np.diff(split.offsets)[repeats]))
+    return sum(
+        _number_with_other_tags(split, repeats[some], first[repeats[some]])
+        for some, _ in sentence_blocks(ends)
+    )
+
+
+def _number_with_other_tags(split: Split, repeats: np.ndarray, first: np.ndarray) -> int:
+    """How many of some repeats have other tags than the sentence of the same words that each is given."""
     lengths = np.diff(split.offsets)[repeats]
     begins = np.cumsum(lengths) - lengths
     within = np.arange(int(lengths.sum())) - np.repeat(begins, lengths)
     differs = (
         split.tags[within + np.repeat(split.offsets[repeats], lengths)]
-        != split.tags[within + np.repeat(split.offsets[first[repeats]], lengths)]
+        != split.tags[within + np.repeat(split.offsets[first], lengths)]
     )
     return len(np.unique(np.repeat(repeats, lengths)[differs]))
 
 
 def shared(split: Split, *others: Split) -> np.ndarray:
     """Mask of the sentences of `split` that also occur in one of the others, bool [N]."""
-    seen = {key for other in others for key in map(sentence_key, other.tokens)}
-    return np.fromiter((key in seen for key in map(sentence_key, split.tokens)), bool, count=len(split))
+    keys = [Sentences.of(each.tokens).keys() for each in (*others, split)]
+    first = _first_equal(np.concatenate(keys))
+    behind = len(first) - len(split)
+    return first[behind:] < behind
 
 
 def clean(splits: dict[str, Split], data: Data, *, counts: dict[str, int]) -> dict[str, Split]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ner_dist.blocks import blocks_of, sentence_blocks
+from ner_dist.data.sentences import PART
 from ner_dist.errors import UserError
 from ner_dist.model.tokenizer import padding_id, special_tokens
 from ner_dist.runtime.progress import progress
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
     from ner_dist.data.corpus import Split
     from ner_dist.model.tokenizer import WordTokenizer
-
-# Sentences that the tokenizer's threads are given at a time; bounds the memory for its own objects.
-_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
@@ -49,28 +48,56 @@ class Encoded:
 
     def words_per_example(self, chosen: np.ndarray | None = None) -> np.ndarray:
         """Words that each example owns, or the `chosen` ones (bool [W]) among them, int32 [E]."""
-        owned = self.word_index >= 0
-        if chosen is not None:
-            owned &= chosen[self.word_index]
-        before = np.concatenate([[0], np.cumsum(owned)])
-        result: np.ndarray = np.diff(before[self.example_offsets]).astype(np.int32)
-        return result
+        found = np.empty(len(self.example_offsets) - 1, dtype=np.int32)
+        for examples, places in sentence_blocks(self.example_offsets):
+            words = self.word_index[places]
+            owned = words >= 0
+            if chosen is not None:
+                owned &= chosen[words]
+            before = np.concatenate([[0], np.cumsum(owned)])
+            ends = self.example_offsets[examples.start : examples.stop + 1] - places.start
+            found[examples] = np.diff(before[ends])
+        return found
 
     def without_subwords(self, n_words: int) -> np.ndarray:
         """Words that no example owns, among the split's `n_words`; ascending, int64 [n]."""
         missing = np.ones(n_words, dtype=bool)
-        missing[self.word_index[self.word_index >= 0]] = False
+        for block in blocks_of(len(self.word_index)):
+            words = self.word_index[block]
+            missing[words[words >= 0]] = False
         return np.flatnonzero(missing)
 
 
 def encode(split: Split, tokenizer: WordTokenizer, *, max_length: int, overlap: int) -> Encoded:
-    """Cut a split into examples.
+    """Cut a split into examples; the arguments are those of `encode_parts`."""
+    empty = np.empty(0, np.int32)
+    parts = [Encoded(empty, np.zeros(1, np.int64), empty, empty)]
+    parts += encode_parts(split, tokenizer, max_length=max_length, overlap=overlap)
+    lengths = np.concatenate([np.diff(part.example_offsets) for part in parts])
+    return Encoded(
+        input_ids=np.concatenate([part.input_ids for part in parts]),
+        example_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        word_index=np.concatenate([part.word_index for part in parts]),
+        sentence=np.concatenate([part.sentence for part in parts]),
+    )
+
+
+def encode_parts(
+    split: Split, tokenizer: WordTokenizer, *, max_length: int, overlap: int, first: int = 0
+) -> Iterator[Encoded]:
+    """Cut a split into examples, some thousand sentences at a time.
 
     Args:
         split: the words.
         tokenizer: a fast tokenizer.
         max_length: longest example in subwords, special tokens included.
         overlap: subwords that neighbouring windows share, at most.
+        first: the sentence to begin with, a multiple of `PART`.
+
+    Yields:
+        The examples of the next `PART` sentences, which bounds the memory for the tokenizer's own objects.
+        Words and sentences are counted from the beginning of the split, `example_offsets` from that of the
+        part.
 
     Raises:
         UserError: max_length leaves no room for words.
@@ -79,24 +106,18 @@ def encode(split: Split, tokenizer: WordTokenizer, *, max_length: int, overlap: 
     room = max_length - len(prefix) - len(suffix)
     if room < 1:
         raise UserError(f"{max_length} subwords leave no room for words", where="data.max_length")
-    ids: list[np.ndarray] = [np.empty(0, np.int32)]
-    words: list[np.ndarray] = [np.empty(0, np.int32)]
-    lengths: list[np.ndarray] = [np.empty(0, np.int64)]
-    sentences: list[np.ndarray] = [np.empty(0, np.int32)]
-    for subwords in _tokenise(split, tokenizer):
+    for subwords in _tokenise(split, tokenizer, first):
         subwords = _shorten_words(subwords, room)
         if not prefix and not suffix:
             subwords = _fill_empty(subwords, padding_id(tokenizer))
         windows = _windows(subwords, room=room, overlap=overlap)
-        for parts, part in zip((ids, words, lengths), _write(subwords, windows, prefix, suffix), strict=True):
-            parts.append(part)
-        sentences.append((windows.sentence + subwords.first_sentence).astype(np.int32))
-    return Encoded(
-        input_ids=np.concatenate(ids),
-        example_offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
-        word_index=np.concatenate(words),
-        sentence=np.concatenate(sentences),
-    )
+        ids, words, lengths = _write(subwords, windows, prefix, suffix)
+        yield Encoded(
+            input_ids=ids,
+            example_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            word_index=words,
+            sentence=(windows.sentence + subwords.first_sentence).astype(np.int32),
+        )
 
 
 class _Subwords(NamedTuple):
@@ -123,10 +144,10 @@ class _Windows(NamedTuple):
     owned_end: np.ndarray
 
 
-def _tokenise(split: Split, tokenizer: WordTokenizer) -> Iterator[_Subwords]:
+def _tokenise(split: Split, tokenizer: WordTokenizer, start: int) -> Iterator[_Subwords]:
     with progress("tokenising", len(split.tokens)) as show:
-        for first in range(0, len(split.tokens), _CHUNK):
-            chunk = split.tokens[first : first + _CHUNK]
+        for first in range(start, len(split.tokens), PART):
+            chunk = list(split.tokens[first : first + PART])
             # Its own threads do the work; the tokenizer of transformers would add Python to every sentence.
             encodings = tokenizer.backend_tokenizer.encode_batch(
                 chunk, is_pretokenized=True, add_special_tokens=False

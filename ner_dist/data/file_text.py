@@ -26,6 +26,8 @@ HEAD = 1 << 16
 GZIP_MAGIC = b"\x1f\x8b"
 GIGABYTE = 10**9
 _PIECE = 1 << 20
+_PART = 1 << 24
+"""Bytes of a text that are read as one piece, at least."""
 
 
 def ending_of(path: Path) -> str:
@@ -192,14 +194,58 @@ def read_text(path: Path, data: Data | None = None, *, lines: bool = True) -> st
     Raises:
         UserError: it cannot be read, is not UTF-8, is too large, or has a known format that is not supported.
     """
-    raw = read_bytes(path, data, lines=lines)
+    return _decoded(read_bytes(path, data, lines=lines), path, 1, first=True)
+
+
+def text_pieces(path: Path, data: Data | None = None, *, ends: tuple[bytes, ...] = (b"\n",)) -> Iterator[str]:
+    """Read a text file, gzipped or not, in pieces of some megabytes.
+
+    Args:
+        path: the file.
+        data: as in `read_text`.
+        ends: what a piece may end with, such as an empty line; a file without any is one piece.
+
+    Yields:
+        At least one text; together they are the file.
+
+    Raises:
+        UserError: as `read_text`; pieces before the one with the fault have been yielded then.
+    """
+    most = most_bytes(data)
+    check_size(path, data)
+    raw, size, line, first = bytearray(), 0, 1, True
+    for block in _pieces(path):
+        raw += block
+        size += len(block)
+        if size > most:
+            raise too_large("the file holds", path, data)
+        if len(raw) - 1 - max(raw.rfind(b"\n"), raw.rfind(b"\r")) > most // LINE_SHARE:
+            number = line + raw.count(b"\n")
+            raise too_large("the line holds", f"{path}:{number}", data, share=LINE_SHARE)
+        end = max(raw.rfind(each) + len(each) for each in ends) if len(raw) >= _PART else -1
+        if end > max(map(len, ends)):
+            yield _decoded(raw[:end], path, line, first=first)
+            line += raw.count(b"\n", 0, end)
+            del raw[:end]
+            first = False
+    if raw or first:
+        yield _decoded(raw, path, line, first=first)
+
+
+def _decoded(raw: bytearray, path: Path, line: int, *, first: bool) -> str:
+    """A piece of a file as text, which begins with a line of that number.
+
+    Raises:
+        UserError: it is not UTF-8, or the file has a known format that is not supported.
+    """
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig" if first else "utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        number = line + raw.count(b"\n", 0, error.start)
         what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
-        raise UserError(what, where=f"{path}:{line}", fix=_as_utf8(raw)) from None
-    check_text(path, text[:HEAD])
+        raise UserError(what, where=f"{path}:{number}", fix=_as_utf8(raw)) from None
+    if first:
+        check_text(path, text[:HEAD])
     return text
 
 

@@ -34,7 +34,9 @@ def open_hub(data: Data) -> Mapping[str, Any]:
     if not datasets.config.HF_HUB_OFFLINE:
         _check_hub(data)
     try:
-        found: Any = datasets.load_dataset(data.path, data.name, revision=data.revision)
+        found: Any = datasets.load_dataset(
+            data.path, data.name, revision=data.revision, trust_remote_code=False
+        )
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         if isinstance(error, ConnectionError):
             raise _unreachable(data, error) from None

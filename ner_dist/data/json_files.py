@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ner_dist.data.cells import with_unix_ends
 from ner_dist.data.corpus import Rows, missing_column, rows_from_lists
-from ner_dist.data.file_text import read_text
+from ner_dist.data.file_text import read_text, text_pieces
 from ner_dist.data.formats.cell_text import with_lists
 from ner_dist.data.formats.form import Content, JsonRows
 from ner_dist.data.formats.pandas_json import rows_of
 from ner_dist.data.formats.recognise import json_format
+from ner_dist.data.gathered import gathered
 from ner_dist.data.json_text import NotJson, json_lines, parse
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Data
 
+_GROUP = 50_000
+"""Rows that become words and tags at a time."""
 _FIRST_ROWS = 1000
 """Number of rows from which a format is recognised."""
 
@@ -30,7 +34,15 @@ def read_jsonl(path: Path, data: Data) -> Content:
     Raises:
         UserError: a line is no JSON, or has neither words and tags nor a known format.
     """
-    return content_of_rows(json_lines(read_text(path, data), path), data, file=str(path))
+    return content_of_rows(_lines(path, data), data, file=str(path))
+
+
+def _lines(path: Path, data: Data) -> Iterator[tuple[int, Any]]:
+    """The value of each line of a file, with its number; some megabytes are in memory at a time."""
+    first = 1
+    for text in text_pieces(path, data):
+        yield from json_lines(text, path, first=first)
+        first += with_unix_ends(text).count("\n")
 
 
 def read_json(path: Path, data: Data) -> Content:
@@ -81,7 +93,14 @@ def content_of_rows(
             if isinstance(content, Rows):
                 content.read += languages.total() - languages[str(data.language)]
             return content
-    return _from_objects(chain(first, left), data, file=file, place_prefix=place_prefix)
+    numbered = chain(first, left)
+    groups = iter(lambda: list(islice(numbered, _GROUP)), [])
+    first_group = next(groups, [])
+    pieces = (
+        _from_objects(group, data, file=file, place_prefix=place_prefix)
+        for group in chain([first_group], groups)
+    )
+    return gathered(pieces, data)
 
 
 def _in_language(

@@ -84,14 +84,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 
 
-def json_lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """The JSON value of each line that is not blank, with its line number.
+def json_lines(text: str, path: Path, *, first: int = 1) -> Iterator[tuple[int, Any]]:
+    """The JSON value of each line that is not blank, with its line number, of which the first is `first`.
 
     Raises:
         UserError: a line is no JSON.
     """
     # Not splitlines: JSON text may hold U+2028 and the like, which are no ends of lines here.
-    for number, line in enumerate(with_unix_ends(text).split("\n"), start=1):
+    for number, line in enumerate(with_unix_ends(text).split("\n"), start=first):
         if line and not line.isspace():
             try:
                 yield number, parse(line)

@@ -12,7 +12,7 @@ from ner_dist.labels import UNLABELLED, look_up
 
 if TYPE_CHECKING:
     from ner_dist.data.encoding import Encoded
-    from ner_dist.data.prepare import Prepared, PreparedSplit
+    from ner_dist.data.prepared import Prepared, PreparedSplit
     from ner_dist.labels import LabelSet
 
 

@@ -16,7 +16,9 @@ from ner_dist.data.annotation import AnnotatedSource
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.notation import alike
 from ner_dist.data.one_source import Read, read_source
+from ner_dist.data.places import Places
 from ner_dist.data.renaming import new_names
+from ner_dist.data.sentences import Sentences
 from ner_dist.data.tags import renamed_ids
 from ner_dist.errors import UserError
 from ner_dist.formatting import joined
@@ -129,10 +131,10 @@ def _joined(parts: list[tuple[int, Split]]) -> Split:
     ]
     chars = [split.chars for split in splits if split.chars is not None]
     return Split(
-        tokens=list(chain.from_iterable(split.tokens for split in splits)),
+        tokens=Sentences.joined(split.tokens for split in splits),
         tags=np.concatenate([split.tags for split in splits]),
         offsets=offsets_of(np.concatenate([np.diff(split.offsets) for split in splits])),
-        origin=list(chain.from_iterable(split.origin or () for split in splits)),
+        origin=Places.joined(split.origin or () for split in splits),
         documents=list(chain.from_iterable(documents)) if len(documents) == len(splits) else None,
         chars=np.concatenate(chars) if len(chars) == len(splits) else None,
         source=np.repeat(

@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.data.corpus import Rows, labelled, rows_from_lists
+from ner_dist.data.corpus import Rows, rows_from_lists
 from ner_dist.data.corrections import correct
 from ner_dist.data.cutting import cut_from_train
 from ner_dist.data.hub import is_saved_to_disk, name_in_saved, open_hub, open_saved, rows_of
+from ner_dist.data.labelling import labelled
 from ner_dist.data.readers import format_by_ending, read_rows
 from ner_dist.data.split_files import SPLITS, files_of, has_files, is_one_split
 from ner_dist.errors import UserError

@@ -2,7 +2,8 @@
 
 The prepared folder depends on the data and the tokenizer only, not on the labels that are learnt, so models A
 and B share it. It is written under a temporary name and renamed; a lock lets one process per machine build it
-while the others wait. Training processes map the arrays instead of loading them.
+while the others wait. Training processes map the arrays instead of loading them, and trust the folder only if
+all its checksums are right (`checksums.py`); a damaged one is prepared again.
 """
 
 from __future__ import annotations
@@ -11,28 +12,27 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+import shutil
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ner_dist.data.annotation import AnnotatedSource
-from ner_dist.data.corpus import Repeats
-from ner_dist.data.encoding import Encoded
-from ner_dist.data.notes import Notes, recorded, without_details
-from ner_dist.errors import UserError, writing
+from ner_dist.data.checksums import fault_in
+from ner_dist.data.gathered import cache_root
+from ner_dist.data.notes import Notes, recorded
+from ner_dist.data.prepared import Prepared, load_prepared
+from ner_dist.data.prepared_files import write_prepared
+from ner_dist.errors import UserError
 from ner_dist.files import atomic_folder
-from ner_dist.labels import LabelSet
 from ner_dist.recipe import SCRATCH, Train
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
-    from ner_dist.data.corpus import Corpus, Split
+    from ner_dist.data.corpus import Corpus
     from ner_dist.recipe import Data, Model, Recipe
 
 log = logging.getLogger(__name__)
@@ -40,116 +40,81 @@ log = logging.getLogger(__name__)
 ANY_TRAINING = Train(batch_tokens=8192)
 """Training settings for a model without a recipe: windows of up to 2,048 subwords."""
 
-DETAILS = "details.txt"
-"""File in a prepared folder with a line for each change to the data that the log only counts."""
+_REMOVE = "remove this folder, or name another data.cache_dir"
 
 # Part of the folder's key: raise it when the stored arrays, or the cutting of sentences, change.
-_FORMAT = 5
+_FORMAT = 6
 
 
-@dataclass(frozen=True)
-class PreparedSplit:
-    """One split: its words (read from disk on demand), their tags, and their subwords."""
-
-    folder: Path
-    tags: np.ndarray
-    """int16 [W]: id of every word's tag in `Prepared.labels`, sentence after sentence."""
-    offsets: np.ndarray
-    """int64 [N+1]: sentence i holds the words offsets[i]:offsets[i+1]."""
-    encoded: Encoded
-    repeats: Repeats | None = None
-    """What was dropped from a held-out split, if anything was."""
-    chars: np.ndarray | None = None
-    """int64 [W, 2]: start and end of every word in the text of its document, if there is one."""
-    source: np.ndarray | None = None
-    """int8 [N]: the source of every sentence, in data of several sources."""
-
-    @property
-    def n_sentences(self) -> int:
-        return len(self.offsets) - 1
-
-    def tokens(self) -> list[list[str]]:
-        """The words of every sentence."""
-        import pyarrow as pa
-
-        with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
-            result: list[list[str]] = pa.ipc.open_file(source).read_all()["tokens"].to_pylist()
-            return result
-
-    def documents(self) -> list[str] | None:
-        """The document of every sentence; None if the data does not say it."""
-        import pyarrow as pa
-
-        path = self.folder / _DOCUMENTS
-        if not path.exists():
-            return None
-        with pa.memory_map(str(path)) as source:
-            result: list[str] = pa.ipc.open_file(source).read_all()["documents"].to_pylist()
-            return result
-
-    def words(self, index: np.ndarray) -> list[str]:
-        """Words by their indices in the split; the others stay on disk."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        with pa.memory_map(str(self.folder / "tokens.arrow")) as source:
-            words = pc.list_flatten(pa.ipc.open_file(source).read_all()["tokens"])
-            result: list[str] = words.take(pa.array(index)).to_pylist()
-            return result
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The data of a recipe, ready for training and scoring."""
-
-    folder: Path
-    splits: dict[str, PreparedSplit]
-    labels: LabelSet
-    """All labels of the data, including those that the recipe does not learn."""
-    counts: dict[str, Any]
-    """Counts from reading the data: sentences, duplicates, overlaps."""
-    fingerprint: str
-    pad_id: int
-    vocab_size: int
-    sources: tuple[AnnotatedSource, ...] = ()
-    """What each source annotates, in data of several."""
-    notes: Notes = field(default_factory=list)
-    """Log lines of the preparation."""
-    just_made: bool = False
-    """Whether this process prepared the data, and so has already logged `notes`."""
-
-    @cached_property
-    def tokenizer(self) -> PreTrainedTokenizerFast:
-        from transformers import AutoTokenizer
-
-        tokenizer: Any = AutoTokenizer.from_pretrained(self.folder / "tokenizer")
-        fast: PreTrainedTokenizerFast = tokenizer
-        return fast
-
-
-def prepare(recipe: Recipe, config: PretrainedConfig, *, splits: Collection[str] | None = None) -> Prepared:
-    """Prepare the recipe's data, or load it from the cache.
+def prepare(
+    recipe: Recipe, config: PretrainedConfig, *, splits: Collection[str] | None = None, check: bool = True
+) -> Prepared:
+    """Prepare the recipe's data, or load it from the cache, if every byte there is as it was written.
 
     Args:
         recipe: `data` and `model` decide what to read and how to encode it.
         config: configuration of the encoder, which limits the length of windows.
         splits: the wanted ones among `train`, `validation` and `test`; None means all that the recipe names.
+        check: False if another process of this machine has just called this.
 
     Raises:
-        UserError: the data or the tokenizer cannot be used.
+        UserError: the data or the tokenizer cannot be used, or a damaged cache cannot be replaced.
     """
+    folder = prepared_folder(recipe, config, splits=splits)
+    if not check or _usable(folder):
+        return load_prepared(folder)
     from filelock import FileLock
 
-    folder = prepared_folder(recipe, config, splits=splits)
-    just_made = False
-    if not (folder / "meta.json").exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not (folder / "meta.json").exists():
-                with recorded() as notes:
-                    _build(folder, recipe, config, splits, notes)
-                just_made = True
-    return replace(_load(folder), just_made=just_made)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        # Another process may have prepared it while this one waited.
+        just_made = not _usable(folder)
+        if just_made:
+            with _replacing(folder), recorded() as notes:
+                _build(folder, recipe, config, splits, notes)
+    return replace(load_prepared(folder), just_made=just_made)
+
+
+def _usable(folder: Path) -> bool:
+    return os.path.lexists(folder) and fault_in(folder) is None
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[None]:
+    """Move what is left of a damaged cache out of the way while the block prepares the data again.
+
+    Raises:
+        UserError: it cannot be moved, or the data cannot be prepared again, which leaves it where it was.
+    """
+    if not os.path.lexists(folder):
+        yield
+        return
+    fault, aside = fault_in(folder), folder.with_name(f".{folder.name}.damaged")
+    log.warning("%s: %s: preparing the data again", folder, fault)
+    try:
+        _remove(aside)
+        folder.rename(aside)
+    except OSError as error:
+        what = f"{fault}, and it cannot be replaced: {error.strerror}"
+        raise UserError(what, where=str(folder), fix=_REMOVE) from None
+    try:
+        yield
+    except UserError as error:
+        aside.rename(folder)
+        what = f"{fault}, and the data cannot be prepared again ({error})"
+        raise UserError(what, where=str(folder), fix=_REMOVE) from error
+    except BaseException:
+        aside.rename(folder)
+        raise
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder or a file, as far as that is allowed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def prepared_folder(
@@ -161,8 +126,7 @@ def prepared_folder(
 
 def cache_folder(data: Data) -> Path:
     """Cache folder for prepared data."""
-    named = data.cache_dir or os.environ.get("NER_DIST_CACHE") or "~/.cache/ner_dist"
-    return Path(named).expanduser() / "prepared"
+    return cache_root(data) / "prepared"
 
 
 def window_limit(recipe: Recipe, config: PretrainedConfig) -> int:
@@ -220,47 +184,8 @@ def _build(
     tokenizer = _tokenizer(recipe.model, corpus)
 
     longest, overlap = window_sizes(recipe, config, tokenizer)
-    with atomic_folder(folder) as aside:
-        _write(aside, corpus, tokenizer, notes, max_length=longest, overlap=overlap)
-
-
-def _write(
-    aside: Path,
-    corpus: Corpus,
-    tokenizer: PreTrainedTokenizerFast,
-    notes: Notes,
-    *,
-    max_length: int,
-    overlap: int,
-) -> None:
-    from ner_dist.data.encoding import encode
-    from ner_dist.model.tokenizer import padding_id
-
-    with writing(aside.parent):
-        tokenizer.save_pretrained(aside / "tokenizer")
-    counts = dict(corpus.counts)
-    for name, split in corpus.splits.items():
-        log.info("tokenising %s: %d sentences", name, len(split.offsets) - 1)
-        encoded = encode(split, tokenizer, max_length=max_length, overlap=overlap)
-        with writing(aside.parent):
-            _write_split(aside / name, split, encoded)
-        counts[f"{name}_windows"] = len(encoded.example_offsets) - 1
-        counts[f"{name}_words_without_subwords"] = len(split.tags) - int((encoded.word_index >= 0).sum())
-    lines, details = without_details(notes)
-    meta = {
-        "splits": list(corpus.splits),
-        "tags": corpus.labels.tags,
-        "report": counts,
-        "fingerprint": corpus.fingerprint,
-        "pad_id": padding_id(tokenizer),
-        "vocab_size": len(tokenizer),
-        "sources": [asdict(source) for source in corpus.sources],
-        "notes": lines,
-    }
-    with writing(aside.parent):
-        if details:
-            (aside / DETAILS).write_text("\n".join([*details, ""]), encoding="utf-8")
-        (aside / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+    with atomic_folder(folder, resume=True) as aside:
+        write_prepared(aside, corpus, tokenizer, notes, max_length=longest, overlap=overlap, final=folder)
 
 
 def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:
@@ -276,81 +201,3 @@ def _tokenizer(model: Model, corpus: Corpus) -> PreTrainedTokenizerFast:
     return train_tokenizer(
         corpus.splits["train"].tokens, vocab_size=shape.vocab_size, max_length=shape.max_length
     )
-
-
-_ARRAYS = ("input_ids", "example_offsets", "word_index", "sentence")
-_DOCUMENTS = "documents.arrow"
-
-
-def _write_split(folder: Path, split: Split, encoded: Encoded) -> None:
-    import pyarrow as pa
-
-    folder.mkdir()
-    _write_table(folder / "tokens.arrow", tokens=pa.array(split.tokens, type=pa.list_(pa.string())))
-    if split.documents is not None:
-        # As a dictionary: a document's name is the same for all of its sentences.
-        _write_table(folder / _DOCUMENTS, documents=pa.array(split.documents).dictionary_encode())
-    for name, array in (("chars", split.chars), ("source", split.source)):
-        if array is not None:
-            np.save(folder / f"{name}.npy", array)
-    np.save(folder / "tags.npy", split.tags)
-    np.save(folder / "offsets.npy", split.offsets)
-    for name in _ARRAYS:
-        np.save(folder / f"{name}.npy", getattr(encoded, name))
-    if split.repeats is not None:
-        np.save(folder / "repeat_of.npy", split.repeats.of)
-        np.save(folder / "repeat_tags.npy", split.repeats.tags)
-
-
-def _write_table(path: Path, **columns: Any) -> None:
-    import pyarrow as pa
-
-    table = pa.table(columns)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-
-
-def _load(folder: Path) -> Prepared:
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    splits = {}
-    for name in meta["splits"]:
-        arrays = {stem: _map(folder / name / f"{stem}.npy") for stem in ("tags", "offsets", *_ARRAYS)}
-        tags, offsets = arrays.pop("tags"), arrays.pop("offsets")
-        repeats = None
-        if (folder / name / "repeat_of.npy").exists():
-            of, own = (_map(folder / name / f"repeat_{what}.npy") for what in ("of", "tags"))
-            repeats = Repeats(of=of, tags=own)
-        splits[name] = PreparedSplit(
-            folder / name,
-            tags=tags,
-            offsets=offsets,
-            encoded=Encoded(**arrays),
-            repeats=repeats,
-            chars=_map_if_any(folder / name / "chars.npy"),
-            source=_map_if_any(folder / name / "source.npy"),
-        )
-    return Prepared(
-        folder=folder,
-        splits=splits,
-        labels=LabelSet(tags=tuple(meta["tags"])),
-        counts=meta["report"],
-        fingerprint=meta["fingerprint"],
-        pad_id=meta["pad_id"],
-        vocab_size=meta["vocab_size"],
-        sources=tuple(
-            AnnotatedSource(**source | {"types": tuple(source["types"])})
-            for source in meta.get("sources", [])
-        ),
-        # Data that an older version prepared is found by its fingerprint.
-        notes=[(level, text) for level, text in meta.get("notes", [])],
-    )
-
-
-def _map_if_any(path: Path) -> np.ndarray | None:
-    return _map(path) if path.exists() else None
-
-
-def _map(path: Path) -> np.ndarray:
-    """Map the array in a file into memory."""
-    array = np.load(path, mmap_mode="r")
-    return np.asarray(array)

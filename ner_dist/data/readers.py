@@ -1,7 +1,7 @@
 """Read one file, in whatever format, into rows that know their location.
 
 A reader checks the form of the data (valid JSON, existing columns, one tag per word) and names the file and
-line of an error. `corpus.py` decides the meaning of tags. Files may be gzipped. Millions of words are
+line of an error. `labelling.py` decides the meaning of tags. Files may be gzipped. Millions of words are
 processed as whole columns: no Python loop runs over words.
 """
 
@@ -14,15 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ner_dist.data.column_roles import (
-    described,
-    document_column,
-    tag_column,
-    tag_like,
-    without_ranges,
-    word_column,
-)
-from ner_dist.data.columns import Columns, cut
+from ner_dist.data.column_roles import described, tag_like
+from ner_dist.data.conll import column_number, read_columns, read_conll
 from ner_dist.data.corpus import Rows
 from ner_dist.data.file_text import bounded, ending_of, first_bytes, head_of, read_text
 from ner_dist.data.formats.csv_table import has_header, objects_of, read_table, rows_of_words
@@ -32,9 +25,8 @@ from ner_dist.data.json_files import content_of_rows, read_json, read_jsonl
 from ner_dist.data.json_text import NotJson, json_lines, parse
 from ner_dist.data.known_formats import check_ending
 from ner_dist.data.table_files import first_rows_of_parquet, read_parquet, read_saved
-from ner_dist.data.tag_shapes import are_tags, is_outside
+from ner_dist.data.tag_shapes import are_tags
 from ner_dist.errors import UserError
-from ner_dist.files import printable
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Data
@@ -121,53 +113,13 @@ def _read_csv(path: Path, data: Data) -> Content:
     return rows_of_words(table, data) if rows is None else content_of_rows(rows, data, file=str(path))
 
 
-def _read_conll(path: Path, data: Data) -> Rows:
-    if data.language is not None:
-        raise UserError(
-            "CoNLL files have no language column", where=str(path), fix="set data.language to null"
-        )
-    columns = read_columns(path, data, separator=data.separator, tags=_number(data.tags_column))
-    columns.require(2, "see data.separator, data.tokens_column and data.tags_column")
-    words = word_column(columns, data)
-    tags = tag_column(columns, data, words)
-    try:
-        tokens = columns.words(words)
-    except UserError as error:
-        holding = tag_like(columns)
-        if holding and tags.attribute is None and all(map(is_outside, columns.distinct(tags.number))):
-            # A wrong column is the graver fault, and may be why there is no word.
-            what = f"{error.what}, and every tag of the file is O. Its columns: {described(columns)}"
-            fix = f"set data.tags_column={' or '.join(holding)}, and {error.fix}"
-            raise UserError(what, where=error.where, fix=fix) from None
-        raise
-    documents = document_column(columns, data)
-    return columns.rows(tokens, tags.number, attribute=tags.attribute, documents=documents)
-
-
 _READERS: dict[str, Callable[[Path, Data], Content]] = {
     "jsonl": read_jsonl,
     "json": read_json,
     "parquet": read_parquet,
     "csv": _read_csv,
-    "conll": _read_conll,
+    "conll": read_conll,
 }
-
-
-def read_columns(
-    path: Path, data: Data | None = None, *, separator: str | None = None, tags: int = -1
-) -> Columns:
-    """Read a CoNLL file; see `columns.cut` and `file_text.read_text`."""
-    # The path is for messages, which names of other bytes than UTF-8 would spoil.
-    named = Path(printable(path))
-    return without_ranges(cut(read_text(path, data), named, separator=separator, tags=tags))
-
-
-def _number(written: str | int) -> int:
-    """The index of a column; -1, the last, if it is given by name."""
-    try:
-        return int(written)
-    except ValueError:
-        return -1
 
 
 def overview(path: Path, data: Data) -> tuple[str, list[str]]:
@@ -180,7 +132,7 @@ def overview(path: Path, data: Data) -> tuple[str, list[str]]:
         return "", []
     kind = format_of(path) if data.format == "auto" else data.format
     if kind == "conll":
-        columns = read_columns(path, data, separator=data.separator, tags=_number(data.tags_column))
+        columns = read_columns(path, data, separator=data.separator, tags=column_number(data.tags_column))
         return described(columns), tag_like(columns)
     rows = _first_rows(path, kind)
     cells = {name: [row[name] for row in rows if name in row] for name in (rows[0] if rows else {})}

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ner_dist.blocks import occurrences
 from ner_dist.data.entities import entities_by_type, report_entities
 from ner_dist.data.labelled import label_splits
 from ner_dist.data.notes import say_again
-from ner_dist.data.prepare import DETAILS
+from ner_dist.data.prepared import DETAILS
 from ner_dist.data.words_without_subwords import join_entities
 from ner_dist.formatting import counted
 from ner_dist.labels import OUTSIDE, UNLABELLED
 
 if TYPE_CHECKING:
     from ner_dist.data.labelled import LabelledSplit
-    from ner_dist.data.prepare import Prepared
+    from ner_dist.data.prepared import Prepared
     from ner_dist.labels import LabelSet
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def log_data(data: Prepared, labels: LabelSet) -> None:
     say_notes(data)
     begins = labels.coded()[0] == 1
     for name, split in label_splits(data, labels).items():
-        entities = int(begins[split.tags[split.tags != UNLABELLED]].sum())
+        entities = int(occurrences(split.tags, len(begins))[begins].sum())
         log.info(
             "%s: %d sentences, %d words, %d entities", name, split.n_sentences, len(split.tags), entities
         )

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ner_dist.blocks import sentence_blocks
 from ner_dist.data.notation import BEGIN, END, INSIDE, OUT, SINGLE
 
 
@@ -31,23 +32,35 @@ from ner_dist.data.notation import BEGIN, END, INSIDE, OUT, SINGLE
 class Evidence:
     """Counts of how the entities of a file begin and end."""
 
-    entities: int
-    begins: int
+    entities: int = 0
+    begins: int = 0
     """Entities with a B- (S-, U-, W-) that IOB1 would not write: they follow no entity of their type."""
-    stray: int
+    stray: int = 0
     """Entities that begin with a stray I- (E-, L-)."""
-    stray_words: int
+    stray_words: int = 0
     """Number of words in these."""
-    first_begin: int
+    first_begin: int = -1
     """The first word of `begins`; -1 for none."""
-    first_stray: int
+    first_stray: int = -1
     """The first word of `stray`; -1 for none."""
-    ends: int
+    ends: int = 0
     """Words with E-, L-, S-, U- or W-."""
-    unended: int
+    unended: int = 0
     """Entities whose last word has none of these."""
-    first_unended: int
+    first_unended: int = -1
     """The last word of the first of these; -1 for none."""
+
+    def __add__(self, later: Evidence) -> Evidence:
+        """The evidence of both, of which the other is that of words behind."""
+        sums = {
+            name: getattr(self, name) + getattr(later, name)
+            for name in ("entities", "begins", "stray", "stray_words", "ends", "unended")
+        }
+        firsts = {
+            name: getattr(self if getattr(self, name) >= 0 else later, name)
+            for name in ("first_begin", "first_stray", "first_unended")
+        }
+        return Evidence(**sums, **firsts)
 
     @property
     def telling(self) -> int:
@@ -78,6 +91,23 @@ def evidence(
         offsets: int64 [N+1]; sentence i has the words offsets[i]:offsets[i + 1].
         unlabelled: bool [W], words without a label, which are OUT here; None for none.
     """
+    total = Evidence()
+    for sentences, words in sentence_blocks(offsets):
+        known = None if unlabelled is None else unlabelled[words]
+        total += _evidence(parts[words], types[words], _within(offsets, sentences), known, words.start)
+    return total
+
+
+def _within(offsets: np.ndarray, sentences: slice) -> np.ndarray:
+    """The offsets of some sentences, from the first word of the first."""
+    found: np.ndarray = offsets[sentences.start : sentences.stop + 1] - offsets[sentences.start]
+    return found
+
+
+def _evidence(
+    parts: np.ndarray, types: np.ndarray, offsets: np.ndarray, unlabelled: np.ndarray | None, start: int
+) -> Evidence:
+    """As `evidence`, of some sentences, the first of which begins with word `start`."""
     layout = _layout(parts, types, offsets)
     begins, stray = layout.explicit & ~layout.behind, layout.implicit
     starts = layout.explicit | layout.implicit
@@ -97,11 +127,11 @@ def evidence(
         begins=int(begins.sum()),
         stray=int(stray.sum()),
         stray_words=int((inside & stray_piece[piece]).sum()),
-        first_begin=_first(begins),
-        first_stray=_first(stray),
+        first_begin=_first(begins, start),
+        first_stray=_first(stray, start),
         ends=int(ended.sum()),
         unended=int(unended.sum()),
-        first_unended=_first(unended),
+        first_unended=_first(unended, start),
     )
 
 
@@ -148,6 +178,17 @@ def to_iob2(
         parts, types, offsets: as in `evidence`.
         begins_with_inside: as the function of this name says; or for every word, bool [W].
     """
+    found = np.empty(len(parts), dtype=np.int8)
+    for sentences, words in sentence_blocks(offsets):
+        begin = begins_with_inside
+        begin = begin[words] if isinstance(begin, np.ndarray) else begin
+        found[words] = _to_iob2(parts[words], types[words], _within(offsets, sentences), begin)
+    return found
+
+
+def _to_iob2(
+    parts: np.ndarray, types: np.ndarray, offsets: np.ndarray, begins_with_inside: bool | np.ndarray
+) -> np.ndarray:
     layout = _layout(parts, types, offsets)
     iob2 = np.where(parts == OUT, OUT, INSIDE).astype(np.int8)
     begins = layout.explicit | (layout.implicit & begins_with_inside)
@@ -169,6 +210,15 @@ def renamed(
     Returns:
         Parts and types of the words, int8 [W] and int16 [W].
     """
+    new_parts, new = np.empty(len(parts), dtype=np.int8), np.empty(len(parts), dtype=np.int16)
+    for sentences, words in sentence_blocks(offsets):
+        new_parts[words], new[words] = _renamed(parts[words], types[words], _within(offsets, sentences), to)
+    return new_parts, new
+
+
+def _renamed(
+    parts: np.ndarray, types: np.ndarray, offsets: np.ndarray, to: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     layout = _layout(parts, types, offsets)
     new = np.where(parts == OUT, -1, to[types]).astype(np.int16)
     new_parts = np.where(new < 0, OUT, parts).astype(np.int8)
@@ -211,5 +261,5 @@ def _without_pieces(iob2: np.ndarray, starts: np.ndarray, dropped: np.ndarray) -
     return np.where(goes[np.cumsum(starts)], OUT, iob2).astype(np.int8)
 
 
-def _first(where: np.ndarray) -> int:
-    return int(np.argmax(where)) if where.any() else -1
+def _first(where: np.ndarray, start: int) -> int:
+    return start + int(np.argmax(where)) if where.any() else -1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from ner_dist import formatting
+from ner_dist.blocks import blocks_of, occurrences, taken
 from ner_dist.data.notation import BARE, BEGIN, OUT, UNTYPED, NotATag, Spelt, alike, spell
 from ner_dist.data.renaming import places
 from ner_dist.data.schemes import (
@@ -54,7 +55,7 @@ class Written(Protocol):
 
     @property
     def tags(self) -> np.ndarray:
-        """int64 [W]: index into `values` of every word's tag; -1 for a word without a label."""
+        """int [W]: index into `values` of every word's tag; -1 for a word without a label."""
 
     @property
     def offsets(self) -> np.ndarray:
@@ -86,7 +87,7 @@ class Tags:
     @property
     def entities(self) -> Counter[str]:
         """Number of entities of each type."""
-        counts = np.bincount(self.types[self.parts == BEGIN], minlength=len(self.names))
+        counts = occurrences(self.types[self.parts == BEGIN], len(self.names))
         return Counter(dict(zip(self.names, counts.tolist(), strict=True)))
 
     def ids(self, labels: LabelSet) -> np.ndarray:
@@ -109,8 +110,10 @@ def label_ids(parts: np.ndarray, types: np.ndarray, names: Sequence[str], labels
     table = np.full((3, max(len(names), 1)), labels.label2id["O"], dtype=np.int16)
     for place, name in enumerate(names):
         table[1:, place] = labels.label2id[f"B-{name}"], labels.label2id[f"I-{name}"]
-    result: np.ndarray = table[parts, types]
-    return result
+    found = np.empty(len(parts), dtype=np.int16)
+    for block in blocks_of(len(parts)):
+        found[block] = table[parts[block], types[block]]
+    return found
 
 
 def renamed_ids(
@@ -129,7 +132,7 @@ def renamed_ids(
     labelled = tags != UNLABELLED
     ids = np.where(labelled, tags, known.label2id[OUTSIDE])
     to = places(known.types, renaming, labels.types)
-    new = label_ids(*renamed(part_of[ids], type_of[ids], offsets, to), labels.types, labels)
+    new = label_ids(*renamed(taken(part_of, ids), taken(type_of, ids), offsets, to), labels.types, labels)
     new[~labelled] = UNLABELLED
     return new
 
@@ -246,18 +249,18 @@ def spell_labels(tags: Sequence[str], *, where: str, fix: str | None = None) -> 
 
 def _words(rows: Written) -> np.ndarray:
     """How many words bear each tag, int64 [V]."""
-    return np.bincount(rows.tags[rows.tags != NO_CODE], minlength=len(rows.values))
+    return occurrences(rows.tags, len(rows.values))
 
 
 def _column(rows: Written, spelt: Spelt) -> _Column:
     unlabelled = rows.tags == NO_CODE
     if not unlabelled.any():
-        parts, types = spelt.parts[rows.tags], spelt.types[rows.tags]
+        parts, types = taken(spelt.parts, rows.tags), taken(spelt.types, rows.tags)
         return _Column(rows, spelt, parts, types, evidence(parts, types, rows.offsets))
     # Such a word is outside of all entities, as far as is known. Its code -1 takes what is appended here.
     parts, types = (
-        np.append(spelt.parts, np.int8(OUT))[rows.tags],
-        np.append(spelt.types, np.int16(-1))[rows.tags],
+        taken(np.append(spelt.parts, np.int8(OUT)), rows.tags),
+        taken(np.append(spelt.types, np.int16(-1)), rows.tags),
     )
     return _Column(rows, spelt, parts, types, evidence(parts, types, rows.offsets, unlabelled), unlabelled)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +22,7 @@ from ner_dist.data.duplicates import sentence_key
 from ner_dist.data.writers import jsonl, write_lines
 from ner_dist.errors import UserError
 from ner_dist.files import read_json, typed, write_atomically
+from ner_dist.outside import quoted
 from ner_dist.recipe import Data, Recipe, SplitNames
 from ner_dist.recipe_file import load_recipe, to_yaml
 from ner_dist.run.directory import Run
@@ -137,7 +137,7 @@ def slurm_command(out: Path, count: int) -> str:
     folder = out / "folds"
     options = [f"--array=0-{count - 1}", f"--output={folder}/fold-%a.log"]
     arguments = ["--runs", str(folder / "runs.tsv")]
-    return shlex.join(slurm.sbatch_command(options, find_script("train.sbatch"), arguments))
+    return " ".join(map(quoted, slurm.sbatch_command(options, find_script("train.sbatch"), arguments)))
 
 
 def in_turn(folds: Sequence[Fold]) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from transformers import PretrainedConfig
 
-    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.data.prepared import PreparedSplit
     from ner_dist.doctor.inspected import Inspected
     from ner_dist.recipe import Recipe
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rich.console import Console
 from rich.table import Table
 
 from ner_dist import formatting
 from ner_dist.data.annotation import annotation_of
 from ner_dist.data.labelled import LabelledSplit
-from ner_dist.data.prepare import ANY_TRAINING, Prepared, prepare
+from ner_dist.data.prepare import ANY_TRAINING, prepare
+from ner_dist.data.prepared import Prepared
 from ner_dist.data.renaming import check as check_renaming
 from ner_dist.data.renaming import guessed, new_names, places, remedy
 from ner_dist.data.report import report_without_subwords, say_notes
@@ -39,6 +39,7 @@ from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
 from ner_dist.runtime.accelerator import precision_of, running
+from ner_dist.runtime.console import Console
 from ner_dist.runtime.ranks import local_main_first
 
 if TYPE_CHECKING:
@@ -134,9 +135,8 @@ def evaluate(
             weights or folder, precision=precision_of(accelerator), device=accelerator.device
         )
         spelt = spell_model(written, folder=folder, given=tags)
-        prepared = local_main_first(
-            accelerator, lambda: prepare(recipe, config, splits=None if whole else [split])
-        )
+        main, splits = accelerator.is_local_main_process, None if whole else [split]
+        prepared = local_main_first(accelerator, lambda: prepare(recipe, config, splits=splits, check=main))
         say_notes(prepared)
         iob2 = tags is None and (predicts_iob2(run) or trained_here(config))
         scored = _match(spelt, prepared, split, renaming or {}, model=model, iob2=iob2)
@@ -242,8 +242,7 @@ def print_figures(figures: ModelFigures) -> None:
     for name, values, support in rows:
         cells = [formatting.score(figure) for figure in (values.precision, values.recall, values.f1)]
         table.add_row(name, *cells, support)
-    # Names of types are text: `[/red]` is not for rich to read.
-    Console(markup=False, emoji=False).print(table)
+    Console().print(table)
     loss = "" if scores.loss is None else f", loss {formatting.score(scores.loss)}"
     sentences, words = (
         formatting.counted(scores.sentences, "sentence"),

@@ -18,7 +18,7 @@ from ner_dist.labels import UNLABELLED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.data.prepared import PreparedSplit
     from ner_dist.evaluation.evaluate import EvaluationResult
 
 

@@ -12,6 +12,9 @@ import torch
 
 from ner_dist.errors import UserError
 from ner_dist.model.head import copy_rows, draw_head, output_layer, report_head
+from ner_dist.model.model_files import cannot_load, check_files, read_config
+from ner_dist.model.padding_mask import build_masks_without_waiting
+from ner_dist.model.size_limit import at_most_known, check_counts, check_size
 from ner_dist.model.tokenizer import check_model_name
 from ner_dist.recipe import SCRATCH
 
@@ -38,7 +41,7 @@ def load_config(settings: Model) -> PretrainedConfig:
 
     if settings.name == SCRATCH:
         shape = settings.scratch
-        return RobertaConfig(
+        config = RobertaConfig(
             vocab_size=shape.vocab_size,
             hidden_size=shape.hidden_size,
             num_hidden_layers=shape.layers,
@@ -48,6 +51,8 @@ def load_config(settings: Model) -> PretrainedConfig:
             type_vocab_size=1,
             layer_norm_eps=1e-5,
         )
+        check_size(config, name=SCRATCH, where="model.scratch")
+        return config
     check_model_name(settings.name)
     folder = Path(settings.name)
     if folder.is_dir() and not (folder / "config.json").exists():
@@ -56,12 +61,17 @@ def load_config(settings: Model) -> PretrainedConfig:
             where="model.name",
             fix="name a folder that contains one, such as RUN/model",
         )
+    check_files(settings.name)
     try:
-        result: PretrainedConfig = AutoConfig.from_pretrained(settings.name, revision=settings.revision)
-        return result
+        check_counts(read_config(settings.name, settings.revision), name=settings.name)
+        result: PretrainedConfig = AutoConfig.from_pretrained(
+            settings.name, revision=settings.revision, trust_remote_code=False
+        )
+        check_size(result, name=settings.name)
     # A broken config.json raises whatever the model's validation raises.
     except Exception as error:
-        raise cannot_load(settings, error) from None
+        raise cannot_load(settings.name, error) from None
+    return result
 
 
 def max_length(config: PretrainedConfig) -> int:
@@ -129,11 +139,18 @@ def load_model(
     if settings.name == SCRATCH:
         config.vocab_size = vocab_size
         _set_labels(config, labels)
-        model: PreTrainedModel = AutoModelForTokenClassification.from_config(config)
+        check_size(config, name=SCRATCH, where="model.scratch", loads=True)
+        model: PreTrainedModel = AutoModelForTokenClassification.from_config(config, trust_remote_code=False)
     else:
-        model = _pretrained(settings, config, labels)
-        _fit_vocabulary(model, settings.name, vocab_size)
-        if _is_causal(model):
+        check_size(at_most_known(config, vocab_size), name=settings.name, loads=True)
+        try:
+            model = _pretrained(settings, config, labels)
+            _fit_vocabulary(model, settings.name, vocab_size)
+            causal = _is_causal(model)
+        # Sizes that contradict each other raise whatever the encoder's code raises.
+        except Exception as error:
+            raise cannot_load(settings.name, error) from None
+        if causal:
             # Nothing is generated: keys and values need not be cached.
             model.config.use_cache = False
             log.info(
@@ -147,6 +164,7 @@ def load_model(
         # The name since about transformers 5.20; the old one still works, with a warning.
         enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
         enable({"use_reentrant": False})
+    build_masks_without_waiting(model)
     return model
 
 
@@ -197,6 +215,7 @@ def _from_pretrained(
         model, info = AutoModelForTokenClassification.from_pretrained(
             settings.name,
             revision=settings.revision,
+            trust_remote_code=False,
             config=config,
             dtype=torch.float32,
             output_loading_info=True,
@@ -204,7 +223,7 @@ def _from_pretrained(
             ignore_mismatched_sizes=True,
         )
     except (OSError, ValueError, SafetensorError) as error:
-        raise cannot_load(settings, error) from None
+        raise cannot_load(settings.name, error) from None
     return model, list(info["missing_keys"]), [str(entry[0]) for entry in info["mismatched_keys"]]
 
 
@@ -238,14 +257,3 @@ def _is_causal(model: PreTrainedModel) -> bool:
     )
     model.train(was_training)
     return bool(torch.equal(one[:, 0], other[:, 0]) and not torch.equal(one[:, -1], other[:, -1]))
-
-
-def cannot_load(settings: Model, error: Exception) -> UserError:
-    """The error for a model that cannot be loaded from a folder, the cache or the hub."""
-    log.debug("loading %s failed", settings.name, exc_info=error)
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return UserError(
-        f"cannot load the model `{settings.name}`: {reason.rstrip('.')}",
-        where="model.name",
-        fix="name a hub model (with a network, or after `ner-dist prepare`) or a model's folder",
-    )

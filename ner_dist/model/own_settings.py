@@ -20,8 +20,9 @@ KEY = "ner_dist"
 def own_settings(config: Any) -> dict[str, Any]:
     """Settings of ner_dist in a saved model's config; empty if another tool wrote it.
 
-    `decode` is the recipe's `evaluation.decode`, `text` the rule by which the texts of the training were cut,
-    `temperature` the number by which logits are divided for probabilities.
+    `decode` is the recipe's `evaluation.decode`, `precision` the number format of the scoring, `max_length`
+    the subwords of its longest window, `overlap` those that neighbours share, `text` the rule by which the
+    texts of the training were cut, `temperature` the number by which logits are divided for probabilities.
 
     Args:
         config: a `PretrainedConfig`, or the same keys as attributes of anything else.
@@ -46,6 +47,20 @@ def temperature_of(config: Any) -> float:
     if isinstance(written, (int, float)) and math.isfinite(written) and written > 0:
         return float(written)
     return 1.0
+
+
+def windows_of(config: Any) -> tuple[int, int] | None:
+    """Subwords of the longest window with which the model was scored, and how many neighbours shared."""
+    written = own_settings(config)
+    longest, overlap = written.get("max_length"), written.get("overlap")
+    if isinstance(longest, int) and isinstance(overlap, int) and 0 <= overlap < longest:
+        return longest, overlap
+    return None
+
+
+def precision_of(config: Any) -> str:
+    """The number format in which the model was scored; empty if it is not known."""
+    return str(own_settings(config).get("precision", ""))
 
 
 def save_own_settings(folder: Path, **settings: Any) -> None:

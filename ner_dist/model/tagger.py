@@ -13,6 +13,8 @@ from ner_dist.files import atomic_folder, write_tensors
 from ner_dist.model import own_settings
 from ner_dist.model.encoder import max_length, whole_models
 from ner_dist.model.exported import ExportedModel, OnnxSession, is_exported
+from ner_dist.model.model_files import cannot_load, check_files
+from ner_dist.model.padding_mask import build_masks_without_waiting
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -62,16 +64,15 @@ def load_tagging_model(
     if is_exported(folder):
         exported = ExportedModel.open(Path(folder))
         return TaggingModel(_OnnxModel(exported.session()), precision="fp32"), exported.tags
+    check_files(str(folder))
     try:
         model, info = AutoModelForTokenClassification.from_pretrained(
-            str(folder), dtype=torch.float32, output_loading_info=True
+            str(folder), dtype=torch.float32, output_loading_info=True, trust_remote_code=False
         )
+        _try(model)
     # Broken files raise whatever their readers, or the model's validation of its config, raise.
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise UserError(
-            f"cannot load the model: {reason}", where=str(folder), fix="name a run or a model"
-        ) from None
+        raise cannot_load(str(folder), error, where=str(folder)) from None
     if info["missing_keys"]:
         # Missing weights would be random, and so would the scores.
         raise UserError(
@@ -83,7 +84,17 @@ def load_tagging_model(
     if sorted(names) != list(range(len(names))):
         raise UserError("the label ids are not 0, 1, 2, …", where=f"{folder}: id2label")
     tags = [str(names[i]) for i in range(len(names))]
+    build_masks_without_waiting(model)
     return TaggingModel(model, precision=precision).to(device), tags
+
+
+@torch.no_grad()
+def _try(model: torch.nn.Module) -> None:
+    """Pass two subwords through the model: sizes may contradict each other, which loading does not notice."""
+    ids = torch.zeros(1, 2, dtype=torch.int64)
+    model.eval()
+    if not hasattr(model(input_ids=ids, attention_mask=torch.ones_like(ids)), "logits"):
+        raise ValueError("config.json asks for another output (return_dict)")
 
 
 def save_model(

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ner_dist.errors import UserError
+from ner_dist.model.model_files import cannot_load, check_files, check_ids, check_vocabulary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -43,6 +44,19 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
         UserError: there is no such tokenizer, it is not a fast one, or it has no vocabulary.
     """
     check_model_name(name)
+    check_files(name)
+    check_vocabulary(name)
+    try:
+        return _fitting(name, revision)
+    except UserError:
+        raise
+    # A tokenizer that is loaded, but fails on words.
+    except Exception as error:
+        raise cannot_load(name, error, what="tokenizer") from None
+
+
+def _fitting(name: str, revision: str | None) -> PreTrainedTokenizerFast:
+    """The tokenizer with the option under which it splits single words as running text."""
     tokenizer: PreTrainedTokenizerFast = _load(name, revision)
     wanted = _second_word(tokenizer)
     whole: PreTrainedTokenizerFast | None = None
@@ -102,8 +116,9 @@ def _stays(tokenizer: PreTrainedTokenizerFast, *, wanted: list[int], name: str, 
     with TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         try:
-            AutoConfig.from_pretrained(name, revision=revision).save_pretrained(folder)
-            loaded: Any = AutoTokenizer.from_pretrained(folder)
+            config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+            config.save_pretrained(folder)
+            loaded: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             return _second_given(loaded) == wanted
         # A configuration that cannot be read is reported when the model is loaded.
         except Exception:
@@ -181,20 +196,15 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
     from transformers import AutoTokenizer
 
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=revision, **options)
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            name, revision=revision, trust_remote_code=False, **options
+        )
     # Broken files raise whatever their readers raise; those in Rust raise a bare Exception.
     except Exception as error:
-        log.debug("loading the tokenizer of %s failed", name, exc_info=error)
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = lines[0].strip().rstrip(":.")
         if "tiktoken" in str(error) and any(Path(name).glob("*.model")):
             # transformers falls back to tiktoken when SentencePiece cannot read the file.
-            reason = "its *.model file is damaged, or not in SentencePiece's format"
-        raise UserError(
-            f"cannot load the tokenizer of `{name}`: {reason}",
-            where="model.name",
-            fix="name a hub model (with a network, or after `ner-dist prepare`) or a model's folder",
-        ) from None
+            error = ValueError("its *.model file is damaged, or not in SentencePiece's format")
+        raise cannot_load(name, error, what="tokenizer") from None
     if not tokenizer.is_fast:
         raise UserError(
             f"`{name}` has no fast tokenizer, which is needed to know the word of each subword",
@@ -207,6 +217,14 @@ def _load(name: str, revision: str | None, **options: bool) -> PreTrainedTokeniz
             f"the tokenizer of `{name}` has no vocabulary",
             where="model.name",
             fix="put the model's tokenizer files (tokenizer.json, vocab.txt, …) beside its weights",
+        )
+    check_ids(tokenizer.get_vocab(), name=name)
+    longest: Any = tokenizer.model_max_length
+    if not isinstance(longest, int | float) or not longest >= 1:
+        raise UserError(
+            f"the longest input of `{name}` is {longest!r:.40} subwords",
+            where="model.name",
+            fix="correct model_max_length in its tokenizer_config.json",
         )
     # Some models ship with fixed padding and truncation, which would cut and fill every sentence.
     fast: PreTrainedTokenizerFast = tokenizer

@@ -25,6 +25,7 @@ from ner_dist.run.directory import Run
 from ner_dist.runtime.precision import uses_gpu
 from ner_dist.runtime.progress import progress
 from ner_dist.runtime.ranks import PREPARATION_TIMEOUT, OneProcess, sharing_problems
+from ner_dist.runtime.screen import unchanged_output
 
 if TYPE_CHECKING:
     import torch
@@ -241,13 +242,13 @@ def _to_stdout(
     prediction: Prediction, tag: Callable[[list[Item]], str], show: Callable[[list[Item]], None]
 ) -> None:
     """Write each chunk when it is tagged."""
-    write, between = prediction.format, ""
-    print(write.head, end="")
+    write, between, output = prediction.format, "", unchanged_output()
+    print(write.head, end="", file=output)
     for chunk in chunks(prediction.items()):
-        print(between, tag(chunk), sep="", end="", flush=True)
+        print(between, tag(chunk), sep="", end="", file=output, flush=True)
         between = write.between
         show(chunk)
-    print(write.tail, end="", flush=True)
+    print(write.tail, end="", file=output, flush=True)
 
 
 @contextmanager

@@ -18,10 +18,11 @@ from typing import Any
 
 from ner_dist.data.column_roles import word_column
 from ner_dist.data.columns import Columns
+from ner_dist.data.conll import read_columns
 from ner_dist.data.file_text import GZIP_MAGIC, read_text
 from ner_dist.data.formats.csv_table import read_table
 from ner_dist.data.json_text import NotJson, parse
-from ner_dist.data.readers import format_by_ending, read_columns
+from ner_dist.data.readers import format_by_ending
 from ner_dist.data.table_files import parquet_errors, values_of
 from ner_dist.errors import UserError
 from ner_dist.files import printable

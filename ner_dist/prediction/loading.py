@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.data.prepare import ANY_TRAINING, window_sizes
 from ner_dist.errors import UserError
-from ner_dist.files import printable, read_json
+from ner_dist.files import printable
 from ner_dist.model.exported import ExportedModel
+from ner_dist.model.own_settings import precision_of, windows_of
 from ner_dist.model.tokenizer import load_tokenizer, padding_id
 from ner_dist.prediction.scorers import OnnxScorer, Scorer, TorchScorer
 from ner_dist.recipe import Data, Model, Precision, Recipe
 from ner_dist.recipe_file import load_recipe
 from ner_dist.run.directory import Run, predicts_iob2
+from ner_dist.runtime import gpu
 from ner_dist.runtime.precision import Device, resolve_precision
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PretrainedConfig
 
     from ner_dist.model.tokenizer import WordTokenizer
 
@@ -32,13 +35,14 @@ class Loaded:
     folder: str
     """The folder or hub name of the model itself."""
     scorer: Scorer
+    """Computes the logits."""
     config: Any
     """The model's configuration: that of transformers, or the same keys as attributes."""
     tokenizer: WordTokenizer
-    tags: list[str]
+    id2tag: list[str]
     """The model's tags by id, as its config names them."""
     precision: str
-    """Number format of the computation."""
+    """Number format of the computation: `fp32`, `bf16`, `fp16` or `int8`."""
     max_length: int
     """Longest window in subwords, special tokens included."""
     overlap: int
@@ -60,19 +64,22 @@ def load_trained(path: str | Path, precision: Precision, device: str | torch.dev
     folder = str(run.model) if run.model.is_dir() else str(path)
     recipe = load_recipe(run.recipe) if run.recipe.exists() else _ANY_RECIPE
     recipe = recipe.model_copy(update={"model": Model(name=folder)})
+    if device is None:
+        gpu.check_usable()
     own = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     where = torch.device(device) if device is not None else own
+    gpu.set_up()
     config = load_config(recipe.model)
-    settled = _precision(precision, where, run, model_type=config.model_type)
+    settled = _precision(precision, where, config)
     tokenizer = load_tokenizer(folder)
     model, tags = load_tagging_model(folder, precision=settled, device=where)
-    longest, overlap = window_sizes(recipe, config, tokenizer)
+    longest, overlap = windows_of(config) or window_sizes(recipe, config, tokenizer)
     return Loaded(
         folder=folder,
         scorer=TorchScorer(model.eval(), where, padding_id(tokenizer)),
         config=config,
         tokenizer=tokenizer,
-        tags=tags,
+        id2tag=tags,
         precision=settled,
         max_length=longest,
         overlap=overlap,
@@ -81,17 +88,16 @@ def load_trained(path: str | Path, precision: Precision, device: str | torch.dev
     )
 
 
-def _precision(asked: Precision, device: torch.device, run: Run, *, model_type: str) -> str:
+def _precision(asked: Precision, device: torch.device, config: PretrainedConfig) -> str:
     """`fp32`, `bf16` or `fp16`."""
     here = Device.here()
     if here.is_gpu != (device.type == "cuda"):
         here = Device(device.type, is_gpu=False, native_bf16=False)
     if asked == "auto":
-        environment: Any = read_json(run.results).get("environment")
-        scored: str = (environment or {}).get("precision", "")
+        scored = precision_of(config)
         if scored == "fp32" or (scored == "bf16" and here.native_bf16) or (scored == "fp16" and here.is_gpu):
             return scored
-    return resolve_precision(asked, None, here, model_type=model_type)[0]
+    return resolve_precision(asked, None, here, model_type=config.model_type)[0]
 
 
 def load_exported(path: str | Path, precision: Precision, device: str | torch.device | None) -> Loaded:
@@ -109,7 +115,7 @@ def load_exported(path: str | Path, precision: Precision, device: str | torch.de
         scorer=OnnxScorer(exported.session(), manifest.pad_id),
         config=exported.config,
         tokenizer=exported.tokenizer(),
-        tags=exported.tags,
+        id2tag=exported.tags,
         precision=manifest.precision,
         max_length=manifest.max_length,
         overlap=manifest.overlap,

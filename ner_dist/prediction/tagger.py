@@ -26,19 +26,18 @@ from ner_dist.model.exported import is_exported
 from ner_dist.model.own_settings import decoding_of, own_settings, temperature_of, trained_here
 from ner_dist.prediction.entities import Entity, TaggedItem, TaggedWords, entities_of
 from ner_dist.prediction.items import Item
-from ner_dist.prediction.loading import load_exported, load_trained
+from ner_dist.prediction.loading import Loaded, load_exported, load_trained
 
 if TYPE_CHECKING:
     import torch
 
     from ner_dist.data.encoding import Encoded
-    from ner_dist.model.tokenizer import WordTokenizer
-    from ner_dist.prediction.scorers import Place, Scorer
+    from ner_dist.prediction.scorers import Place
     from ner_dist.recipe import Decode, Precision
 
 
 @dataclass(frozen=True)
-class Tagger:
+class Tagger(Loaded):
     """A trained model that tags sentences; `load_tagger` makes it.
 
     Example:
@@ -53,19 +52,6 @@ class Tagger:
 
     labels: LabelSet
     """The types that the model knows, with the tags that `tags` gives."""
-    scorer: Scorer
-    """The model."""
-    config: Any
-    """The model's configuration: that of transformers, or the same keys as attributes."""
-    tokenizer: WordTokenizer
-    precision: str
-    """Number format of the computation: `fp32`, `bf16`, `fp16` or `int8`."""
-    max_length: int
-    """Longest window in subwords, special tokens included."""
-    overlap: int
-    """Subwords that neighbouring windows of one long sentence share."""
-    batch_tokens: int
-    """Padded subwords a forward pass holds."""
     decoder: Decoder
     """Maps the model's ids to `labels`."""
     decode: Decode
@@ -268,7 +254,7 @@ def load_tagger(
     """
     load = load_exported if is_exported(path) else load_trained
     loaded = load(path, precision, device)
-    spelt = spell_model(loaded.tags, folder=loaded.folder, given=None)
+    spelt = spell_model(loaded.id2tag, folder=loaded.folder, given=None)
     labels = known_labels(spelt, {})
     decoder = Decoder(
         spelt=spelt,
@@ -280,14 +266,8 @@ def load_tagger(
     options = PointOptions.of(threshold, bias, target_precision, target_recall)
     least, added = options.resolve(loaded.folder, chosen)
     return Tagger(
+        **vars(loaded),
         labels=labels,
-        scorer=loaded.scorer,
-        config=loaded.config,
-        tokenizer=loaded.tokenizer,
-        precision=loaded.precision,
-        max_length=loaded.max_length,
-        overlap=loaded.overlap,
-        batch_tokens=loaded.batch_tokens,
         decoder=decoder,
         decode=chosen,
         point=operating_point(

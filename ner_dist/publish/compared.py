@@ -9,10 +9,12 @@ from ner_dist.comparison.compare import COMPARED
 from ner_dist.errors import UserError
 from ner_dist.files import printable, read_json
 from ner_dist.formatting import counted, interval, joined, score
+from ner_dist.outside import in_markdown
 from ner_dist.run.directory import read_results
 
 if TYPE_CHECKING:
-    from ner_dist.run.directory import Run
+    from ner_dist.outside import in_markdown
+from ner_dist.run.directory import Run
 
 
 def compared(run: Run, folder: Path) -> str:
@@ -39,11 +41,11 @@ def compared(run: Run, folder: Path) -> str:
         what = f"has other scores of {printable(run.folder)} than its results.json"
         raise UserError(what, where=f"--comparison {printable(folder)}", fix=again)
     lines = ["## Compared with other models", "", f"This model is {own}.{_seeds(models[own], headline)}"]
-    verdict = _without_paths(figures["verdict"]["paragraph"], models)
+    verdict = in_markdown(_without_paths(figures["verdict"]["paragraph"], models))
     lines += ["", verdict, "", "| model | types | F1 on the same ground | interval |", "|---|---|---|---|"]
     for letter, model in models.items():
         f1 = figures["uncertainty"]["models"][letter]["micro"]["f1"]
-        name = _without_paths(model["name"], models)
+        name = in_markdown(_without_paths(model["name"], models))
         cells = [f"{letter}, {name}", str(len(model["labels"])), score(figures["shared"][letter]["f1"])]
         lines.append(f"| {' | '.join([*cells, interval(f1['low'], f1['high'])])} |".replace("\n", " "))
     level = 100 * figures["uncertainty"]["level"]

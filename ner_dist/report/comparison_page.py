@@ -13,9 +13,11 @@ from ner_dist.report.render import page
 from ner_dist.report.sections import error_parts, explorer_parts
 
 if TYPE_CHECKING:
+    from ner_dist.comparison.claims import Bounds
     from ner_dist.comparison.decomposition import Decomposition
     from ner_dist.comparison.left_out import LeftOutSentence
     from ner_dist.comparison.results import Comparison
+    from ner_dist.comparison.third_models import DifferencePart
 
 SECTIONS = {
     "verdict": "Verdict",
@@ -61,6 +63,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
         "training": model_tables.training(comparison),
         "headline": tables.headline(comparison),
         "decomposition": tables.decomposition(comparison),
+        "third_models": tables.third_models(comparison),
         "steps": [tables.orders(comparison), tables.grounds(comparison)],
         "ground": tables.same_ground(comparison),
         "differences": tables.differences(comparison),
@@ -104,7 +107,10 @@ def _lines(comparison: Comparison) -> tuple[list[str], list[str]]:
 
 
 def _keys(comparison: Comparison) -> list[dict[str, Any]]:
-    """The key figures at the top of the page; empty unless there are exactly two models."""
+    """The key figures at the top of the page: of two models, or of two that a third one parts."""
+    third = next((each for each in comparison.third_models if each.training is not None), None)
+    if third is not None and third.training is not None:
+        return _keys_of_third(comparison, third.of, third.labels, third.training)
     if len(comparison.decomposition) != 1:
         return []
     ((model, gap),) = comparison.decomposition.items()
@@ -119,15 +125,35 @@ def _keys(comparison: Comparison) -> list[dict[str, Any]]:
     }
     parts = tables.parts_of(comparison)
     named = {"gap": "gap as published"} | {key: f"due to the {title}" for key, title in parts.items()}
-    return [
-        {
-            "name": title,
-            "value": formatting.signed(getattr(gap, key)),
-            "note": notes.get(key, ""),
-            "main": key == "model",
-        }
-        for key, title in named.items()
+    return [_key(title, getattr(gap, key), notes[key], main=key == "model") for key, title in named.items()]
+
+
+def _keys_of_third(
+    comparison: Comparison, model: str, labels: DifferencePart, training: DifferencePart
+) -> list[dict[str, Any]]:
+    """The gap as published, the task's part, and the two that a third model shows."""
+    gap = comparison.decomposition[model]
+    level = formatting.level(comparison.uncertainty.level)
+    task = gap.intervals["task"]
+    easier = "easier" if gap.task >= 0 else "harder"
+    keys = [
+        _key("gap as published", gap.gap, f"F1, {model} − {gap.base}"),
+        _key(f"{easier} to score", gap.task, f"{level} interval: {_interval(task)}"),
     ]
+    if comparison.alignment.disputed is not None:
+        keys.append(_key("due to the gold tags", gap.gold, "where the files' gold differs"))
+    for title, part in (("learns other labels", labels), ("other training", training)):
+        note = f"{part.of} − {part.to}, {level} interval: {_interval(part)}"
+        keys.append(_key(title, part.difference, note, main=True))
+    return keys
+
+
+def _interval(bounds: Bounds | DifferencePart) -> str:
+    return formatting.interval(bounds.low, bounds.high, sign=True)
+
+
+def _key(name: str, value: float, note: str, *, main: bool = False) -> dict[str, Any]:
+    return {"name": name, "value": formatting.signed(value), "note": note, "main": main}
 
 
 def _by_order(gap: Decomposition, part: str) -> str:

@@ -103,11 +103,23 @@ def schemes(analysed: Analysed) -> Table:
             scores = getattr(analysis, key)
             row += map(formatting.score, (scores.precision, scores.recall, scores.f1))
         rows.append(row)
+    strict = len(rows)
+    if any(analysis.lenient for analysis in analysed.errors.values()):
+        for key, title in _SCHEMES.items():
+            row = [f"{title.partition(':')[0]}, stray I- read"]
+            for analysis in analysed.errors.values():
+                scores = analysis.lenient[key] if analysis.lenient else getattr(analysis, key)
+                row += map(formatting.score, (scores.precision, scores.recall, scores.f1))
+            rows.append(row)
     names = titles(analysed.runs)
     return Table(
         "Scores by how strictly an entity has to match (MUC, SemEval-2013 task 9.1)",
         ["scheme", *(column for _ in analysed.errors for column in ("precision", "recall", "F1"))],
         rows,
+        ends=frozenset({strict - 1}) if len(rows) > strict else frozenset(),
+        note="The rows below read an I- that continues nothing as an entity, as nervaluate does."
+        if len(rows) > strict
+        else None,
         groups=(("", 1), *((names[model], 3) for model in analysed.errors)),
     )
 

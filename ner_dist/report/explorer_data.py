@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from ner_dist.outside import shown_values
 from ner_dist.report.error_tables import KINDS
 
 if TYPE_CHECKING:
@@ -61,8 +62,6 @@ def explorer_data(sentences: Sequence[Disagreement], titles: Mapping[str, str]) 
 
 
 def script_json(data: Any) -> Markup:
-    """JSON without characters that HTML would interpret."""
-    # Lone surrogates, which Python's readers let through, are written as escapes: files are UTF-8.
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
-    safe = "".join(f"\\u{ord(sign):04x}" if "\ud800" <= sign <= "\udfff" else sign for sign in text)
-    return Markup(safe)
+    """JSON without characters that HTML would interpret, or a page obey."""
+    text = json.dumps(shown_values(data), ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.translate(_ESCAPES))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from ner_dist.outside import in_markdown as escaped
 from ner_dist.report import error_tables, model_tables, tables
 from ner_dist.report.ranking import ranking, shown_lines
 from ner_dist.report.tables import Table
@@ -29,6 +29,7 @@ def markdown(comparison: Comparison, *, title: str) -> str:
         "As published: own labels, own sentences": [tables.headline(comparison)],
         "Where the gap comes from": [
             tables.decomposition(comparison),
+            *([third] if (third := tables.third_models(comparison)) else []),
             tables.orders(comparison),
             tables.grounds(comparison),
         ],
@@ -37,17 +38,10 @@ def markdown(comparison: Comparison, *, title: str) -> str:
         "What in the data flatters": [error_tables.effects(comparison)],
     }
     for name, own in sections.items():
-        shown = [_table(each) for each in own if each.rows]
-        if shown:
-            parts += [f"## {name}", *shown]
+        filled = [_table(each) for each in own if each.rows]
+        if filled:
+            parts += [f"## {name}", *filled]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def escaped(text: str) -> str:
-    """Text on one line, with all Markdown and HTML escaped."""
-    line = re.sub(r"([\\`*\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
-    # Within a word an underscore is no markup, and names have many.
-    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
 
 
 def _table(table: Table) -> str:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ner_dist import __version__
+from ner_dist.outside import shown
 
 
 @cache
@@ -40,8 +41,7 @@ def page(template: str, **values: Any) -> str:
         "version": __version__,
     }
     text = _environment().get_template(template).render(own, **values)
-    # Half of a surrogate pair, from a broken file, cannot be encoded: it is shown as `?`.
-    return text.encode("utf-8", errors="replace").decode("utf-8")
+    return shown(text)
 
 
 def _own(name: str) -> Markup:

@@ -11,8 +11,8 @@ import yaml
 
 from ner_dist import formatting
 from ner_dist.comparison.aligned import AlignedPredictions
-from ner_dist.comparison.alignment import by_words
 from ner_dist.comparison.calibration import Calibration, calibration
+from ner_dist.comparison.copies import by_words
 from ner_dist.comparison.error_analysis import ErrorAnalysis, errors
 from ner_dist.comparison.prediction_files import read_run
 from ner_dist.comparison.results import ModelInfo
@@ -29,6 +29,7 @@ from ner_dist.report.sections import error_parts, explorer_parts
 from ner_dist.run.directory import is_run, read_results
 from ner_dist.run.events import read_events
 from ner_dist.run.lock import lock_holder
+from ner_dist.yaml_text import load, read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,8 +155,8 @@ def run_page(run: Run) -> str:
 def _settings(run: Run) -> dict[str, Any]:
     """The resolved recipe with its provenance, as in the file; empty if it cannot be read."""
     try:
-        known = yaml.safe_load(run.recipe.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        known = load(read_bounded(run.recipe))
+    except (OSError, ValueError, yaml.YAMLError):
         return {}
     return known if isinstance(known, dict) else {}
 
@@ -217,7 +218,7 @@ def _alone(predictions: Predictions, name: str) -> AlignedPredictions:
         offsets=predictions.offsets,
         predicted={name: [predictions.predicted]},
         seeds={name: [None]},
-        unit=sentences if predictions.tokens is None else by_words(predictions.tokens),
+        unit=sentences if predictions.tokens is None else by_words(predictions.tokens).unit,
         tokens=predictions.tokens,
         ids=predictions.ids,
         confidence={name: [predictions.confidence]},

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ner_dist import formatting
+from ner_dist.comparison.decomposition import SEEDS_AND_SENTENCES
 from ner_dist.formatting import NOTHING
 
 if TYPE_CHECKING:
@@ -235,7 +236,51 @@ def decomposition(comparison: Comparison) -> Table:
         strong=frozenset({len(rows) - 1}),
         ends=frozenset({len(rows) - 2}),
         note="The parts add up to the gap exactly; rounded figures may not. Label set and sentences are "
-        f"means over both orders of the two changes. Intervals are for other {comparison.split} sentences.",
+        f"means over both orders of the two changes. {_intervals_over(comparison)}",
+    )
+
+
+def _intervals_over(comparison: Comparison) -> str:
+    """What the intervals of the gaps' parts cover."""
+    over = [gap.intervals_over for gap in comparison.decomposition.values()]
+    if SEEDS_AND_SENTENCES not in over:
+        return f"Intervals are for other {comparison.split} sentences."
+    single = [
+        f"{model} − {gap.base}"
+        for model, gap in comparison.decomposition.items()
+        if gap.intervals_over != SEEDS_AND_SENTENCES
+    ]
+    text = f"Intervals are for other seeds and other {comparison.split} sentences"
+    return f"{text}; of {formatting.joined(single)}, for sentences alone." if single else f"{text}."
+
+
+def third_models(comparison: Comparison) -> Table | None:
+    """The models' parts of the gaps by what third models show; None if there are none."""
+    rows, ends = [], []
+    for each in comparison.third_models:
+        if each.training is None or each.third is None:
+            continue
+        for what, part in (("labels", each.labels), ("training", each.training)):
+            rows.append(
+                [
+                    f"{each.of} − {each.to}, by {each.third}",
+                    f"{'other labels' if what == 'labels' else 'other training'}: {part.of} − {part.to}",
+                    formatting.signed(part.difference),
+                    formatting.interval(part.low, part.high, sign=True),
+                    "yes" if part.significant else _NOT_SHOWN,
+                ]
+            )
+        ends.append(len(rows) - 1)
+    if not rows:
+        return None
+    return Table(
+        "The models' part of the gap: what other labels do to a model, and what another training does",
+        ["gap", "part", "F1", "interval", "shown"],
+        rows,
+        ends=frozenset(ends),
+        words=frozenset({0, 1, 4}),
+        note="A third model has the training (data, encoder, settings) of one model and the labels of the "
+        f"other. {claim_note(comparison)}",
     )
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich import table as rich_table
-from rich.console import Console
 
 from ner_dist.formatting import counted, score, signed
 from ner_dist.report import model_tables, tables
 from ner_dist.report.ranking import ranking, shown_lines
 from ner_dist.report.tables import OVERALL, Table, shared_score
+from ner_dist.runtime.console import Console
 
 if TYPE_CHECKING:
     from ner_dist.comparison.claims import Difference
@@ -22,8 +22,7 @@ _ORDER = ("precision", "recall", "f1", "accuracy", "macro_f1")
 
 def print_tables(comparison: Comparison) -> None:
     """Print how models were trained, headline scores, scores on the same ground, the gap, the verdict."""
-    # Names of models and types are text: `[/red]` and `:dog:` are not for rich to read.
-    console = Console(markup=False, emoji=False)
+    console = Console()
     gap, trained = _gap(comparison), model_tables.training(comparison)
     ranked = ranking(comparison, named=False)
     if trained.rows:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -18,7 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ner_dist.errors import UserError
-from ner_dist.runtime.precision import Device, launched_with_deepspeed, resolve_precision, uses_gpu
+from ner_dist.outside import shown
+from ner_dist.runtime import gpu
+from ner_dist.runtime.precision import (
+    Device,
+    launched_with_deepspeed,
+    offloads_optimizer,
+    resolve_precision,
+    uses_gpu,
+)
 from ner_dist.runtime.ranks import COLLECTIVE_TIMEOUT
 from ner_dist.runtime.threads import choose_threads, load
 
@@ -41,7 +50,7 @@ def running(recipe: Recipe, *, model_type: str) -> Iterator[Accelerator]:
     from ner_dist.runtime.cpu_kernels import kernels_restored
 
     own = not PartialState._shared_state
-    with kernels_restored():
+    with kernels_restored(), gpu.settings_restored():
         try:
             yield start(recipe, model_type=model_type)
         finally:
@@ -57,11 +66,13 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
         recipe: the recipe of the run.
         model_type: `config.model_type` of its encoder.
     """
+    gpu.check_usable()
     device = Device.here()
     launch = os.environ.get("ACCELERATE_MIXED_PRECISION")
     precision, why = resolve_precision(recipe.precision, launch, device, model_type=model_type)
     _check_trackers(recipe)
     _check_devices(device)
+    gpu.set_up(deterministic=recipe.train.deterministic)
     if not device.is_gpu:
         from ner_dist.runtime.cpu_kernels import speed_up
 
@@ -69,15 +80,19 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     if launched_with_deepspeed():
         if not device.is_gpu:
             os.environ.setdefault("DS_ACCELERATOR", "cpu")
+        elif offloads_optimizer():
+            _check_compiler()
         warn_of_unfinished_builds()
 
     import torch
     from accelerate import Accelerator
-    from accelerate.utils import InitProcessGroupKwargs
+    from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
     # Naming a backend makes Accelerate look for a process group, which a process on its own has not.
     launched = "WORLD_SIZE" in os.environ or launched_with_deepspeed()
     group = InitProcessGroupKwargs(backend="nccl" if device.is_gpu else "gloo", timeout=COLLECTIVE_TIMEOUT)
+    # Gradients live in the buckets that are exchanged; buffers, such as numbers of positions, never change.
+    ddp = DistributedDataParallelKwargs(gradient_as_bucket_view=True, broadcast_buffers=False)
     accelerator = Accelerator(
         # Accelerate's cpu=True silently disables DeepSpeed.
         cpu=not device.is_gpu and not launched_with_deepspeed(),
@@ -85,7 +100,7 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
         deepspeed_plugin=_deepspeed_plugin(recipe, precision) if launched_with_deepspeed() else None,
         log_with=list(recipe.logging.trackers) or None,
         project_dir=recipe.output_dir,
-        kwargs_handlers=[group] if launched else None,
+        kwargs_handlers=[group, ddp] if launched else None,
     )
     set_up_logging(main=accelerator.is_main_process)
     _check_world(accelerator)
@@ -96,6 +111,10 @@ def start(recipe: Recipe, *, model_type: str) -> Accelerator:
     if device.is_gpu:
         free, total = (size / 2**30 for size in torch.cuda.mem_get_info(accelerator.device))
         log.info("GPU memory: %.1f of %.1f GiB are free", free, total)
+        # Launchers give a rank one thread, with which Adam on the host would be several times as slow.
+        threads = choose_threads()
+        if offloads_optimizer():
+            log.info("AdamW on the host: %s", threads)
     else:
         log.info(
             "no GPU: the processes run on the CPU and communicate over gloo"
@@ -114,9 +133,27 @@ def _check_devices(device: Device) -> None:
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if device.is_gpu and processes > (there := torch.cuda.device_count()):
         raise UserError(
-            f"{processes} processes were launched on a machine with {there} GPU{'s' * (there > 1)}",
-            fix=f"pass --num_processes {there} to accelerate launch (times the number of machines)",
+            f"{processes} processes were launched where each sees {there} GPU{'s' * (there > 1)}",
+            fix=f"pass --num_processes {there} to accelerate launch (times the number of machines), or let "
+            "every process see all GPUs, if srun --gpus-per-task or the like gave each its own",
         )
+
+
+def _check_compiler() -> None:
+    """Refuse offload without what DeepSpeed compiles its Adam for the host with."""
+    compiler = os.environ.get("CXX", "g++")
+    missing = [
+        name for name, there in ((compiler, shutil.which(compiler)), ("ninja", _has_ninja())) if not there
+    ]
+    if missing:
+        raise UserError(
+            f"offload needs {' and '.join(missing)}, with which DeepSpeed compiles AdamW for the host",
+            fix="install g++ (CXX names another) and pip install ninja, or launch without offload",
+        )
+
+
+def _has_ninja() -> bool:
+    return shutil.which("ninja") is not None or importlib.util.find_spec("ninja") is not None
 
 
 def _tell_of_other_gpus(device: Device, world: int) -> None:
@@ -193,10 +230,13 @@ def _deepspeed_plugin(recipe: Recipe, precision: str) -> Any:
         "train_micro_batch_size_per_gpu": 1,
         "gradient_clipping": recipe.train.max_grad_norm or 0.0,
         "steps_per_print": 10**9,
+        # It would wait for the device before every forward pass.
+        "timers": {"throughput": {"enabled": False}},
     }
     if precision != "fp32":
-        # Summing gradients with 8 or 11 significant bits would lose precision over micro-batches.
+        # Summing gradients with 8 or 11 significant bits would lose precision over micro-batches and ranks.
         plugin.deepspeed_config["data_types"] = {"grad_accum_dtype": "fp32"}
+        plugin.deepspeed_config["communication_data_type"] = "fp32"
     if not uses_gpu():
         plugin.deepspeed_config["zero_force_ds_cpu_optimizer"] = False
     return plugin
@@ -232,7 +272,7 @@ class _ToStandardError(_TextHandler):
 
 class _PlainLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = shown(super().format(record))
         return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
 
 

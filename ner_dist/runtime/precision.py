@@ -48,12 +48,17 @@ def launched_with_deepspeed() -> bool:
     return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
 
 
+def offloads_optimizer() -> bool:
+    """Whether the launch config keeps the optimiser's state in host memory."""
+    offload = os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE", "none") != "none"
+    return launched_with_deepspeed() and offload
+
+
 def config_for(precision: str) -> LaunchConfig | None:
     """The shipped launch config that runs the present strategy in `precision`; None if there is none."""
     if launched_with_deepspeed():
         stage = int(os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2"))
-        offload = os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE", "none") != "none"
-        return find_config("zero", stage=stage, offload=offload, precision=precision)
+        return find_config("zero", stage=stage, offload=offloads_optimizer(), precision=precision)
     several = int(os.environ.get("WORLD_SIZE", 1)) > 1
     return find_config("ddp" if several else "one", stage=0, offload=False, precision=precision)
 

@@ -84,7 +84,7 @@ def empty_model(config: PretrainedConfig) -> torch.nn.Module:
     from transformers import AutoModelForTokenClassification
 
     with torch.device("meta"):
-        result: torch.nn.Module = AutoModelForTokenClassification.from_config(config)
+        result: torch.nn.Module = AutoModelForTokenClassification.from_config(config, trust_remote_code=False)
         return result
 
 

@@ -20,8 +20,9 @@ def print_plan(
 ) -> None:
     """Print the table, the assumptions behind it, and the advice."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from ner_dist.runtime.console import Console
 
     console = Console(width=WIDTH, highlight=False)
     caption = "GiB of one rank at its peak; micro_batch_tokens, largest and taken; share of a step that waits"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ner_dist.data.checksums import fault_in
 from ner_dist.data.prepare import prepared_folder
 from ner_dist.errors import UserError
 from ner_dist.model.encoder import load_config
@@ -85,7 +86,7 @@ def _prepared(recipe: Recipe, learnt: int | None) -> Workload | None:
     except UserError:
         # The model or the data is not within reach: then nothing can have been prepared from it here.
         return None
-    if not (folder / "train" / "example_offsets.npy").exists():
+    if not (folder / "train").exists() or fault_in(folder) is not None:
         return None
     lengths = np.diff(np.load(folder / "train" / "example_offsets.npy", mmap_mode="r"))
     sentences = np.load(folder / "train" / "offsets.npy", mmap_mode="r")

@@ -16,7 +16,7 @@ from ner_dist.training.card_metadata import FOLDER
 from ner_dist.training.results import TriedExamples
 
 if TYPE_CHECKING:
-    from ner_dist.data.prepare import PreparedSplit
+    from ner_dist.data.prepared import PreparedSplit
     from ner_dist.labels import LabelSet
     from ner_dist.recipe import Decode
     from ner_dist.training.results import RunResults
@@ -143,7 +143,7 @@ def try_examples(
     counts = dict.fromkeys(("words", "words_as_scored", "entities", "entities_found", "entities_beside"), 0)
     gaps = set(split.encoded.without_subwords(len(predicted)).tolist())
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         stride = overlap if tokenizer.pad_token is not None else None
         tag = pipeline(
             "token-classification",
@@ -151,6 +151,7 @@ def try_examples(
             tokenizer=tokenizer,
             aggregation_strategy="first",
             device=model.device,
+            trust_remote_code=False,
         )
         for i in sentences:
             start, end = int(split.offsets[i]), int(split.offsets[i + 1])

@@ -138,13 +138,13 @@ def _model_index(recipe: Recipe, results: RunResults) -> list[EvalResult]:
 def _scores(recipe: Recipe, split: str, figures: Any, remark: str) -> list[EvalResult]:
     data = recipe.data
     sources = readings(data)
-    named = " + ".join(public_name(each.path) for each in sources)
+    named = " + ".join(_plain(public_name(each.path)) for each in sources)
     return [
         EvalResult(
             task_type="token-classification",
             task_name="Named-entity recognition",
             dataset_type=named,
-            dataset_name=named + (f" ({data.language})" if data.language else ""),
+            dataset_name=named + (f" ({_plain(data.language)})" if data.language else ""),
             dataset_config=sources[0].name if len(sources) == 1 else None,
             dataset_revision=sources[0].revision if len(sources) == 1 else None,
             dataset_split=split,
@@ -155,6 +155,11 @@ def _scores(recipe: Recipe, split: str, figures: Any, remark: str) -> list[EvalR
         )
         for kind, name in _METRICS.items()
     ]
+
+
+def _plain(name: str) -> str:
+    """A name without signs that a page could read as markup."""
+    return re.sub(r"[^\w./ +-]", "_", name)
 
 
 def eval_results(recipe: Recipe, results: RunResults) -> dict[str, list[dict[str, Any]]]:

@@ -28,7 +28,7 @@ from ner_dist.training.checkpoint_files import CheckpointReader
 from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
 
 if TYPE_CHECKING:
-    from ner_dist.data.prepare import Prepared
+    from ner_dist.data.prepared import Prepared
     from ner_dist.evaluation.calibration import CalibrationFigures
     from ner_dist.evaluation.evaluate import EvaluationResult
     from ner_dist.training.metrics_log import MetricsLogger
@@ -73,12 +73,17 @@ def _save_model(trainer: Trainer, best_step: int) -> None:
 
 
 def _own_settings(trainer: Trainer) -> dict[str, Any]:
-    """What the model's config says to ner_dist: how its tags are chosen, and how texts are cut for it.
+    """What the model's config says to ner_dist, so that its folder alone tags as the run was scored.
 
     Sentences that were split into words already were cut by no rule, and several sources by no single one.
     """
-    data = trainer.recipe.data
-    settings: dict[str, Any] = {"decode": trainer.recipe.evaluation.decode}
+    data, (longest, overlap) = trainer.recipe.data, _window_sizes(trainer)
+    settings: dict[str, Any] = {
+        "decode": trainer.recipe.evaluation.decode,
+        "precision": precision_of(trainer.accelerator),
+        "max_length": longest,
+        "overlap": overlap,
+    }
     if trainer.task.data.splits["train"].chars is not None and not data.sources:
         settings["text"] = TextRule(data.words, data.sentences).as_dict()
     return settings
@@ -192,7 +197,7 @@ def _try_examples(
     trainer: Trainer, split: str, tagger: TaggingModel, evaluation: EvaluationResult
 ) -> TriedExamples | None:
     assert evaluation.predicted is not None
-    longest, overlap = window_sizes(trainer.recipe, trainer.task.config, trainer.task.data.tokenizer)
+    longest, overlap = _window_sizes(trainer)
     return card_examples.try_examples(
         tagger.model,
         trainer.run.model,
@@ -204,6 +209,10 @@ def _try_examples(
         overlap=overlap,
         precision=precision_of(trainer.accelerator),
     )
+
+
+def _window_sizes(trainer: Trainer) -> tuple[int, int]:
+    return window_sizes(trainer.recipe, trainer.task.config, trainer.task.data.tokenizer)
 
 
 def _write_predictions(trainer: Trainer, split: str, evaluation: EvaluationResult) -> None:

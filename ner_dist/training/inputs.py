@@ -15,7 +15,7 @@ from ner_dist.runtime.ranks import on_main_rank
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from ner_dist.data.prepare import Prepared
+    from ner_dist.data.prepared import Prepared
     from ner_dist.recipe import Data, Recipe
 
 log = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import yaml
 from huggingface_hub import ModelCard
@@ -15,6 +16,7 @@ from ner_dist.data.one_source import SYNTHETIC
 from ner_dist.evaluation.metrics import STRICT
 from ner_dist.files import write_atomically
 from ner_dist.formatting import counted, joined, score
+from ner_dist.outside import as_code, in_markdown
 from ner_dist.recipe import SCRATCH
 from ner_dist.training import card_examples, card_metadata
 from ner_dist.training.card_figures import RESAMPLES, ScoredSplit
@@ -67,7 +69,7 @@ def model_card(
     tried = None if results is None else results.examples
     text = _template().render(
         card_data=card_metadata.metadata(recipe, results).to_yaml(),
-        name=" ".join(recipe.name.split()),
+        name=in_markdown(recipe.name),
         origin=_origin(recipe),
         languages=card_metadata.languages(data),
         types=types,
@@ -97,16 +99,8 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"code": code, "score": score}
+    environment.filters |= {"code": as_code, "score": score}
     return environment.get_template("model_card.md")
-
-
-def code(text: str) -> str:
-    """Text as it is, in a cell of a Markdown table."""
-    # Code may hold backticks between longer rows of them; a bar would end the cell all the same.
-    fence = "``" if "`" in text else "`"
-    blank = " " if "`" in text else ""
-    return f"{fence}{blank}{text}{blank}{fence}".replace("|", "\\|")
 
 
 def _origin(recipe: Recipe) -> str:
@@ -115,9 +109,9 @@ def _origin(recipe: Recipe) -> str:
     if name == SCRATCH:
         base = "A small encoder, trained from random weights"
     elif card_metadata.is_local(name):
-        base = f"{code(card_metadata.public_name(name))}, fine-tuned"
+        base = f"{as_code(card_metadata.public_name(name))}, fine-tuned"
     else:
-        base = f"[{code(name)}](https://huggingface.co/{name}), fine-tuned"
+        base = f"[{as_code(name)}](https://huggingface.co/{quote(name)}), fine-tuned"
     return f"{base} by ner_dist {__version__} on {joined(_sources(recipe))}"
 
 
@@ -129,10 +123,10 @@ def _sources(recipe: Recipe) -> list[str]:
 def _source(data: Reading) -> str:
     if data.path == SYNTHETIC:
         return "ner_dist's embedded corpus"
-    named = code(card_metadata.public_name(data.path))
+    named = as_code(card_metadata.public_name(data.path))
     if not card_metadata.is_local(data.path):
-        named = f"[{named}](https://huggingface.co/datasets/{data.path})"
-    return named + (f" ({data.language})" if data.language else "")
+        named = f"[{named}](https://huggingface.co/datasets/{quote(data.path)})"
+    return named + (f" ({in_markdown(data.language)})" if data.language else "")
 
 
 def _about_results(recipe: Recipe, scored: Sequence[ScoredSplit]) -> list[str]:
@@ -176,7 +170,7 @@ def _limits(recipe: Recipe, types: Sequence[str], last: ScoredSplit | None) -> l
         lines.append("The data has more types: their entities were trained and scored as `O`.")
     if last is not None:
         support = {name: one.support for name, one in last.figures.per_type.items()}
-        few = [code(name) for name, number in support.items() if number < FEW]
+        few = [as_code(name) for name, number in support.items() if number < FEW]
         if few:
             lines.append(
                 f"Under {FEW} entities in {last.name}, of which a few decide the scores: {', '.join(few)}."

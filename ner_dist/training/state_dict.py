@@ -100,6 +100,26 @@ def load_weights(model: torch.nn.Module, saved: CheckpointReader) -> None:
             parameter.copy_(saved.tensor(f"weight/{name}"))
 
 
+def whole_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The fp32 weights of a model that is not prepared yet; preparing it leaves these tensors as they are."""
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def set_master_weights(
+    weights: dict[str, torch.Tensor], *, accelerator: Accelerator, model: torch.nn.Module
+) -> None:
+    """Set DeepSpeed's fp32 weights, which it widens from the 16-bit ones, to those before rounding.
+
+    Args:
+        weights: as `whole_weights` gives them.
+        accelerator: the process group.
+        model: the prepared model.
+    """
+    stage = _zero_stage(accelerator)
+    for name, parameter in named_parameters(model):
+        _set(parameter, weights[name], "weight", stage=stage, accelerator=accelerator)
+
+
 def restore(
     saved: CheckpointReader,
     *,
@@ -167,8 +187,7 @@ def _restore_zero(
     model: torch.nn.Module,
     optimizer: AcceleratedOptimizer,
 ) -> None:
-    zero = optimizer.optimizer
-    stage = accelerator.state.deepspeed_plugin.deepspeed_config["zero_optimization"]["stage"]
+    zero, stage = optimizer.optimizer, _zero_stage(accelerator)
     inner = zero.optimizer
     partitions = (
         zero.fp32_partitioned_groups_flat
@@ -185,11 +204,22 @@ def _restore_zero(
         for key in ("weight", *MOMENTS):
             if f"{key}/{name}" not in saved:
                 continue  # it never had a gradient: its moments are zeros
-            whole = saved.tensor(f"{key}/{name}")
-            if stage == 3:
-                _set_local(parameter, _slice(parameter, whole, accelerator), key)
-            else:
-                _set_whole(parameter, whole.to(accelerator.device), key)
+            _set(parameter, saved.tensor(f"{key}/{name}"), key, stage=stage, accelerator=accelerator)
+
+
+def _zero_stage(accelerator: Accelerator) -> int:
+    stage: int = accelerator.state.deepspeed_plugin.deepspeed_config["zero_optimization"]["stage"]
+    return stage
+
+
+def _set(
+    parameter: torch.nn.Parameter, whole: torch.Tensor, key: str, *, stage: int, accelerator: Accelerator
+) -> None:
+    """Set this rank's part of a parameter's fp32 weight or of one of its moments."""
+    if stage == 3:
+        _set_local(parameter, _slice(parameter, whole, accelerator), key)
+    else:
+        _set_whole(parameter, whole.to(accelerator.device), key)
 
 
 def _set_whole(parameter: torch.nn.Parameter, whole: torch.Tensor, key: str) -> None:

@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ner_dist.data.labelled import LabelledSplit, label_splits
-from ner_dist.data.prepare import Prepared, prepare
+from ner_dist.data.prepare import prepare
+from ner_dist.data.prepared import Prepared
 from ner_dist.data.report import log_data
 from ner_dist.data.training_text import TrainingText
 from ner_dist.errors import UserError
@@ -88,7 +89,9 @@ def load_task(
     Raises:
         UserError: data or labels cannot be used, or the data has changed since the checkpoint was saved.
     """
-    data = local_main_first(accelerator, lambda: prepare(recipe, config))
+    # One rank of a machine checks the cache for the others.
+    main = accelerator.is_local_main_process
+    data = local_main_first(accelerator, lambda: prepare(recipe, config, check=main))
     state = {} if resume_from is None else resume_from.state
     if resume_from is not None and state["data_fingerprint"] != data.fingerprint:
         raise UserError(

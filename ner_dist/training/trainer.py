@@ -31,7 +31,13 @@ from ner_dist.training.metrics_log import MetricsLogger
 from ner_dist.training.micro_batches import MicroBatches
 from ner_dist.training.optimizer import build_optimizer
 from ner_dist.training.start_log import log_start
-from ner_dist.training.state_dict import load_weights, optimizer_scalars, restore
+from ner_dist.training.state_dict import (
+    load_weights,
+    optimizer_scalars,
+    restore,
+    set_master_weights,
+    whole_weights,
+)
 from ner_dist.training.task import Task, load_task
 from ner_dist.training.weight_copies import TYPES, WeightCopies, copies_suit
 
@@ -40,7 +46,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from accelerate import Accelerator
-    from transformers import PretrainedConfig
+    from transformers import PretrainedConfig, PreTrainedModel
 
     from ner_dist.recipe import Recipe
     from ner_dist.run.directory import Run
@@ -163,34 +169,38 @@ class Trainer:
         }
         write_recipe(self.run, self.recipe, world=world, fingerprint=self.task.data.fingerprint)
 
-    def _build_loop(self) -> TrainLoop:
-        """Build the model, the optimizer and the loop."""
+    def _build_model(self) -> tuple[PreTrainedModel, bool]:
+        """The model before it is prepared, and whether it attends to packed rows in groups."""
         task, settings = self.task, self.task.fixed.train
         model = load_model(
-            task.fixed.model,
-            task.config,
-            task.labels,
-            seed=settings.seed,
-            vocab_size=task.data.vocab_size,
+            task.fixed.model, task.config, task.labels, seed=settings.seed, vocab_size=task.data.vocab_size
         )
-        self.config = model.config
         if self.resume_from is not None:
             load_weights(model, self.resume_from)
-        precision = precision_of(self.accelerator)
-        kernel = None
+        kernel = grouped_attention
         if settings.packing:
-            kernel = choose_kernel(model.config, device=self.accelerator.device, dtype=TYPES[precision])
+            dtype = TYPES[precision_of(self.accelerator)]
+            kernel = choose_kernel(model.config, device=self.accelerator.device, dtype=dtype)
             use_packed_attention(model, kernel)
         if self.recipe.model.compile:
             model.compile(dynamic=True)
+        return model, kernel is grouped_attention
+
+    def _build_loop(self) -> TrainLoop:
+        """Build the model, the optimizer and the loop."""
+        task, settings, precision = self.task, self.task.fixed.train, precision_of(self.accelerator)
+        model, grouped = self._build_model()
+        self.config = model.config
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, settings)
-        copies = None
+        half_zero = describe(self.accelerator).startswith("ZeRO") and precision != "fp32"
+        unrounded = whole_weights(model) if half_zero else None
         by_copies = copies_suit(self.accelerator, task.config.model_type, compiled=self.recipe.model.compile)
         self.accelerator.autocast_handler = AutocastKwargs(enabled=not by_copies)
         model, optimizer = self.accelerator.prepare(model, optimizer)
-        if by_copies:
-            copies = WeightCopies(self.accelerator.unwrap_model(model), precision=precision)
+        if unrounded is not None:
+            set_master_weights(unrounded, accelerator=self.accelerator, model=model)
+        bare = self.accelerator.unwrap_model(model)
         return TrainLoop(
             settings,
             accelerator=self.accelerator,
@@ -207,9 +217,9 @@ class Trainer:
                 settings,
                 device=self.accelerator.device,
                 first_position=first_position(task.config),
-                grouped=kernel is grouped_attention,
+                grouped=grouped,
             ),
-            copies=copies,
+            copies=WeightCopies(bare, precision=precision) if by_copies else None,
         )
 
     def resume(self, metrics_log: MetricsLogger) -> None:

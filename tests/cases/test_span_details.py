@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 
-from ner_dist.data.prepare import DETAILS, prepare
+from ner_dist.data.prepare import prepare
+from ner_dist.data.prepared import DETAILS
 from ner_dist.data.report import say_notes
 from ner_dist.model.encoder import load_config
 from ner_dist.recipe import SCRATCH

@@ -13,7 +13,7 @@ import pytest
 from ner_dist import cli
 from ner_dist.cluster.experiment import SubmitOptions, find_script, plan_experiment, read_runs, runs_text
 from ner_dist.errors import UserError
-from ner_dist.recipe_file import load_recipe
+from ner_dist.recipe_file import differ_in_labels_only, load_recipe
 from ner_dist.run.directory import Run
 from ner_dist.run.provenance import write_recipe
 from tests.conftest import REPOSITORY
@@ -35,8 +35,8 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def planned(*arguments, seeds=None, out="exp", **options):
-    return plan_experiment(arguments, seeds=seeds, out=out, options=SubmitOptions(**options))
+def planned(*arguments, seeds=None, out="exp", third=None, **options):
+    return plan_experiment(arguments, seeds=seeds, out=out, options=SubmitOptions(**options), third=third)
 
 
 def command(*arguments):
@@ -223,3 +223,42 @@ class TestTheSameFolderAgain:
         assert said.startswith(
             "output_dir exp/subset/seed-1: holds the run of another recipe (they differ in lab"
         )
+
+
+class TestThirdModels:
+    @pytest.fixture
+    def other(self, here):
+        """A recipe that differs in labels and in training."""
+        (here / "other.yaml").write_text(
+            f"extends: {FULL}\nname: other\nlabels: [LOC, 'no']\ntrain: {{epochs: 7}}\n"
+        )
+        return "other.yaml"
+
+    def test_the_first_recipe_learns_the_labels_of_the_second(self, other):
+        experiment = planned(FULL, other, seeds="1,2", third="one")
+        assert [run.folder for run in experiment.runs[4:]] == [
+            f"exp/full-labels-of-other/seed-{seed}" for seed in (1, 2)
+        ]
+        first, second, third = (load_recipe(run.recipe, run.overrides) for run in experiment.runs[::2])
+        assert (third.labels, third.train) == (second.labels, first.train)
+        assert differ_in_labels_only(first, third)
+        # runs.tsv has a line a run that gives the same recipe.
+        line = runs_text(experiment.runs).splitlines()[4].split("\t")
+        assert load_recipe(line[0], line[1:]) == third
+
+    def test_the_reverse_model(self, other):
+        experiment = planned(FULL, other, third="both")
+        assert [run.name for run in experiment.runs] == [
+            *("full", "other", "full-labels-of-other", "other-labels-of-full")
+        ]
+        _, second, _, reverse = (load_recipe(run.recipe, run.overrides) for run in experiment.runs)
+        assert (reverse.labels, reverse.train.epochs) == ("all", second.train.epochs)
+
+    def test_what_there_is_nothing_to_part_of_is_refused(self, here, other):
+        (here / "same.yaml").write_text(f"extends: {FULL}\nname: same\ntrain: {{epochs: 9}}\n")
+        # The seed of subset.yaml is no part of its training.
+        assert "differ in their labels only" in refused(FULL, SUBSET, third="one")
+        assert "have the same `labels`" in refused(FULL, "same.yaml", third="one")
+        assert "`labels: all` names no types" in refused(other, FULL, third="one")
+        assert "and 3 are named" in refused(FULL, other, SUBSET, third="one")
+        assert "would be the same for all models" in refused(FULL, other, "labels=[PER]", third="one")

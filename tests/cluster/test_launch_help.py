@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from ner_dist.cli import app
 from ner_dist.cluster.launch_help import launch_help
 from ner_dist.errors import UserError
 from ner_dist.launch import shipped_configs
+from ner_dist.yaml_text import flow
 
 REPOSITORY = Path(__file__).parents[2]
 RECIPE = "recipes/full.yaml"
@@ -154,6 +157,42 @@ def test_the_command_line(capsys):
     training = launched(commands(capsys.readouterr().out)[1])
     assert (training.num_processes, training.main_process_port) == (4, 4000)
     assert training.training_script_args == [RECIPE, "train.epochs=1"]
+
+
+HOSTILE = "a'\n\r\ttouch PWNED\n$(touch PWNED) `touch PWNED` \x1b[2J\u202e #"
+"""A text that a shell runs, and a terminal obeys, wherever it leaves its quotes."""
+
+
+@pytest.mark.parametrize("place", ["output_dir", "recipe", "override", "launch config", "in the file"])
+def test_what_is_printed_can_be_pasted_whatever_the_recipe_holds(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / HOSTILE.replace("/", "")
+    folder.mkdir()
+    recipe, overrides, config = Path("r.yaml"), [], None
+    text = "name: a\noutput_dir: o\ndata: {path: synthetic}\n"
+    if place == "output_dir":
+        overrides = [f"output_dir={flow(HOSTILE)}"]
+    elif place == "in the file":
+        text = f"name: a\noutput_dir: {flow(HOSTILE)}\ndata: {{path: synthetic}}\n"
+    elif place == "recipe":
+        recipe = folder / "r.yaml"
+    elif place == "override":
+        overrides = ["output_dir=x", f"model.name={flow(HOSTILE)}", f"data.language={HOSTILE!a}"]
+    else:
+        config = str(folder / "cpu.yaml")
+        shutil.copy(REPOSITORY / "launch" / "cpu.yaml", config)
+    recipe.write_text(text, encoding="utf-8")
+    printed = launch_help(str(recipe), overrides, hosts="node1,node2", gpus_per_node=0, launch_config=config)
+    assert all(line.isprintable() for line in printed.splitlines())
+    # The commands themselves only say which words they were given.
+    stubs = "".join(f"{name}() {{ printf '%s\\0' {name} \"$@\"; }}\n" for name in ("python", "accelerate"))
+    done = subprocess.run(["bash"], input=(stubs + printed).encode(), capture_output=True, check=True)
+    assert not done.stderr
+    assert not (tmp_path / "PWNED").exists()
+    words = done.stdout.decode().split("\0")
+    assert words.count(str(recipe)) == 4
+    for override in overrides:
+        assert words.count(override) == 4
 
 
 def test_a_wrong_recipe_is_refused():

@@ -16,7 +16,8 @@ from ner_dist.data import hub, one_source
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
 from ner_dist.recipe import Data
-from ner_dist.recipe_file import data_section, flow, load_recipe
+from ner_dist.recipe_file import data_section, load_recipe
+from ner_dist.yaml_text import flow
 from tests import small
 from tests.command_line import ner_dist
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -227,10 +228,48 @@ def test_a_file_that_holds_its_sentences_twice_is_seen_to_and_its_copies_are_pai
     assert "51 sentences, 26 distinct" in figures.notes[-1]
 
 
+def short_sentences(number):
+    """Of 3 to 8 words with an entity or two: gold sequences that many sentences may have."""
+    rng = random.Random(7)
+    for i in range(number):
+        gold = ["O"] * rng.randint(3, 8)
+        gold[rng.randrange(len(gold))] = f"B-{rng.choice(TYPES)}"
+        gold[0] = rng.choice(["O", "B-PER"])
+        yield Sentence(i, ["w"] * len(gold), gold, (gold, gold))
+
+
+@pytest.mark.parametrize("times", [2, 3, 7])
+@pytest.mark.parametrize("in_a_row", [False, True])
+def test_a_file_that_repeats_itself_is_seen_to_by_the_positions(times, in_a_row):
+    corpus = [*short_sentences(40)]
+    whole = [one for one in corpus for _ in range(times)] if in_a_row else corpus * times
+    aligned, figures = ground_of(*(predictions(whole, tokens=False, ids=False) for _ in "AB"))
+    numbers = [*range(40)]
+    assert aligned.unit.tolist() == (
+        [i for i in numbers for _ in range(times)] if in_a_row else numbers * times
+    )
+    assert f"those of 40 sentences, {times} times over" in figures.notes[-1]
+    assert not figures.copies_unknown
+
+
+def test_sentences_that_are_alike_by_chance_are_no_copies():
+    corpus = [*short_sentences(5)] * 3  # too few to tell
+    aligned, figures = ground_of(*(predictions(corpus, tokens=False, ids=False) for _ in "AB"))
+    assert aligned.units == 15 and figures.copies_unknown
+
+
+def test_three_copies_in_any_order_are_found_by_long_gold_sequences():
+    corpus = [*long_sentences(25)] * 3
+    random.Random(3).shuffle(corpus)
+    aligned, figures = ground_of(*(predictions(corpus, tokens=False, ids=False) for _ in "AB"))
+    assert aligned.units == 25 and set(np.bincount(aligned.unit)) == {3}
+    assert "occur exactly 3 times" in figures.notes[-1]
+
+
 def test_in_a_file_with_few_copies_every_sentence_counts():
     corpus = [*long_sentences(25)]
     aligned, figures = ground_of(
         *(predictions([*corpus, *corpus[:5]], tokens=False, ids=False) for _ in "AB")
     )
     assert aligned.unit.tolist() == [*range(30)]
-    assert "every sentence counts as distinct" in figures.notes[-1]
+    assert "every sentence counts as distinct" in figures.notes[-1] and figures.copies_unknown

@@ -300,6 +300,17 @@ class TestRequirements:
         bounds = [each["low"] for each in figures["requirements"]]
         assert bounds == [-pair["micro"]["f1"]["high"], pair["micro"]["f1"]["low"]]
 
+    def test_it_is_not_judged_where_the_gold_decides_who_leads(self, here, capsys):
+        alike = [{"id": i, "tokens": [f"w{i}"], "gold": ["B-PER"], "predicted": ["B-PER"]} for i in range(9)]
+        for run, tag in (("c", "B-PER"), ("d", "B-LOC")):
+            own = [{"id": f"n{i}", "tokens": [f"n{i}"], "gold": [tag], "predicted": [tag]} for i in range(4)]
+            write_run(Path(run), ["PER", "LOC"], [*alike, *own])
+        for order in (("c", "d"), ("d", "c")):
+            assert ner_dist(*compare(*order), "--no-html", "--require", "B >= A - 0.5") == 1
+            said = capsys.readouterr().err
+            assert "B >= A - 0.5 is not judged: whose gold is right decides whether B or A leads." in said
+            assert json.loads(written()["compare.json"])["requirements"][0]["holds"] is None
+
     def test_figures_on_standard_output_stay_json(self, here, capsys):
         assert ner_dist(*compare(), "--no-html", "--json", "--require", "B >= A - 2") == 0
         said = capsys.readouterr()
@@ -329,3 +340,55 @@ def test_a_comparison_of_other_models_is_replaced_with_a_word(here, log_lines):
         assert ner_dist(*compare(*paths), "--no-html") == 0
     said = [line for line in log_lines if "replaces" in line]
     assert said == ["replaces the comparison of a and b in out"]
+
+
+class TestGroupedRuns:
+    """`--runs` makes seeds of one model of plain files, whose recipes nobody knows."""
+
+    @pytest.fixture
+    def files(self, here):
+        """Three seeds of two tools."""
+        for tool, said in (("a", A_LINES), ("t", B_LINES)):
+            for seed in range(3):
+                lines = [line | {"predicted": ["O"] * len(line["gold"])} if i == seed else line
+                         for i, line in enumerate(said)]  # fmt: skip
+                Path(f"{tool}{seed}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return ["a0.jsonl,a1.jsonl,a2.jsonl", "t0.jsonl,t1.jsonl,t2.jsonl"]
+
+    def test_files_are_seeds_of_one_model(self, files):
+        assert ner_dist(*compare("--runs", f"A={files[0]}", "--runs", f"B={files[1]}"), "--no-html") == 0
+        figures = json.loads(written()["compare.json"])
+        assert [run["paths"] for run in figures["runs"].values()] == [each.split(",") for each in files]
+        (pair,) = figures["uncertainty"]["differences"]
+        assert pair["micro"]["f1"]["recipes"]["low"] < pair["micro"]["f1"]["recipes"]["high"]
+        assert "1 training of each" not in figures["verdict"]["paragraph"]
+
+    def test_other_arguments_have_the_other_letters(self, files):
+        assert ner_dist(*compare("a", "--runs", f"A={files[1]}"), "--no-html") == 0
+        runs = json.loads(written()["compare.json"])["runs"]
+        assert {letter: len(run["paths"]) for letter, run in runs.items()} == {"A": 3, "B": 1}
+        assert runs["B"]["paths"] == ["a"]
+
+    def test_a_type_that_one_seed_never_has_is_the_models(self, here):
+        for seed, tag in enumerate(("B-PER", "B-LOC")):
+            line = {"id": 0, "tokens": ["Anna"], "gold": ["B-PER"], "predicted": [tag]}
+            Path(f"s{seed}.jsonl").write_text(json.dumps(line) + "\n")
+        assert ner_dist(*compare("s1.jsonl", "--runs", "B=s0.jsonl,s1.jsonl"), "--no-html") == 0
+        assert json.loads(written()["compare.json"])["runs"]["B"]["labels"] == ["PER", "LOC"]
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            (["--runs", "A=a0.jsonl,a1.jsonl"], "a comparison is of two runs or more"),
+            (
+                ["a", "--runs", "C=a0.jsonl,a1.jsonl"],
+                "--runs: 'C' names no model; the letters of 2 models are A, B",
+            ),
+            (["a", "--runs", "a0.jsonl"], "--runs: 'a0.jsonl' is not LETTER=PATH,PATH; write"),
+            (["a", "--runs", "B=a0.jsonl", "--runs", "B=a1.jsonl"], "--runs: B is named twice"),
+            (["a", "--runs", "B=b,a1.jsonl"], "--runs: runs and files are named for B; name the runs'"),
+            (["a", "--runs", "B=a0.jsonl,none.jsonl"], "none.jsonl: there is no such file"),
+        ],
+    )
+    def test_what_is_no_group_is_refused(self, files, refused, given, said):
+        assert refused(*compare(*given)).startswith(said)

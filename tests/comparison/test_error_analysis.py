@@ -175,6 +175,45 @@ def test_a_test_set_of_32864_sentences_takes_no_more_than_a_second():
     assert found.kinds["correct"] > 10_000
 
 
+def with_stray_tags():
+    """Tags in which some I- continue nothing: in gold, in the prediction, and in both."""
+    return written(
+        ["B-PER I-PER O", "O I-LOC O", "B-ORG O I-ORG", "O O O", "I-PER I-PER O"],
+        [["B-PER O O", "O B-LOC O", "I-ORG O I-ORG", "I-LOC I-LOC O", "O I-PER O"]],
+    )
+
+
+def test_a_stray_inside_tag_is_read_as_an_entity_beside_the_strict_reading():
+    found = errors(with_stray_tags(), "A")
+    assert found.lenient is not None
+    # By hand: 5 gold and 6 predicted entities, of which three are equal; none of strict IOB2 is.
+    assert found.lenient["strict"].f1 == pytest.approx(2 * 3 / (5 + 6))
+    assert found.strict.f1 == 0
+    tidy = errors(written(["B-PER O"], [["B-PER O"]]), "A")
+    assert tidy.lenient is None
+
+
+def test_the_reading_of_stray_tags_is_nervaluates():
+    nervaluate = pytest.importorskip("nervaluate", reason="nervaluate is not installed")
+    aligned = with_stray_tags()
+    names = np.array(aligned.labels.tags)
+    gold, said = (
+        [names[tags[i:j]].tolist() for i, j in zip(aligned.offsets, aligned.offsets[1:], strict=False)]
+        for tags in (aligned.gold, aligned.predicted["A"][0])
+    )
+    theirs = nervaluate.Evaluator(gold, said, tags=list(aligned.labels.types), loader="list").evaluate()
+    lenient = errors(aligned, "A").lenient
+    for ours, name in (
+        ("strict", "strict"),
+        ("exact", "exact"),
+        ("partial", "partial"),
+        ("type", "ent_type"),
+    ):
+        their = theirs["overall"][name]
+        expected = pytest.approx((their.precision, their.recall, their.f1))
+        assert (lenient[ours].precision, lenient[ours].recall, lenient[ours].f1) == expected
+
+
 @pytest.mark.real_data
 def test_real_predictions_score_as_in_nervaluate(real_data):
     """Version 1.2.1 finds the same numbers of correct, incorrect, partial, missed and spurious ones here."""

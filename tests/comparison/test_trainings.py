@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ner_dist.comparison.trainings import trainings
+from ner_dist.comparison.trainings import recipes_of
+from ner_dist.comparison.trainings import trainings as trainings_of
 from ner_dist.run.directory import Run
+
+
+def trainings(runs):
+    return trainings_of(runs, recipes_of(runs))
 
 
 def run(folder: Path, recipe: str, *, started: str = "2026-03-01T23:00:00+00:00", before: str = "[]") -> Run:

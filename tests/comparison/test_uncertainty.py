@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ner_dist.comparison.claims import Difference, Figures, TrainedClaim, Uncertainty
+from ner_dist.comparison.claims import Difference, Figures, SeedSpread, TrainedClaim, Uncertainty
 from ner_dist.comparison.influence import sentence_covariance
 from ner_dist.comparison.resampling import bootstrap
 from ner_dist.comparison.uncertainty import (
@@ -426,7 +426,7 @@ def test_one_run_borrows_the_luck_of_the_others_and_two_single_runs_know_none():
     assert cell.recipes is not None and cell.recipes.high - cell.recipes.low > 0.05
     single = simulated.crossed(3, runs=(1, 1))
     assert only_pair(uncertainty(single, resamples=100))["micro", "f1"].recipes is None
-    figures = only_pair(uncertainty(single, resamples=100, seed_sd=0.02))
+    figures = only_pair(uncertainty(single, resamples=100, known=SeedSpread(0.02)))
     given = figures["micro", "f1"].recipes
     assert given is not None and figures["micro", "recall"].recipes is None
     # At least the luck of two runs, whatever the sentences.

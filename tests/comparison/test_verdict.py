@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ner_dist.comparison.claims import (
+    Bounds,
     Claim,
     Difference,
     Figures,
@@ -27,6 +28,7 @@ from ner_dist.comparison.results import (
     TrainFigures,
 )
 from ner_dist.comparison.scores import Scores
+from ner_dist.comparison.third_models import DifferencePart, ThirdModel
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.verdict import Findings, verdict
 from ner_dist.evaluation.metrics import PrecisionRecallF1, TypeScores
@@ -95,6 +97,7 @@ def findings() -> Findings:
             units=29504,
             only_in={"A": LeftOut(3380, [])},
             disputed=None,
+            copies_unknown=False,
             harder=[],
             notes=[],
         ),
@@ -107,7 +110,8 @@ def findings() -> Findings:
                 gold=0.0,
                 model=0.00419,
                 task=0.0228,
-                intervals={},
+                intervals={"task": Bounds(0.02, 0.0256)},
+                intervals_over="sentences",
                 orders=Orders(Order(0.0218, 0.001), Order(0.0064, 0.0164)),
                 grounds={},
             )
@@ -294,7 +298,11 @@ def test_three_models_are_ranked_by_the_tests(findings):
     pairs = [pair("B", "A", unshown), pair("C", "A", worse, **BY_TYPE), pair("C", "B", worse)]
     said = verdict(with_differences(three_models, *pairs))
     assert "There F1 is B 0.9647 (rank 1), A 0.9605 (rank 1) and C 0.4000 (rank 3);" in said.paragraph
-    assert "The published F1 of C and A differ by −0.4387" in said.paragraph
+    assert (
+        "Of the gaps of the published F1 to that of A, the models on the same ground account for +0.0042 of "
+        "+0.0270 (B) and +0.0042 of −0.4387 (C); the rest is because the task is another." in said.paragraph
+    )
+    assert said.paragraph.count("published") == 1
     assert "C is better than A on DIS (F1 +0.021, 95 % CI 0.010 to 0.033, p < 0.0006)" in said.lines
     assert any(
         line.startswith("no difference is shown between C and A on ANIM (F1 C − A") for line in said.lines
@@ -313,3 +321,32 @@ def test_verdict_reads_what_uncertainty_writes(findings):
     lines = verdict(found).lines
     assert len(lines) == 1 + len(simulated.TYPES)
     assert lines[0].startswith("B is better on all types together (F1 +0.")
+
+
+LEARNT = DifferencePart("C", "A", 0.003, 0.001, 0.005, significant=True)
+TRAINED = DifferencePart("B", "C", 0.0012, -0.001, 0.0034, significant=False)
+
+
+def test_a_third_model_parts_the_models_part_of_the_gap(findings):
+    thirds = [ThirdModel("B", "A", "C", LEARNT, TRAINED)]
+    said = verdict(replace(findings, third_models=thirds)).paragraph
+    assert (
+        "The published F1 of B and A differ by +0.0270: +0.0228 because the task of B is easier to score, "
+        "95 % CI +0.0200 to +0.0256; +0.0030 because it learns fewer labels: C − A, CI +0.0010 to +0.0050; "
+        "+0.0012 because its training is another (data, encoder, settings): B − C, CI −0.0010 to +0.0034, "
+        "not shown." in said
+    )
+
+
+def test_the_reverse_model_gives_the_other_order(findings):
+    reverse = ThirdModel("B", "A", "D", replace(TRAINED, to="D"), replace(LEARNT, of="D"))
+    said = verdict(
+        replace(findings, third_models=[ThirdModel("B", "A", "C", LEARNT, TRAINED), reverse])
+    ).paragraph
+    assert "not shown; by D, the labels are worth +0.0012 and the training +0.0030." in said
+
+
+def test_recipes_that_differ_in_their_labels_only_need_no_third_model(findings):
+    alone = ThirdModel("B", "A", None, replace(LEARNT, of="B"), None)
+    said = verdict(replace(findings, third_models=[alone])).paragraph
+    assert "+0.0042 between the models on the same ground (their recipes differ in labels only)" in said

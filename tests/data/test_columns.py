@@ -261,11 +261,11 @@ def test_what_was_found_is_said(read, caplog):
         read("# made\n1\tIn\tO\tx\n2\t Bern\tB-LOC\tx\n")
     said = [record.message.rpartition("/")[2] for record in caplog.records]
     assert said == [
-        "a.conll: skipped 1 comment line, the first at line 1",
         "a.conll: column 0 (1, 2) numbers words or sentences, so words are read from column 1; "
         "set data.tokens_column to change this",
         "a.conll: the last column (x) holds no tags, so tags are read from column 2 (B-LOC); "
         "set data.tags_column to change this",
+        "a.conll: skipped 1 comment line, the first at line 1",
         "a.conll: stripped the spaces around 1 word",
     ]
 

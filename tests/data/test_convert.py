@@ -65,6 +65,29 @@ def test_tags_of_any_scheme_become_spans(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("to", ["doccano", "label-studio"])
+@pytest.mark.parametrize(
+    ("words", "says", "read_with"),
+    [
+        (["Ann", "Berg"], None, "unicode"),
+        (["Ann", "co-starred", "U.S."], "read it with data.words=whitespace", "whitespace"),
+        (["New York", "co-starred"], "jsonl, conll and spacy keep the words", None),
+    ],
+    ids=["same words", "words without blanks", "words with blanks"],
+)
+def test_texts_that_will_be_cut_otherwise_are_counted(tmp_path, caplog, to, words, says, read_with):
+    source, out = tmp_path / "a.jsonl", tmp_path / f"out.{ENDINGS[to]}"
+    source.write_text(json.dumps({"tokens": words, "ner_tags": ["B-X"] + ["O"] * (len(words) - 1)}) + "\n")
+    convert(source, out, Data(path="unused"), to)
+    if says is None:
+        assert "cut otherwise" not in caplog.text
+    else:
+        assert f"1 text would be cut otherwise; {says}" in caplog.text
+    if read_with:
+        data = Data(path="unused", words=read_with)
+        assert sentences(read_rows(out, data)) == sentences(read_rows(source, data))
+
+
 def test_predictions_become_tasks_to_correct(tmp_path):
     source = tmp_path / "test.jsonl"
     line = {"id": 0, "tokens": ["In", "New", "York"], "gold": ["O"] * 3, "predicted": ["O", "B-LOC", "I-LOC"]}

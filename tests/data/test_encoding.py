@@ -283,7 +283,7 @@ def test_chunks_of_sentences_make_no_difference(letters, monkeypatch):
     random = np.random.default_rng(0)
     sentences = [[LETTERS[i] for i in random.integers(0, 26, n)] for n in random.integers(0, 30, 50)]
     whole = encode(split_of(sentences), letters, max_length=12, overlap=4)
-    monkeypatch.setattr("ner_dist.data.encoding._CHUNK", 7)
+    monkeypatch.setattr("ner_dist.data.encoding.PART", 7)
     parts = encode(split_of(sentences), letters, max_length=12, overlap=4)
     for name in vars(whole):
         assert np.array_equal(getattr(whole, name), getattr(parts, name))

@@ -102,6 +102,26 @@ def break_batch(rank: int, *, of_rank: int, number: int, out_of_memory: bool = F
     micro_batches.MicroBatches.build = break_one
 
 
+def note_engine(rank: int, *, out: str) -> None:
+    """Write whether DeepSpeed's engine times its passes, and the formats in which gradients are added up."""
+    from deepspeed.runtime.engine import DeepSpeedEngine
+
+    build, add_up = DeepSpeedEngine.__init__, torch.distributed.all_reduce
+    found: dict[str, Any] = {"sums": []}
+
+    def built(self, *all, **named):
+        build(self, *all, **named)
+        found["times"] = self.tput_timer.config.enabled
+
+    def noted(tensor, *all, **named):
+        if tensor.is_floating_point() and tensor.numel() > 1000 and "times" in found:
+            found["sums"] = sorted({*found["sums"], str(tensor.dtype)})
+            Path(out, f"{rank}.json").write_text(json.dumps(found), encoding="utf-8")
+        return add_up(tensor, *all, **named)
+
+    DeepSpeedEngine.__init__, torch.distributed.all_reduce = built, noted
+
+
 def wait_in(rank: int, *, step: int) -> None:
     """Stay in a step until the rank is killed."""
     update = loop.TrainLoop._update

@@ -161,7 +161,7 @@ class TestBeforeAnythingIsStarted:
                 "num_processes is 'two'; pass --processes N",
             ),
             ("distributed_type: FSDP\n", "distributed_type is FSDP, and ner_dist trains under NO, MULTI_GPU"),
-            ("a: [\n", "error: launch config /launch.yaml: is not YAML"),
+            ("a: [\n", "error: launch config /launch.yaml:2: is not YAML"),
             (
                 "distributed_type: MULTI_GPU\nnum_processes: 2\nnum_procesess: 3\n",
                 "had unknown keys (['num_procesess'])",

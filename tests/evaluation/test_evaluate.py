@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerFast
 from ner_dist.data.corpus import Split, offsets_of
 from ner_dist.data.encoding import Encoded, encode
 from ner_dist.data.labelled import LabelledSplit
-from ner_dist.data.prepare import PreparedSplit
+from ner_dist.data.prepared import PreparedSplit
 from ner_dist.data.renaming import places
 from ner_dist.evaluation import exchange
 from ner_dist.evaluation.evaluate import evaluate

@@ -13,8 +13,13 @@ def run(tmp_path_factory):
     """A trained run whose long sentences have windows."""
     folder = tmp_path_factory.mktemp("predict")
     (folder / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
-    settings = ["train.max_steps=40", "model.scratch.max_length=24", "train.learning_rate=5e-3"]
-    settings += ["train.class_weights=balanced", "evaluation.every=40", f"output_dir={folder / 'run'}"]
+    settings = ["train.max_steps=40", "model.scratch.max_length=24", "data.window_overlap=4"]
+    settings += [
+        "train.learning_rate=5e-3",
+        "train.class_weights=balanced",
+        "evaluation.every=40",
+        f"output_dir={folder / 'run'}",
+    ]
     return ner_dist.train_recipe(ner_dist.load_recipe(folder / "tiny.yaml", settings))
 
 

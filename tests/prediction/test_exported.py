@@ -68,7 +68,7 @@ def test_the_folder_says_how_it_was_checked(run, exported):
     manifest = ExportedModel.open(exported).manifest
     assert (manifest.model, manifest.precision, manifest.checked_sentences) == (FP32, "fp32", 50)
     assert 0 < manifest.largest_difference <= 1e-4
-    assert (manifest.max_length, manifest.overlap) == (24, 6)
+    assert (manifest.max_length, manifest.overlap) == (24, 4)
     assert read_curve(exported) == read_curve(run.model) is not None
 
 

@@ -395,6 +395,8 @@ def test_the_folder_of_a_model_is_decoded_as_its_run(run, decode):
     )
     assert alone.decode == of_run.decode == decode
     assert alone.decoder.is_identity
+    assert (alone.max_length, alone.overlap) == (of_run.max_length, of_run.overlap) == (24, 4)
+    assert alone.precision == of_run.precision == ner_dist.load_recipe(run.recipe).precision
 
 
 def test_a_target_takes_a_point_of_the_curve_which_scoring_confirms(run, tmp_path, log_lines):

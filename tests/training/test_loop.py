@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ner_dist.errors import UserError
 from ner_dist.training.loss import class_weights
@@ -136,6 +137,40 @@ def test_a_step_tells_its_words_and_cells(start):
         assert step.subwords == encoded.lengths[examples].sum()
         assert step.subwords <= step.padded_tokens <= trainer.recipe.train.batch_tokens
         assert step.seconds > 0
+
+
+class HostReads(TorchDispatchMode):
+    """Counts the operators for which the host waits on a GPU: they read a value, or a number of elements."""
+
+    NAMES = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero")
+
+    def __init__(self):
+        super().__init__()
+        self.seen = Counter()
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        name = operator.overloadpacket.__name__
+        if name in self.NAMES:
+            self.seen[name] += 1
+        return operator(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("options", [[], ["train.class_weights=balanced", "train.label_smoothing=0.1"]])
+def test_a_step_never_makes_the_host_wait_for_the_device(start, options):
+    loop, masked = start(*options).loop, set()
+    loop.model.register_forward_pre_hook(
+        lambda _, __, inputs: masked.add(inputs["attention_mask"] is not None), with_kwargs=True
+    )
+    steps = loop.steps()
+    next(steps)
+    with HostReads() as reads:
+        for _ in range(4):
+            next(steps)
+    assert masked == {True, False}
+    assert not reads.seen
+    with HostReads() as reads:
+        loop.model.classifier.weight.sum().item()
+    assert reads.seen  # the counter counts
 
 
 def losses(steps):

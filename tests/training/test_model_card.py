@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from ner_dist.training.card_figures import RESAMPLES, ScoredSplit
 from ner_dist.training.card_metadata import eval_results
 from ner_dist.training.model_card import model_card, write_card
 from ner_dist.training.results import Environment, RunResults, TrainFigures, TriedExamples
+from ner_dist.yaml_text import flow
 from tests import small
 from tests.encoders import make_encoder
 
@@ -116,6 +118,42 @@ def test_examples_are_what_was_found_and_only_of_data_that_anybody_can_have(tmp_
     assert "| `PER` | 900 | 0.1000 |" in text and "examples" not in section(text, "What it finds")
     # The examples of use greet an Anna too.
     assert "CERN" not in text and "`Bo`" not in text
+
+
+MARKUP = "d`` <img src=x onerror=alert(1)> </code>[x](javascript:alert(1)) **b** |\n# heading\n\x1b[31m\u202e"
+
+
+def test_what_is_from_outside_is_no_markup(tmp_path):
+    """Types, names and words are read by a reader of Markdown as the text that they are."""
+    from markdown_it import MarkdownIt
+
+    (tmp_path / "news").mkdir()
+    plain = f"data.path={tmp_path / 'news'}"
+    where = [f"data.path={flow(str(tmp_path) + '/' + MARKUP)}", f"data.language={flow(MARKUP)}"]
+    where.append(f"model.name={flow('./' + MARKUP)}")
+    few = replace(FIGURES, per_type={name: TypeScores(0.1, 0.1, 0.1, 9) for name in ("PER", "ORG")})
+
+    def tags(text: str) -> Counter[str]:
+        body = text.split("\n---\n", 1)[1]
+        assert "\x1b" not in text and "\u202e" not in text
+        return Counter(re.findall(r"<(?!/)(?!code)[^>]+>", MarkdownIt().enable("table").render(body)))
+
+    recipe = small.recipe(tmp_path, plain, "data.language=xx", "model.name=./base")
+    results = RunResults(
+        *(2, "tiny", list(LABELS.types), TrainFigures(0.1, "mean", 10, 1, 1024, 5e-5, 10, 1.0), {}),
+        environment=Environment("one process", 1, "fp32"),
+        test=few,
+    )
+    split = scored_split(tmp_path, "test", few)
+    odd = replace(split, examples={name: [MARKUP] * 2 for name in ("PER", "ORG")})
+    types = [f"T{place}{MARKUP}" for place in range(2)]
+    sound = tags(model_card(recipe, LABELS.types, results, [split]))
+    assert sound["<h1>"] == 1 and "<img>" not in sound
+    hostile = small.recipe(tmp_path, *where)
+    assert tags(model_card(hostile, types, results, [odd])) == sound
+    listed = model_card(hostile, types)
+    assert tags(listed) == tags(model_card(recipe, LABELS.types))
+    assert "<img" not in listed
 
 
 def test_the_card_says_which_sentences_repeat(tmp_path):

@@ -98,8 +98,9 @@ def _across(split: Inspected, other: Inspected, data: Data) -> list[Finding]:
         remedy = f"handled: {remedy}"
     if not from_train:
         remedy = "take them out of validation: it chooses the weights that test scores"
-    distinct = len({sentence_key(split.split.tokens[i]) for i in both})
-    twins = [first[sentence_key(split.split.tokens[i])] for i in both]
+    keys = [sentence_key(split.split.tokens[i]) for i in both.tolist()]
+    distinct = len(set(keys))
+    twins = [first[key] for key in keys]
     findings = [
         Finding(
             check="repeats_across_splits",

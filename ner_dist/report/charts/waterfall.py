@@ -21,11 +21,11 @@ def waterfall(comparison: Comparison, model: str, *, name: str) -> Markup:
     models = list(comparison.runs)
     start = gap.grounds[gap.base].own
     rows, place = [], start
-    for key, title in parts_of(comparison).items():
-        rows.append((title, place, place + getattr(gap, key), key))
-        place += getattr(gap, key)
+    for title, size, key in _changes(comparison, model):
+        rows.append((title, place, place + size, key))
+        place += size
     changes = [f"{title} {formatting.signed(end - begin)}" for title, begin, end, _ in rows]
-    with chart(WIDE, 236) as (figure, axes):
+    with chart(WIDE, 236 + 30 * (len(rows) - 3)) as (figure, axes):
         ends = [(0, gap.base, start), (len(rows) + 1, model, place)]
         for row, who, value in ends:
             index = models.index(who)
@@ -57,6 +57,20 @@ def waterfall(comparison: Comparison, model: str, *, name: str) -> Markup:
             title=f"What the gap between {gap.base} and {model} is made of",
             description=f"From {formatting.score(start)} to {formatting.score(place)}: {', '.join(changes)}",
         )
+
+
+def _changes(comparison: Comparison, model: str) -> list[tuple[str, float, str]]:
+    """Titles, sizes and keys of the parts; the model's is in two where a third model parts it."""
+    gap = comparison.decomposition[model]
+    changes = []
+    third = next((each for each in comparison.third_models if each.of == model and each.training), None)
+    for key, title in parts_of(comparison).items():
+        if key == "model" and third is not None and third.training is not None:
+            for what, part in (("other labels", third.labels), ("other training", third.training)):
+                changes.append((f"{what}, {part.of} − {part.to}", part.difference, key))
+        else:
+            changes.append((title, getattr(gap, key), key))
+    return changes
 
 
 def _text(axes: Axes, x: float, y: float, text: str, *, bold: bool) -> None:
