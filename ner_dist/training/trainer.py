@@ -192,38 +192,38 @@ class Trainer:
         }
         write_recipe(self.run, self.recipe, world=world, fingerprint=self.task.data.fingerprint)
 
-    def _build_loop(self) -> TrainLoop:
-        """Build the model, the optimizer and the loop."""
+    def _build_model(self) -> tuple[PreTrainedModel, bool]:
+        """The model before it is prepared, and whether it attends to packed rows in groups."""
         task, settings = self.task, self.task.fixed.train
         model = load_model(
-            task.fixed.model,
-            task.config,
-            task.labels,
-            seed=settings.seed,
-            vocab_size=task.data.vocab_size,
+            task.fixed.model, task.config, task.labels, seed=settings.seed, vocab_size=task.data.vocab_size
         )
-        self.config = model.config
         if self.resume_from is not None:
             load_weights(model, self.resume_from)
-        precision = precision_of(self.accelerator)
-        kernel = None
+        kernel = grouped_attention
         if settings.packing:
-            kernel = choose_kernel(model.config, device=self.accelerator.device, dtype=TYPES[precision])
+            dtype = TYPES[precision_of(self.accelerator)]
+            kernel = choose_kernel(model.config, device=self.accelerator.device, dtype=dtype)
             use_packed_attention(model, kernel)
         if self.recipe.model.compile:
             self._compile(model)
+        return model, kernel is grouped_attention
+
+    def _build_loop(self) -> TrainLoop:
+        """Build the model, the optimizer and the loop."""
+        task, settings, precision = self.task, self.task.fixed.train, precision_of(self.accelerator)
+        model, grouped = self._build_model()
+        self.config = model.config
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, settings)
         half_zero = describe(self.accelerator).startswith("ZeRO") and precision != "fp32"
         unrounded = whole_weights(model) if half_zero else None
-        copies = None
         by_copies = copies_suit(self.accelerator, task.config.model_type, compiled=self.recipe.model.compile)
         self.accelerator.autocast_handler = AutocastKwargs(enabled=not by_copies)
         model, optimizer = self.accelerator.prepare(model, optimizer)
         if unrounded is not None:
             set_master_weights(unrounded, accelerator=self.accelerator, model=model)
-        if by_copies:
-            copies = WeightCopies(self.accelerator.unwrap_model(model), precision=precision)
+        bare = self.accelerator.unwrap_model(model)
         return TrainLoop(
             settings,
             accelerator=self.accelerator,
@@ -240,9 +240,9 @@ class Trainer:
                 settings,
                 device=self.accelerator.device,
                 first_position=first_position(task.config),
-                grouped=kernel is grouped_attention,
+                grouped=grouped,
             ),
-            copies=copies,
+            copies=WeightCopies(bare, precision=precision) if by_copies else None,
         )
 
     def _compile(self, model: PreTrainedModel) -> None:
