@@ -32,8 +32,8 @@ def train(recipe: Recipe) -> Run:
         UserError: a mistake that the user can fix.
         Stopped: a signal stopped the training; its progress is saved.
     """
-    from ner_dist.run.directory import as_its_run, check_output
     from ner_dist.run.lock import run_lock
+    from ner_dist.run.output import as_its_run, check_output
     from ner_dist.runtime.accelerator import running, set_up_logging
     from ner_dist.runtime.ranks import is_main_process
     from ner_dist.training.inputs import already_complete, check_inputs

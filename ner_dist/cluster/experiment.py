@@ -22,7 +22,7 @@ from ner_dist.errors import UserError
 from ner_dist.files import check_folder
 from ner_dist.launch import LaunchConfig
 from ner_dist.recipe_file import load_recipe
-from ner_dist.run.directory import check_output
+from ner_dist.run.output import check_output
 from ner_dist.shipped import shipped_folder
 
 if TYPE_CHECKING:

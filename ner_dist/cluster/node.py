@@ -14,7 +14,7 @@ from ner_dist.files import read_json
 from ner_dist.launch import LaunchConfig
 from ner_dist.model.encoder import load_config
 from ner_dist.recipe_file import differing_keys
-from ner_dist.run.directory import check_output
+from ner_dist.run.output import check_output
 from ner_dist.run.provenance import package_versions
 from ner_dist.runtime.precision import Device, resolve_precision
 

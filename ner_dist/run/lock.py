@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
 from ner_dist.files import now, write_atomically
-from ner_dist.run.directory import HOLDER, LOCK, TRACES, Run, check_output, move_aside
+from ner_dist.run.directory import HOLDER, LOCK, TRACES, Run
+from ner_dist.run.output import check_output, move_aside
 from ner_dist.runtime.ranks import on_main_rank
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import pytest
 from ner_dist.cluster.restarts import note_start
 from ner_dist.errors import UserError
 from ner_dist.launch import LaunchConfig
-from ner_dist.run.directory import Run, check_output, move_aside
+from ner_dist.run.directory import Run
+from ner_dist.run.output import check_output, move_aside
 from tests import small
 from tests.distributed.launching import LAUNCH, RECIPE, REPOSITORY, environment
 

@@ -17,7 +17,8 @@ from ner_dist.files import check_folder, write_all, write_atomically
 from ner_dist.recipe import Recipe
 from ner_dist.recipe_file import load_recipe, to_yaml
 from ner_dist.run import provenance
-from ner_dist.run.directory import Run, check_output, find_run, move_aside, read_results
+from ner_dist.run.directory import Run, find_run, read_results
+from ner_dist.run.output import check_output, move_aside
 from tests.conftest import REPOSITORY
 
 
