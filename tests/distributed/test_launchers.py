@@ -45,11 +45,18 @@ def ranks_of(launcher: subprocess.Popen, number: int, *, after: str, log: Path) 
     until = time.monotonic() + 2 * MINUTE
     while True:
         children = psutil.Process(launcher.pid).children(recursive=True)
-        ranks = [child for child in children if "ner_dist.train" in child.cmdline()]
+        ranks = [child for child in children if _is_rank(child)]
         if len(ranks) == number and after in log.read_text():
             return ranks
         assert time.monotonic() < until and launcher.poll() is None, log.read_text()[-3000:]
         time.sleep(0.05)
+
+
+def _is_rank(process: psutil.Process) -> bool:
+    try:
+        return "ner_dist.train" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def all_end(ranks: list[psutil.Process]) -> bool:
@@ -62,7 +69,7 @@ def all_end(ranks: list[psutil.Process]) -> bool:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGKILL], ids=str)
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGKILL], ids=lambda it: it.name)
 @pytest.mark.parametrize("after", ["", "step 5/"], ids=["while ranks start", "while they train"])
 def test_ranks_save_and_end_with_their_launcher(tmp_path, way, number, after):
     launcher, log = start(way, tmp_path), tmp_path / "log"

@@ -256,7 +256,7 @@ def test_a_second_ctrl_c_ends_at_once(server, recipe, tmp_path):
     ("slow", "when"),
     [
         (fault(faults.wait_in_preparation, seconds=1.0), "preparing"),
-        (fault(faults.slow_steps_and_saves), "step 2/"),
+        pytest.param(fault(faults.slow_steps_and_saves), "step 2/", marks=pytest.mark.soak),
     ],
 )
 def test_without_one_of_its_ranks_a_training_ends_with_one_line(server, recipe, tmp_path, slow, when):

@@ -85,6 +85,7 @@ def test_a_place_on_this_machine_or_a_token_is_not_published(run, planted):
     }[planted]
     config = run.model / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"_name_or_path": secret}))
+    (run.folder / "SHA256SUMS").unlink()  # the change is meant
     with pytest.raises(
         UserError, match=r"config\.json: (names a place on this machine|holds an access token)"
     ):
