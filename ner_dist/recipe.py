@@ -5,6 +5,7 @@ The classes below are the keys of a recipe's YAML file, section by section; `rec
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
@@ -22,7 +23,15 @@ def _at_most(most: int) -> AfterValidator:
 
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-FileName = Annotated[str, Field(min_length=1)]
+
+
+def _with_a_home(path: str) -> str:
+    if path.startswith("~") and os.path.expanduser(path) == path:  # noqa: PTH111 - pathlib raises
+        raise ValueError(f"there is no home folder `{path.partition('/')[0]}`")
+    return path
+
+
+FileName = Annotated[str, Field(min_length=1), AfterValidator(_with_a_home)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[int, Field(gt=0), _at_most(10**12)]
 Sentences = Annotated[int, Field(gt=0), _at_most(10**7)]
@@ -149,7 +158,7 @@ class Synthetic(Section):
 class Reading(Section):
     """A data set and how to read it."""
 
-    path: Annotated[str, Field(min_length=1)]
+    path: FileName
     """Data set name on the hub, a local folder (of files, or written by `save_to_disk`), a local file, or
     `synthetic`."""
     name: str | None = None
@@ -244,7 +253,7 @@ class Data(Reading):
     """Longest input in subwords, special tokens included. null: the longest that the model accepts."""
     window_overlap: Annotated[int, Field(ge=0), _at_most(10**12)] = 64
     """Number of subwords shared by neighbouring windows of a sentence that is too long for one input."""
-    cache_dir: str | None = None
+    cache_dir: FileName | None = None
     """Folder for prepared data. null: $NER_DIST_CACHE or ~/.cache/ner_dist."""
 
     @model_validator(mode="before")
