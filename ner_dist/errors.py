@@ -71,6 +71,9 @@ _FIXES = {
     errno.ELOOP: "remove the link, which leads to itself",
     errno.EISDIR: "move the folder away, or name another place",
     errno.ENAMETOOLONG: "name a shorter one",
+    errno.ENOTDIR: "what lies above it is a file: name another place",
+    errno.ELOOP: "it is a link to itself: remove it, or name another place",
+    errno.EIO: "see whether the disk is sound, and copy the file again",
 }
 
 

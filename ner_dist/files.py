@@ -76,6 +76,8 @@ def _why_not_writable(folder: Path, files: Sequence[str]) -> str | None:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
         return "is a file" if existing == folder else f"lies below {existing}, which is a file"
+    if existing.resolve().parts[1:2] in (("proc",), ("sys",)):
+        return f"lies in {existing}, where no files can be made"
     if not os.access(existing, os.W_OK | os.X_OK):
         return f"cannot be written to: no permission in {existing}"
     taken = [name for name in files if (folder / name).is_dir()]

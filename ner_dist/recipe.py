@@ -23,7 +23,16 @@ def _at_most(most: int) -> AfterValidator:
 
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-Place = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
+
+
+def _at_home(path: str) -> str:
+    expanded = os.path.expanduser(path)  # noqa: PTH111 - pathlib raises
+    if path.startswith("~") and expanded == path:
+        raise ValueError(f"there is no home folder `{path.partition('/')[0]}`")
+    return expanded
+
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]
 """A file or folder, in which no shell has replaced a `~`."""
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[int, Field(gt=0), _at_most(10**12)]
@@ -151,7 +160,7 @@ class Synthetic(Section):
 class Reading(Section):
     """A data set and how to read it."""
 
-    path: Annotated[str, Field(min_length=1)]
+    path: Place
     """Data set name on the hub, a local folder (of files, or written by `save_to_disk`), a local file, or
     `synthetic`."""
     name: str | None = None
@@ -249,7 +258,7 @@ class Data(Reading):
     """Longest input in subwords, special tokens included. null: the longest that the model accepts."""
     window_overlap: Annotated[int, Field(ge=0), _at_most(10**12)] = 64
     """Number of subwords shared by neighbouring windows of a sentence that is too long for one input."""
-    cache_dir: str | None = None
+    cache_dir: Place | None = None
     """Folder for prepared data. null: $NER_DIST_CACHE or ~/.cache/ner_dist."""
 
     @model_validator(mode="before")

@@ -20,6 +20,9 @@ _MOST_DIGITS = 100
 """Digits of a whole number; Python refuses to print those of thousands."""
 
 
+_ENDLESS = f"a whole number of more than {_MOST_DIGITS} digits"
+
+
 class _Bounded(yaml.SafeLoader):
     """YAML 1.1, as other tools read it. Names the value in every error."""
 
@@ -28,14 +31,21 @@ class _Bounded(yaml.SafeLoader):
             value = super().construct_object(node, deep=deep)
         except (ValueError, LookupError, AttributeError, TypeError):
             # The 31st of June, `0b_`, or `!!bool foo`.
-            kind = {"int": "whole number", "float": "number", "bool": "true or false", "timestamp": "date"}
-            name = kind.get(node.tag.rpartition(":")[2], node.tag)
-            raise _problem(f"`{node.value!s:.40}` is read as a {name}, and is none", node) from None
+            raise _problem(_not_what_it_is_marked_as(node), node) from None
         if isinstance(value, int) and value.bit_length() > _MOST_DIGITS * 10 // 3:
-            raise _problem(f"a whole number of more than {_MOST_DIGITS} digits", node)
-        if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
-            raise _problem("half of a surrogate pair (\\ud800 to \\udfff)", node)
+            raise _problem(_ENDLESS, node)
+        if isinstance(value, str) and re.search("[\0\ud800-\udfff]", value):
+            what = "NUL" if "\0" in value else "half of a surrogate pair (\\ud800 to \\udfff)"
+            raise _problem(f"{what} in a text", node)
         return value
+
+
+def _not_what_it_is_marked_as(node: yaml.Node) -> str:
+    kind = node.tag.rpartition(":")[2]
+    if kind == "int" and len(str(node.value)) > _MOST_DIGITS:
+        return _ENDLESS
+    names = {"int": "a whole number", "float": "a number", "bool": "true or false", "timestamp": "a date"}
+    return f"`{node.value!s:.40}` is read as {names.get(kind, node.tag)}, which it is not"
 
 
 class _Loader(_Bounded):
@@ -137,7 +147,7 @@ def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int
     return known[id(node)]
 
 
-def _key_at(node: yaml.Node, mark: yaml.Mark, prefix: str = "", depth: int = 20) -> str | None:
+def _key_at(node: yaml.Node, mark: yaml.Mark, prefix: str = "", depth: int = 6) -> str | None:
     """The dotted key of the value at a mark."""
     if not isinstance(node, yaml.MappingNode) or not depth:
         return None

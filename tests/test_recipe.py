@@ -282,17 +282,30 @@ class TestHostileYaml:
         ("value", "what"),
         [
             ("[" * 100_000, "nested too deeply"),
-            ("9" * 5000, "is read as a whole number, and is none"),
+            ("9" * 5000, "a whole number of more than 100 digits"),
+            ('"a\\0b"', "NUL in a text"),
             ("0x" + "f" * 200, "a whole number of more than 100 digits"),
-            ("{epochs: 0b_}", "`(train.)?epochs`: `0b_` is read as a whole number, and is none"),
-            ("!!bool foo", "`foo` is read as a true or false, and is none"),
-            ("2001-13-45", "is read as a date, and is none"),
+            ("{epochs: 0b_}", "`(train.)?epochs`: `0b_` is read as a whole number, which it is not"),
+            ("!!bool foo", "`foo` is read as true or false, which it is not"),
+            ("2001-13-45", "is read as a date, which it is not"),
             ('"\\ud800"', "half of a surrogate pair"),
             ('{"\\ud800": 1}', "half of a surrogate pair"),
             ("&a [*a]", "an alias stands for itself"),
             ("{a: 1, b: 2, a: 3}", "key `train.a` appears twice"),
         ],
-        ids=["deep", "digits", "hex", "binary", "tag", "date", "half", "half a key", "recursion", "twice"],
+        ids=[
+            "deep",
+            "digits",
+            "NUL",
+            "hex",
+            "binary",
+            "tag",
+            "date",
+            "half",
+            "half a key",
+            "recursion",
+            "twice",
+        ],
     )
     def test_a_value(self, write, value, what):
         with pytest.raises(UserError, match=rf"recipe.yaml(:4)?: .*{what}"):
@@ -333,6 +346,11 @@ class TestHostileYaml:
             load_recipe(write(MINIMAL), [override])
         assert what in str(found.value)
         assert f"override {override}" in str(found.value)
+
+    @pytest.mark.parametrize("key", ["data.path", "data.cache_dir", "data.corrections"])
+    def test_a_home_that_is_not_there(self, write, key):
+        with pytest.raises(UserError, match="there is no home folder `~nobody_here`"):
+            load_recipe(write(MINIMAL), [f"{key}=~nobody_here/x"])
 
     def test_a_key_that_is_given_twice(self, write, log_lines):
         assert load_recipe(write(MINIMAL), ["train.epochs=1", "train.epochs=2"]).train.epochs == 2

@@ -63,6 +63,7 @@ KINDS: dict[str, Callable[[], list]] = {
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_of_it(tmp_path, kind, sandbox, sound, capsys):
     counts: Counter[str] = Counter()
