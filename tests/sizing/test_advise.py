@@ -179,7 +179,7 @@ def test_a_v100_takes_fp16_and_an_a100_bf16():
 
 
 def test_sharding_is_chosen_where_nothing_else_fits():
-    chosen = choose(size_all(recipe(), shape(), WORKLOAD, hardware(memory=2.6e9)))
+    chosen = choose(size_all(recipe(), shape(), WORKLOAD, hardware(memory=2.4e9)))
     assert chosen.launch.strategy == "zero"
     assert choose(size_all(recipe(), shape(), WORKLOAD, hardware(memory=1.5e9))) is None
     notes = remarks(None, recipe(), shape(), WORKLOAD, hardware(memory=1.5e9))
