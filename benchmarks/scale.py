@@ -105,7 +105,7 @@ def _reason(sized: Sized) -> str:
         return "the step has too few micro-batches"
     if sized.time.limit == "network":
         return "network"
-    return "starting kernels" if sized.time.limit == "host" else "updating, which every rank repeats"
+    return "too few subwords a GPU" if sized.time.limit == "host" else "every rank updates all"
 
 
 def simulate(

@@ -5,7 +5,8 @@ With P parameters on W ranks, in bytes (arXiv:1910.02054, section 3, completed b
 
                   weights        gradients      optimiser    communication
     one process   4 P            4 P            8 P
-    DDP           4 P            4 P            8 P          none: gradients are the buckets
+    DDP           4 P            4 P            8 P          4 P: the buckets, which gradients move into with
+                                                             the first step's exchange
     ZeRO-1        e P            4 P, in 16     12 P / W     a bucket of 2.5e8 fp32 elements (none in bf16),
                                  bits 6 P                    and a flat copy of it while it is reduced
     ZeRO-2        e P            4 P / W        12 P / W     the same
@@ -166,7 +167,8 @@ def _one(launch: LaunchConfig, shape: ModelShape, *, precision: str, world: int,
 
 def _ddp(launch: LaunchConfig, shape: ModelShape, *, precision: str, world: int, on_gpu: bool) -> _Held:
     size = 4 * shape.parameters
-    return _Held(weights=size, gradients=size, optimiser=2 * size)
+    # Gradients are the buckets from the first exchange on; until then they exist beside them.
+    return _Held(weights=size, gradients=size, optimiser=2 * size, always=size if world > 1 else 0.0)
 
 
 def _zero(launch: LaunchConfig, shape: ModelShape, *, precision: str, world: int, on_gpu: bool) -> _Held:

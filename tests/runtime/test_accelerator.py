@@ -279,6 +279,27 @@ class TestUnfinishedBuilds:
         assert not caplog.text
 
 
+def test_offload_without_a_compiler_is_refused_before_it_is_needed(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"offload needs g\+\+ and ninja, .* pip install ninja"):
+        runtime._check_compiler()
+    for name in ("clang++", "ninja"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("CXX", "clang++")
+    runtime._check_compiler()
+
+
+def test_more_processes_than_gpus_that_each_sees(monkeypatch, launched):
+    launched(world=8)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UserError, match=r"8 processes were launched where each sees 1 GPU; .*gpus-per-task"):
+        runtime._check_devices(A100)
+
+
 def test_gpus_that_one_process_leaves_alone_are_told(monkeypatch, log_lines):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     runtime._tell_of_other_gpus(A100, 1)
