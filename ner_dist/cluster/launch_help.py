@@ -80,9 +80,10 @@ def launch_help(
     launch, notes = _launch_for(where, launch_config, settings)
     micro_batches = settings.train.micro_batches
     if settings.train.batch_tokens != "auto" and micro_batches < where.world:
+        held = counted(micro_batches, "micro-batch", "micro-batches")
         notes.append(
-            f"a step has {counted(micro_batches, 'micro-batch', 'micro-batches')}, so {where.world - micro_batches} of {where.world} "
-            "processes would idle: lower train.micro_batch_tokens"
+            f"a step has {held}, so {where.world - micro_batches} of {where.world} processes would idle: "
+            "lower train.micro_batch_tokens"
         )
     parts = [_summary(where, launch, notes), _conditions(where, settings)]
     for rank in range(len(where.hosts)):
