@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ner_dist.errors import UserError
+from ner_dist.formatting import counted
 from ner_dist.launch import LaunchConfig, launch_command, shipped_config
 from ner_dist.outside import on_one_line, quoted
 from ner_dist.recipe_file import load_recipe
@@ -79,9 +80,10 @@ def launch_help(
     launch, notes = _launch_for(where, launch_config, settings)
     micro_batches = settings.train.micro_batches
     if settings.train.batch_tokens != "auto" and micro_batches < where.world:
+        held = counted(micro_batches, "micro-batch", "micro-batches")
         notes.append(
-            f"a step has {micro_batches} micro-batches, so {where.world - micro_batches} of {where.world} "
-            "processes would idle: lower train.micro_batch_tokens"
+            f"a step has {held}, so {where.world - micro_batches} of {where.world} processes would idle: "
+            "lower train.micro_batch_tokens"
         )
     parts = [_summary(where, launch, notes), _conditions(where, settings)]
     for rank in range(len(where.hosts)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from ner_dist.formatting import counted
 from ner_dist.training import auto
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ def log_start(task: Task, loop: TrainLoop, *, parameters: int, processes: int) -
     """
     settings = task.fixed.train
     log.info(
-        "%s, %.1f M parameters, %d labels; %d steps of %d micro-batches, %d per epoch",
+        "%s, %.1f M parameters, %d labels; %d steps of %s, %d per epoch",
         task.recipe.model.name,
         parameters / 1e6,
         len(task.labels),
         loop.total,
-        settings.micro_batches,
+        counted(settings.micro_batches, "micro-batch", "micro-batches"),
         loop.steps_per_epoch,
     )
     log.info(
@@ -65,9 +66,9 @@ def _warn_of_idle_passes(micro_batches: int, batch_tokens: int, processes: int) 
     idle = turns * processes - micro_batches
     if idle:
         log.warning(
-            "a step's %d micro-batches leave %d of %d forward passes idle on %d processes: "
+            "a step of %s leaves %d of %d forward passes idle on %d processes: "
             "train.micro_batch_tokens=%d would fill them",
-            micro_batches,
+            counted(micro_batches, "micro-batch", "micro-batches"),
             idle,
             turns * processes,
             processes,

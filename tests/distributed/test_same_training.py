@@ -61,7 +61,7 @@ def test_the_number_of_forward_passes_of_a_rank_changes_nothing(undisturbed, ser
         tiny_recipe, f"output_dir={tmp_path / 'five'}", config="cpu", processes=5, faults=[stop]
     )
     assert set(job.wait()) == {EXIT_RESUME}, job.text()
-    assert "leave 2 of 5 forward passes idle on 5 processes" in job.text()
+    assert "leaves 2 of 5 forward passes idle on 5 processes" in job.text()
     got = events(tmp_path / "five")
     assert len(got) >= 8
     for expected, other in zip(events(undisturbed("one")), got, strict=False):
