@@ -200,7 +200,7 @@ def same_gradient_on_any_world(bench: Bench) -> tuple[str, Any]:
             num_processes=world, process_index=rank, device=real.device, backward=real.backward
         )
         loop._update = lambda: None
-        loop._step(loop._plan_of(0), 0, weight=1.0)
+        next(loop.steps())
         found = [one.grad.float().clone() for one in loop.model.parameters()]
         loop.model.zero_grad()
         return found
