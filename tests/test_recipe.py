@@ -96,7 +96,6 @@ class TestReading:
         )
         assert (read.checkpoint.every, read.labels, read.train.max_steps) == (None, ["PER", "LOC"], None)
 
-
     def test_a_tilde_that_no_shell_has_replaced_is_the_home(self, write, monkeypatch):
         monkeypatch.setenv("HOME", "/home/me")
         paths = ["output_dir=~/runs/a", "model.name=~/model", "resume=~/a/checkpoints/step-000001"]
@@ -198,7 +197,7 @@ class TestOverrides:
             ("model.revision=1234567", "`model.revision` should be text (it is 1234567); put it in quotes"),
             ("evaluation.every=never", "should be a whole number or 'auto' or 'epoch' (it is \"never\")"),
             ("precision=fp8", "`precision` should be 'auto', 'fp32', 'bf16' or 'fp16' (it is \"fp8\")"),
-            ("name=a/b", '`name` may hold letters, digits, `_`, `.` and `-` only, and not dots alone (it is'),
+            ("name=a/b", "`name` may hold letters, digits, `_`, `.` and `-` only, and not dots alone (it is"),
             ("name=..", "and not dots alone (it is"),
             ("name=/tmp", "and not dots alone (it is"),
             ("data.path=", "`data.path` should be text (it is null)"),
