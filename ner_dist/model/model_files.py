@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,10 @@ def cannot_load(name: str, error: Exception, *, what: str = "model", where: str 
         )
     folder = Path(name)
     subject = f"cannot load the {what}{' of' if what == 'tokenizer' else ''} `{name}`"
+    if isinstance(error, MemoryError) or re.search("allocate memory|new thread", str(error)):
+        return UserError(
+            f"{subject}: the memory is full", where=where, fix="free some, or name a smaller model"
+        )
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
             if (damage := _damage(path)) is not None:

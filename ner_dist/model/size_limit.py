@@ -67,6 +67,9 @@ def check_size(
     Raises:
         UserError: they do.
     """
+    width = getattr(config.get_text_config(), "hidden_size", None)
+    if isinstance(width, int) and width < 1:
+        raise UserError(f"`{name}` has a width of {width} (hidden_size)", where=where, fix=_COPY)
     size = _BYTES * _parameters(config) / 1e9
     limit = _limit()
     if size > limit:

@@ -379,7 +379,7 @@ BERT, ROBERTA = '{"model_type": "bert"}', '{"model_type": "roberta"}'
     [
         ({}, "cannot load the tokenizer of"),
         ({"config__json": BERT}, "has no vocabulary; put the model's tokenizer files"),
-        ({"config__json": "no JSON"}, "is not a valid JSON file"),
+        ({"config__json": "no JSON"}, "config.json is not JSON (Expecting value"),
         ({"config__json": BERT, "tokenizer__json": "{oops"}, "cannot load the tokenizer of"),
         (
             {"config__json": '{"model_type": "roberta"}', "vocab__json": "{}", "merges__txt": "junk"},

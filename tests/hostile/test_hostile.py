@@ -17,7 +17,7 @@ from tests.hostile import datasets, models
 from tests.hostile.datasets import DataCase, data_cases
 from tests.hostile.models import ModelCase, model_cases
 from tests.hostile.recipes import RecipeCase, recipe_cases
-from tests.hostile.sandbox import MEMORY, Outcome, Sandbox
+from tests.hostile.sandbox import Outcome, Sandbox
 
 VALUES = 350
 """Of the thousands of values of keys, as many as are drawn."""
@@ -84,15 +84,13 @@ def test_all_of_it(tmp_path, kind, sandbox, sound, capsys):
 
 @pytest.mark.soak
 def test_the_sandbox_tells_failures_from_refusals(tmp_path, sandbox):
-    """A check of the checker: a command that takes all memory, one that does not end, a wrong one."""
+    """A check of the checker: a command that does not end, a wrong one, and one whose input was run."""
     (tmp_path / "r.yaml").write_text(datasets.SMALL)
-    tight = sandbox.run("train", "r.yaml", folder=tmp_path, memory=1 << 20)
-    assert tight.verdict in ("traceback", "killed")
     long = sandbox.run("train", "r.yaml", "train.max_steps=1000000", folder=tmp_path, seconds=3)
     assert long.verdict == "hang"
     assert sandbox.run("train", "none.yaml", folder=tmp_path).verdict == "refused"
     (tmp_path / "EXECUTED").touch()
-    assert sandbox.run("train", "none.yaml", folder=tmp_path, memory=MEMORY).verdict == "executed"
+    assert sandbox.run("train", "none.yaml", folder=tmp_path).verdict == "executed"
 
 
 def refused_at_once() -> list:
