@@ -16,7 +16,8 @@ from ner_dist.errors import UserError
 from ner_dist.model.encoder import load_config
 from ner_dist.model.encoder import max_length as longest_input
 from ner_dist.model.tokenizer import load_tokenizer, train_tokenizer
-from ner_dist.recipe import Data, Model
+from ner_dist.recipe import Model
+from ner_dist.recipe_data import Data
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

@@ -34,7 +34,8 @@ from ner_dist.doctor.folds import train_folds, write_folds, write_sentences
 from ner_dist.doctor.probabilities import out_of_fold
 from ner_dist.doctor.suspects import suspects
 from ner_dist.labels import extract_spans
-from ner_dist.recipe import Data, Model, Recipe, SplitNames
+from ner_dist.recipe import Model, Recipe
+from ner_dist.recipe_data import Data, SplitNames
 from ner_dist.recipe_file import bare_recipe, to_yaml
 from ner_dist.runtime.accelerator import set_up_logging
 

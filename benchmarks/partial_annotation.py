@@ -19,7 +19,7 @@ from ner_dist.data.synthetic import generate
 from ner_dist.evaluation import metrics
 from ner_dist.labels import LabelSet
 from ner_dist.model.partial_loss import summed_cross_entropy
-from ner_dist.recipe import Synthetic
+from ner_dist.recipe_data import Synthetic
 
 LABELS = LabelSet.from_types(["PER", "ORG", "LOC", "ANIM"])
 ANNOTATED = torch.tensor([[True] * 5 + [False] * 4, [True] + [False] * 4 + [True] * 4])

@@ -88,7 +88,7 @@ def write(folder: Path, number: int, form: str) -> None:
     if (folder / f"test.{form}").exists():
         return
     from ner_dist.data.synthetic import generate
-    from ner_dist.recipe import Synthetic
+    from ner_dist.recipe_data import Synthetic
 
     folder.mkdir(parents=True, exist_ok=True)
     base = [

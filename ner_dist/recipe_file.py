@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from ner_dist.errors import UserError
 from ner_dist.outside import shown
-from ner_dist.recipe import AUTO_KEYS, Data, Recipe, as_begun
+from ner_dist.recipe import AUTO_KEYS, Recipe, as_begun
+from ner_dist.recipe_data import Data
 from ner_dist.recipe_errors import ancestors, as_user_error
 from ner_dist.shipped import shipped_recipes
 from ner_dist.yaml_text import dump, parsed, problem_of, read_bounded

@@ -24,7 +24,7 @@ from ner_dist.data.sources import load_corpus
 from ner_dist.data.split_files import SPLITS, is_one_split
 from ner_dist.errors import UserError
 from ner_dist.labels import UNLABELLED
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from ner_dist.recipe_file import data_section
 
 _WORDS = ("tokens", "words", "token", "word", "tokenized_text", "text", "sentence")

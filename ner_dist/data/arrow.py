@@ -25,7 +25,7 @@ from ner_dist.errors import UserError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _WORDS = "text"
 _TAGS = "text or whole numbers"

@@ -28,7 +28,7 @@ from ner_dist.files import printable
 
 if TYPE_CHECKING:
     from ner_dist.data.corpus import Rows
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _EMPTY_LINES = (b"\n\n", b"\n\r\n")
 

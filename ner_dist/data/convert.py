@@ -25,7 +25,7 @@ from ner_dist.formatting import counted
 from ner_dist.labels import UNLABELLED
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ner_dist.data.corpus import Split
-    from ner_dist.recipe import Data, Reading
+    from ner_dist.recipe_data import Data, Reading
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
     from ner_dist.data.corpus import Split
-    from ner_dist.recipe import Cut
+    from ner_dist.recipe_data import Cut
 
 log = logging.getLogger(__name__)
 

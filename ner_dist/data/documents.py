@@ -24,7 +24,7 @@ from ner_dist.data.words import TextRule
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 __all__ = ["Document", "Span", "rows_from_documents"]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ner_dist.data.corpus import Split
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 log = logging.getLogger(__name__)
 

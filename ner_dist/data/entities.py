@@ -19,7 +19,7 @@ from ner_dist.labels import extract_spans
 if TYPE_CHECKING:
     from ner_dist.data.corpus import Rows, Split
     from ner_dist.labels import LabelSet
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ner_dist.data.known_formats import check_text
 from ner_dist.errors import UserError
-from ner_dist.recipe import LINE_SHARE, MAX_FILE_GB
+from ner_dist.recipe_data import LINE_SHARE, MAX_FILE_GB
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 HEAD = 1 << 16
 """Number of bytes or characters from which a format is recognised."""

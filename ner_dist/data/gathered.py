@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _SMALL = np.iinfo(np.int16).max
 

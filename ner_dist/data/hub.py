@@ -12,7 +12,7 @@ from ner_dist.data.table_files import content_of_table
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _OFFLINE = (
     "without a network, set data.path to a folder with the data set's files, or set HF_HUB_OFFLINE=1 "

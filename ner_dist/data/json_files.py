@@ -20,7 +20,7 @@ from ner_dist.data.json_text import NotJson, json_lines, parse
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _GROUP = 50_000
 """Rows that become words and tags at a time."""

@@ -19,7 +19,7 @@ from ner_dist.errors import UserError
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 log = logging.getLogger(__name__)
 

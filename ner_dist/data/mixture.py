@@ -26,7 +26,7 @@ from ner_dist.labels import MULTINERD_TYPES, LabelSet
 
 if TYPE_CHECKING:
     from ner_dist.data.corpus import Rows
-    from ner_dist.recipe import Data, Reading, Source
+    from ner_dist.recipe_data import Data, Reading, Source
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def read_sources(data: Data, names: list[str]) -> tuple[Read, tuple[AnnotatedSou
 
 def as_data(source: Reading) -> Data:
     """One source as the `data` of a recipe, which is what readers take."""
-    from ner_dist.recipe import Data, Reading
+    from ner_dist.recipe_data import Data, Reading
 
     # Its values are valid already; a source may have no train, which `data.splits` cannot say.
     return Data.model_construct(**{key: getattr(source, key) for key in Reading.model_fields})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ner_dist.data.corpus import Split
     from ner_dist.data.synthetic import Sentence
     from ner_dist.labels import LabelSet
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
     from ner_dist.data.corpus import Corpus
-    from ner_dist.recipe import Data, Model, Recipe
+    from ner_dist.recipe import Model, Recipe
+    from ner_dist.recipe_data import Data
 
 log = logging.getLogger(__name__)
 

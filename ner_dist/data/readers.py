@@ -29,7 +29,7 @@ from ner_dist.data.tag_shapes import are_tags
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _ENDINGS = {
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),

@@ -28,7 +28,7 @@ from ner_dist.errors import UserError
 if TYPE_CHECKING:
     from ner_dist.data.annotation import AnnotatedSource
     from ner_dist.data.corpus import Split
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 
 def load_corpus(data: Data, *, splits: Collection[str] | None = None) -> Corpus:

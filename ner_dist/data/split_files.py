@@ -20,7 +20,7 @@ from ner_dist.data.table_files import is_saved
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 SPLITS = ("train", "validation", "test")
 # testa and testb are CoNLL-2003's; the first name is the default of `data.splits`.

@@ -18,7 +18,7 @@ import random
 from collections.abc import Sequence
 from typing import TypeVar
 
-from ner_dist import recipe
+from ner_dist import recipe_data
 from ner_dist.data import synthetic_words as words
 
 Sentence = tuple[list[str], list[str]]
@@ -57,7 +57,7 @@ NUMBERS = {"year": (1650, 2010), "number": (100, 9000), "age": (20, 99), "digits
 T = TypeVar("T")
 
 
-def generate(settings: recipe.Synthetic) -> dict[str, list[Sentence]]:
+def generate(settings: recipe_data.Synthetic) -> dict[str, list[Sentence]]:
     """The splits `train`, `validation` and `test`, each a list of (words, BIO tags).
 
     The same settings give the same sentences on every machine. Held-out sentences do not change

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ner_dist.data.corpus import Rows
     from ner_dist.data.formats.form import Content
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _BATCH = 1 << 10
 """Rows of a Parquet file that are read at once."""

@@ -23,7 +23,8 @@ from ner_dist.data.writers import jsonl, write_lines
 from ner_dist.errors import UserError
 from ner_dist.files import read_json, typed, write_atomically
 from ner_dist.outside import quoted
-from ner_dist.recipe import Data, Recipe, SplitNames
+from ner_dist.recipe import Recipe
+from ner_dist.recipe_data import Data, SplitNames
 from ner_dist.recipe_file import load_recipe, to_yaml
 from ner_dist.run.directory import Run
 

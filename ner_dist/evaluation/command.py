@@ -36,7 +36,8 @@ from ner_dist.labels import look_up
 from ner_dist.model.encoder import load_config
 from ner_dist.model.own_settings import decoding_of, temperature_of, trained_here
 from ner_dist.model.tagger import load_tagging_model
-from ner_dist.recipe import Data, Decode, Model, Precision, Recipe
+from ner_dist.recipe import Decode, Model, Precision, Recipe
+from ner_dist.recipe_data import Data
 from ner_dist.recipe_file import data_section
 from ner_dist.run.checksums import check_model
 from ner_dist.run.directory import Run, model_of, predicts_iob2, read_recipe, scored_precision

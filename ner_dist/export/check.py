@@ -12,7 +12,7 @@ from ner_dist.data.corpus import Split
 from ner_dist.data.encoding import encode
 from ner_dist.data.synthetic import generate
 from ner_dist.errors import UserError
-from ner_dist.recipe import Synthetic
+from ner_dist.recipe_data import Synthetic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,7 +27,7 @@ from ner_dist.data.table_files import parquet_errors, values_of
 from ner_dist.errors import UserError
 from ner_dist.files import printable
 from ner_dist.prediction.items import Item
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 STDIN = "-"
 _TEXTS = ("text", "sentence", "content")

@@ -13,7 +13,8 @@ from ner_dist.model.exported import ExportedModel
 from ner_dist.model.own_settings import precision_of, windows_of
 from ner_dist.model.tokenizer import load_tokenizer, padding_id
 from ner_dist.prediction.scorers import OnnxScorer, Scorer, TorchScorer
-from ner_dist.recipe import Data, Model, Precision, Recipe
+from ner_dist.recipe import Model, Precision, Recipe
+from ner_dist.recipe_data import Data
 from ner_dist.run.checksums import check_model
 from ner_dist.run.directory import Run, model_of, predicts_iob2, read_recipe
 from ner_dist.runtime import gpu

@@ -16,7 +16,8 @@ from ner_dist.recipe import SCRATCH
 
 if TYPE_CHECKING:
     from ner_dist.evaluation.figures import SplitFigures
-    from ner_dist.recipe import Data, Reading, Recipe
+    from ner_dist.recipe import Recipe
+    from ner_dist.recipe_data import Data, Reading
     from ner_dist.training.results import RunResults
 
 

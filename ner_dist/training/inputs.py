@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from ner_dist.data.prepared import Prepared
-    from ner_dist.recipe import Data, Recipe
+    from ner_dist.recipe import Recipe
+    from ner_dist.recipe_data import Data
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
-    from ner_dist.recipe import Reading, Recipe
+    from ner_dist.recipe import Recipe
+    from ner_dist.recipe_data import Reading
     from ner_dist.run.directory import Run
     from ner_dist.training.results import RunResults
 

@@ -9,7 +9,7 @@ import pytest
 from ner_dist.data.corpus import Corpus
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 CASES = Path(__file__).parent
 # The first sentence of every folder that holds the made corpus.

@@ -6,7 +6,7 @@ import logging
 import shutil
 
 from ner_dist.data.sources import load_corpus
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from tests.cases.reading import CASES, check, read, refused, sentence, words_of
 from tests.command_line import ner_dist
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ner_dist.data.sources import load_corpus
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from tests import small
 from tests.command_line import ner_dist
 

@@ -15,7 +15,7 @@ from ner_dist.commands.settings import describe
 from ner_dist.data import hub, one_source
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from ner_dist.recipe_file import data_section, load_recipe
 from ner_dist.yaml_text import flow
 from tests import small

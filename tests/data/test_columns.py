@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ner_dist.data.readers import read_rows
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from tests.data.test_readers import sentences
 
 MEND = "fix the line; if a word contains a space, put tabs between the columns of all lines"

@@ -14,7 +14,7 @@ from ner_dist.data.convert import convert
 from ner_dist.data.formats.form import Documents
 from ner_dist.data.readers import read_content, read_rows
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from tests.command_line import ner_dist
 from tests.data.test_readers import sentences
 

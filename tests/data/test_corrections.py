@@ -10,7 +10,7 @@ import pytest
 
 from ner_dist.data.sources import load_corpus, source_stamp
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 ROWS = [
     (["Anna", "Berg", "sees", "York"], ["B-ORG", "O", "O", "B-LOC"]),

@@ -15,7 +15,7 @@ from ner_dist.data.cutting import cut_from_train
 from ner_dist.data.duplicates import sentence_key
 from ner_dist.data.sources import check_files, load_corpus
 from ner_dist.errors import UserError
-from ner_dist.recipe import Cut, Data, SplitNames
+from ner_dist.recipe_data import Cut, Data, SplitNames
 
 BOTH = {"validation": 0.1, "test": 0.2}
 

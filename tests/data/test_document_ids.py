@@ -12,7 +12,7 @@ import pytest
 from ner_dist.data.readers import read_rows
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data, SplitNames
+from ner_dist.recipe_data import Data, SplitNames
 from tests import small
 from tests.comparison.test_training_overlap import documented
 

@@ -13,7 +13,7 @@ from ner_dist.data.entities import report_entities
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
 from ner_dist.labels import LabelSet
-from ner_dist.recipe import Data, SplitNames
+from ner_dist.recipe_data import Data, SplitNames
 
 ALONE = SplitNames(validation=None, test=None)
 

@@ -9,7 +9,7 @@ import pytest
 from ner_dist.data.readers import read_rows
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 
 def test_what_has_words_and_tags_is_read_whatever_else_it_holds(tmp_path):

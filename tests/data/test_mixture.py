@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ner_dist.data.annotation import annotation_of
 from ner_dist.data.sources import check_files, is_here, load_corpus, source_stamp
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from ner_dist.recipe_file import data_section, load_recipe
 
 PEOPLE = [(["Ann", "met", "Bob"], ["B-person", "O", "B-person"]), (["Bern"], ["O"])]

@@ -12,7 +12,7 @@ from ner_dist.data.gathered import cache_root
 from ner_dist.data.sentences import Sentences
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 WORDS = [["Ann", "saw", "Rome"], ["Rome"], ["is", "ünï", "old", "."], ["Ann", "saw", "Rome"], ["日本", "x"]]
 TAGS = [["B-PER", "O", "B-LOC"], ["B-LOC"], ["O"] * 4, ["B-PER", "O", "O"], ["B-LOC", "O"]]

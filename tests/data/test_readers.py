@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ner_dist.data.readers import read_rows
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 SENTENCES = [
     (["Ann", "Lee", "sings", "."], ["B-PER", "I-PER", "O", "O"]),

@@ -11,7 +11,7 @@ from ner_dist.data.resampled import resampled
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
 from ner_dist.model.encoder import load_config
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from tests.small import recipe
 
 

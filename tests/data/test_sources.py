@@ -25,7 +25,7 @@ from ner_dist.data.hub import open_hub, rows_of
 from ner_dist.data.sources import load_corpus, source_stamp
 from ner_dist.errors import UserError
 from ner_dist.labels import MULTINERD_TYPES, LabelSet
-from ner_dist.recipe import Data, SplitNames, Synthetic
+from ner_dist.recipe_data import Data, SplitNames, Synthetic
 
 MULTINERD_TAGS = LabelSet.from_types(MULTINERD_TYPES).tags
 Sentence = tuple[list[str], list]

@@ -14,7 +14,7 @@ from ner_dist.data.notes import recorded
 from ner_dist.data.span_tags import Span, spans_of_tags
 from ner_dist.data.words import TextRule
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 TYPES = st.sampled_from(["PER", "LOC", "O", "B-X", "Name der Stadt", "人"])
 

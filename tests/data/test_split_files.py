@@ -9,7 +9,7 @@ import pytest
 from ner_dist.data.sources import load_corpus
 from ner_dist.data.split_files import files_of
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data, SplitNames
+from ner_dist.recipe_data import Data, SplitNames
 
 SPLITS = ("train", "validation", "test")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data, SplitNames
+from ner_dist.recipe_data import Data, SplitNames
 from tests.data.schemes import some_sentences, written
 
 ONLY_TRAIN = SplitNames(validation=None, test=None)

@@ -19,7 +19,8 @@ from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
 from ner_dist.evaluation import metrics
 from ner_dist.labels import UNLABELLED, LabelSet, extract_spans, look_up
-from ner_dist.recipe import Data, SplitNames, Train
+from ner_dist.recipe import Train
+from ner_dist.recipe_data import Data, SplitNames
 from ner_dist.training.loss import TaggingLoss, class_weights
 from tests import small
 
@@ -166,7 +167,7 @@ def test_a_training_leaves_them_out_from_its_loss_to_a_comparison(tmp_path):
     """The tags of half of the words are taken away: the same run, but for these words."""
     from ner_dist.comparison.compare import compare
     from ner_dist.data.synthetic import generate
-    from ner_dist.recipe import Synthetic
+    from ner_dist.recipe_data import Synthetic
 
     corpus = generate(Synthetic(train=60, validation=20, test=30))
     rng = np.random.default_rng(0)

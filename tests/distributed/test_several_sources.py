@@ -19,7 +19,7 @@ STEPS = 8
 def mixed(tmp_path_factory, tiny_recipe):
     """Overrides for two sources of the embedded corpus that annotate different types, with gaps in one."""
     from ner_dist.data.synthetic import generate
-    from ner_dist.recipe import Synthetic
+    from ner_dist.recipe_data import Synthetic
 
     folder = tmp_path_factory.mktemp("mixed")
     for split, found in generate(Synthetic(train=150, validation=20, test=30, seed=1)).items():

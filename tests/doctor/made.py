@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ner_dist.doctor.examine import examine
 from ner_dist.doctor.findings import Diagnosis, Finding
-from ner_dist.recipe import Data, Recipe
+from ner_dist.recipe import Recipe
+from ner_dist.recipe_data import Data
 
 Sentence = tuple[str, str]
 """Words and tags, each with blanks between."""

@@ -11,7 +11,8 @@ import yaml
 
 from ner_dist.doctor.examine import examine
 from ner_dist.doctor.findings import SHOWN
-from ner_dist.recipe import Data, Recipe
+from ner_dist.recipe import Recipe
+from ner_dist.recipe_data import Data
 from tests.doctor.made import clean, diagnosis, of
 
 TRAIN, TEST = clean(120), clean(40, start=200)

@@ -13,7 +13,8 @@ from ner_dist.doctor.command import review
 from ner_dist.doctor.examine import examine
 from ner_dist.doctor.folds import assign, write_folds
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data, Model, Recipe, ScratchModel, SplitNames, Train
+from ner_dist.recipe import Model, Recipe, ScratchModel, Train
+from ner_dist.recipe_data import Data, SplitNames
 from ner_dist.recipe_file import load_recipe
 from tests.command_line import ner_dist
 from tests.doctor.made import clean, write

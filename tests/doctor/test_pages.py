@@ -15,7 +15,7 @@ from ner_dist.doctor.page import diagnosis_page, terminal, verdict
 from ner_dist.doctor.review import PAGE, write_review
 from ner_dist.doctor.suspects import suspects
 from ner_dist.labels import LabelSet
-from ner_dist.recipe import Data, SplitNames
+from ner_dist.recipe_data import Data, SplitNames
 from tests.doctor.made import clean, diagnosis
 
 LABELS = LabelSet.from_types(["PER", "LOC"])

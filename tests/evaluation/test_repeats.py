@@ -19,7 +19,7 @@ from ner_dist.evaluation.evaluate import EvaluationResult
 from ner_dist.evaluation.figures import LenientFigures, RepeatsFigures
 from ner_dist.evaluation.repeats import with_repeats
 from ner_dist.labels import LabelSet
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 DATA = LabelSet.from_types(["PER", "LOC", "BIO"])
 

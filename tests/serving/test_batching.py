@@ -9,7 +9,7 @@ import pytest
 
 from ner_dist.data.synthetic import generate
 from ner_dist.prediction.items import Item
-from ner_dist.recipe import Synthetic
+from ner_dist.recipe_data import Synthetic
 from ner_dist.serving.batching import Batcher
 
 SENTENCES = [" ".join(words) for words, _ in generate(Synthetic(train=1, validation=1, test=60))["test"]]

@@ -23,7 +23,7 @@ from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
     from ner_dist.data.offsets import Unit
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _TEXT_BOUND = re.compile(r"T[^\t]*\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)[ ]*(?:\t(.*))?")
 _OTHERS = {

@@ -20,7 +20,7 @@ from ner_dist.data.formats.form import Documents, FileFormat
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _BEGIN = re.compile(r"#begin document\s*\(?([^);]*)\)?(?:;?\s*part\s*(\d+))?")
 _ENTITIES = 10

@@ -24,7 +24,7 @@ from ner_dist.data.tag_shapes import TAG_NAMES, WORD_NAMES
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _DELIMITERS = ",;\t|"
 _SENTENCE = re.compile(r"sent(ence)?s?[\W_]*(#|id|idx|no|nr|num|number|index)?", flags=re.IGNORECASE)

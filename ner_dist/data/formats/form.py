@@ -13,7 +13,7 @@ from ner_dist.data.documents import Document, rows_from_documents
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 
 @dataclass

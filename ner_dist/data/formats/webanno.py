@@ -21,7 +21,7 @@ from ner_dist.data.formats.form import Documents, FileFormat
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ner_dist.doctor.inspected import Inspected
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 log = logging.getLogger(__name__)
 

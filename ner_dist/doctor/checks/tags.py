@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ner_dist.doctor.inspected import Inspected
-    from ner_dist.recipe import Data
+    from ner_dist.recipe_data import Data
 
 _RARE = 20
 """Entities of a type below which its F1 is mostly chance."""

@@ -10,7 +10,7 @@ from ner_dist.data.documents import Document
 from ner_dist.data.formats.form import Documents
 from ner_dist.data.readers import read_content
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 
 def content(path: Path, **settings):

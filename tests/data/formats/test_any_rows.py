@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ner_dist.data.readers import read_rows
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 FILES = sorted((Path(__file__).parent / "files").glob("*.json*"))
 KEYS = st.sampled_from(["start", "end", "label", "text", "value", "tokens"])

@@ -12,7 +12,7 @@ from ner_dist.data.formats.brat import parse
 from ner_dist.data.notes import recorded
 from ner_dist.data.sources import load_corpus, source_stamp
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from tests.cases.reading import CASES
 from tests.data.formats.reading import documents, refused, spans
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ner_dist.data.sources import load_corpus
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from tests.data.formats.reading import documents, refused, sentences, spans, words
 
 WORDS = ["Ada", "Lund", "met", " ", "Bob", "in", "Bern", ".", "\n", "He", "left", "."]

@@ -10,7 +10,7 @@ import pytest
 from ner_dist.data.readers import read_content, read_rows
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data, SplitNames
+from ner_dist.recipe_data import Data, SplitNames
 
 FILES = Path(__file__).parent / "files"
 GOOD = {"text": "In Bern", "label": [[3, 7, "LOC"]]}

@@ -16,7 +16,7 @@ from ner_dist.commands.new_recipe import new_recipe
 from ner_dist.data.formats.form import Documents
 from ner_dist.data.readers import read_content, read_rows
 from ner_dist.data.sources import load_corpus
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 
 FILES = Path(__file__).parent / "files"
 Pairs = list[tuple[str, list[tuple[int, int, str]]]]

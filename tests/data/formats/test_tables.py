@@ -22,7 +22,7 @@ from ner_dist.data.formats.pandas_json import rows_of
 from ner_dist.data.readers import read_rows
 from ner_dist.data.sources import load_corpus, source_stamp
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from tests.data.formats.reading import content, documents, refused, spans, tagged
 
 SENTENCES = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from ner_dist.data.corpus import Corpus
 from ner_dist.data.sources import load_corpus
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data, SplitNames
+from ner_dist.recipe_data import Data, SplitNames
 
 
 def read(path: Path, **settings) -> Corpus | UserError:

@@ -16,7 +16,7 @@ import pytest
 
 from ner_dist.data.sources import source_stamp
 from ner_dist.errors import UserError
-from ner_dist.recipe import Data
+from ner_dist.recipe_data import Data
 from tests.data.hostile import seeds
 from tests.data.hostile.reading import check, read
 
