@@ -54,10 +54,8 @@ def _of_two(model: str, parts: Decomposition, *, labels_only: bool) -> str:
 def _by_change(parts: Decomposition) -> str:
     """The task's part by what changes it, with the range over the orders of the changes."""
     orders = parts.orders
-    sides = sorted((orders.labels_first.label_set, orders.sentences_first.label_set))
-    by_order = ""
-    if round(sides[1] - sides[0], 4):
-        by_order = f"; types {signed(sides[0])} to {signed(sides[1])}, by which is changed first"
+    low, high = map(signed, sorted((orders.labels_first.label_set, orders.sentences_first.label_set)))
+    by_order = f"; types {low} to {high}, by which is changed first" if low != high else ""
     return f"types {signed(parts.label_set)}, sentences {signed(parts.sentences)}{by_order}"
 
 
