@@ -5,7 +5,7 @@ The classes below are the keys of a recipe's YAML file, section by section; `rec
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -80,8 +80,8 @@ class Train(Section):
     batch_tokens: Positive | Auto = "auto"
     """Padded subwords in one optimiser step, over all processes, or `auto`."""
     micro_batch_tokens: Positive = 2048
-    """Padded subwords in one forward pass; at most half a step if `batch_tokens` is `auto`. Lower it if GPU
-    memory runs out."""
+    """Padded subwords in one forward pass; never more than a step, and at most half of one if `batch_tokens`
+    is `auto`. Lower it if GPU memory runs out."""
     packing: bool | Auto = "auto"
     """How sentences share a forward pass. true: one after the other in a row without padding, of all lengths.
     false: sentences of about one length, padded. auto: true for encoders that can take such rows. A run keeps
@@ -114,13 +114,19 @@ class Train(Section):
     """Use only kernels that repeat bit for bit. On a GPU the fast ones do so up to a length of 128 subwords;
     these do so at any length, more slowly. CPUs repeat in any case."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_pass_beyond_a_step(cls, values: Any) -> Any:
+        """A recipe whose steps are smaller than those of the recipe it extends need not name the pass too."""
+        if not isinstance(values, dict):
+            return values
+        step, one_pass = values.get("batch_tokens"), values.get("micro_batch_tokens", 2048)
+        if type(step) is type(one_pass) is int and 0 < step < one_pass:
+            return {**values, "micro_batch_tokens": step}
+        return values
+
     @model_validator(mode="after")
-    def _micro_batch_fits_batch(self) -> Train:
-        if self.batch_tokens != "auto" and self.micro_batch_tokens > self.batch_tokens:
-            raise ValueError(
-                f"micro_batch_tokens {self.micro_batch_tokens} exceeds batch_tokens {self.batch_tokens}; "
-                "lower the one or raise the other"
-            )
+    def _few_enough_micro_batches(self) -> Train:
         if self.batch_tokens != "auto" and self.micro_batches > MOST_MICRO_BATCHES:
             raise ValueError(
                 f"batch_tokens make {self.micro_batches:,} micro-batches, and {MOST_MICRO_BATCHES:,} are "

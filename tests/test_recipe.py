@@ -208,10 +208,6 @@ class TestOverrides:
             ("model=roberta-base", '`model` should hold keys of its own (it is "roberta-base"); write them'),
             ("logging.trackers=wandb", '`logging.trackers` should be a list (it is "wandb"); write [wandb]'),
             ("model.scratch.heads=3", "`model.scratch`: heads 3 must divide hidden_size 128"),
-            (
-                "train={batch_tokens: 8192, micro_batch_tokens: 9999}",
-                "`train`: micro_batch_tokens 9999 exceeds batch_tokens 8192",
-            ),
         ],
     )
     def test_mistakes(self, write, refused, override, message):
@@ -220,9 +216,17 @@ class TestOverrides:
         assert override in said
 
     def test_the_override_is_blamed_where_keys_do_not_go_together(self, write, refused):
-        path = write(MINIMAL + "train: {batch_tokens: 512, micro_batch_tokens: 256}\n")
-        said = refused(path, "train.batch_tokens=128", "train.seed=1")
-        assert said.startswith("override train.batch_tokens=128: `train`: micro_batch_tokens 256 exceeds")
+        path = write(MINIMAL + "model: {scratch: {hidden_size: 128}}\n")
+        said = refused(path, "model.scratch.heads=3", "train.seed=1")
+        assert said.startswith("override model.scratch.heads=3: `model.scratch`: heads 3 must divide")
+
+    @pytest.mark.parametrize("override", ["train.batch_tokens=1000", "train={batch_tokens: 1000}"])
+    def test_a_pass_is_never_more_than_a_step(self, write, override):
+        recipe = load_recipe(
+            write(MINIMAL + "train: {batch_tokens: 8192, micro_batch_tokens: 4096}\n"), [override]
+        )
+        assert recipe.train.micro_batch_tokens == 1000
+        assert recipe.train.micro_batches == 1
 
 
 class TestMistakesInTheFile:

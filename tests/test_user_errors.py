@@ -129,10 +129,6 @@ class TestRecipes:
                 'recipe.yaml:6: `train.max_steps` should be a whole number (it is "ten")',
             ),
             (RECIPE + "name: other\n", "recipe.yaml:7: key `name` appears twice; first at recipe.yaml:1"),
-            (
-                RECIPE.replace("micro_batch_tokens: 128", "micro_batch_tokens: 512"),
-                "recipe.yaml:6: `train`: micro_batch_tokens 512 exceeds batch_tokens 256; lower the one or",
-            ),
         ],
     )
     def test_in_the_file(self, train_refused, here, text, said):

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from ner_dist.comparison.compare import compare as compare_models
-from ner_dist.report.write import write_report
 from tests.comparison.made_runs import project, write_run
-from tests.report.examples import TYPES, sentences, tagged
+from tests.report.examples import TYPES, sentences, tagged, write_report
 
 ALL, FEWER = list(TYPES), ["PER", "LOC"]
 SENTENCES = sentences(60)

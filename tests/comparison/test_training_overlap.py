@@ -164,6 +164,7 @@ def former(trained, tmp_path):
         for line in lines:
             assert isinstance(line.pop("in_train"), bool) and isinstance(line.pop("seen"), dict)
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (tmp_path / name / "SHA256SUMS").unlink()
     return tmp_path
 
 

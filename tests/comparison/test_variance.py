@@ -11,9 +11,8 @@ import pytest
 from ner_dist.comparison.compare import compare
 from ner_dist.comparison.variance import _parts
 from ner_dist.errors import UserError
-from ner_dist.report.write import write_report
 from tests.comparison.made_runs import write_run
-from tests.report.examples import TYPES, sentences, tagged
+from tests.report.examples import TYPES, sentences, tagged, write_report
 
 SENTENCES = sentences(60)
 

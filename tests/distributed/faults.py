@@ -147,7 +147,13 @@ def wait_in(rank: int, *, step: int) -> None:
 def wait_in_preparation(rank: int, *, seconds: float = 60.0) -> None:
     """Stay in the preparation of the data, by default until the rank is killed."""
     prepare = task.prepare
-    task.prepare = lambda *all: (print("preparing", flush=True), time.sleep(seconds), prepare(*all))[2]
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        print("preparing", flush=True)
+        time.sleep(seconds)
+        return prepare(*arguments, **options)
+
+    task.prepare = slow
 
 
 def count_held_tensors(rank: int, *, out: str) -> None:

@@ -158,7 +158,7 @@ class TestBeforeAnythingIsStarted:
             ("distributed_type: MULTI_GPU\n", "does not say how many processes to start; pass --processes N"),
             (
                 "distributed_type: MULTI_GPU\nnum_processes: two\n",
-                "num_processes is 'two'; pass --processes N",
+                "num_processes is 'two', not a whole number; compare it with the configs in launch/",
             ),
             ("distributed_type: FSDP\n", "distributed_type is FSDP, and ner_dist trains under NO, MULTI_GPU"),
             ("a: [\n", "error: launch config /launch.yaml:2: is not YAML"),

@@ -57,7 +57,7 @@ def test_a_full_disk_is_the_users_to_mend_and_other_trouble_is_not(accelerator):
     with pytest.raises(UserError, match="some/file: text; get permission there"):
         on_main_rank(accelerator, lambda: fail(errno.EACCES))
     with pytest.raises(OSError, match="text"):
-        on_main_rank(accelerator, lambda: fail(errno.EIO))
+        on_main_rank(accelerator, lambda: fail(errno.EBADF))
 
 
 _WAITING = """

@@ -36,6 +36,7 @@ def runs(tmp_path_factory):
     head = weights["classifier.weight"]
     weights["classifier.weight"] = head + head.std() * torch.randn(head.shape, generator=noise)
     save_file(weights, file, {"format": "pt"})
+    (folder / "second" / "SHA256SUMS").unlink()
     return [first.folder, folder / "second"]
 
 
