@@ -90,7 +90,7 @@ def settle(
     asked = {name: getattr(recipe.train, name) for name in Train.model_fields}
     values = asked | {key: chosen[key] for key in automatic(recipe.train)}
     if recipe.train.batch_tokens == "auto":
-        # Two micro-batches at least, so that a step holds both short and long sentences.
+        # Two micro-batches at least: padded ones hold sentences of one length, and two ranks both need work.
         values["micro_batch_tokens"] = min(values["micro_batch_tokens"], values["batch_tokens"] // 2)
     parts = {name: getattr(recipe, name) for name in type(recipe).model_fields}
     return FixedRecipe(**parts | {"train": FixedTrain(**values)})
