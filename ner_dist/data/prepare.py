@@ -24,7 +24,7 @@ from ner_dist.data.notes import Notes, recorded
 from ner_dist.data.prepared import Prepared, load_prepared
 from ner_dist.data.prepared_files import write_prepared
 from ner_dist.errors import UserError
-from ner_dist.files import atomic_folder
+from ner_dist.files import atomic_folder, check_folder
 from ner_dist.recipe import SCRATCH, Train
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def prepare(
         return load_prepared(folder)
     from filelock import FileLock
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not folder.parent.is_dir():
+        check_folder(folder.parent, where="data.cache_dir")
+        folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         # Another process may have prepared it while this one waited.
         just_made = not _usable(folder)

@@ -327,6 +327,14 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", disk], capture_output=True)
 
 
+@pytest.mark.parametrize("place", ["/proc/x", "{}/tiny.yaml/below"])
+def test_a_folder_that_cannot_be_is_one_line(tmp_path, capsys, place):
+    recipe(tmp_path)
+    folder = place.format(tmp_path)
+    assert ner_dist("prepare", str(tmp_path / "tiny.yaml"), f"data.cache_dir={folder}", *SYNTHETIC) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: data.cache_dir {folder}")
+
+
 SIZES = [8, 60, 120]
 MORE_SIZES = [4, 20, 40, 80, 100, 110, 130, 140]
 
