@@ -89,7 +89,7 @@ def test_environment_that_cannot_be_made_says_why(module, monkeypatch, tmp_path)
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--peers=trainer,nobody"], "--peers: there is no `nobody`; choose from trainer, "),
+        (["--peers=trainer,nobody"], "--peers: there is no `nobody`; choose from padded, "),
         (["--precision=int8"], "--precision: there is no `int8`; choose from fp32, bf16, fp16"),
         (["--data=nowhere/at/all"], "nowhere/at/all"),
     ],

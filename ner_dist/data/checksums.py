@@ -11,8 +11,6 @@ import stat
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
 from ner_dist.errors import writing
 
 CHECKSUMS = "checksums.json"
@@ -69,6 +67,8 @@ def _why(error: Exception) -> str:
 
 
 def _digest(path: Path) -> str:
+    import xxhash  # which a machine that only predicts need not have
+
     digest = xxhash.xxh3_128()
     with path.open("rb", buffering=0) as file:
         while block := file.read(_BLOCK):

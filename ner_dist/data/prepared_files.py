@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from dataclasses import asdict
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import xxhash
 
 from ner_dist.data.checksums import write_checksums
 from ner_dist.data.encoded_files import NOTE, EncodedFiles
@@ -60,7 +60,7 @@ def write_prepared(
     with writing(final / "tokenizer"):
         tokenizer.save_pretrained(folder / "tokenizer")
     counts = dict(corpus.counts)
-    of = f"{corpus.fingerprint} {xxhash.xxh3_128_hexdigest(tokenizer.backend_tokenizer.to_str().encode())}"
+    of = f"{corpus.fingerprint} {_stamp(tokenizer)}"
     for name, split in corpus.splits.items():
         log.info("tokenising %s: %d sentences", name, len(split))
         (folder / name).mkdir(exist_ok=True)
@@ -130,3 +130,7 @@ def _write_table(path: Path, name: str, kind: pa.DataType, parts: Iterator[pa.Ar
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for part in parts:
             writer.write_batch(pa.record_batch([part], schema=schema))
+
+
+def _stamp(tokenizer: PreTrainedTokenizerFast) -> str:
+    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()

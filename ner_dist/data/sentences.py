@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
-import xxhash
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,6 +109,8 @@ class Sentences(Sequence[list[str]]):
         return self._keys
 
     def _hashes(self) -> np.ndarray:
+        import xxhash  # which a machine that only predicts need not have
+
         found = bytearray()
         for part in self.parts():
             ends = _ends(part)
