@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
-from ner_dist import recipe
+from ner_dist import recipe_data
 from ner_dist.data import synthetic, synthetic_words
 
 
@@ -39,7 +39,7 @@ def is_valid_bio(tags):
 
 @pytest.fixture(scope="module")
 def corpus():
-    return synthetic.generate(recipe.Synthetic())
+    return synthetic.generate(recipe_data.Synthetic())
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def mentions(corpus):
 
 
 def test_the_same_seed_gives_the_same_corpus_everywhere():
-    small = recipe.Synthetic(seed=7, train=300, validation=20, test=200)
+    small = recipe_data.Synthetic(seed=7, train=300, validation=20, test=200)
     text = json.dumps(synthetic.generate(small), ensure_ascii=True)
     assert (
         hashlib.sha256(text.encode()).hexdigest()
@@ -57,12 +57,12 @@ def test_the_same_seed_gives_the_same_corpus_everywhere():
 
 
 def test_another_seed_gives_other_sentences(corpus):
-    other = synthetic.generate(recipe.Synthetic(seed=1, train=50, validation=10, test=50))
+    other = synthetic.generate(recipe_data.Synthetic(seed=1, train=50, validation=10, test=50))
     assert {tuple(tokens) for tokens, _ in other["test"]}.isdisjoint(tuple(t) for t, _ in corpus["test"])
 
 
 def test_held_out_sentences_do_not_change_with_the_size_of_training(corpus):
-    smaller = synthetic.generate(recipe.Synthetic(train=10))
+    smaller = synthetic.generate(recipe_data.Synthetic(train=10))
     assert smaller["test"] == corpus["test"]
     assert smaller["validation"] == corpus["validation"]
 
@@ -70,7 +70,7 @@ def test_held_out_sentences_do_not_change_with_the_size_of_training(corpus):
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**40), st.integers(1, 60), st.integers(1, 30), st.integers(1, 60))
 def test_every_size_and_seed_gives_valid_bio(seed, train, validation, test):
-    sizes = recipe.Synthetic(seed=seed, train=train, validation=validation, test=test)
+    sizes = recipe_data.Synthetic(seed=seed, train=train, validation=validation, test=test)
     splits = synthetic.generate(sizes)
     assert {split: len(sentences) for split, sentences in splits.items()} == {
         "train": train,
@@ -99,7 +99,7 @@ def test_spoilt_tags_stay_valid_bio(rough, seed):
 
 def test_the_default_corpus_is_made_quickly():
     start = time.perf_counter()
-    synthetic.generate(recipe.Synthetic(seed=3))
+    synthetic.generate(recipe_data.Synthetic(seed=3))
     assert time.perf_counter() - start < 2
 
 
@@ -169,7 +169,7 @@ def test_repeats_are_copies_that_can_be_changed_alone(corpus):
 
 
 def test_only_training_has_wrong_labels(monkeypatch):
-    few = recipe.Synthetic(seed=5, train=1000, validation=50, test=100)
+    few = recipe_data.Synthetic(seed=5, train=1000, validation=50, test=100)
     noisy = synthetic.generate(few)
     monkeypatch.setattr(synthetic, "LABEL_NOISE", 0.0)
     clean = synthetic.generate(few)
