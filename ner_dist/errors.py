@@ -68,7 +68,6 @@ _FIXES = {
     errno.EROFS: _GET_ACCESS,
     errno.EACCES: _GET_ACCESS,
     errno.EPERM: _GET_ACCESS,
-    errno.ELOOP: "remove the link, which leads to itself",
     errno.EISDIR: "move the folder away, or name another place",
     errno.ENAMETOOLONG: "name a shorter one",
     errno.ENOTDIR: "what lies above it is a file: name another place",

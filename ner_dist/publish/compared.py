@@ -13,8 +13,7 @@ from ner_dist.outside import in_markdown
 from ner_dist.run.directory import read_results
 
 if TYPE_CHECKING:
-    from ner_dist.outside import in_markdown
-from ner_dist.run.directory import Run
+    from ner_dist.run.directory import Run
 
 
 def compared(run: Run, folder: Path) -> str:
