@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from ner_dist import formatting
 from ner_dist.comparison.aligned import AlignedPredictions
@@ -29,7 +28,7 @@ from ner_dist.report.sections import error_parts, explorer_parts
 from ner_dist.run.directory import is_run, read_results
 from ner_dist.run.events import read_events
 from ner_dist.run.lock import lock_holder
-from ner_dist.yaml_text import load, read_bounded
+from ner_dist.run.provenance import recorded_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +103,7 @@ def run_page(run: Run) -> str:
     Raises:
         UserError: a file of the run exists but cannot be read.
     """
-    settings, end, events = _settings(run), _results(run), read_events(run.metrics)
+    settings, end, events = recorded_settings(run), _results(run), read_events(run.metrics)
     results = end.figures
     name = str(results.get("name") or settings.get("name") or run.folder.name)
     analysis = _analysis(run, end, name)
@@ -150,15 +149,6 @@ def run_page(run: Run) -> str:
         ),
         not_drawn=curves.not_drawn(drawn, (*curves.LEARNING, *cost)),
     )
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    """The resolved recipe with its provenance, as in the file; empty if it cannot be read."""
-    try:
-        known = load(read_bounded(run.recipe))
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return known if isinstance(known, dict) else {}
 
 
 def _operating(run: Run) -> OperatingCurve | UserError | None:

@@ -13,6 +13,7 @@ import yaml
 
 from ner_dist.files import now, write_atomically
 from ner_dist.recipe_file import to_yaml
+from ner_dist.yaml_text import load, read_bounded
 
 if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
@@ -41,12 +42,17 @@ def write_recipe(run: Run, recipe: Recipe, *, world: dict[str, Any], fingerprint
 
 def provenance_of(run: Run) -> dict[str, Any]:
     """The provenance that the last start of the run recorded; empty if there is none, or it is damaged."""
-    try:
-        known = yaml.safe_load(run.recipe.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        return {}
-    found = known.get("provenance") if isinstance(known, dict) else None
+    found = recorded_settings(run).get("provenance")
     return found if isinstance(found, dict) else {}
+
+
+def recorded_settings(run: Run) -> dict[str, Any]:
+    """The resolved recipe with its provenance, as in the file; empty if it cannot be read."""
+    try:
+        known = load(read_bounded(run.recipe))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def package_versions() -> dict[str, str]:
