@@ -120,7 +120,8 @@ class Train(Section):
         """A recipe whose steps are smaller than those of the recipe it extends need not name the pass too."""
         if not isinstance(values, dict):
             return values
-        step, one_pass = values.get("batch_tokens"), values.get("micro_batch_tokens", 2048)
+        default = cls.model_fields["micro_batch_tokens"].default
+        step, one_pass = values.get("batch_tokens"), values.get("micro_batch_tokens", default)
         if type(step) is type(one_pass) is int and 0 < step < one_pass:
             return {**values, "micro_batch_tokens": step}
         return values
