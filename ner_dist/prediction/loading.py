@@ -16,7 +16,7 @@ from ner_dist.prediction.scorers import OnnxScorer, Scorer, TorchScorer
 from ner_dist.recipe import Model, Precision, Recipe
 from ner_dist.recipe_data import Data
 from ner_dist.run.checksums import check_model
-from ner_dist.run.directory import Run, model_of, predicts_iob2, read_recipe
+from ner_dist.run.directory import Run, model_of, predicts_iob2, read_recipe, scored_precision
 from ner_dist.runtime import gpu
 from ner_dist.runtime.precision import Device, resolve_precision
 
@@ -72,7 +72,7 @@ def load_trained(path: str | Path, precision: Precision, device: str | torch.dev
     where = torch.device(device) if device is not None else own
     gpu.set_up()
     config = load_config(recipe.model)
-    settled = _precision(precision, where, config)
+    settled = _precision(precision, where, config, run)
     tokenizer = load_tokenizer(folder)
     model, tags = load_tagging_model(folder, precision=settled, device=where)
     longest, overlap = windows_of(config) or window_sizes(recipe, config, tokenizer)
@@ -90,12 +90,13 @@ def load_trained(path: str | Path, precision: Precision, device: str | torch.dev
     )
 
 
-def _precision(asked: Precision, device: torch.device, config: PretrainedConfig) -> str:
+def _precision(asked: Precision, device: torch.device, config: PretrainedConfig, run: Run) -> str:
     """`fp32`, `bf16` or `fp16`."""
     here = Device.here()
     if here.is_gpu != (device.type == "cuda"):
         here = Device(device.type, is_gpu=False, native_bf16=False)
-    scored = precision_of(config)
+    # The model of an older version does not say it, its run does.
+    scored = precision_of(config) or scored_precision(run)
     if asked == "auto" and scored is not None and here.computes(scored):
         return scored
     return resolve_precision(asked, None, here, model_type=config.model_type)[0]

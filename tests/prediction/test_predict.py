@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import re
+import shutil
 import sys
 from dataclasses import replace
 from itertools import chain, pairwise
@@ -397,6 +398,17 @@ def test_the_folder_of_a_model_is_decoded_as_its_run(run, decode):
     assert alone.decoder.is_identity
     assert (alone.max_length, alone.overlap) == (of_run.max_length, of_run.overlap) == (24, 4)
     assert alone.precision == of_run.precision == ner_dist.load_recipe(run.recipe).precision
+
+
+def test_a_run_of_an_older_version_is_read_in_the_precision_of_its_results(run, tmp_path):
+    shutil.copytree(run.folder, tmp_path / "run")
+    (tmp_path / "run" / "SHA256SUMS").unlink()
+    path = tmp_path / "run" / "model" / "config.json"
+    config = json.loads(path.read_text())
+    del config["ner_dist"]["precision"]
+    path.write_text(json.dumps(config))
+    # A CPU that has bf16 would take it for a model of which nothing is known.
+    assert ner_dist.load_tagger(tmp_path / "run", device="cpu").precision == "fp32"
 
 
 def test_a_target_takes_a_point_of_the_curve_which_scoring_confirms(run, tmp_path, log_lines):
