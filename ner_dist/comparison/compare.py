@@ -25,7 +25,7 @@ from ner_dist.comparison.requirements import check_models, outcomes
 from ner_dist.comparison.results import Comparison, Headline, ModelInfo, SharedScores
 from ner_dist.comparison.scores import mean, std
 from ner_dist.comparison.third_models import third_models
-from ner_dist.comparison.trainings import TrainingInfo, recipes_of, trainings
+from ner_dist.comparison.trainings import TrainingInfo, trainings
 from ner_dist.comparison.uncertainty import uncertainty
 from ner_dist.comparison.variance import variance_parts
 from ner_dist.comparison.verdict import Findings, verdict
@@ -114,7 +114,7 @@ def compare(
     if repair == "none":  # else its gold is another than the run's
         _check_headlines(models, split)
     folders = {letter: model.runs for letter, model in models.items()}
-    recipes = recipes_of(folders)
+    recipes = {letter: model.recipe for letter, model in models.items() if model.recipe is not None}
     trained = trainings(folders, recipes)
     described = {letter: _described(model, trained[letter]) for letter, model in models.items()}
     spread = _seed_spread(seed_sd, seed_sd_from, split, recipes, models)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from ner_dist.recipe import Recipe
 
 
+_Recipes = dict[Run, "Recipe | None"]
+
+
 @dataclass
 class ComparedModel:
     """One model; the lists have one element per run, or one for a plain file."""
@@ -42,6 +45,8 @@ class ComparedModel:
     runs: list[Run | None]
     """None for a plain file."""
     seeds: list[int | None]
+    recipe: Recipe | None = None
+    """Of the first run; a plain file, and a run that was copied without it, have none."""
     own: list[Predictions] = field(default_factory=list)
     headline: list[HeadlineFigures] = field(default_factory=list)
     """Scores that each run reports."""
@@ -73,13 +78,13 @@ def models_of(
     Raises:
         UserError: a path is missing, incomplete or holds no predictions, or there are fewer than two models.
     """
-    groups = _groups(paths, grouped or {})
+    groups, recipes = _groups(paths, grouped or {})
     if len(groups) < 2:
         raise UserError(
             f"the runs are of one model: they differ in train.seed only ({', '.join(map(str, paths))})",
             fix="name runs of two recipes, or two runs to compare two seeds",
         )
-    models = {letter: _read(group, repair, split) for letter, group in groups.items()}
+    models = {letter: _read(group, recipes, repair, split) for letter, group in groups.items()}
     if renaming:
         known = {letter: model.own[0].labels.types for letter, model in models.items()}
         check_renaming(renaming, {f"{letter} has": types for letter, types in known.items()})
@@ -92,19 +97,22 @@ def models_of(
 
 def _groups(
     paths: Sequence[str | Path], grouped: Mapping[str, Sequence[str | Path]]
-) -> dict[str, list[Run | Path]]:
-    """The runs and files of each model, by letter."""
+) -> tuple[dict[str, list[Run | Path]], _Recipes]:
+    """The runs and files of each model, by letter, and the recipes of all runs."""
     if len(paths) + len(grouped) < 2:
         raise UserError(
             "a comparison is of two runs or more",
             fix="name the output directories of trainings, or files of predictions",
         )
     sources = _sources(paths)
-    rest = [[source] for source in sources] if len(sources) == (1 if grouped else 2) else _by_recipe(sources)
+    given = {letter: _sources(own) for letter, own in grouped.items()}
+    named = [source for own in (sources, *given.values()) for source in own]
+    recipes = {source: read_recipe(source) for source in named if isinstance(source, Run)}
+    apart = len(sources) == (1 if grouped else 2)
+    rest = [[source] for source in sources] if apart else _by_recipe(sources, recipes)
     if len(rest) + len(grouped) > len(string.ascii_uppercase):
         number = len(rest) + len(grouped)
         raise UserError(f"{number} models are too many to compare at once", fix="name 26 or fewer")
-    given = {letter: _sources(own) for letter, own in grouped.items()}
     free = [letter for letter in string.ascii_uppercase if letter not in given]
     groups = {**given, **dict(zip(free, rest, strict=False))}
     letters = string.ascii_uppercase[: len(groups)]
@@ -115,7 +123,7 @@ def _groups(
         if len({type(source) for source in own}) > 1:
             fix = "name the runs' predictions/test.jsonl"
             raise UserError(f"runs and files are named for {letter}", where="--runs", fix=fix)
-    return {letter: groups[letter] for letter in sorted(groups)}
+    return {letter: groups[letter] for letter in sorted(groups)}, recipes
 
 
 def _sources(paths: Sequence[str | Path]) -> list[Run | Path]:
@@ -140,13 +148,13 @@ def _source(path: Path) -> Run | Path:
     return Run(path)
 
 
-def _by_recipe(sources: list[Run | Path]) -> list[list[Run | Path]]:
+def _by_recipe(sources: list[Run | Path], recipes: _Recipes) -> list[list[Run | Path]]:
     groups: list[tuple[Recipe | None, dict[tuple[int | None, int | None], Run | Path]]] = []
     for source in sources:
         if isinstance(source, Path):
             groups.append((None, {(None, None): source}))
             continue
-        recipe = read_recipe(source)
+        recipe = recipes[source]
         if recipe is None:
             raise UserError(
                 f"has no {source.recipe.name}, which says whether two runs are seeds of one model",
@@ -170,15 +178,14 @@ def _same_but_for_seed(one: Recipe, other: Recipe) -> bool:
     return set(differing_keys(one, other)) <= {"train.seed", "data.resample"}
 
 
-def _without_refits(runs: list[Run]) -> tuple[list[Run], list[Run]]:
+def _without_refits(runs: list[Run], recipes: _Recipes) -> tuple[list[Run], list[Run]]:
     """The runs of a model on all of its training sentences, and its refits.
 
     Runs that are all on one draw are no refits: they are seeds of this draw.
     """
     if len(runs) == 1:
         return runs, []
-    recipes = {run: read_recipe(run) for run in runs}
-    draws = {run: recipe.data.resample if recipe else None for run, recipe in recipes.items()}
+    draws = {run: recipe.data.resample if (recipe := recipes[run]) else None for run in runs}
     if len({*draws.values()}) == 1:
         return runs, []
     whole = [run for run in runs if draws[run] is None]
@@ -191,11 +198,11 @@ def _without_refits(runs: list[Run]) -> tuple[list[Run], list[Run]]:
     return whole, [run for run in runs if draws[run] is not None]
 
 
-def _read(sources: list[Run | Path], repair: Repair, split: str) -> ComparedModel:
+def _read(sources: list[Run | Path], recipes: _Recipes, repair: Repair, split: str) -> ComparedModel:
     source = sources[0]
     if isinstance(source, Path):
         return _read_files([path for path in sources if isinstance(path, Path)], repair, split)
-    runs, refits = _without_refits([run for run in sources if isinstance(run, Run)])
+    runs, refits = _without_refits([run for run in sources if isinstance(run, Run)], recipes)
     results = [_results(run, split) for run in runs]
     own = [
         read_run(run, result["labels"], split=split, repair=repair)
@@ -207,7 +214,8 @@ def _read(sources: list[Run | Path], repair: Repair, split: str) -> ComparedMode
         name=results[0]["name"],
         paths=[printable(run.folder) for run in runs],
         runs=[*runs],
-        seeds=[None if recipe is None else recipe.train.seed for recipe in map(read_recipe, runs)],
+        seeds=[recipe.train.seed if (recipe := recipes[run]) else None for run in runs],
+        recipe=recipes[runs[0]],
         own=own,
         headline=[_headline(result) for result in results],
         refits=[read_run(run, _results(run, split)["labels"], split=split, repair=repair) for run in refits],

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ner_dist.files import printable
 from ner_dist.recipe_file import differing_keys
-from ner_dist.run.directory import read_recipe
 from ner_dist.run.provenance import provenance_of
 from ner_dist.yaml_text import flow
 
@@ -38,27 +37,14 @@ class TrainingInfo:
     """Values as YAML, by dotted key, of the settings in which the models' recipes differ."""
 
 
-def recipes_of(runs: Mapping[str, Sequence[Run | None]]) -> dict[str, Recipe]:
-    """The recipe of each model; a plain file and a run without a recipe have none.
-
-    Args:
-        runs: by model: its runs, which differ in their seed only; None for a plain file.
-
-    Raises:
-        UserError: a recipe cannot be read.
-    """
-    read = {model: read_recipe(own[0]) for model, own in runs.items() if own[0] is not None}
-    return {model: recipe for model, recipe in read.items() if recipe is not None}
-
-
 def trainings(
     runs: Mapping[str, Sequence[Run | None]], recipes: Mapping[str, Recipe]
 ) -> dict[str, TrainingInfo | None]:
     """The training of each model; None for one without a recipe.
 
     Args:
-        runs: as in `recipes_of`.
-        recipes: as from there.
+        runs: by model: its runs, which differ in their seed only; None for a plain file.
+        recipes: of the first run of each model that has one.
     """
     pairs = combinations(recipes.values(), 2)
     differing = sorted({key for pair in pairs for key in differing_keys(*pair)} - {*_SHOWN_ELSEWHERE})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ner_dist.comparison.trainings import recipes_of
 from ner_dist.comparison.trainings import trainings as trainings_of
-from ner_dist.run.directory import Run
+from ner_dist.run.directory import Run, read_recipe
 
 
 def trainings(runs):
-    return trainings_of(runs, recipes_of(runs))
+    read = {model: read_recipe(own[0]) for model, own in runs.items() if own[0] is not None}
+    return trainings_of(runs, {model: recipe for model, recipe in read.items() if recipe is not None})
 
 
 def run(folder: Path, recipe: str, *, started: str = "2026-03-01T23:00:00+00:00", before: str = "[]") -> Run:
