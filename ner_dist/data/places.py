@@ -37,9 +37,9 @@ class Places(Sequence[str]):
             np.concatenate([one._number for one in each]),
         )
 
-    def keep(self, mask: np.ndarray) -> Places:
-        """Select places by a mask, bool [N]."""
-        return Places(self._prefixes, self._prefix[mask], self._number[mask])
+    def keep(self, which: np.ndarray) -> Places:
+        """Select places by a mask, bool [N], or by indices, int [n]."""
+        return Places(self._prefixes, self._prefix[which], self._number[which])
 
     def __len__(self) -> int:
         return len(self._number)

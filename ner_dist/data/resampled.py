@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ner_dist.data.corpus import Split, offsets_of
+from ner_dist.data.places import Places
+from ner_dist.data.sentences import Sentences
 from ner_dist.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,21 +64,17 @@ def _groups(documents: Sequence[str] | None, sentences: int) -> tuple[np.ndarray
 
 
 def _take(split: Split, taken: np.ndarray) -> Split:
-    """Sentences by their index, int64 [n]; some several times."""
+    """Sentences by their index, int64 [n], which never falls; some several times."""
     lengths = np.diff(split.offsets)[taken]
     offsets = offsets_of(lengths)
     words = np.arange(offsets[-1]) + np.repeat(split.offsets[taken] - offsets[:-1], lengths)
-    places = taken.tolist()
-
-    def each(column: Sequence[str] | None) -> list[str] | None:
-        return None if column is None else [column[place] for place in places]
-
+    documents = split.documents
     return Split(
-        tokens=[split.tokens[place] for place in places],
+        tokens=Sentences.of(split.tokens).keep(taken),
         tags=split.tags[words],
         offsets=offsets,
-        origin=each(split.origin),
-        documents=each(split.documents),
+        origin=None if split.origin is None else Places.of(split.origin).keep(taken),
+        documents=None if documents is None else [documents[place] for place in taken.tolist()],
         chars=None if split.chars is None else split.chars[words],
         source=None if split.source is None else split.source[taken],
     )

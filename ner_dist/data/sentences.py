@@ -47,7 +47,7 @@ class Sentences(Sequence[list[str]]):
         """
         Args:
             parts: all sentences, in order.
-            chosen: indices of the sentences that count, rising; None for all.
+            chosen: indices of the sentences that count, never falling; None for all.
         """
         self._parts, self._chosen = list(parts), chosen
         self._ends = np.cumsum([0, *map(len, self._parts)])
@@ -74,11 +74,11 @@ class Sentences(Sequence[list[str]]):
             before += int(one._ends[-1])
         return cls(parts, np.concatenate(chosen))
 
-    def keep(self, mask: np.ndarray) -> Sentences:
-        """Select sentences by a mask, bool [N]; no word is copied."""
-        chosen = np.flatnonzero(mask) if self._chosen is None else self._chosen[mask]
+    def keep(self, which: np.ndarray) -> Sentences:
+        """Select sentences by a mask, bool [N], or by indices that never fall, int [n]; no word is copied."""
+        chosen = (np.arange(len(self)) if self._chosen is None else self._chosen)[which]
         kept = Sentences(self._parts, chosen)
-        kept._keys = None if self._keys is None else self._keys[mask]
+        kept._keys = None if self._keys is None else self._keys[which]
         return kept
 
     def parts(self) -> Iterator[pa.Array]:
