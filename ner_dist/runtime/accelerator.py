@@ -202,12 +202,21 @@ def precision_of(accelerator: Accelerator) -> str:
     return "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
 
 
+def zero_stage(accelerator: Accelerator) -> int:
+    """DeepSpeed's stage: 0 without DeepSpeed, else 1 to 3."""
+    return int(_zero_settings(accelerator)["stage"]) if launched_with_deepspeed() else 0
+
+
+def _zero_settings(accelerator: Accelerator) -> dict[str, Any]:
+    settings: dict[str, Any] = accelerator.state.deepspeed_plugin.deepspeed_config["zero_optimization"]
+    return settings
+
+
 def describe(accelerator: Accelerator) -> str:
     """The strategy in a few characters: `one process`, `DDP` or `ZeRO-2`, with `+ offload`."""
-    if launched_with_deepspeed():
-        zero = accelerator.state.deepspeed_plugin.deepspeed_config["zero_optimization"]
-        moved = zero.get("offload_optimizer", {}).get("device", "none") != "none"
-        return f"ZeRO-{zero['stage']}{' + offload' if moved else ''}"
+    if stage := zero_stage(accelerator):
+        moved = _zero_settings(accelerator).get("offload_optimizer", {}).get("device", "none") != "none"
+        return f"ZeRO-{stage}{' + offload' if moved else ''}"
     return "DDP" if accelerator.num_processes > 1 else "one process"
 
 

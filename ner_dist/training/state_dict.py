@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ner_dist.runtime.accelerator import zero_stage
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -115,7 +117,7 @@ def set_master_weights(
         accelerator: the process group.
         model: the prepared model.
     """
-    stage = _zero_stage(accelerator)
+    stage = zero_stage(accelerator)
     for name, parameter in named_parameters(model):
         _set(parameter, weights[name], "weight", stage=stage, accelerator=accelerator)
 
@@ -187,7 +189,7 @@ def _restore_zero(
     model: torch.nn.Module,
     optimizer: AcceleratedOptimizer,
 ) -> None:
-    zero, stage = optimizer.optimizer, _zero_stage(accelerator)
+    zero, stage = optimizer.optimizer, zero_stage(accelerator)
     inner = zero.optimizer
     partitions = (
         zero.fp32_partitioned_groups_flat
@@ -205,11 +207,6 @@ def _restore_zero(
             if f"{key}/{name}" not in saved:
                 continue  # it never had a gradient: its moments are zeros
             _set(parameter, saved.tensor(f"{key}/{name}"), key, stage=stage, accelerator=accelerator)
-
-
-def _zero_stage(accelerator: Accelerator) -> int:
-    stage: int = accelerator.state.deepspeed_plugin.deepspeed_config["zero_optimization"]["stage"]
-    return stage
 
 
 def _set(

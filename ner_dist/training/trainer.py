@@ -21,7 +21,7 @@ from ner_dist.model.encoder import first_position, load_model
 from ner_dist.model.packed_attention import grouped_attention, use_packed_attention
 from ner_dist.model.varlen_kernels import choose_kernel
 from ner_dist.run.provenance import write_recipe
-from ner_dist.runtime.accelerator import describe, precision_of
+from ner_dist.runtime.accelerator import describe, precision_of, zero_stage
 from ner_dist.runtime.gpu import is_out_of_memory
 from ner_dist.runtime.ranks import on_main_rank, without_peer
 from ner_dist.runtime.signals import PreemptionFlag, Stopped
@@ -216,7 +216,7 @@ class Trainer:
         self.config = model.config
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         optimizer = build_optimizer(model, settings)
-        half_zero = describe(self.accelerator).startswith("ZeRO") and precision != "fp32"
+        half_zero = zero_stage(self.accelerator) > 0 and precision != "fp32"
         unrounded = whole_weights(model) if half_zero else None
         by_copies = copies_suit(self.accelerator, task.config.model_type, compiled=self.recipe.model.compile)
         self.accelerator.autocast_handler = AutocastKwargs(enabled=not by_copies)
@@ -246,7 +246,7 @@ class Trainer:
         )
 
     def _compile(self, model: PreTrainedModel) -> None:
-        if describe(self.accelerator).startswith("ZeRO-3"):
+        if zero_stage(self.accelerator) == 3:
             raise UserError(
                 "under ZeRO-3 every module gathers its weights first, which cannot be compiled",
                 where="model.compile",
