@@ -9,6 +9,7 @@ import html
 import os
 import re
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 _OBEYED = re.compile(
@@ -65,6 +66,11 @@ def quoted(word: str) -> str:
     if word.isprintable():
         return shlex.quote(word)
     return f"$'{''.join(map(_in_quotes, word))}'"
+
+
+def command_line(words: Iterable[str]) -> str:
+    """Words as a shell's command, on one line."""
+    return " ".join(map(quoted, words))
 
 
 def _in_quotes(char: str) -> str:

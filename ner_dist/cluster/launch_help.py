@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ner_dist.errors import UserError
 from ner_dist.formatting import counted
 from ner_dist.launch import LaunchConfig, launch_command, shipped_config
-from ner_dist.outside import on_one_line, quoted
+from ner_dist.outside import command_line, on_one_line
 from ner_dist.recipe_file import load_recipe
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _commands(
         host=host,
         port=where.port,
     )
-    return [f"{group} {' '.join(map(quoted, words))}", training]
+    return [f"{group} {command_line(words)}", training]
 
 
 def _elsewhere(launch: LaunchConfig, recipe: str, overrides: list[str], where: Where) -> str:

@@ -11,7 +11,7 @@ from ner_dist.cluster.experiment import COMPARISON, JOBS, LOGS, runs_text
 from ner_dist.cluster.queue import ask_queue
 from ner_dist.errors import UserError
 from ner_dist.files import now, write_atomically
-from ner_dist.outside import quoted
+from ner_dist.outside import command_line, quoted
 
 if TYPE_CHECKING:
     from ner_dist.cluster.experiment import Experiment
@@ -95,7 +95,7 @@ def _submit_comparison(experiment: Experiment, array: str) -> str:
 def described(experiment: Experiment, jobs: dict[str, Any] | None) -> str:
     """Describe the submitted experiment or, without `jobs`, the one that would be submitted."""
     array = jobs["array"] if jobs else "ARRAY"
-    lines = [" ".join(map(quoted, experiment.train_command()))]
+    lines = [command_line(experiment.train_command())]
     lines.append(f"  {f'array job {array}' if jobs else 'array job'}, trainings by their index:")
     width = max(len(run.name) for run in experiment.runs)
     lines += [
@@ -104,7 +104,7 @@ def described(experiment: Experiment, jobs: dict[str, Any] | None) -> str:
     if experiment.compares:
         job = f"job {jobs['compare']}" if jobs else "job"
         where = experiment.folder / COMPARISON
-        lines.append(" ".join(map(quoted, experiment.compare_command(array))))
+        lines.append(command_line(experiment.compare_command(array)))
         lines.append(f"  {job}: compares the runs when all have ended, to {where}/compare.json")
     else:
         lines.append("no comparison: it needs at least two recipes")

@@ -22,7 +22,7 @@ from ner_dist.data.duplicates import sentence_key
 from ner_dist.data.writers import jsonl, write_lines
 from ner_dist.errors import UserError
 from ner_dist.files import read_json, typed, write_atomically
-from ner_dist.outside import quoted
+from ner_dist.outside import command_line
 from ner_dist.recipe import Recipe
 from ner_dist.recipe_data import Data, SplitNames
 from ner_dist.recipe_file import load_recipe, to_yaml
@@ -138,7 +138,7 @@ def slurm_command(out: Path, count: int) -> str:
     folder = out / "folds"
     options = [f"--array=0-{count - 1}", f"--output={folder}/fold-%a.log"]
     arguments = ["--runs", str(folder / "runs.tsv")]
-    return " ".join(map(quoted, slurm.sbatch_command(options, find_script("train.sbatch"), arguments)))
+    return command_line(slurm.sbatch_command(options, find_script("train.sbatch"), arguments))
 
 
 def in_turn(folds: Sequence[Fold]) -> str:
