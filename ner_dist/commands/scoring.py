@@ -249,6 +249,7 @@ def compare(
     Of more than two runs, those whose recipes differ in nothing but train.seed are seeds of one model, and
     those that differ in data.resample too are its refits, which show how it varies with the training set.
     """
+    from ner_dist.comparison.compare import COMPARED, REPORTS
     from ner_dist.comparison.compare import compare as compare_models
     from ner_dist.comparison.requirements import Requirement
     from ner_dist.data.renaming import parse
@@ -274,12 +275,11 @@ def compare(
         requirements=requirements,
         pages=lambda comparison: reports(comparison, html=not no_html),
     )
-    names = ["compare.json", "report.md", "report.html"][: 2 if no_html else 3]
     if as_json:
         print(json.dumps(comparison.figures, indent=1, allow_nan=False))
     else:
         print_tables(comparison)
-        for name in names:
+        for name in (COMPARED, *REPORTS[: 1 if no_html else 2]):
             print(f"written to {printable(Path(out) / name)}")
     for each in comparison.requirements:
         print(shown(each.sentence), file=sys.stdout if each.holds and not as_json else sys.stderr)

@@ -48,7 +48,7 @@ class EncodedFiles:
 
     def __enter__(self) -> EncodedFiles:
         note = read_json(self.folder / NOTE)
-        known = note.get("of") == self._of and all(map(self._path_exists, ARRAYS))
+        known = note.get("of") == self._of and all(self._path(name).exists() for name in ARRAYS)
         with ExitStack() as stack:
             self.files: dict[str, BinaryIO] = {
                 name: stack.enter_context(self._path(name).open("r+b" if known else "wb")) for name in ARRAYS
@@ -96,9 +96,6 @@ class EncodedFiles:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
-
-    def _path_exists(self, name: str) -> bool:
-        return self._path(name).exists()
 
     def _write(self, name: str, items: np.ndarray) -> None:
         with writing(self.final / f"{name}.npy"):

@@ -53,23 +53,19 @@ class PreparedSplit:
 
     def tokens(self) -> Sentences:
         """The words of every sentence."""
-        return Sentences([InMemory(part) for part in mapped_lists(self.folder / TOKENS)])
+        return Sentences([InMemory(part) for part in mapped_columns(self.folder / TOKENS)])
 
     def documents(self) -> list[str] | None:
         """The document of every sentence; None if the data does not say it."""
-        import pyarrow as pa
-
         path = self.folder / DOCUMENTS
         if not path.exists():
             return None
-        with pa.memory_map(str(path)) as source:
-            result: list[str] = pa.ipc.open_file(source).read_all()["documents"].to_pylist()
-            return result
+        return [name for part in mapped_columns(path) for name in part.to_pylist()]
 
     def words(self, index: np.ndarray) -> list[str]:
         """Words by their indices in the split, rising; the others stay on disk."""
         found, first = list[str](), 0
-        for part in mapped_lists(self.folder / TOKENS):
+        for part in mapped_columns(self.folder / TOKENS):
             words = part.flatten()
             here = index[(index >= first) & (index < first + len(words))]
             found += words.take(here - first).to_pylist()
@@ -106,7 +102,7 @@ class Prepared:
         return fast
 
 
-def mapped_lists(path: Path) -> list[pa.Array]:
+def mapped_columns(path: Path) -> list[pa.Array]:
     """The record batches of an Arrow file with one column, mapped into memory."""
     import pyarrow as pa
 

@@ -94,11 +94,6 @@ class Sentences(Sequence[list[str]]):
             for at in range(0, len(here), PART):
                 yield here.slice(at, PART)
 
-    def lengths(self) -> np.ndarray:
-        """Number of words of every sentence, int64 [N]."""
-        each = [np.diff(_ends(part)) for part in self.parts()]
-        return np.concatenate([np.empty(0, np.int64), *each]).astype(np.int64)
-
     def keys(self) -> np.ndarray:
         """A hash of the words of every sentence, uint64 [N, 2]: equal for equal sentences alone.
 
