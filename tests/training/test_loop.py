@@ -429,7 +429,7 @@ def test_one_graph_serves_all_layers():
 
 
 def test_compiling_under_zero_3_is_refused(start, monkeypatch):
-    monkeypatch.setattr(trainer_module, "describe", lambda accelerator: "ZeRO-3 + offload")
+    monkeypatch.setattr(trainer_module, "zero_stage", lambda accelerator: 3)
     with pytest.raises(UserError, match=r"under ZeRO-3 .* launch with DDP, ZeRO-1 or ZeRO-2"):
         start("model.compile=true")
 
