@@ -59,7 +59,7 @@ def open_saved(data: Data) -> Mapping[str, Any]:
     import pyarrow as pa
 
     try:
-        found: Any = datasets.load_from_disk(str(Path(data.path).expanduser()))
+        found: Any = datasets.load_from_disk(str(Path(data.path)))
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         what = f"a damaged data set of save_to_disk ({error})"
         raise UserError(what, where=data.path, fix="copy or save it again") from None
@@ -69,7 +69,7 @@ def open_saved(data: Data) -> Mapping[str, Any]:
 
 def is_saved_to_disk(data: Data) -> bool:
     """Whether the path is a folder written by `DatasetDict.save_to_disk`."""
-    return (Path(data.path).expanduser() / "dataset_dict.json").is_file()
+    return (Path(data.path) / "dataset_dict.json").is_file()
 
 
 def name_in_saved(found: Mapping[str, Any], data: Data, split: str) -> str:

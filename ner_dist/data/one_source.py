@@ -92,7 +92,7 @@ def check_one_file(data: Data, names: list[str]) -> None:
         return
     cut = [name for name in SPLITS[1:] if getattr(data.split, name) is not None]
     if len(names) != 1 if not cut else not set(names) <= {"train", *cut}:
-        kind = "file" if Path(data.path).expanduser().is_file() else "split"
+        kind = "file" if Path(data.path).is_file() else "split"
         raise UserError(
             f"{data.path} is one {kind}, but the splits {', '.join(names)} are needed",
             where="data.path",
@@ -103,7 +103,7 @@ def check_one_file(data: Data, names: list[str]) -> None:
 
 def is_one_file(data: Data) -> bool:
     """Whether the data is one split: a local file, or a folder that holds no others."""
-    return data.path != SYNTHETIC and is_one_split(Path(data.path).expanduser())
+    return data.path != SYNTHETIC and is_one_split(Path(data.path))
 
 
 def is_files(data: Data) -> bool:
@@ -191,7 +191,7 @@ def _generated(sentences: list[Sentence], split: str) -> Rows:
 
 
 def _is_local(data: Data) -> bool:
-    path = Path(data.path).expanduser()
+    path = Path(data.path)
     if path.exists():
         return True
     looks_local = (

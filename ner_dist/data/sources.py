@@ -105,7 +105,7 @@ def is_here(data: Data) -> bool:
     """Whether the data can be read without the hub: it is local, or the embedded corpus."""
     if data.sources:
         return all(is_here(as_data(source)) for source in data.sources)
-    return data.path == SYNTHETIC or Path(data.path).expanduser().exists()
+    return data.path == SYNTHETIC or Path(data.path).exists()
 
 
 def source_stamp(data: Data) -> str:
@@ -122,7 +122,7 @@ def source_stamp(data: Data) -> str:
         digest.update(data.synthetic.model_dump_json().encode())
         files = sorted(Path(__file__).parent.glob("synthetic*.py"))
     elif is_saved_to_disk(data):
-        files = sorted(path for path in Path(data.path).expanduser().rglob("*") if path.is_file())
+        files = sorted(path for path in Path(data.path).rglob("*") if path.is_file())
     elif is_files(data):
         files = [file for name in SPLITS for path in files_if_any(data, name) for file in read_with(path)]
     else:

@@ -51,7 +51,7 @@ def files_of(data: Data, split: str) -> list[Path]:
     Raises:
         UserError: there is no file, several candidates, or a missing shard.
     """
-    folder = Path(data.path).expanduser()
+    folder = Path(data.path)
     if is_one_split(folder):
         return _data_files(folder, data) if folder.is_dir() and not is_saved(folder) else [folder]
     if split in data.files:
@@ -96,14 +96,14 @@ def has_files(data: Data, split: str) -> bool:
     Raises:
         UserError: several could be the split, or a shard is missing.
     """
-    if is_one_split(Path(data.path).expanduser()):
+    if is_one_split(Path(data.path)):
         return split == "train"
     return split in data.files or bool(_found(data, split))
 
 
 def _found(data: Data, split: str) -> list[Path]:
     """The files that are named like a split; empty if there are none."""
-    folder = Path(data.path).expanduser()
+    folder = Path(data.path)
     roots = [folder / data.name] if data.name else []
     for root in filter(Path.is_dir, (*roots, folder, folder / "data")):
         for names in names_of(getattr(data.splits, split).lower(), split):
@@ -114,7 +114,7 @@ def _found(data: Data, split: str) -> list[Path]:
 
 def files_if_any(data: Data, split: str) -> list[Path]:
     """The files of a split; empty if they cannot be determined, which is an error only when it is read."""
-    if getattr(data.splits, split) is None and not is_one_split(Path(data.path).expanduser()):
+    if getattr(data.splits, split) is None and not is_one_split(Path(data.path)):
         return []
     try:
         return files_of(data, split)
