@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 PAIRS, INDEPENDENT = 2.0, 1.25
 """Weights of the p-values of F1 for runs of the same seeds."""
+_ROUNDING = 1e-12
 FEWEST_PAIRS = 3
 """With two pairs of runs their variance has one degree of freedom, which shows next to nothing."""
 F1 = 2
@@ -91,7 +92,9 @@ class RunFigures:
             return None
         between = self.figures[runs].var(axis=0, ddof=1) / n
         own = self.covariance[:, runs, runs]
-        return self._spread(between, n - 1, np.maximum(own.mean(axis=(1, 2)) - self._noise(own) / n, 0))
+        return self._spread(
+            between, n - 1, self._beyond_rounding(own.mean(axis=(1, 2)) - self._noise(own) / n)
+        )
 
     def difference(
         self, of: slice, to: slice, *, paired: bool, known: SeedSpread | None = None
@@ -158,7 +161,12 @@ class RunFigures:
             squares += self.figures[runs].var(axis=0) * number
             noise += self._noise(self.covariance[:, runs, runs]) * (number - 1)
         added = sentences - sum(1 / number for number in numbers) * noise / degrees
-        return squares / degrees, degrees, np.maximum(added, 0)
+        return squares / degrees, degrees, self._beyond_rounding(added)
+
+    def _beyond_rounding(self, variance: np.ndarray) -> np.ndarray:
+        """A difference of variances over sentences, float64 [F]; 0 if it is negative or due to rounding."""
+        whole = np.trace(self.covariance, axis1=1, axis2=2)
+        return np.where(variance > _ROUNDING * whole, variance, 0.0)
 
     @staticmethod
     def _noise(covariance: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -325,6 +325,7 @@ def test_model_against_itself(seed, runs, known):
 
 @settings(max_examples=15)
 @given(seeds, st.tuples(st.integers(1, 3), st.integers(1, 3)), st.booleans())
+@example(12422, (2, 3), False)  # what sentences add to a recall is nothing but rounding
 def test_order_of_models_flips_signs_only(seed, runs, known):
     rng = np.random.default_rng(seed)
     gold, offsets = simulated.gold_tags(rng, 60)
