@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 PAIRS, INDEPENDENT = 2.0, 1.25
 """Weights of the p-values of F1 for runs of the same seeds."""
-_ROUNDING = 1e-12
 FEWEST_PAIRS = 3
 """With two pairs of runs their variance has one degree of freedom, which shows next to nothing."""
 F1 = 2
@@ -50,6 +49,8 @@ F1 = 2
 POWER, MOST_RUNS = 0.8, 100
 # Deviations up to this size are due to rounding.
 _NOTHING = 1e-12
+# And differences of variances up to this part of the whole.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
